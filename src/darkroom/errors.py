@@ -1,0 +1,59 @@
+"""What can go wrong, each kind with a sentence that says how to mend it.
+
+Every message is one line of the form *what, where, how to mend it*, because the command line
+prints it as it is and exits with status 2.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class DarkroomError(Exception):
+    """Base of every error that Darkroom raises on purpose; its text is one readable line."""
+
+
+class PlanError(DarkroomError):
+    """A plan, or an argument of the Python interface, asks for something that cannot be done."""
+
+
+class DataError(DarkroomError):
+    """Photos or tables cannot be used: missing, of a wrong shape or range, or unreadable."""
+
+
+class TargetError(DarkroomError):
+    """The model cannot be loaded, or answers something other than what it was declared to."""
+
+
+class RunError(DarkroomError):
+    """A run on disk is missing, incomplete, or belongs to another plan."""
+
+
+class MissingExtraError(DarkroomError):
+    """An optional library is not installed."""
+
+    def __init__(self, library: str, extra: str) -> None:
+        """Names the library and the extra that brings it.
+
+        Args:
+            library: The import name that failed.
+            extra: The extra of ``darkroom`` that installs it.
+        """
+        super().__init__(f"{library} is not installed: run pip install 'darkroom[{extra}]'")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Returns a hint such as ``did you mean 'gradient'? Known: gradient, mi-face.``
+
+    Args:
+        name: What was asked for.
+        known: What there is.
+
+    >>> nearest("gradinet", ["gradient", "mi-face"])
+    "did you mean 'gradient'? Known: gradient, mi-face"
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    guess = f"did you mean {close[0]!r}? " if close else ""
+    return f"{guess}Known: {', '.join(names)}"

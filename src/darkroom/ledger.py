@@ -1,0 +1,87 @@
+"""Counting queries: every row is charged before it is answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkroom.errors import DarkroomError
+
+
+class BudgetExhausted(DarkroomError):  # noqa: N818 - the design's name, not an error of the user
+    """The next rows would go over the attacker's budget; nothing of them was charged."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What an attacker may spend, in rows.
+
+    Attributes:
+        per_goal: Rows for each goal, or ``None`` for no limit.
+        total: Rows for all goals together, or ``None`` for no limit.
+    """
+
+    per_goal: int | None = None
+    total: int | None = None
+
+
+class QueryLedger:
+    """Counts the rows that each goal has cost and refuses those beyond the limit.
+
+    A query is one row answered by the target. A gradient counts as a query of its own kind: one
+    charge covers the forward pass and the gradient with respect to that row.
+
+    >>> ledger = QueryLedger(goals=2, limit=Limit(per_goal=3))
+    >>> ledger.charge(np.array([0, 0, 1]))
+    >>> ledger.spent.tolist(), ledger.total, ledger.remaining(0)
+    ([2, 1], 3, 1)
+    """
+
+    def __init__(self, goals: int, limit: Limit | None = None) -> None:
+        """Starts at zero.
+
+        Args:
+            goals: The number of goals, charged by their position ``0 .. goals - 1``.
+            limit: The attacker's budget; none when left out.
+        """
+        self.limit = limit or Limit()
+        self._spent = np.zeros(goals, dtype=np.int64)
+
+    @property
+    def spent(self) -> NDArray[np.int64]:
+        """Rows charged to each goal, int64 ``(goals,)``; a copy."""
+        return self._spent.copy()
+
+    @property
+    def total(self) -> int:
+        """Rows charged to all goals together."""
+        return int(self._spent.sum())
+
+    def remaining(self, goal: int) -> int | None:
+        """Rows that ``goal`` may still cost, or ``None`` when nothing limits it."""
+        left = []
+        if self.limit.per_goal is not None:
+            left.append(self.limit.per_goal - int(self._spent[goal]))
+        if self.limit.total is not None:
+            left.append(self.limit.total - self.total)
+        return min(left) if left else None
+
+    def charge(self, goals: NDArray[np.int64]) -> None:
+        """Charges one row to each goal listed; call it before the rows are answered.
+
+        Args:
+            goals: The position of the goal that each row serves, int64 ``(rows,)``.
+
+        Raises:
+            BudgetExhausted: If any goal, or all together, would go over the limit. Then nothing
+                is charged.
+        """
+        rows = np.bincount(goals, minlength=len(self._spent))
+        limit = self.limit
+        if limit.total is not None and self.total + len(goals) > limit.total:
+            raise BudgetExhausted(f"the budget of {limit.total} rows in all is spent")
+        if limit.per_goal is not None and (self._spent + rows > limit.per_goal).any():
+            raise BudgetExhausted(f"the budget of {limit.per_goal} rows a goal is spent")
+        self._spent += rows

@@ -1,0 +1,62 @@
+"""Small random moves of images: shifts, turns, zooms and flips."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class RandomAffine:
+    """Moves each image at random, differentiably, with edges repeated.
+
+    Attributes:
+        shift: The largest shift, as a share of the image's sides.
+        turn: The largest turn, in radians.
+        zoom: The largest change of scale, as a share.
+        flip: The chance of a mirror image.
+    """
+
+    shift: float = 0.04
+    turn: float = 0.1
+    zoom: float = 0.05
+    flip: float = 0.5
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether this moves nothing."""
+        return self.shift == self.turn == self.zoom == self.flip == 0
+
+    def matrices(self, n: int, generator: torch.Generator) -> Tensor:
+        """Draws ``n`` moves, float32 ``(n, 2, 3)`` as :func:`torch.nn.functional.affine_grid`."""
+        uniform = torch.rand(5, n, generator=generator)
+        turn = (2 * uniform[0] - 1) * self.turn
+        scale = 1 + (2 * uniform[1] - 1) * self.zoom
+        mirror = torch.where(uniform[2] < self.flip, -1.0, 1.0)
+        # Coordinates run from -1 to 1, so a share of a side is worth twice as much.
+        across, down = (2 * uniform[3:] - 1) * 2 * self.shift
+        cosine, sine = turn.cos() * scale, turn.sin() * scale
+        top = torch.stack([mirror * cosine, -sine, across], dim=1)
+        bottom = torch.stack([mirror * sine, cosine, down], dim=1)
+        return torch.stack([top, bottom], dim=1)
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Moves each image by a draw of its own.
+
+        Args:
+            images: ``(n, channels, height, width)``.
+            generator: The source of the draws.
+
+        Returns:
+            The same shape.
+        """
+        return move(images, self.matrices(len(images), generator))
+
+
+def move(images: Tensor, matrices: Tensor) -> Tensor:
+    """Applies one drawn move to each image, ``(n, channels, height, width)``."""
+    grid = functional.affine_grid(matrices, list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)

@@ -1,0 +1,196 @@
+"""Charts of success against queries, as SVG that lives inside the page.
+
+Every chart comes twice, wide for a desk and narrow for a phone; the page's style sheet shows one.
+Colours are the page's CSS variables, so a chart follows light and dark like everything else.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from darkroom.report.records import CurvePoint
+from darkroom.report.wording import count
+
+MOST_SERIES = 6
+
+# Matplotlib wants real colours while it draws; each of these stands for a variable of the page.
+_INK, _MUTED, _GRID = "#0a0b01", "#0a0b02", "#0a0b03"
+_VARIABLES = ((_INK, "ink"), (_MUTED, "muted"), (_GRID, "line"))
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of a chart.
+
+    Attributes:
+        label: Its name in the legend.
+        points: In any order; those at zero queries have no place on a logarithmic axis.
+    """
+
+    label: str
+    points: tuple[CurvePoint, ...]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart as two inline SVG elements, of which the page shows one."""
+
+    wide: str
+    narrow: str
+
+
+@dataclass(frozen=True)
+class _Format:
+    suffix: str
+    width: float
+    height: float
+    columns: int
+
+
+def curve_chart(
+    series: Sequence[Series], *, baseline: float, name: str, title: str
+) -> Chart | None:
+    """Draws success against queries, with interval bands where the points have them.
+
+    Args:
+        series: One to ``MOST_SERIES`` lines.
+        baseline: Success without the model in [0, 1], a dashed line.
+        name: Unique on the page; letters, digits and hyphens. All identifiers start with it.
+        title: What the chart shows, read out instead of it.
+
+    Returns:
+        The chart, or ``None`` where no series has a point.
+    """
+    drawable = [line for line in series[:MOST_SERIES] if _positive(line)]
+    if not drawable:
+        return None
+    wide = _Format("wide", 8.6, 4.0, 3)
+    narrow = _Format("narrow", 4.9, 4.6 + 0.24 * len(drawable), 1)
+    return Chart(
+        _draw(drawable, baseline, wide, name, title),
+        _draw(drawable, baseline, narrow, name, title),
+    )
+
+
+def _positive(line: Series) -> list[CurvePoint]:
+    return sorted((p for p in line.points if p.queries > 0), key=lambda p: p.queries)
+
+
+def _draw(
+    series: Sequence[Series], baseline: float, form: _Format, name: str, title: str
+) -> str:
+    identity = f"{name}-{form.suffix}"
+    settings = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": identity,
+        "font.size": 12.5,
+        "text.parse_math": False,
+    }
+    with mpl.rc_context(settings):
+        figure = Figure(figsize=(form.width, form.height), layout="constrained")
+        FigureCanvasSVG(figure)
+        axes = figure.add_subplot()
+        for place, line in enumerate(series):
+            _plot(axes, line, place)
+        axes.axhline(baseline, color=_MUTED, linestyle=(0, (5, 4)), linewidth=1.8, zorder=2)
+        axes.lines[-1].set_label("without the model (baseline)")
+        _dress(axes, [p.queries for line in series for p in _positive(line)])
+        legend = figure.legend(
+            loc="outside lower left", ncols=form.columns, frameon=False, labelcolor=_INK
+        )
+        legend.set_in_layout(True)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    return _embed(buffer.getvalue(), identity, form, title, len(series))
+
+
+def _plot(axes: Axes, line: Series, place: int) -> None:
+    points = _positive(line)
+    colour = _series_colour(place)
+    queries = [p.queries for p in points]
+    banded = [p for p in points if p.low is not None and p.high is not None]
+    if banded:
+        axes.fill_between(
+            [p.queries for p in banded],
+            [p.low or 0.0 for p in banded],
+            [p.high or 0.0 for p in banded],
+            color=colour,
+            alpha=0.16,
+            linewidth=0,
+            zorder=1,
+        )
+    axes.plot(
+        queries,
+        [p.success for p in points],
+        color=colour,
+        linewidth=2.4,
+        linestyle=("-", (0, (6, 2)), (0, (1, 1.5)), "-.", "-", (0, (6, 2)))[place],
+        marker=("o", "s", "^", "D", "v", "P")[place],
+        markersize=6.5,
+        label=line.label,
+        zorder=3,
+        clip_on=False,
+    )
+
+
+def _dress(axes: Axes, queries: Sequence[int]) -> None:
+    low, high = min(queries), max(queries)
+    margin = (high / low) ** 0.03 if high > low else 2.0
+    axes.set_xscale("log")
+    axes.set_xlim(low / margin, high * margin)
+    axes.xaxis.set_major_locator(FixedLocator(_ticks(low, high)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(round(value))))
+    axes.set_ylim(0, 1)
+    axes.yaxis.set_major_locator(FixedLocator([0, 0.25, 0.5, 0.75, 1]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
+    axes.set_xlabel("queries a goal (logarithmic)", color=_MUTED)
+    axes.set_ylabel("reconstructed", color=_MUTED)
+    axes.tick_params(colors=_MUTED, length=0, pad=7)
+    axes.grid(axis="y", color=_GRID, linewidth=1)
+    axes.set_axisbelow(True)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side == "bottom")
+        spine.set_color(_MUTED)
+
+
+def _ticks(low: int, high: int) -> list[int]:
+    steps = [digit * 10**power for power in range(len(str(high)) + 1) for digit in (1, 2, 5)]
+    inside = [step for step in steps if low <= step <= high]
+    if len(inside) > 6:
+        inside = [step for step in inside if str(step).startswith("1")]
+    return inside if len(inside) > 1 else sorted({low, high})
+
+
+def _series_colour(place: int) -> str:
+    return f"#0a0c{place + 1:02d}"
+
+
+def _embed(svg: str, identity: str, form: _Format, title: str, series: int) -> str:
+    body = svg[svg.index("<svg") :]
+    # Matplotlib's own style sheet says "*": inside a page it would reach the whole page.
+    body = re.sub(r"<style.*?</style>|<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r'\b(id=")', rf"\1{identity}-", body)
+    body = re.sub(r'(url\(#|xlink:href="#)', rf"\1{identity}-", body).replace("xlink:href", "href")
+    body = re.sub(r"(font: [^;\"']*?px)[^;\"]*", r"\1 var(--font)", body)
+    for colour, variable in _VARIABLES:
+        body = body.replace(colour, f"var(--{variable})")
+    for place in range(series):
+        body = body.replace(_series_colour(place), f"var(--series-{place + 1})")
+    box = re.search(r'viewBox="[^"]*"', body)
+    opening = (
+        f'<svg class="chart-{form.suffix}" {box.group() if box else ""} role="img" '
+        f'aria-labelledby="{identity}-title"><title id="{identity}-title">'
+        f"{html.escape(title)}</title>"
+    )
+    return re.sub(r"^<svg[^>]*>", lambda _: opening, body).strip()

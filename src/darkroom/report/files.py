@@ -1,0 +1,101 @@
+"""Reading and writing the files of a run folder, with errors a person can act on."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, NoReturn
+
+from darkroom.errors import RunError
+
+
+def read_json(path: Path) -> Any:
+    """Reads strict JSON: ``NaN`` and infinities, which Python would let pass, are refused.
+
+    Args:
+        path: A file of a run folder.
+
+    Raises:
+        RunError: If the file is missing, unreadable or not JSON.
+    """
+    try:
+        return json.loads(read_text(path), parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, str(error)) from error
+
+
+def read_text(path: Path) -> str:
+    """Reads a UTF-8 file of a run folder.
+
+    Raises:
+        RunError: If the file is missing or unreadable.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise RunError(
+            f"{path} is missing: finish the run with darkroom audit PLAN.toml --resume"
+        ) from error
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise damaged(path, "it is not UTF-8 text") from error
+
+
+def damaged(path: Path, why: str) -> RunError:
+    """Returns the error for a file whose content is unusable, on one line.
+
+    Args:
+        path: The file.
+        why: What is wrong with it; only its beginning is kept.
+    """
+    reason = " ".join(why.split())
+    short = reason if len(reason) <= 200 else f"{reason[:200]}…"
+    return RunError(
+        f"{path} is damaged: {short}; delete it and run darkroom audit PLAN.toml --resume"
+    )
+
+
+def write_private(path: Path, content: bytes) -> Path:
+    """Replaces a file at once and for its owner alone: readers see the old content or the new.
+
+    Args:
+        path: Where to write; its folder exists.
+        content: The whole content.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        RunError: If the folder cannot be written to.
+    """
+    try:
+        _replace(path, content)
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error.strerror or error}") from error
+    return path
+
+
+def _replace(path: Path, content: bytes) -> None:
+    # mkstemp creates the file with mode 0600, so there is no moment when others can read it.
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number")

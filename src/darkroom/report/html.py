@@ -1,0 +1,87 @@
+"""The report as one page that needs nothing but itself: no network, no script."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib import resources
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from darkroom.report import wording
+from darkroom.report.files import read_text, write_private
+from darkroom.report.records import image_details, parse_cells, read_run
+from darkroom.report.results import write_results
+from darkroom.report.verdict import judge, reach
+from darkroom.report.view import Page, build_page
+
+
+def write_report(run: Path) -> Path:
+    """Writes ``results.json`` and ``report.html`` into the run folder.
+
+    The page is a single file, the same for the same run, readable by its owner alone: it shows
+    reconstructed and real faces. At most 60 people a cell are shown, fewer in runs with so many
+    cells that the page would outgrow 24 MB of pictures; ``results.json`` has them all.
+
+    Args:
+        run: The run folder, such as ``runs/demo``.
+
+    Returns:
+        The path of ``report.html``.
+
+    Raises:
+        RunError: If a file of the run is missing or damaged, or the folder cannot be written to.
+    """
+    plan = wording.without_credentials(read_text(run / "plan.toml"))
+    content = write_results(run).read_bytes()
+    judged = []
+    for cell in parse_cells(run, json.loads(content)):
+        details = image_details(run, cell) if cell.modality == "image" else None
+        judged.append(judge(cell, details))
+    digest = hashlib.sha256(content).hexdigest()
+    page = build_page(run, read_run(run), judged, plan, digest)
+    return write_private(run / "report.html", render(page).encode())
+
+
+def render(page: Page) -> str:
+    """Returns the HTML of a page."""
+    return _environment().get_template("report.html.jinja").render(page=page)
+
+
+def _environment() -> Environment:
+    # Names of people and plans are strangers' text: escaping is on whatever a file is called.
+    environment = Environment(
+        loader=PackageLoader("darkroom.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        percent=wording.percent,
+        spread=wording.spread,
+        points=wording.points,
+        confidence=wording.confidence,
+        probability=wording.probability,
+        count=wording.count,
+        moment=wording.moment,
+        reach=reach,
+        value=_value,
+        picture=Markup,
+    )
+    environment.globals.update(
+        css=Markup(_resource("templates/report.css")),
+        several=wording.several,
+        goals_noun=wording.goals_noun,
+    )
+    return environment
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _resource(name: str) -> str:
+    return resources.files("darkroom.report").joinpath(name).read_text("utf-8")

@@ -1,0 +1,234 @@
+"""What the page shows, worked out before a template sees it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from darkroom.report.charts import MOST_SERIES, Chart, Series, curve_chart
+from darkroom.report.pictures import Development, Pictures, read_pictures
+from darkroom.report.records import Cell, ImageDetails, MeasuredRate, Person, RunRecord
+from darkroom.report.verdict import Judged, Verdict, decide
+from darkroom.report.wording import percent, spread
+
+_MOST_PEOPLE = 60
+_FEWEST_PEOPLE = 6
+_MOST_BYTES = 24_000_000
+
+
+@dataclass(frozen=True)
+class JudgeRow:
+    """A line of the table of the judges' errors."""
+
+    name: str
+    rate: MeasuredRate | None
+    bad: bool
+
+
+@dataclass(frozen=True)
+class PersonView:
+    """A person with pictures and named votes."""
+
+    record: Person
+    development: Development
+    votes: tuple[tuple[str, bool], ...]
+
+
+@dataclass(frozen=True)
+class ImageView:
+    """The part of a cell that only images have."""
+
+    details: ImageDetails
+    judge_rows: tuple[JudgeRow, ...]
+    people: tuple[PersonView, ...]
+    worst_off: PersonView | None
+    passed_gate: int
+    own_threats: tuple[str, ...]
+
+    @property
+    def left_out(self) -> int:
+        """How many people the page does not show."""
+        return len(self.details.people) - len(self.people)
+
+
+@dataclass(frozen=True)
+class CellView:
+    """A cell as the page shows it."""
+
+    cell: Cell
+    number: int
+    name: str
+    unsound: tuple[str, ...]
+    chart: Chart | None
+    image: ImageView | None
+
+    @property
+    def anchor(self) -> str:
+        """The identifier of its section."""
+        return f"cell-{self.number}"
+
+
+@dataclass(frozen=True)
+class Page:
+    """The whole page.
+
+    Attributes:
+        record: ``run.json``.
+        verdict: What comes first.
+        threats: Sentences of the threat model that hold for every cell.
+        cells: In the plan's order.
+        overview: All cells in one chart, when there are several.
+        plan: The plan's text, without credentials.
+        digest: SHA-256 of ``results.json``.
+    """
+
+    record: RunRecord
+    verdict: Verdict
+    threats: tuple[str, ...]
+    cells: tuple[CellView, ...]
+    overview: Chart | None
+    plan: str
+    digest: str
+
+    @property
+    def shows_people(self) -> bool:
+        """Whether the page holds faces."""
+        return any(view.image for view in self.cells)
+
+
+def build_page(
+    run: Path, record: RunRecord, judged: Sequence[Judged], plan: str, digest: str
+) -> Page:
+    """Works out the page of a run.
+
+    Args:
+        run: The run folder, for the pictures.
+        record: ``run.json``.
+        judged: Its cells, in order.
+        plan: The plan's text, without credentials.
+        digest: SHA-256 of ``results.json``.
+
+    Raises:
+        RunError: If pictures are missing or damaged.
+    """
+    threats = _shared_threats(judged)
+    cells = []
+    for number, one in enumerate(judged, 1):
+        image = None
+        if one.details is not None:
+            path = run / "cells" / one.cell.key / "reconstructions.npz"
+            pictures = read_pictures(path, record.target.range)
+            image = _image_view(one.details, pictures, threats, len(judged))
+        cells.append(_cell_view(one, number, image))
+    return Page(
+        record=record,
+        verdict=decide(judged, record.limit.advantage if record.limit else None),
+        threats=threats,
+        cells=tuple(cells),
+        overview=_overview(judged),
+        plan=plan,
+        digest=digest,
+    )
+
+
+def _shared_threats(judged: Sequence[Judged]) -> tuple[str, ...]:
+    models = [one.details.threat_model for one in judged if one.details]
+    if not models:
+        return ()
+    return tuple(line for line in models[0] if all(line in model for model in models))
+
+
+def _cell_view(judged: Judged, number: int, image: ImageView | None) -> CellView:
+    cell = judged.cell
+    points = judged.details.curve if judged.details else cell.curve
+    name = _name(cell)
+    title = (
+        f"Success against queries, {name}: {percent(cell.success.estimate)} in the end, interval "
+        f"{spread(cell.success)}; {percent(cell.baseline.estimate)} without the model"
+    )
+    chart = curve_chart(
+        (Series("success, 95% interval shaded" if judged.details else "success", points),),
+        baseline=cell.baseline.estimate,
+        name=f"chart-{number}",
+        title=title,
+    )
+    return CellView(cell, number, name, judged.unsound, chart, image)
+
+
+def _overview(judged: Sequence[Judged]) -> Chart | None:
+    if len(judged) < 2:
+        return None
+    strongest = sorted(judged, key=lambda one: -one.cell.advantage.low)[:MOST_SERIES]
+    lines = tuple(Series(_name(one.cell), one.cell.curve) for one in judged if one in strongest)
+    return curve_chart(
+        lines,
+        baseline=max(one.cell.baseline.estimate for one in strongest),
+        name="chart-all",
+        title=f"Success against queries of {len(lines)} cells; their figures are in the table",
+    )
+
+
+def _name(cell: Cell) -> str:
+    behind = "undefended" if cell.defense == "none" else f"behind {cell.defense}"
+    return f"{cell.attack}, {behind}"
+
+
+def _image_view(
+    details: ImageDetails, pictures: Pictures, threats: Sequence[str], cells: int
+) -> ImageView:
+    people = sorted(details.people, key=_exposure)
+    room = int(_MOST_BYTES / cells / pictures.weight)
+    shown = people[: max(_FEWEST_PEOPLE, min(_MOST_PEOPLE, room))]
+    views = tuple(_person_view(person, details, pictures) for person in shown)
+    goal = details.worst_off.goal if details.worst_off else None
+    worst = next((view for view in views if view.record.goal == goal), None)
+    if worst is None:
+        left = [person for person in people if person.goal == goal]
+        worst = _person_view(left[0], details, pictures) if left else None
+    return ImageView(
+        details=details,
+        judge_rows=_judge_rows(details),
+        people=views,
+        worst_off=worst,
+        passed_gate=sum(person.plausible for person in people),
+        own_threats=tuple(line for line in details.threat_model if line not in threats),
+    )
+
+
+def _exposure(person: Person) -> tuple[Any, ...]:
+    p_value = math.inf if person.p_value is None else person.p_value
+    return p_value, -person.confidence, person.goal
+
+
+def _person_view(person: Person, details: ImageDetails, pictures: Pictures) -> PersonView:
+    names = [*details.judge_names]
+    names += [f"judge {place + 1}" for place in range(len(names), len(person.votes))]
+    return PersonView(
+        record=person,
+        development=pictures.develop(person.goal, details.snapshots),
+        votes=tuple(zip(names, person.votes, strict=False)),
+    )
+
+
+def _judge_rows(details: ImageDetails) -> tuple[JudgeRow, ...]:
+    judges = details.judges
+    rows = [_judge_row("Right on real held-out photos, by majority", judges.accuracy, good=True)]
+    for name, rate in zip(details.judge_names, judges.each, strict=False):
+        rows.append(JudgeRow(f"– {name} alone", rate, bad=False))
+    wrong = (
+        ("Fooled by noise that fools the model", judges.false_positive_noise),
+        ("Fooled by slightly changed photos of others", judges.false_positive_adversarial),
+        ("Fooled by unchanged photos of others", judges.false_positive_others),
+    )
+    rows += [_judge_row(name, rate, good=False) for name, rate in wrong]
+    return tuple(rows)
+
+
+def _judge_row(name: str, rate: MeasuredRate | None, *, good: bool) -> JudgeRow:
+    estimate = rate.estimate if rate else None
+    if estimate is None:
+        return JudgeRow(name, None if rate is None else rate, bad=False)
+    return JudgeRow(name, rate, bad=estimate < 0.8 if good else estimate > 0.05)
