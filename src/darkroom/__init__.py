@@ -1,1 +1,47 @@
+"""Darkroom: audit your own models for model inversion, and defend them.
 
+The names here are loaded when they are first used, so that importing a small part of the package,
+such as an output defence, does not import PyTorch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from darkroom.access import Access as Access
+    from darkroom.api import Run as Run
+    from darkroom.api import audit as audit
+    from darkroom.api import audit_plan as audit_plan
+    from darkroom.errors import DarkroomError as DarkroomError
+    from darkroom.targets.load import load_target as load_target
+    from darkroom.targets.torch import TorchTarget as TorchTarget
+
+__all__ = [
+    "Access",
+    "DarkroomError",
+    "Run",
+    "TorchTarget",
+    "audit",
+    "audit_plan",
+    "load_target",
+]
+
+_HOMES = {
+    "Access": "access",
+    "DarkroomError": "errors",
+    "Run": "api",
+    "TorchTarget": "targets.torch",
+    "audit_plan": "api",
+    "load_target": "targets.load",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name from its module on first use."""
+    if name == "audit":
+        return importlib.import_module("darkroom.audit")
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"darkroom.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'darkroom' has no attribute {name!r}")

@@ -44,7 +44,7 @@ class MissingExtraError(DarkroomError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Returns a hint such as ``did you mean 'gradient'? Known: gradient, mi-face.``
+    """Returns a hint at what may have been meant.
 
     Args:
         name: What was asked for.

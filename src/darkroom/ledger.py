@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,14 +40,21 @@ class QueryLedger:
     ([2, 1], 3, 1)
     """
 
-    def __init__(self, goals: int, limit: Limit | None = None) -> None:
+    def __init__(
+        self,
+        goals: int,
+        limit: Limit | None = None,
+        on_charge: Callable[[int], None] | None = None,
+    ) -> None:
         """Starts at zero.
 
         Args:
             goals: The number of goals, charged by their position ``0 .. goals - 1``.
             limit: The attacker's budget; none when left out.
+            on_charge: Told the rows charged in all, after each charge.
         """
         self.limit = limit or Limit()
+        self._on_charge = on_charge
         self._spent = np.zeros(goals, dtype=np.int64)
 
     @property
@@ -85,3 +93,5 @@ class QueryLedger:
         if limit.per_goal is not None and (self._spent + rows > limit.per_goal).any():
             raise BudgetExhausted(f"the budget of {limit.per_goal} rows a goal is spent")
         self._spent += rows
+        if self._on_charge is not None:
+            self._on_charge(self.total)

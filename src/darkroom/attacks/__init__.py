@@ -1,1 +1,1 @@
-
+"""Attacks, one file each, named after what they do."""

@@ -39,11 +39,17 @@ class Attack(ABC):
         name: The word used in plans.
         access: The least access that the attack needs.
         paper: The source, in one line.
+        confidence: The target's confidence at which a goal counts as reached.
     """
 
     name: ClassVar[str]
     access: ClassVar[Access]
     paper: ClassVar[str]
+    confidence: float
+
+    @abstractmethod
+    def expected_queries(self) -> int:
+        """Returns the rows a goal that the attack spends when nothing ends it early."""
 
     @final
     def run(

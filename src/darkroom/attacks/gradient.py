@@ -68,7 +68,7 @@ class GradientAttack(Attack):
     paper: ClassVar[str] = "after Fredrikson, Jha & Ristenpart 2015 (CCS)"
 
     steps: int = 300
-    learning_rate: float = 0.05
+    learning_rate: float = 0.1
     loss: Loss = "margin"
     restarts: int = 1
     jitter: float = 0.5
@@ -99,6 +99,11 @@ class GradientAttack(Attack):
                 "attack gradient: learning_rate must be positive, confidence above 0 and at most "
                 "1, probes 0 or more"
             )
+
+    def expected_queries(self) -> int:
+        """Returns the rows a goal that the attack spends when nothing ends it early."""
+        comparisons = len(milestones(self.steps)) + 1
+        return self.restarts * (self.steps + comparisons * (1 + self.probes))
 
     def _search(
         self, view: View, prior: ImagePrior, goals: NDArray[np.int64], rng: np.random.Generator
@@ -259,7 +264,9 @@ class _Search:
         restarts = self.attack.restarts
         best = self.best_objective.view(-1, restarts).argmin(dim=1)
         rows = best + torch.arange(len(best)) * restarts
-        parts = [self.prior.decode(part) for part in self.best[rows].split(self.budget.rows or 64)]
+        parts = [
+            self.prior.decode(part) for part in torch.split(self.best[rows], self.budget.rows or 64)
+        ]
         return Progress(
             self.view.ledger.spent,
             torch.cat(parts).numpy(),

@@ -1,1 +1,1 @@
-
+"""Photos: rendered employees, folders, and files."""

@@ -1,1 +1,1 @@
-
+"""Judges, image measures and intervals: what tells whether an attack succeeded."""

@@ -1,1 +1,1 @@
-
+"""What an attacker knows before asking."""

@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from darkroom.errors import PlanError
 from darkroom.targets.base import ImageSpec
 
 
@@ -39,6 +40,22 @@ class ImagePrior(ABC):
         Returns:
             ``(n, channels, height, width)``, within the target's range.
         """
+
+    def encode(self, images: Tensor) -> Tensor:  # noqa: ARG002 - for those that override it
+        """Returns latents that decode to about the images given; the way back.
+
+        Args:
+            images: ``(n, channels, height, width)`` in the target's range.
+
+        Returns:
+            ``(n, *latent_shape)``.
+
+        Raises:
+            PlanError: If this prior has no way back.
+        """
+        raise PlanError(
+            f"prior {self.name} has no encoder: choose another prior, or leave out what needs one"
+        )
 
     @abstractmethod
     def start(self) -> Tensor:

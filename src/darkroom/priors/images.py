@@ -64,7 +64,7 @@ class MeanPrior(ImagePrior):
         """Returns the average, which is no deviation."""
         return torch.zeros(self.latent_shape)
 
-    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:  # noqa: ARG002
         """Returns the average ``n`` times: pixels drawn alone would show nobody."""
         return torch.zeros(n, *self.latent_shape)
 
@@ -179,7 +179,7 @@ class GeneratorPrior(ImagePrior):
             generator: Takes float32 ``(n, latent)``, returns images.
             latent: The number of latent coordinates.
             spec: The target's images.
-            encoder: The way back, images of a range of one to latents, where there is one.
+            encoder: The way back, from images as the generator makes them, where there is one.
             origin: Where to start, ``(latent,)``; zeros when left out.
             unit_range: Whether the generator's images are within zero and one, and so are to be
                 stretched to the target's range.
@@ -203,6 +203,15 @@ class GeneratorPrior(ImagePrior):
         if self._unit_range:
             images = images * self.spec.width_of_range + self.spec.low
         return images.clamp(self.spec.low, self.spec.high)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Runs the encoder; see :meth:`ImagePrior.encode`."""
+        if self._encoder is None:
+            return super().encode(images)
+        if self._unit_range:
+            images = (images - self.spec.low) / self.spec.width_of_range
+        latents: Tensor = self._encoder(images)
+        return latents
 
     def start(self) -> Tensor:
         """Returns the origin."""

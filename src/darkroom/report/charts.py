@@ -12,16 +12,21 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-
+from darkroom.errors import MissingExtraError
 from darkroom.report.records import CurvePoint
 from darkroom.report.wording import count
 
+try:
+    import matplotlib as mpl
+    from matplotlib.axes import Axes
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+except ImportError as error:
+    raise MissingExtraError("matplotlib", "vision") from error
+
 MOST_SERIES = 6
+_MOST_TICKS = 6
 
 # Matplotlib wants real colours while it draws; each of these stands for a variable of the page.
 _INK, _MUTED, _GRID = "#0a0b01", "#0a0b02", "#0a0b03"
@@ -50,6 +55,12 @@ class Chart:
 
 
 @dataclass(frozen=True)
+class _Baseline:
+    rate: float
+    label: str
+
+
+@dataclass(frozen=True)
 class _Format:
     suffix: str
     width: float
@@ -58,7 +69,12 @@ class _Format:
 
 
 def curve_chart(
-    series: Sequence[Series], *, baseline: float, name: str, title: str
+    series: Sequence[Series],
+    *,
+    baseline: float,
+    name: str,
+    title: str,
+    baseline_label: str = "without the model (baseline)",
 ) -> Chart | None:
     """Draws success against queries, with interval bands where the points have them.
 
@@ -67,6 +83,7 @@ def curve_chart(
         baseline: Success without the model in [0, 1], a dashed line.
         name: Unique on the page; letters, digits and hyphens. All identifiers start with it.
         title: What the chart shows, read out instead of it.
+        baseline_label: What the legend calls the dashed line.
 
     Returns:
         The chart, or ``None`` where no series has a point.
@@ -76,9 +93,9 @@ def curve_chart(
         return None
     wide = _Format("wide", 8.6, 4.0, 3)
     narrow = _Format("narrow", 4.9, 4.6 + 0.24 * len(drawable), 1)
+    level = _Baseline(baseline, baseline_label)
     return Chart(
-        _draw(drawable, baseline, wide, name, title),
-        _draw(drawable, baseline, narrow, name, title),
+        _draw(drawable, level, wide, name, title), _draw(drawable, level, narrow, name, title)
     )
 
 
@@ -87,28 +104,28 @@ def _positive(line: Series) -> list[CurvePoint]:
 
 
 def _draw(
-    series: Sequence[Series], baseline: float, form: _Format, name: str, title: str
+    series: Sequence[Series], baseline: _Baseline, form: _Format, name: str, title: str
 ) -> str:
     identity = f"{name}-{form.suffix}"
-    settings = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": identity,
-        "font.size": 12.5,
-        "text.parse_math": False,
-    }
-    with mpl.rc_context(settings):
+    with mpl.rc_context(
+        {
+            "svg.fonttype": "none",
+            "svg.hashsalt": identity,
+            "font.size": 12.5,
+            "text.parse_math": False,
+        }
+    ):
         figure = Figure(figsize=(form.width, form.height), layout="constrained")
         FigureCanvasSVG(figure)
         axes = figure.add_subplot()
         for place, line in enumerate(series):
             _plot(axes, line, place)
-        axes.axhline(baseline, color=_MUTED, linestyle=(0, (5, 4)), linewidth=1.8, zorder=2)
-        axes.lines[-1].set_label("without the model (baseline)")
-        _dress(axes, [p.queries for line in series for p in _positive(line)])
-        legend = figure.legend(
-            loc="outside lower left", ncols=form.columns, frameon=False, labelcolor=_INK
+        dashes = (0, (5, 4))
+        axes.axhline(
+            baseline.rate, color=_MUTED, linestyle=dashes, linewidth=1.8, label=baseline.label
         )
-        legend.set_in_layout(True)
+        _dress(axes, [p.queries for line in series for p in _positive(line)])
+        figure.legend(loc="outside lower left", ncols=form.columns, frameon=False, labelcolor=_INK)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     return _embed(buffer.getvalue(), identity, form, title, len(series))
@@ -167,7 +184,7 @@ def _dress(axes: Axes, queries: Sequence[int]) -> None:
 def _ticks(low: int, high: int) -> list[int]:
     steps = [digit * 10**power for power in range(len(str(high)) + 1) for digit in (1, 2, 5)]
     inside = [step for step in steps if low <= step <= high]
-    if len(inside) > 6:
+    if len(inside) > _MOST_TICKS:
         inside = [step for step in inside if str(step).startswith("1")]
     return inside if len(inside) > 1 else sorted({low, high})
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from importlib import resources
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -15,7 +16,9 @@ from darkroom.report.files import read_text, write_private
 from darkroom.report.records import image_details, parse_cells, read_run
 from darkroom.report.results import write_results
 from darkroom.report.verdict import judge, reach
-from darkroom.report.view import Page, build_page
+
+if TYPE_CHECKING:
+    from darkroom.report.view import Page
 
 
 def write_report(run: Path) -> Path:
@@ -33,7 +36,11 @@ def write_report(run: Path) -> Path:
 
     Raises:
         RunError: If a file of the run is missing or damaged, or the folder cannot be written to.
+        MissingExtraError: If Matplotlib or Pillow is not installed.
     """
+    # Charts and pictures need an extra, and they are slow to load; results.json needs neither.
+    from darkroom.report.view import build_page
+
     plan = wording.without_credentials(read_text(run / "plan.toml"))
     content = write_results(run).read_bytes()
     judged = []
@@ -69,10 +76,10 @@ def _environment() -> Environment:
         moment=wording.moment,
         reach=reach,
         value=_value,
-        picture=Markup,
+        tied=_tied,
+        drawing=Markup,
     )
     environment.globals.update(
-        css=Markup(_resource("templates/report.css")),
         several=wording.several,
         goals_noun=wording.goals_noun,
     )
@@ -83,5 +90,10 @@ def _value(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _resource(name: str) -> str:
-    return resources.files("darkroom.report").joinpath(name).read_text("utf-8")
+def _tied(text: str) -> Markup:
+    # A range such as 83 to 99%, written with a dash, reads as two numbers when a line ends in it.
+    parts = re.split(rf"(\S*\d{wording.DASH}\S+)", text)
+    span = Markup('<span class="tie">{}</span>')
+    return Markup("").join(
+        span.format(part) if place % 2 else part for place, part in enumerate(parts)
+    )

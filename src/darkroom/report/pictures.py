@@ -10,10 +10,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from darkroom.errors import RunError
+from darkroom.errors import MissingExtraError, RunError
 from darkroom.report.files import damaged
+
+try:
+    from PIL import Image
+except ImportError as error:
+    raise MissingExtraError("pillow", "vision") from error
 
 _Pixels = NDArray[np.uint8]
 _FRAMES = 5
@@ -60,9 +64,10 @@ class Pictures:
     def weight(self) -> int:
         """About how many bytes one person takes on the page, before compression."""
         frames = min(_FRAMES, len(self.snapshots))
-        channels, height, width = self.images.shape[1:]
-        frame, picture = (min(side, max(height, width)) for side in (_FRAME_SIDE, _PICTURE_SIDE))
-        return channels * (frames * frame**2 + 2 * picture**2) * 4 // 3
+        channels, height, width = (int(side) for side in self.images.shape[1:])
+        longest = max(height, width)
+        frame, picture = min(_FRAME_SIDE, longest), min(_PICTURE_SIDE, longest)
+        return channels * (frames * frame * frame + 2 * picture * picture) * 4 // 3
 
     def develop(self, goal: int, queries: tuple[int, ...]) -> Development:
         """Returns the pictures of one goal.
@@ -78,9 +83,7 @@ class Pictures:
         if len(rows) != 1 or len(queries) != len(self.snapshots):
             raise damaged(self.path, f"its pictures do not fit goal {goal} of cell.json")
         row = int(rows[0])
-        steps = [
-            (spent, step[row]) for spent, step in zip(queries, self.snapshots, strict=True)
-        ]
+        steps = [(spent, step[row]) for spent, step in zip(queries, self.snapshots, strict=True)]
         # The last snapshot of a finished attack is the reconstruction itself: one is enough.
         while len(steps) > 1 and np.array_equal(steps[-1][1], self.images[row]):
             steps.pop()
@@ -140,7 +143,8 @@ def _to_pixels(
         raise damaged(path, "'images' holds values that are not numbers")
     low, high = value_range
     share = (images - low) / ((high - low) or 1.0)
-    return np.rint(255 * share.clip(0, 1)).astype(np.uint8)
+    pixels: _Pixels = np.rint(255 * share.clip(0, 1)).astype(np.uint8)
+    return pixels
 
 
 def _address(pixels: _Pixels, side: int) -> str:

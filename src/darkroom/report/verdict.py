@@ -9,8 +9,8 @@ from enum import StrEnum
 from darkroom.report.records import Cell, ImageDetails
 from darkroom.report.wording import access_phrase, goals_noun, percent, points, several, spread
 
-_LARGEST_FALSE_POSITIVE_RATE = 0.05
-_SMALLEST_ACCURACY = 0.8
+LARGEST_FALSE_POSITIVE_RATE = 0.05
+SMALLEST_ACCURACY = 0.8
 _SIGNIFICANCE = 0.05
 
 
@@ -19,7 +19,7 @@ class Standing(StrEnum):
 
     LEAK = "leak"
     WITHIN = "within"
-    PERSON = "person"
+    PERSON = "one-person"
     UNSUPPORTED = "unsupported"
     CLEAR = "clear"
 
@@ -77,7 +77,7 @@ def judge(cell: Cell, details: ImageDetails | None) -> Judged:
     reasons = []
     if rates.accuracy is None:
         reasons.append("their accuracy on real photos was not measured")
-    elif rates.accuracy < _SMALLEST_ACCURACY:
+    elif rates.accuracy < SMALLEST_ACCURACY:
         reasons.append(f"they name only {percent(rates.accuracy)} of real photos rightly")
     wrong = (
         (rates.false_positive_noise, "noise"),
@@ -85,7 +85,7 @@ def judge(cell: Cell, details: ImageDetails | None) -> Judged:
         (rates.false_positive_others, "photos of other people"),
     )
     for rate, what in wrong:
-        if rate is not None and rate > _LARGEST_FALSE_POSITIVE_RATE:
+        if rate is not None and rate > LARGEST_FALSE_POSITIVE_RATE:
             reasons.append(f"they take {percent(rate)} of {what} for the person")
     return Judged(cell, details, tuple(reasons))
 
@@ -148,7 +148,7 @@ def _label(standing: Standing) -> str:
         case Standing.WITHIN:
             return "Leak within the limit"
         case Standing.PERSON:
-            return "One person stands out"
+            return "A person stands out"
         case Standing.UNSUPPORTED:
             return "No verdict"
         case Standing.CLEAR:
@@ -156,7 +156,7 @@ def _label(standing: Standing) -> str:
 
 
 def _headline(standing: Standing, cell: Cell) -> str:
-    attacker = f"an attacker {access_phrase(cell.access)}{_behind(cell)}"
+    attacker = f"an attacker {access_phrase(cell.access)}{_against(cell)}"
     without = f"without the model the same attacker gets {percent(cell.baseline.estimate)}"
     many = goals_noun(cell.modality)
     match standing:
@@ -176,7 +176,9 @@ def _headline(standing: Standing, cell: Cell) -> str:
                 "person from a mistake."
             )
         case Standing.PERSON:
-            start = "No leak found above the baseline on average, but one person stands out"
+            start = (
+                "No leak found above the baseline on average, but at least one person stands out"
+            )
         case Standing.CLEAR:
             start = "No leak found above the baseline"
     return (
@@ -197,8 +199,8 @@ def _sentences(
         )
     if sound and len(sound) < len(cells):
         sentences.append(
-            f"{several(len(cells) - len(sound), 'cell is', 'cells are')} left out of the verdict, "
-            "because their judges cannot support one."
+            "Left out of the verdict, for want of good judges: "
+            f"{several(len(cells) - len(sound), 'cell', 'cells')}."
         )
     worst = _worst_off(strongest, sound)
     if worst:
@@ -226,7 +228,7 @@ def _by_defense(sound: Sequence[Judged]) -> list[str]:
     for name in names:
         group = [judged for judged in sound if judged.cell.defense == name]
         cell = max(group, key=_strength).cell
-        start = "Without a defence" if name == "none" else f"Behind {name}"
+        start = "Without a defence" if name == "none" else f"Against {name}"
         sentences.append(
             f"{start}, the strongest attack tried ({cell.attack}) reconstructs {reach(cell)}."
         )
@@ -237,19 +239,21 @@ def _limit_sentence(cells: Sequence[Cell], limit: float) -> str:
     allowed = f"The plan allows an advantage of {points(limit).removeprefix('+')} percentage points"
     above = sum(cell.advantage.low > limit for cell in cells)
     if above:
-        return f"{allowed}: exceeded, the lower bound is above it in {above} of {len(cells)} cells."
+        where = f" in {above} of {len(cells)} cells" if len(cells) > 1 else ""
+        return f"{allowed}: exceeded, the lower bound is above it{where}."
     open_cells = [cell for cell in cells if cell.advantage.high > limit]
     if not open_cells:
-        return f"{allowed}: kept, and no cell's interval reaches above it."
+        return f"{allowed}: kept, and no interval reaches above it."
     highest = points(max(cell.advantage.high for cell in open_cells)).removeprefix("+")
+    where = f" in {len(open_cells)} of {len(cells)} cells" if len(cells) > 1 else ""
     return (
-        f"{allowed}: no lower bound is above it, but in {len(open_cells)} of {len(cells)} cells the "
+        f"{allowed}: no lower bound is above it, but{where} the "
         f"interval reaches above it (up to {highest}), so a larger leak is not ruled out."
     )
 
 
-def _behind(cell: Cell) -> str:
-    return "" if cell.defense == "none" else f", behind the defence {cell.defense},"
+def _against(cell: Cell) -> str:
+    return "" if cell.defense == "none" else f", against the defence {cell.defense},"
 
 
 def _nouns(cell: Cell) -> tuple[str, str]:

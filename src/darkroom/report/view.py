@@ -11,7 +11,13 @@ from typing import Any
 from darkroom.report.charts import MOST_SERIES, Chart, Series, curve_chart
 from darkroom.report.pictures import Development, Pictures, read_pictures
 from darkroom.report.records import Cell, ImageDetails, MeasuredRate, Person, RunRecord
-from darkroom.report.verdict import Judged, Verdict, decide
+from darkroom.report.verdict import (
+    LARGEST_FALSE_POSITIVE_RATE,
+    SMALLEST_ACCURACY,
+    Judged,
+    Verdict,
+    decide,
+)
 from darkroom.report.wording import percent, spread
 
 _MOST_PEOPLE = 60
@@ -21,11 +27,12 @@ _MOST_BYTES = 24_000_000
 
 @dataclass(frozen=True)
 class JudgeRow:
-    """A line of the table of the judges' errors."""
+    """A line of the table of the judges' errors; ``alone`` marks a single judge."""
 
     name: str
     rate: MeasuredRate | None
     bad: bool
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -163,17 +170,20 @@ def _overview(judged: Sequence[Judged]) -> Chart | None:
         return None
     strongest = sorted(judged, key=lambda one: -one.cell.advantage.low)[:MOST_SERIES]
     lines = tuple(Series(_name(one.cell), one.cell.curve) for one in judged if one in strongest)
+    baselines = {one.cell.baseline.estimate for one in strongest}
     return curve_chart(
         lines,
-        baseline=max(one.cell.baseline.estimate for one in strongest),
+        baseline=max(baselines),
+        baseline_label=f"without the model ({'highest ' if len(baselines) > 1 else ''}baseline)",
         name="chart-all",
         title=f"Success against queries of {len(lines)} cells; their figures are in the table",
     )
 
 
 def _name(cell: Cell) -> str:
-    behind = "undefended" if cell.defense == "none" else f"behind {cell.defense}"
-    return f"{cell.attack}, {behind}"
+    if cell.defense == "none":
+        return f"{cell.attack}, undefended"
+    return f"{cell.attack} against {cell.defense}"
 
 
 def _image_view(
@@ -217,7 +227,7 @@ def _judge_rows(details: ImageDetails) -> tuple[JudgeRow, ...]:
     judges = details.judges
     rows = [_judge_row("Right on real held-out photos, by majority", judges.accuracy, good=True)]
     for name, rate in zip(details.judge_names, judges.each, strict=False):
-        rows.append(JudgeRow(f"– {name} alone", rate, bad=False))
+        rows.append(JudgeRow(f"{name} alone", rate, bad=False, alone=True))
     wrong = (
         ("Fooled by noise that fools the model", judges.false_positive_noise),
         ("Fooled by slightly changed photos of others", judges.false_positive_adversarial),
@@ -228,7 +238,7 @@ def _judge_rows(details: ImageDetails) -> tuple[JudgeRow, ...]:
 
 
 def _judge_row(name: str, rate: MeasuredRate | None, *, good: bool) -> JudgeRow:
-    estimate = rate.estimate if rate else None
-    if estimate is None:
-        return JudgeRow(name, None if rate is None else rate, bad=False)
-    return JudgeRow(name, rate, bad=estimate < 0.8 if good else estimate > 0.05)
+    if rate is None or rate.estimate is None:
+        return JudgeRow(name, rate, bad=False)
+    low, high = rate.estimate < SMALLEST_ACCURACY, rate.estimate > LARGEST_FALSE_POSITIVE_RATE
+    return JudgeRow(name, rate, bad=low if good else high)

@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 
 from darkroom.report.records import Interval
 
+DASH = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
+
 
 def percent(rate: float) -> str:
     """Writes a rate as a percentage that never rounds to 0% or 100% what is not.
@@ -20,21 +23,21 @@ def percent(rate: float) -> str:
 def spread(interval: Interval) -> str:
     """Writes the interval of a rate.
 
-    >>> spread(Interval(estimate=0.95, low=0.831, high=0.994))
-    '83–99.4%'
+    >>> spread(Interval(estimate=0.95, low=0.831, high=0.994)) == f"83{DASH}99.4%"
+    True
     """
-    return f"{_hundredths(interval.low)}–{_hundredths(interval.high)}%"
+    return f"{_hundredths(interval.low)}{DASH}{_hundredths(interval.high)}%"
 
 
 def points(difference: float) -> str:
     """Writes a difference of rates in percentage points, with its sign.
 
-    >>> points(0.93), points(-0.05), points(0.0)
-    ('+93', '−5', '0')
+    >>> points(0.93), points(-0.05) == f"{MINUS}5", points(0.0)
+    ('+93', True, '0')
     """
     if difference == 0:
         return "0"
-    return ("+" if difference > 0 else "−") + _hundredths(abs(difference))
+    return ("+" if difference > 0 else MINUS) + _hundredths(abs(difference))
 
 
 def confidence(value: float) -> str:

@@ -1,1 +1,1 @@
-
+"""Models under audit, as an attacker reaches them."""

@@ -51,9 +51,7 @@ class View:
         """How many classes the target tells apart."""
         return self._target.classes
 
-    def scores(
-        self, images: NDArray[np.float32], goals: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
+    def scores(self, images: NDArray[np.float32], goals: NDArray[np.int64]) -> NDArray[np.float64]:
         """Returns every class's confidence; see :meth:`darkroom.targets.base.Target.scores`.
 
         Args:

@@ -1,0 +1,1 @@
+"""What Darkroom says of itself, measured."""

@@ -1,0 +1,173 @@
+"""The Python interface: audit a model, get its run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tomli_w
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from torch import nn
+
+from darkroom.audit.plan import Plan, explain, parse_slice, read_plan
+from darkroom.audit.progress import Reporter
+from darkroom.audit.runner import Job, load_job, run_job
+from darkroom.audit.subject import Subject
+from darkroom.data.photos import Photos
+from darkroom.errors import DataError, PlanError
+from darkroom.report import write_report
+from darkroom.targets.torch import Outputs, TorchTarget
+
+Labelled = tuple[NDArray[np.float32], NDArray[np.int64]]
+"""Images ``(n, channels, height, width)`` with the person on each, ``(n,)``."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished audit on disk.
+
+    Attributes:
+        folder: Where it is.
+        results: What ``results.json`` says.
+        report: The page.
+    """
+
+    folder: Path
+    results: dict[str, Any]
+    report: Path
+
+    @property
+    def cells(self) -> list[dict[str, Any]]:
+        """The cells of ``results``."""
+        cells: list[dict[str, Any]] = self.results["cells"]
+        return cells
+
+    def leaks(self, advantage: float = 0.0) -> bool:
+        """Tells whether the lower bound of any cell's advantage is above a limit."""
+        return any(cell["advantage"]["low"] > advantage for cell in self.cells)
+
+
+def audit(
+    model: nn.Module,
+    private: Labelled,
+    *,
+    public: Labelled | NDArray[np.float32] | None = None,
+    trained_on: str = ":",
+    attacks: Sequence[str | Mapping[str, Any]] = ("gradient",),
+    value_range: tuple[float, float] = (0.0, 1.0),
+    outputs: Outputs = "logits",
+    name: str = "audit",
+    out: str | Path = "runs",
+    seed: int = 0,
+    resume: bool = False,
+    progress: bool = True,
+) -> Run:
+    """Attacks a classifier of one's own, judges what comes out, and writes a report.
+
+    Args:
+        model: Takes float32 ``(n, channels, height, width)``, returns ``(n, classes)``.
+        private: Photos of the model's classes, and the class on each; only judges see them.
+        public: Photos of other people that an attacker may have; with who is on each if known.
+        trained_on: Which photos of each person the model was trained on, as a slice such as
+            ``"0:7"``. The others serve the judges.
+        attacks: Names, or mappings as a plan's ``[[attack]]`` has them.
+        value_range: The values of black and of full intensity.
+        outputs: Whether the model returns ``logits`` or ``probabilities``.
+        name: The run's; its folder is ``out/name``.
+        out: The folder of all runs.
+        seed: The same seed gives the same results.
+        resume: Whether to go on with a run that is there already.
+        progress: Whether to show bars on standard error.
+
+    Raises:
+        DarkroomError: If an argument does not do; one sentence says which, why and how to mend it.
+    """
+    images, people = _pair(private, "private")
+    attack_tables = [{"name": item} if isinstance(item, str) else dict(item) for item in attacks]
+    table = {
+        "run": {"name": name, "seed": seed, "out": str(out)},
+        "target": {
+            "load": type(model).__name__,
+            "shape": list(images.shape[1:]),
+            "range": list(value_range),
+            "outputs": outputs,
+        },
+        "private": {"images": "(array)", "trained_on": trained_on},
+        "attack": attack_tables,
+        **({} if public is None else {"public": {"images": "(array)"}}),
+    }
+    try:
+        plan = Plan.model_validate(table)
+    except ValidationError as error:
+        raise PlanError(f"darkroom.audit: {explain(error)}") from error
+    target = TorchTarget(
+        model,
+        images.shape[1:],
+        value_range=value_range,
+        outputs=outputs,
+        name=type(model).__name__,
+    )
+    photos = Photos.of(images, people)
+    numbers = np.arange(int(photos.numbers.max(initial=0)) + 1)[parse_slice(trained_on)]
+    subject = Subject(target, photos, np.isin(photos.numbers, numbers), _public(public))
+    text = "# From Python: darkroom.audit(...) with a model and arrays.\n" + tomli_w.dumps(table)
+    job = Job(plan, text, subject, "darkroom.audit(...)", Path.cwd())
+    return _finish(job, resume, Reporter(shown=progress))
+
+
+def audit_plan(path: Path, *, resume: bool = False, progress: bool = True) -> Run:
+    """Runs a plan, as ``darkroom audit`` does.
+
+    Args:
+        path: The plan, in TOML.
+        resume: Whether to go on with a run that is there already.
+        progress: Whether to show bars on standard error.
+
+    Raises:
+        DarkroomError: If the plan or what it names does not do.
+    """
+    reporter = Reporter(shown=progress)
+    return _finish(load_job(read_plan(path), path, reporter), resume, reporter)
+
+
+def open_run(folder: Path) -> Run:
+    """Writes the report of a run anew from its cells.
+
+    Raises:
+        RunError: If the run or one of its cells is missing or damaged.
+    """
+    report = write_report(folder)
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    return Run(folder, results, report)
+
+
+def _finish(job: Job, resume: bool, reporter: Reporter) -> Run:
+    folder = run_job(job, resume=resume, reporter=reporter)
+    with reporter.stage("Writing the report"):
+        return open_run(folder)
+
+
+def _pair(value: Labelled, what: str) -> Labelled:
+    """Checks images with labels."""
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise DataError(f"{what}: give a pair of images and labels")
+    images, people = np.asarray(value[0], np.float32), np.asarray(value[1], np.int64)
+    if images.ndim != 4:
+        raise DataError(
+            f"{what}: images of shape {list(images.shape)}: give (n, channels, height, width)"
+        )
+    return images, people
+
+
+def _public(value: Labelled | NDArray[np.float32] | None) -> Photos | None:
+    """Labels public photos as all different where nobody is named."""
+    if value is None:
+        return None
+    if isinstance(value, tuple):
+        return Photos.of(*_pair(value, "public"))
+    return Photos.of(*_pair((value, np.arange(len(value))), "public"))

@@ -1,0 +1,295 @@
+"""One cell of a run: an attack with a prior, judged at every milestone."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkroom.attacks.base import Attack, Progress
+from darkroom.audit.judging import Bench, chance_of, guess, holm
+from darkroom.audit.subject import Subject
+from darkroom.ledger import Limit, QueryLedger
+from darkroom.metrics.images import nearest_photo
+from darkroom.metrics.intervals import Interval, clopper_pearson, newcombe
+from darkroom.metrics.judges import Panel
+from darkroom.priors.base import ImagePrior
+from darkroom.priors.build import PriorConfiguration
+from darkroom.targets.view import View
+
+SNAPSHOTS = 5
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class CellPlan:
+    """What decides a cell's result, beside the subject.
+
+    Attributes:
+        attack: The attack with its parameters.
+        prior_name: The prior's name.
+        prior: Its parameters.
+        budget: Rows a goal, or ``None``.
+        seed: The run's seed.
+    """
+
+    attack: Attack
+    prior_name: str
+    prior: PriorConfiguration
+    budget: int | None
+    seed: int
+
+    def parameters(self) -> dict[str, Any]:
+        """Returns the attack's parameters, as JSON can hold them."""
+        fields = dataclasses.fields(self.attack)  # type: ignore[arg-type]
+        return {field.name: getattr(self.attack, field.name) for field in fields}
+
+    def key(self, subject_digest: str, version: str) -> str:
+        """Returns a hash of everything that decides the cell's result.
+
+        Args:
+            subject_digest: Of the target and all photos.
+            version: Darkroom's, since another one may attack or judge otherwise.
+        """
+        decisive = {
+            "version": version,
+            "subject": subject_digest,
+            "attack": [self.attack.name, self.parameters()],
+            "prior": [self.prior_name, self.prior.model_dump(mode="json")],
+            "budget": self.budget,
+            "seed": self.seed,
+        }
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class Point(NamedTuple):
+    """What the attack had at one milestone.
+
+    Attributes:
+        queries: The median over goals of the rows spent.
+        success: The judges' verdict on the best so far.
+        confidence: The median over goals of the target's confidence; NaN before the first query.
+        frame: The best so far as bytes, ``(goals, channels, height, width)``.
+    """
+
+    queries: int
+    success: Interval
+    confidence: float
+    frame: NDArray[np.uint8]
+
+
+def run_cell(
+    key: str,
+    plan: CellPlan,
+    subject: Subject,
+    prior: ImagePrior,
+    bench: Bench,
+    advance: Callable[[int, int], None],
+) -> tuple[dict[str, Any], Arrays]:
+    """Attacks all people and judges what comes out.
+
+    Args:
+        key: The cell's.
+        plan: What to run.
+        subject: The target and the truth.
+        prior: The fitted prior.
+        bench: The judges and their errors.
+        advance: Told how many of the expected queries are spent.
+
+    Returns:
+        The cell as ``results.json`` has it, and the arrays for ``reconstructions.npz``.
+    """
+    goals = subject.goals
+    expected = plan.attack.expected_queries() * len(goals)
+    ledger = QueryLedger(
+        len(goals), Limit(per_goal=plan.budget), lambda spent: advance(spent, expected)
+    )
+    view = View(subject.target, plan.attack.access, ledger)
+    rng = np.random.default_rng([plan.seed, 1])
+    began = time.monotonic()
+    points = []
+    for progress in plan.attack.run(view, prior, goals, rng=rng):
+        success = _rate(bench.panel.judge(progress.reconstructions).names(goals))
+        median = float(np.median(progress.confidence))
+        frame = _bytes(subject.unit(progress.reconstructions))
+        points.append(Point(int(np.median(progress.queries)), success, median, frame))
+    seconds = time.monotonic() - began
+    people, photos = _people(progress, subject, bench, prior, plan.seed)
+    kept = sorted({int(index) for index in np.linspace(0, len(points) - 2, SNAPSHOTS)})
+    details = _details(plan, subject, bench, people, points)
+    details["snapshots"] = [points[index].queries for index in kept]
+    cell = {
+        "key": key,
+        "modality": "image",
+        "target": subject.target.name,
+        "defense": "none",
+        "attack": plan.attack.name,
+        "access": str(plan.attack.access),
+        "prior": plan.prior_name,
+        "goals": len(goals),
+        "queries": {"per_goal_median": points[-1].queries, "total": ledger.total},
+        **_rates(people, bench, prior, goals, plan.seed),
+        "curve": [
+            {"queries": point.queries, "success": point.success.estimate}
+            for point in _asked(points)
+        ],
+        "confidence": {
+            "median": points[-1].confidence,
+            "reached": float((progress.confidence >= plan.attack.confidence).mean()),
+        },
+        "judges": bench.rates(),
+        "utility": _utility(subject),
+        "seconds": seconds,
+        "details": details,
+    }
+    arrays: Arrays = {
+        "images": progress.reconstructions,
+        "goals": goals,
+        "snapshots": np.stack([points[index].frame for index in kept]),
+        "photos": _bytes(subject.unit(photos)),
+    }
+    return cell, arrays
+
+
+def _asked(points: list[Point]) -> list[Point]:
+    """Returns the last point at each number of queries, without the start, which asks nothing."""
+    latest = {point.queries: point for point in points if point.queries > 0}
+    return list(latest.values())
+
+
+def _rate(hits: NDArray[np.bool_]) -> Interval:
+    return clopper_pearson(int(hits.sum()), len(hits))
+
+
+def _bytes(unit: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Turns images between zero and one into bytes."""
+    return (unit * 255).round().astype(np.uint8)
+
+
+def _rates(
+    people: list[dict[str, Any]],
+    bench: Bench,
+    prior: ImagePrior,
+    goals: NDArray[np.int64],
+    seed: int,
+) -> dict[str, Any]:
+    """Returns success, the same attacker's success without the model, and the difference."""
+    hits = sum(person["success"] for person in people)
+    guessed = bench.panel.judge(guess(prior, len(goals), seed)).names(goals)
+    lucky = int(guessed.sum())
+    return {
+        "success": clopper_pearson(hits, len(people))._asdict(),
+        "baseline": _rate(guessed)._asdict(),
+        "advantage": newcombe(hits, len(people), lucky, len(guessed))._asdict(),
+    }
+
+
+def _people(
+    progress: Progress, subject: Subject, bench: Bench, prior: ImagePrior, seed: int
+) -> tuple[list[dict[str, Any]], NDArray[np.float32]]:
+    """Returns what the report says of each person, and the nearest real photo of each."""
+    goals, images = subject.goals, progress.reconstructions
+    judged = bench.panel.judge(images)
+    success, votes = judged.names(goals), judged.votes(goals)
+    seen = subject.seen
+    near = nearest_photo(
+        subject.unit(images), goals, subject.unit(seen.images), seen.people, bench.space
+    )
+    p_values, made = chance_of(images, subject, bench, prior, seed)
+    adjusted = holm(p_values)
+    people = [
+        {
+            "goal": int(goal),
+            "name": subject.private.names[goal],
+            "queries": int(progress.queries[row]),
+            "confidence": float(progress.confidence[row]),
+            "distance": float(judged.distances[row]),
+            "plausible": bool(judged.plausible[row]),
+            "votes": [bool(vote) for vote in votes[row]],
+            "success": bool(success[row]),
+            "photo": {
+                "index": int(seen.numbers[near.photo[row]]),
+                "ssim": float(near.ssim[row]),
+                "distance": float(near.distance[row]),
+            },
+            "p_value": float(p_values[row]),
+            "p_adjusted": float(adjusted[row]),
+            "images": made,
+        }
+        for row, goal in enumerate(goals)
+    ]
+    return people, seen.images[near.photo]
+
+
+def _details(
+    plan: CellPlan,
+    subject: Subject,
+    bench: Bench,
+    people: list[dict[str, Any]],
+    points: list[Point],
+) -> dict[str, Any]:
+    """Returns what the report shows beside the rates."""
+    return {
+        "threat_model": _threat_model(plan, subject),
+        "attack": {"name": plan.attack.name, "parameters": plan.parameters()},
+        "prior": {"name": plan.prior_name, "parameters": plan.prior.model_dump(mode="json")},
+        "judge_names": list(Panel.names),
+        "judges": bench.errors(),
+        "gate": {"limit": bench.panel.gate.residual_limit},
+        "curve": [
+            {
+                "queries": point.queries,
+                "success": point.success.estimate,
+                "low": point.success.low,
+                "high": point.success.high,
+                "confidence_median": point.confidence,
+            }
+            for point in _asked(points)
+        ],
+        "people": people,
+        "worst_off": _worst_off(people),
+    }
+
+
+def _threat_model(plan: CellPlan, subject: Subject) -> list[str]:
+    """Says in sentences what the attacker has."""
+    public = subject.public
+    budget = "without limit" if plan.budget is None else f"{plan.budget} times a person at most"
+    return [
+        f"The attacker holds the weights of {subject.target.name} and follows its gradients "
+        f"{budget}; a gradient counts as one query.",
+        f"The attacker knows the names of its {subject.target.classes} classes, and no photo of "
+        "anyone in them.",
+        "The attacker has no photos at all."
+        if public is None
+        else f"The attacker has {len(public.people)} photos of "
+        f"{len(np.unique(public.people))} other people, and the prior made from them "
+        f"({plan.prior_name}).",
+    ]
+
+
+def _worst_off(people: list[dict[str, Any]]) -> dict[str, Any]:
+    """Returns the person of whom the reconstruction says most, corrected for having looked."""
+    worst = min(people, key=lambda person: (person["p_value"], -person["success"]))
+    images = worst["images"]
+    nearer = round(worst["p_value"] * (images + 1)) - 1
+    sentence = (
+        f"{worst['name']} is worst off: of {images} images made without the model, {nearer} come "
+        f"as near to this person's photos as the reconstruction (p = {worst['p_value']:.2g}; "
+        f"{worst['p_adjusted']:.2g} after Holm's correction for {len(people)} people)."
+    )
+    chosen = {key: worst[key] for key in ("goal", "name", "p_value", "p_adjusted")}
+    return {**chosen, "draws": images, "sentence": sentence}
+
+
+def _utility(subject: Subject) -> dict[str, float]:
+    accuracy = subject.accuracy()
+    return {} if accuracy is None else {"accuracy": accuracy.estimate}

@@ -1,0 +1,175 @@
+"""The command line: parses, calls, prints."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from darkroom.errors import DarkroomError
+
+EXAMPLES = """\b
+Examples:
+  darkroom demo                            the whole job on rendered faces
+  darkroom audit plan.toml                 attack, judge and report
+  darkroom audit plan.toml --resume        go on after an interruption
+  darkroom audit plan.toml --fail-on-leak  exit 1 above the plan's limit
+  darkroom report runs/face-login          write a run's report anew
+  darkroom employees faces --people 40     render a data set of faces
+"""
+
+app = typer.Typer(
+    name="darkroom",
+    help="Audit your own models for model inversion: what would an attacker reconstruct?",
+    epilog=EXAMPLES,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print results.json instead of a table.")]
+Out = Annotated[Path, typer.Option(help="The folder of all runs.")]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same results.")]
+
+
+@app.command(epilog="Example: darkroom audit plan.toml --resume --fail-on-leak")
+def audit(
+    plan: Annotated[Path, typer.Argument(help="The plan, in TOML; see docs/quick-start.md.")],
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run.")] = False,
+    fail_on_leak: Annotated[
+        bool,
+        typer.Option(
+            "--fail-on-leak",
+            help="Exit 1 if a cell's advantage is surely above the plan's limit (0 without one).",
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Run every attack of a plan, judge the results, write report.html and results.json."""
+    from darkroom.api import audit_plan
+    from darkroom.audit.plan import read_plan
+
+    run = audit_plan(plan, resume=resume)
+    _print(run.folder, run.results, as_json)
+    limit = read_plan(plan).limit
+    if fail_on_leak and run.leaks(0.0 if limit is None else limit.advantage):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: darkroom report runs/face-login")
+def report(
+    run: Annotated[Path, typer.Argument(help="The folder of a run.")], as_json: Json = False
+) -> None:
+    """Write the report of a finished run anew."""
+    from darkroom.api import open_run
+
+    opened = open_run(run)
+    _print(opened.folder, opened.results, as_json)
+
+
+@app.command(epilog="Example: darkroom demo --out runs")
+def demo(out: Out = Path("runs"), seed: Seed = 0, as_json: Json = False) -> None:
+    """Render faces, train a model on them, and reconstruct its people: the whole job."""
+    from darkroom.demo import run_demo
+
+    run = run_demo(out, seed=seed)
+    _print(run.folder, run.results, as_json)
+
+
+@app.command(epilog="Example: darkroom employees faces --people 40 --photos 10")
+def employees(
+    folder: Annotated[Path, typer.Argument(help="Where to put one folder a person.")],
+    people: Annotated[int, typer.Option(min=1, help="How many people.")] = 40,
+    photos: Annotated[int, typer.Option(min=1, help="Photos of each.")] = 10,
+    strangers: Annotated[
+        bool, typer.Option("--strangers", help="People who are no employees.")
+    ] = False,
+    size: Annotated[int, typer.Option(min=16, help="Pixels a side.")] = 64,
+    seed: Seed = 0,
+) -> None:
+    """Render photos of people who do not exist."""
+    from darkroom.demo import render_folder
+
+    render_folder(
+        folder,
+        people,
+        photos,
+        role="strangers" if strangers else "employees",
+        size=size,
+        seed=seed,
+    )
+    typer.echo(f"{people * photos} photos of {people} people are in {folder}")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"darkroom {metadata.version('darkroom')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def _print(folder: Path, results: dict[str, object], as_json: bool) -> None:
+    """Prints a summary, or the whole document for machines."""
+    if as_json:
+        typer.echo(json.dumps(results, indent=2))
+        return
+    console = Console()
+    console.print(_table(results))
+    console.print(f"report   {folder / 'report.html'}", soft_wrap=True, highlight=False)
+    console.print(f"results  {folder / 'results.json'}", soft_wrap=True, highlight=False)
+
+
+def _table(results: dict[str, object]) -> Table:
+    table = Table(title="Model inversion: what the attacker recovered", title_justify="left")
+    for heading in ("attack", "access", "prior"):
+        table.add_column(heading)
+    for heading in ("people", "queries", "success", "without model", "advantage", "confident"):
+        table.add_column(heading, justify="right")
+    cells = results["cells"]
+    assert isinstance(cells, list)
+    for cell in cells:
+        table.add_row(
+            cell["attack"],
+            cell["access"],
+            cell["prior"],
+            str(cell["goals"]),
+            f"{cell['queries']['per_goal_median']:.0f}",
+            _percent(cell["success"]),
+            _percent(cell["baseline"]),
+            _percent(cell["advantage"]),
+            f"{cell['confidence']['reached']:.0%}",
+        )
+    return table
+
+
+def _percent(interval: dict[str, float]) -> str:
+    low, high = interval["low"], interval["high"]
+    return f"{interval['estimate']:.0%} ({low:.0%} to {high:.0%})"
+
+
+def main() -> NoReturn:
+    """Runs the command line; a mistake of the user's is one line and exit status 2."""
+    try:
+        app()
+    except DarkroomError as error:
+        typer.echo(f"darkroom: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("darkroom: interrupted; go on with --resume", err=True)
+        sys.exit(130)
+    sys.exit(0)

@@ -1,0 +1,141 @@
+"""The demo: render people, train a model on them, audit it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from safetensors.torch import save_file
+
+from darkroom.api import Run, audit_plan
+from darkroom.audit.progress import Reporter
+from darkroom.data.employees import Faces, render_faces, save_folder
+from darkroom.data.face_net import train_face_net
+from darkroom.errors import RunError
+
+EMPLOYEES, EMPLOYEE_PHOTOS, TRAINED_ON = 40, 10, 7
+STRANGERS, STRANGER_PHOTOS = 250, 4
+
+PLAN = """\
+# Written by `darkroom demo`. Repeat it with: darkroom audit {plan} --resume
+[run]
+name = "demo"
+seed = {seed}
+out = "{out}"
+
+[target]
+kind = "torch"
+load = "darkroom.data.face_net:demo_face_net"
+weights = "face_net.safetensors"
+shape = [3, 64, 64]
+outputs = "logits"
+
+[private]
+images = "employees"
+trained_on = "0:7"
+
+[public]
+images = "strangers"
+
+[[attack]]
+name = "gradient"
+prior = "generator"
+
+[[attack]]
+name = "gradient"
+prior = "eigenfaces"
+
+[[attack]]
+name = "gradient"
+prior = "mean"
+"""
+
+
+def render_folder(
+    folder: Path,
+    people: int,
+    photos: int,
+    *,
+    role: Literal["employees", "strangers"],
+    size: int = 64,
+    seed: int = 0,
+    reporter: Reporter | None = None,
+) -> Faces:
+    """Renders people into a folder with one folder a person, with a progress bar.
+
+    Raises:
+        RunError: If the folder exists and is not empty, or cannot be written.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise RunError(f"{folder}: not empty: choose another folder, or remove it")
+    with (reporter or Reporter()).stage(f"Rendering {role}") as advance:
+        done = 0
+
+        def on_progress(photos_done: int) -> None:
+            nonlocal done
+            done += photos_done
+            advance(done, people * photos)
+
+        faces = render_faces(
+            people, photos, role=role, seed=seed, size=size, on_progress=on_progress
+        )
+        save_folder(faces, folder)
+    return faces
+
+
+def run_demo(out: Path, *, seed: int = 0, progress: bool = True) -> Run:
+    """Does the whole job on rendered faces; goes on where an earlier demo was stopped.
+
+    Args:
+        out: The folder of all runs. The inputs go to ``out/demo-inputs``, the run to ``out/demo``.
+        seed: Decides the people, the model, the judges and the attacks.
+        progress: Whether to show bars on standard error.
+
+    Raises:
+        DarkroomError: If the folder cannot be written.
+    """
+    inputs = out / "demo-inputs"
+    plan = inputs / "plan.toml"
+    text = PLAN.format(plan=plan.as_posix(), seed=seed, out=out.as_posix())
+    if not plan.exists() or plan.read_text(encoding="utf-8") != text:
+        _make_inputs(inputs, seed, Reporter(shown=progress))
+        plan.write_text(text, encoding="utf-8")
+    return audit_plan(plan, resume=True, progress=progress)
+
+
+def _make_inputs(inputs: Path, seed: int, reporter: Reporter) -> None:
+    """Renders the people and trains the model; the plan, written last, tells that all is there."""
+    shutil.rmtree(inputs, ignore_errors=True)
+    try:
+        inputs.mkdir(parents=True)
+    except OSError as error:
+        raise RunError(f"{inputs}: {error.strerror}: choose another --out") from error
+    faces = render_folder(
+        inputs / "employees",
+        EMPLOYEES,
+        EMPLOYEE_PHOTOS,
+        role="employees",
+        seed=seed,
+        reporter=reporter,
+    )
+    render_folder(
+        inputs / "strangers",
+        STRANGERS,
+        STRANGER_PHOTOS,
+        role="strangers",
+        seed=seed,
+        reporter=reporter,
+    )
+    images = faces.images[:, :TRAINED_ON]
+    labels = np.repeat(np.arange(EMPLOYEES), TRAINED_ON)
+    with reporter.stage("Training the face-recognition model") as advance:
+        model = train_face_net(
+            images.reshape(-1, *images.shape[2:]),
+            labels,
+            classes=EMPLOYEES,
+            seed=seed,
+            on_progress=advance,
+        )
+    save_file(model.state_dict(), inputs / "face_net.safetensors")

@@ -1,0 +1,142 @@
+"""The gate before the judges: is an image a face at all?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import t as student
+from torch import Tensor
+
+from darkroom.metrics.images import FaceSpace, Images, standardise, variants
+
+Floats = NDArray[np.float64]
+
+_MANY = 300  # photos from which on moved copies add cost and hardly any knowledge
+_ENOUGH_PUBLIC = 100  # photos below which a face space of them alone is too small
+_PASS = 0.99
+
+
+class Measures(NamedTuple):
+    """How far images are from photos of faces, each ``(n,)``.
+
+    Attributes:
+        residual: The share outside the face space, in [0, 1]; large for noise.
+        mahalanobis: The distance from the mean within the space, about 1 for photos; large for
+            monstrous mixtures of eigenfaces.
+        likeness: The correlation with the most similar photo, in [-1, 1]; small for smooth blobs
+            that are no face.
+    """
+
+    residual: Floats
+    mahalanobis: Floats
+    likeness: Floats
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Lets pass what measures like a photo of a face.
+
+    Each image is first given mean 0 and deviation 1, so light and contrast do not count.
+
+    Attributes:
+        space: The face space of the photos with their mirrored and moved copies.
+        gallery: Those photos, each of length one, ``(photos, pixels)``.
+        residual_limit: The largest plausible share outside the space.
+        mahalanobis_limit: The largest plausible distance from the mean within the space.
+        likeness_limit: The smallest plausible correlation with the most similar photo.
+    """
+
+    space: FaceSpace
+    gallery: NDArray[np.float32]
+    residual_limit: float
+    mahalanobis_limit: float
+    likeness_limit: float
+
+    @classmethod
+    def fit(cls, private: Tensor, people: NDArray[np.int64], public: Tensor) -> Gate:
+        """Spans the space and sets the limits so that about 99% of fresh photos pass all three.
+
+        With enough public photos they alone span the space, and the judges' photos set the
+        limits. With fewer, the judges' photos join them, and the limits come from three rounds in
+        each of which a third of everybody's photos is kept out. Either way no photo that sets a
+        limit is one of those that it is compared with.
+
+        Args:
+            private: The judges' photos, ``(n, channels, height, width)`` in [0, 1].
+            people: Who is on those, ``(n,)``.
+            public: Strangers' photos, in [0, 1]; may be none.
+        """
+        if len(public) >= _ENOUGH_PUBLIC:
+            space, gallery = _span(public)
+            return cls(space, gallery, *_limits([_measure(space, gallery, private)]))
+        turns = np.empty(len(people), np.int64)
+        turns[np.argsort(people, kind="stable")] = np.arange(len(people)) % 3
+        rounds = [turns == turn for turn in range(3) if (turns == turn).any()]
+        measured = [
+            _measure(*_span(torch.cat([public, private[~kept_out]])), private[kept_out])
+            for kept_out in rounds
+        ]
+        return cls(*_span(torch.cat([public, private])), *_limits(measured))
+
+    def measure(self, images: Tensor) -> Measures:
+        """Measures images.
+
+        Args:
+            images: ``(n, channels, height, width)`` in [0, 1], of the photos' shape.
+        """
+        return _measure(self.space, self.gallery, images)
+
+    def passes(self, measures: Measures) -> NDArray[np.bool_]:
+        """Tells which images are plausible, ``(n,)``.
+
+        Args:
+            measures: What :meth:`measure` returned.
+        """
+        plausible: NDArray[np.bool_] = (
+            (measures.residual <= self.residual_limit)
+            & (measures.mahalanobis <= self.mahalanobis_limit)
+            & (measures.likeness >= self.likeness_limit)
+        )
+        return plausible
+
+
+def _span(photos: Tensor) -> tuple[FaceSpace, NDArray[np.float32]]:
+    """Returns the face space and the gallery of some photos."""
+    seen = standardise(variants(photos, 0 if len(photos) > _MANY else 2)).numpy()
+    return FaceSpace.fit(seen, min(150, max(2, len(seen) // 4))), _unit(seen)
+
+
+def _unit(seen: Images) -> NDArray[np.float32]:
+    rows = seen.reshape(len(seen), -1)
+    unit: NDArray[np.float32] = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+    return unit
+
+
+def _measure(space: FaceSpace, gallery: NDArray[np.float32], images: Tensor) -> Measures:
+    seen = standardise(images).numpy()
+    likeness = (_unit(seen) @ gallery.T).max(axis=1).astype(np.float64)
+    return Measures(space.residual(seen), space.mahalanobis(seen), likeness)
+
+
+def _limits(measured: list[Measures]) -> tuple[float, float, float]:
+    """Returns limits such that about 99% of fresh photos pass all three.
+
+    Prediction limits on scales where the measures are about normal (logarithms, and Fisher's z
+    for the correlation), because with some sixty photos the highest quantiles are mere extremes.
+    """
+    joined = Measures(*(np.concatenate(values) for values in zip(*measured, strict=True)))
+    residual = np.exp(_above(np.log(joined.residual.clip(1e-6))))
+    mahalanobis = np.exp(_above(np.log(joined.mahalanobis.clip(1e-6))))
+    likeness = -np.tanh(_above(-np.arctanh(joined.likeness.clip(-0.999, 0.999))))
+    return min(float(residual), 1.0), float(mahalanobis), float(likeness)
+
+
+def _above(values: Floats) -> float:
+    """Returns what the next value stays below, but for a third of the share that may fail."""
+    count = len(values)
+    reach = student.ppf(1 - (1 - _PASS) / 3, count - 1) * np.sqrt(1 + 1 / count)
+    return float(values.mean() + reach * values.std(ddof=1))

@@ -1,0 +1,244 @@
+"""A run folder as the audit leaves it, small, with faces drawn by arithmetic."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from darkroom.report import write_report
+
+
+def interval(estimate: float, low: float, high: float) -> dict[str, float]:
+    """An interval as ``results.json`` has it."""
+    return {"estimate": estimate, "low": low, "high": high}
+
+
+def measured(estimate: float | None, n: int = 200) -> dict[str, Any]:
+    """A judge's rate; without an estimate, one that was tried and never came about."""
+    if estimate is None:
+        return {"estimate": None, "low": None, "high": None, "n": 0, "tried": n}
+    low, high = max(0.0, estimate - 0.02), min(1.0, estimate + 0.02)
+    return {**interval(estimate, low, high), "n": n, "tried": n}
+
+
+def draw_faces(people: int, channels: int, height: int, width: int) -> NDArray[np.uint8]:
+    """Ovals of ``(people, channels, height, width)``, each of another width and shade."""
+    rows, columns = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    rng = np.random.default_rng(0)
+    wide, shade = rng.uniform(0.4, 0.9, people), rng.uniform(90, 230, (people, channels))
+    oval = (columns / wide[:, None, None]) ** 2 + rows**2 < 0.8
+    grain = rng.integers(0, 12, (people, channels, height, width))
+    faces = oval[:, None] * shade[:, :, None, None] + grain
+    pixels: NDArray[np.uint8] = faces.clip(0, 255).astype(np.uint8)
+    return pixels
+
+
+def people(goals: int, hits: int) -> list[dict[str, Any]]:
+    """The first ``hits`` people are recognised; the later of them are the worse off."""
+    return [
+        {
+            "goal": goal,
+            "name": f"employee-{goal:04d}",
+            "queries": 100 + goal,
+            "confidence": 0.9994 - goal / 1000,
+            "distance": 0.12 if goal < hits else 0.55,
+            "plausible": goal < hits,
+            "votes": [goal < hits, goal < hits, False],
+            "success": goal < hits,
+            "photo": {"index": 2, "ssim": 0.61, "distance": 0.8},
+            "p_value": 0.0005 * (hits - goal) if goal < hits else 0.5,
+            "p_adjusted": min(1.0, 0.0005 * (hits - goal) * goals) if goal < hits else 1.0,
+            "similarity": 0.9,
+        }
+        for goal in range(goals)
+    ]
+
+
+def image_cell(key: str = "cell1", goals: int = 4, hits: int = 3) -> dict[str, Any]:
+    """The content of a ``cell.json`` of images."""
+    share = hits / goals
+    success = interval(share, max(0.0, share - 0.1), min(1.0, share + 0.1))
+    advantage = interval(share - 0.02, share - 0.12, min(1.0, share + 0.08))
+    rows = people(goals, hits)
+    curve = [{"queries": 1, "success": 0.0}, {"queries": 200, "success": share}]
+    worst = min(rows, key=lambda row: (row["p_value"], -row["confidence"]))
+    false_positives = {"noise": 0.0, "adversarial": 0.005, "others": 0.002}
+    names = {f"false_positive_{kind}": rate for kind, rate in false_positives.items()}
+    return {
+        "key": key,
+        "modality": "image",
+        "target": "face-login",
+        "defense": "none",
+        "attack": "gradient",
+        "access": "weights",
+        "prior": "generator",
+        "goals": goals,
+        "queries": {"per_goal_median": 150, "total": 150 * goals},
+        "success": success,
+        "baseline": interval(0.02, 0.01, 0.04),
+        "advantage": advantage,
+        "curve": curve,
+        "confidence": {"median": 0.9994, "reached": 0.75},
+        "judges": {"accuracy": 0.97, **names},
+        "utility": {"accuracy": 0.975},
+        "seconds": 1.5,
+        "details": {
+            "threat_model": ["The attacker holds the weights.", "The attacker knows the classes."],
+            "attack": {"name": "gradient", "parameters": {"steps": 200}},
+            "prior": {"name": "generator", "parameters": {}},
+            "judge_names": ["convolutional net", "linear discriminant", "nearest neighbour"],
+            "judges": {
+                "accuracy": measured(0.97),
+                "each": [measured(0.96), measured(0.95), measured(0.9)],
+                **{name: measured(rate) for name, rate in names.items()},
+            },
+            "gate": {"limit": 0.39},
+            "curve": [{**p, "low": 0.0, "high": 1.0, "confidence_median": 0.5} for p in curve],
+            "snapshots": [0, 10, 200],
+            "people": rows,
+            "worst_off": {
+                "goal": worst["goal"],
+                "name": worst["name"],
+                "p_value": worst["p_value"],
+                "p_adjusted": worst["p_adjusted"],
+                "draws": 2000,
+                "sentence": f"{worst['name']} is nearer than all 2,000 draws.",
+            },
+        },
+    }
+
+
+def run_record(keys: list[str]) -> dict[str, Any]:
+    """The content of ``run.json``."""
+    return {
+        "schema": "darkroom/run/1",
+        "run": {
+            "name": "demo",
+            "seed": 7,
+            "versions": {"darkroom": "0.1.0", "python": "3.11.7"},
+            "machine": {"processor": "any", "cores": 2, "system": "Linux"},
+        },
+        "authorized_by": "Dana Frei, data-protection officer",
+        "command": "darkroom audit plan.toml",
+        "started": "2026-11-23T20:25:00+00:00",
+        "limit": None,
+        "target": {
+            "name": "face-login",
+            "kind": "torch",
+            "classes": 4,
+            "shape": [1, 24, 20],
+            "range": [0, 1],
+            "outputs": "logits",
+        },
+        "private": {"people": 4, "photos": 40, "trained_on": "0:7", "held_out": 12},
+        "public": {"people": 200, "photos": 800},
+        "cells": keys,
+    }
+
+
+_VOID = {"meta", "img", "br", "hr", "link", "input"}
+
+
+class Page(HTMLParser):
+    """Reads a page: its text, its tags, and whether every tag is closed in order."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.source, self.text = source, ""
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(source)
+        self.text = " ".join(self.text.split())
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not self.open or self.open[-1] != "style":
+            self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        """The attributes of every such tag."""
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    def classed(self, name: str) -> list[dict[str, str | None]]:
+        """The attributes of every tag of a class."""
+        return [a for _, a in self.tags if name in (a.get("class") or "").split()]
+
+
+@dataclass
+class RunFolder:
+    """A run to be changed and then written."""
+
+    image_cell = staticmethod(image_cell)
+    interval = staticmethod(interval)
+    measured = staticmethod(measured)
+    people = staticmethod(people)
+
+    path: Path
+    cells: list[dict[str, Any]] = field(default_factory=lambda: [image_cell()])
+    shape: tuple[int, int, int] = (1, 24, 20)
+    plan: str = '[run]\nname = "demo"\n'
+    record: dict[str, Any] = field(default_factory=lambda: run_record([]))
+
+    @property
+    def cell(self) -> dict[str, Any]:
+        """The first cell."""
+        return self.cells[0]
+
+    def write(self) -> Path:
+        """Writes every file and returns the folder."""
+        self.path.mkdir(exist_ok=True)
+        self.record["cells"] = [cell["key"] for cell in self.cells]
+        (self.path / "run.json").write_text(json.dumps(self.record))
+        (self.path / "plan.toml").write_text(self.plan)
+        for cell in self.cells:
+            folder = self.path / "cells" / cell["key"]
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "cell.json").write_text(json.dumps(cell))
+            self.write_pictures(folder / "reconstructions.npz", cell["goals"])
+        return self.path
+
+    def report(self) -> Page:
+        """Writes the run and its report, and reads the page."""
+        self.write()
+        return self.read_report()
+
+    def read_report(self) -> Page:
+        """Writes the report of what is on disk, and reads the page."""
+        return Page(write_report(self.path).read_text())
+
+    def write_pictures(self, path: Path, goals: int) -> None:
+        """Writes photos, and between them and their mean two steps of a reconstruction."""
+        photos = draw_faces(goals, *self.shape)
+        mean = np.broadcast_to(photos.mean(0), photos.shape)
+        steps = [(share * photos + (1 - share) * mean).astype(np.uint8) for share in (0, 0.5, 0.9)]
+        np.savez(
+            path,
+            images=(steps[-1] / 255).astype(np.float32),
+            goals=np.arange(goals),
+            snapshots=np.stack(steps),
+            photos=photos,
+        )
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    """A run of one cell that reconstructs three of four people."""
+    return RunFolder(tmp_path / "demo")

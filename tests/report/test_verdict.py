@@ -1,0 +1,123 @@
+"""Tests of the verdict: the sentence on top of the page, and what it rests on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.report.conftest import RunFolder
+
+
+def test_a_leak_is_said_first_and_in_figures(run: RunFolder) -> None:
+    """The first thing read is the verdict, with the baseline beside it."""
+    page = run.report()
+    said = (
+        "This model gives its people away: an attacker with its weights reconstructs 3 of 4 "
+        "people (75%, interval 65\N{EN DASH}85%); without the model the same attacker gets 2%."
+    )
+    assert page.text.index(said) < page.text.index("Threat model")
+    assert page.classed("leak")
+    assert "+73" in page.text
+    assert "employee-0002 is nearer than all 2,000 draws." in page.text
+
+
+def test_zero_hits_are_an_upper_bound(run: RunFolder) -> None:
+    """Nobody found among four people says little, and the page says how little."""
+    run.cells = [run.image_cell(hits=0)]
+    run.cell["success"] = run.interval(0.0, 0.0, 0.602)
+    run.cell["advantage"] = run.interval(-0.02, -0.04, 0.59)
+    page = run.report()
+    assert "No leak found above the baseline" in page.text
+    assert "0 of 4 people (at most 60%, the upper end of the 95% interval)" in page.text
+    assert "the model adds at most 59 percentage points" in page.text
+    assert page.classed("clear")
+    assert not page.classed("hit")
+
+
+def test_an_interval_that_holds_zero_shows_no_leak(run: RunFolder) -> None:
+    """One lucky hit is not a leak."""
+    run.cells = [run.image_cell(hits=1)]
+    run.cell["advantage"] = run.interval(0.23, -0.01, 0.5)
+    run.cell["details"]["worst_off"]["p_adjusted"] = 0.2
+    page = run.report()
+    assert "No leak found above the baseline:" in page.text
+    assert "gives its people away" not in page.text
+
+
+def test_one_exposed_person_is_never_hidden_by_the_average(run: RunFolder) -> None:
+    """Data-protection law asks about any data subject."""
+    run.cells = [run.image_cell(hits=1)]
+    run.cell["advantage"] = run.interval(0.23, -0.01, 0.5)
+    run.cell["details"]["worst_off"]["p_adjusted"] = 0.02
+    page = run.report()
+    assert "A person stands out" in page.text
+    assert page.classed("one-person")
+
+
+@pytest.mark.parametrize(
+    ("limit", "low", "high", "standing", "said"),
+    [
+        (0.05, 0.60, 0.8, "leak", "exceeded, the lower bound is above it."),
+        (0.90, 0.60, 0.8, "within", "kept, and no interval reaches above it."),
+        (0.70, 0.60, 0.8, "within", "the interval reaches above it (up to 80)"),
+        (0.05, -0.1, 0.8, "clear", "a larger leak is not ruled out"),
+    ],
+)
+def test_the_limit_of_the_plan_is_answered(
+    run: RunFolder, limit: float, low: float, high: float, standing: str, said: str
+) -> None:
+    """The status agrees with the exit code: the lower bound decides."""
+    run.record["limit"] = {"advantage": limit}
+    run.cell["advantage"] = run.interval(0.7, low, high)
+    run.cell["details"]["worst_off"]["p_adjusted"] = 1.0
+    page = run.report()
+    assert said in page.text
+    assert page.classed("verdict")[0]["class"] == f"verdict {standing}"
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "said"),
+    [
+        ("accuracy", 0.6, "they name only 60% of real photos rightly"),
+        ("accuracy", None, "their accuracy on real photos was not measured"),
+        ("false_positive_noise", 0.3, "they take 30% of noise for the person"),
+        ("false_positive_adversarial", 0.06, "they take 6% of slightly changed photos"),
+        ("false_positive_others", 0.051, "they take 5.1% of photos of other people"),
+    ],
+)
+def test_bad_judges_support_no_verdict(
+    run: RunFolder, name: str, rate: float | None, said: str
+) -> None:
+    """A success that a bad judge counted is worth nothing, and the page is loud about it."""
+    run.cell["judges"][name] = rate
+    run.cell["details"]["judges"][name] = run.measured(rate)
+    page = run.report()
+    assert "These judges cannot support a verdict:" in page.text
+    assert said in page.text
+    assert page.classed("verdict")[0]["class"] == "verdict unsupported"
+    assert "gives its people away" not in page.text
+
+
+def test_a_cell_with_bad_judges_does_not_outvote_a_good_one(run: RunFolder) -> None:
+    """The verdict rests on the cell that can carry it, and says what it left out."""
+    bad = run.image_cell("bad")
+    bad["judges"]["false_positive_noise"] = 0.5
+    good = run.image_cell("good", hits=2)
+    good["defense"] = "rounding"
+    run.cells = [bad, good]
+    page = run.report()
+    assert "against the defence rounding, reconstructs 2 of 4 people" in page.text
+    assert "Left out of the verdict, for want of good judges: 1 cell." in page.text
+
+
+def test_each_defence_gets_a_sentence(run: RunFolder) -> None:
+    """What a defence buys is read without a table."""
+    defended = run.image_cell("b", hits=1)
+    defended["defense"] = "dp-sgd"
+    run.cells = [run.image_cell("a"), defended]
+    page = run.report()
+    assert "Without a defence, the strongest attack tried (gradient) reconstructs 3" in page.text
+    assert "Against dp-sgd, the strongest attack tried (gradient) reconstructs 1" in page.text
+    assert "Success against queries, all cells" in page.text
