@@ -16,20 +16,23 @@ SHAPE = (1, 28, 24)
 
 
 class Templates(nn.Module):
-    """Compares with every person's template: a linear model known by hand."""
+    """Compares with every person's template, and with grain of no meaning that is easily forged."""
 
     def __init__(self, templates: NDArray[np.float32], sharpness: float) -> None:
         super().__init__()
         weights = torch.from_numpy(templates).flatten(1)
         centred = weights - weights.mean(dim=0)
-        self.weights = nn.Parameter(sharpness * centred / centred.norm(dim=1, keepdim=True))
+        grain = np.random.default_rng(0).choice([-1.0, 1.0], weights.shape)
+        forged = torch.from_numpy(4 * grain.astype(np.float32)) / weights.shape[1] ** 0.5
+        unit = centred / centred.norm(dim=1, keepdim=True)
+        self.weights = nn.Parameter(sharpness * (unit + forged))
 
     def forward(self, images: Tensor) -> Tensor:
         return images.flatten(1) @ self.weights.T
 
 
 class Gullible:
-    """Names whatever the last call's goals were to be: person 0 for each image, or nobody."""
+    """Finds one and the same person in every image, and remembers what it was shown."""
 
     def __init__(self, person: int) -> None:
         self.person = person
@@ -83,7 +86,7 @@ def test_a_gullible_panel_is_found_out(staff: Any) -> None:
     photos, people = staff.draw(3, 41)
     gullible = Gullible(0)
     rates = false_positive_rates(
-        cast(Panel, gullible),
+        cast("Panel", gullible),
         _target(staff),
         2 * photos - 1,
         people,
@@ -101,7 +104,7 @@ def test_what_is_judged_reached_the_confidence_within_the_change(staff: Any) -> 
     target, panel = _target(staff), Gullible(0)
     signed = 2 * photos - 1
     false_positive_rates(
-        cast(Panel, panel), target, signed, people, goals=np.array([0]), seed=0, per_goal=9
+        cast("Panel", panel), target, signed, people, goals=np.array([0]), seed=0, per_goal=9
     )
     _, noise, changed = panel.seen
     assert (target.scores(noise)[:, 0] >= 0.99 - 1e-4).all()
@@ -120,7 +123,7 @@ def test_what_is_judged_reached_the_confidence_within_the_change(staff: Any) -> 
 def test_a_target_that_is_never_sure_gives_attempts_without_trials(staff: Any) -> None:
     photos, people = staff.draw(1, 41)
     rates = false_positive_rates(
-        cast(Panel, Gullible(0)),
+        cast("Panel", Gullible(0)),
         _target(staff, sharpness=0.01),
         2 * photos - 1,
         people,
@@ -139,7 +142,7 @@ def test_same_seed_same_rates_in_chunks_of_any_size(staff: Any) -> None:
     for batch, seed in ((3, 0), (64, 0), (64, 1)):
         panel = Gullible(0)
         target = _target(staff, batch=batch)
-        args = (cast(Panel, panel), target, 2 * photos - 1, people)
+        args = (cast("Panel", panel), target, 2 * photos - 1, people)
         false_positive_rates(*args, goals=np.arange(8), seed=seed)
         seen.append(panel.seen)
     for first, second in zip(*seen[:2], strict=True):
@@ -149,7 +152,7 @@ def test_same_seed_same_rates_in_chunks_of_any_size(staff: Any) -> None:
 
 def test_photos_of_one_person_cannot_serve_that_goal(staff: Any) -> None:
     photos, people = staff.draw(2, 41)
-    args = (cast(Panel, Gullible(0)), _target(staff), 2 * photos[:2] - 1, people[:2])
+    args = (cast("Panel", Gullible(0)), _target(staff), 2 * photos[:2] - 1, people[:2])
     with pytest.raises(DataError, match=r"anybody but \[0\]"):
         false_positive_rates(*args, goals=np.array([0]), seed=0)
 

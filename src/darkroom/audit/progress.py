@@ -21,7 +21,7 @@ Advance = Callable[[int, int], None]
 """Told how much is done, and of how much in all."""
 
 
-def _ignore(done: int, total: int) -> None:  # noqa: ARG001 - the shape of Advance
+def _ignore(done: int, total: int) -> None:
     pass
 
 

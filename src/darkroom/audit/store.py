@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.errors import RunError
+from darkroom.files import refused, sync_folder, write_private
 
 
 class Store:
@@ -43,7 +43,7 @@ class Store:
             self.folder.chmod(0o700)
             for leftover in self.folder.glob("cells/.partial-*"):
                 shutil.rmtree(leftover)
-            for leftover in self.folder.glob(".partial-*"):
+            for leftover in self.folder.glob(".*.*"):
                 leftover.unlink()
         except OSError as error:
             raise RunError(f"{self.folder}: {error.strerror}: choose another [run] out") from error
@@ -54,14 +54,7 @@ class Store:
         Raises:
             RunError: If the disk is full or refuses; what was there before is kept.
         """
-        partial = self.folder / f".partial-{name}"
-        try:
-            _write_private(partial, content.encode())
-            partial.replace(self.folder / name)
-            _sync_folder(self.folder)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise _refused(self.folder / name, error) from error
+        write_private(self.folder / name, content.encode())
 
     def has_cell(self, key: str) -> bool:
         """Tells whether a cell is finished."""
@@ -79,38 +72,14 @@ class Store:
         partial = self.folder / "cells" / f".partial-{key}"
         try:
             partial.mkdir(mode=0o700)
-            _write_private(partial / "cell.json", json.dumps(cell, indent=1).encode())
+            write_private(partial / "cell.json", json.dumps(cell, indent=1).encode())
             buffer = io.BytesIO()
             np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-            _write_private(partial / "reconstructions.npz", buffer.getvalue())
-            _sync_folder(partial)
+            write_private(partial / "reconstructions.npz", buffer.getvalue())
             partial.replace(self.folder / "cells" / key)
-            _sync_folder(self.folder / "cells")
-        except OSError as error:
+            sync_folder(self.folder / "cells")
+        except (RunError, OSError) as error:
             shutil.rmtree(partial, ignore_errors=True)
-            raise _refused(self.folder / "cells" / key, error) from error
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    """Writes bytes to a new file of mode 0600 and waits until they are on the disk."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Waits until the names in a folder are on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _refused(path: Path, error: OSError) -> RunError:
-    return RunError(
-        f"{path}: cannot be written ({error.strerror}): make room or choose another [run] out, "
-        "then go on with --resume"
-    )
+            if isinstance(error, OSError):
+                raise refused(self.folder / "cells" / key, error) from error
+            raise

@@ -22,7 +22,7 @@ from darkroom.targets.torch import TorchTarget
 
 Labels = NDArray[np.int64]
 
-_STEPS = 300
+_STEPS = 100  # by then a picture that will reach the confidence has
 _LARGEST_CHANGE = 8 / 255  # of the value range
 
 
@@ -125,6 +125,8 @@ def false_positive_rates(
     Noise starts as uniform noise over the whole range, or as grey under Gaussian noise of a fifth
     of the range, in turn, so that whatever the ascent adds lies under plain noise. (Grown from
     plain grey, a linear model's gradient alone draws the person: that is an attack, no control.)
+    The photos changed are those of others that the target finds most like the goal to begin with;
+    from most photos no change this small reaches the confidence.
 
     Args:
         panel: The judges.
@@ -133,7 +135,7 @@ def false_positive_rates(
             or more, ``(n, channels, height, width)``.
         people: The class of each, ``(n,)``.
         goals: The classes to be found, ``(goals,)``.
-        seed: Decides the noise and which photos serve which goal.
+        seed: Decides the noise, and which goal each unchanged photo is asked for.
         per_goal: How many pictures of noise, and how many photos of others, are made to show each
             goal.
         confidence: What the target must say of the goal.
@@ -147,7 +149,7 @@ def false_positive_rates(
     rng = np.random.default_rng(seed)
     wanted = np.repeat(goals, per_goal)
     noise = _ascend(target, _noise(target, len(wanted), rng), wanted, confidence, steps, None)
-    photo, shown = _others(people, goals, per_goal, rng)
+    photo, shown = _others(target.scores(photos)[:, goals].T, people, goals, per_goal)
     largest = _LARGEST_CHANGE * target.spec.width_of_range
     changed = _ascend(target, photos[photo], shown, confidence, steps, largest)
     stranger, named = _strangers(people, goals, rng)
@@ -180,22 +182,27 @@ def _noise(target: TorchTarget, count: int, rng: np.random.Generator) -> Images:
 
 
 def _others(
-    people: Labels, goals: Labels, per_goal: int, rng: np.random.Generator
+    scores: NDArray[np.float64], people: Labels, goals: Labels, per_goal: int
 ) -> tuple[Labels, Labels]:
-    """Draws photos of others for every goal, as positions, and the goal of each.
+    """Chooses photos of others for every goal, as positions, and the goal of each.
+
+    Args:
+        scores: What the target says of each goal on each photo, ``(goals, photos)``.
+        people: The class of each photo.
+        goals: The classes to be shown.
+        per_goal: How many photos each goal gets, fewer where others have fewer.
 
     Raises:
         DataError: If a goal has no photo of somebody else.
     """
-    keys = rng.random((len(goals), len(people)))
-    keys[goals[:, None] == people[None, :]] = np.inf
-    alone = goals[np.isinf(keys.min(axis=1))]
+    same = goals[:, None] == people[None, :]
+    alone = goals[same.all(axis=1)]
     if len(alone):
         raise DataError(
             f"false positives: no photo of anybody but {alone.tolist()}: give photos of others"
         )
-    order = keys.argsort(axis=1)[:, :per_goal]
-    row, column = np.nonzero(np.isfinite(np.take_along_axis(keys, order, axis=1)))
+    order = np.where(same, np.inf, -scores).argsort(axis=1, kind="stable")[:, :per_goal]
+    row, column = np.nonzero(~np.take_along_axis(same, order, axis=1))
     return order[row, column].astype(np.int64), goals[row]
 
 

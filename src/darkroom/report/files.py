@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -56,45 +54,6 @@ def damaged(path: Path, why: str) -> RunError:
     return RunError(
         f"{path} is damaged: {short}; delete it and run darkroom audit PLAN.toml --resume"
     )
-
-
-def write_private(path: Path, content: bytes) -> Path:
-    """Replaces a file at once and for its owner alone: readers see the old content or the new.
-
-    Args:
-        path: Where to write; its folder exists.
-        content: The whole content.
-
-    Returns:
-        ``path``.
-
-    Raises:
-        RunError: If the folder cannot be written to.
-    """
-    try:
-        _replace(path, content)
-    except OSError as error:
-        raise RunError(f"{path} cannot be written: {error.strerror or error}") from error
-    return path
-
-
-def _replace(path: Path, content: bytes) -> None:
-    # mkstemp creates the file with mode 0600, so there is no moment when others can read it.
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _refuse(name: str) -> NoReturn:

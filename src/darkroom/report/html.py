@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from darkroom.files import write_private
 from darkroom.report import wording
-from darkroom.report.files import read_text, write_private
+from darkroom.report.files import read_text
 from darkroom.report.records import image_details, parse_cells, read_run
 from darkroom.report.results import write_results
 from darkroom.report.verdict import judge, reach

@@ -11,7 +11,8 @@ from typing import Any
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped,unused-ignore]
 from jsonschema.exceptions import best_match  # type: ignore[import-untyped,unused-ignore]
 
-from darkroom.report.files import damaged, read_json, write_private
+from darkroom.files import write_private
+from darkroom.report.files import damaged, read_json
 
 SCHEMA_NAME = "darkroom/results/1"
 RUN_SCHEMA_NAME = "darkroom/run/1"
