@@ -1,0 +1,53 @@
+"""Puts people, worst-off first, side by side: start, snapshots, reconstruction, real photo.
+
+Example:
+    python examples/contact_sheet.py runs/demo docs/images/reconstructions.png --people 8
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+GAP = 4
+SCALE = 2
+
+
+def main() -> None:
+    """Reads one cell of a run and writes a picture of it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path, help="a run folder, such as runs/demo")
+    parser.add_argument("picture", type=Path, help="the PNG to write")
+    parser.add_argument("--people", type=int, default=8, help="how many rows")
+    parser.add_argument("--cell", type=int, default=0, help="which cell of results.json")
+    chosen = parser.parse_args()
+    cell = json.loads((chosen.run / "results.json").read_text())["cells"][chosen.cell]
+    people = cell["details"]["people"]
+    order = sorted(range(len(people)), key=lambda row: people[row]["p_value"])[: chosen.people]
+    low, high = json.loads((chosen.run / "run.json").read_text())["target"]["range"]
+    with np.load(chosen.run / "cells" / cell["key"] / "reconstructions.npz") as arrays:
+        images = ((arrays["images"] - low) / (high - low) * 255).round().astype(np.uint8)
+        rows = [[*arrays["snapshots"][:, row], images[row], arrays["photos"][row]] for row in order]
+    _sheet(rows).save(chosen.picture, optimize=True)
+
+
+def _sheet(rows: list[list[NDArray[np.uint8]]]) -> Image.Image:
+    """Lays rows of pictures ``(channels, height, width)`` out on white."""
+    channels, height, width = rows[0][0].shape
+    size = (len(rows[0]) * (width + GAP) - GAP, len(rows) * (height + GAP) - GAP)
+    sheet = Image.new("RGB", size, "white")
+    for down, row in enumerate(rows):
+        for right, pixels in enumerate(row):
+            bands = np.broadcast_to(pixels, (3, height, width)) if channels == 1 else pixels
+            picture = Image.fromarray(np.ascontiguousarray(bands.transpose(1, 2, 0)))
+            sheet.paste(picture, (right * (width + GAP), down * (height + GAP)))
+    return sheet.resize((size[0] * SCALE, size[1] * SCALE), Image.Resampling.LANCZOS)
+
+
+if __name__ == "__main__":
+    main()
