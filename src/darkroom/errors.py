@@ -43,6 +43,16 @@ class MissingExtraError(DarkroomError):
         super().__init__(f"{library} is not installed: run pip install 'darkroom[{extra}]'")
 
 
+def one_line(error: BaseException) -> str:
+    """Returns what a foreign error says, on one line and cut to a readable length.
+
+    >>> one_line(ValueError("no such\\n  layer"))
+    'ValueError: no such layer'
+    """
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Returns a hint at what may have been meant.
 

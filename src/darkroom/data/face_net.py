@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 
@@ -45,7 +46,7 @@ def face_net(classes: int, shape: Sequence[int] = _DEMO_SHAPE) -> nn.Module:
         )
     widths = (shape[0], 24, 48, 96, 96)
     layers: list[nn.Module] = [_Centre()]
-    for before, after in zip(widths, widths[1:], strict=False):
+    for before, after in itertools.pairwise(widths):
         layers += [
             nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(after),
@@ -123,7 +124,7 @@ def train_face_net(
                 seen = _relight(move(photos[rows], generator), generator)
                 loss = functional.cross_entropy(model(seen), people[rows])
                 optimizer.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 schedule.step()
             if on_progress is not None:

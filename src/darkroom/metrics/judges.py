@@ -267,11 +267,7 @@ class DiscriminantJudge:
         return cls(space, discriminant, bare._place(seen), answers[labels])
 
     def name(self, images: Tensor) -> Labels:
-        """Returns the person on the photo nearest to each image.
-
-        Args:
-            images: ``(n, channels, height, width)`` in [0, 1].
-        """
+        """Returns the person on the photo nearest to each image; see :meth:`NetJudge.name`."""
         likeness = self._place(_coarse(images)) @ self.gallery.T
         named: Labels = self.answers[likeness.argmax(axis=1)]
         return named
@@ -297,24 +293,14 @@ class NeighbourJudge:
 
     @classmethod
     def fit(cls, images: Tensor, classes: Labels, answers: Labels) -> NeighbourJudge:
-        """Keeps the histograms of mirrored and moved photos.
-
-        Args:
-            images: ``(n, channels, height, width)`` in [0, 1].
-            classes: The class of each.
-            answers: The person that each class stands for, or -1.
-        """
+        """Keeps the histograms of mirrored and moved photos; see :meth:`DiscriminantJudge.fit`."""
         copies, labels = _gallery(images, classes, answers)
         starts = range(0, len(copies), _CHUNK)
         parts = [orientations(copies[start : start + _CHUNK]) for start in starts]
         return cls(torch.cat(parts), answers[labels])
 
     def name(self, images: Tensor) -> Labels:
-        """Returns the person on the photo nearest to each image.
-
-        Args:
-            images: ``(n, channels, height, width)`` in [0, 1].
-        """
+        """Returns the person on the photo nearest to each image; see :meth:`NetJudge.name`."""
         apart = torch.cdist(orientations(images), self.gallery)
         named: Labels = self.answers[apart.argmin(dim=1).numpy()]
         return named

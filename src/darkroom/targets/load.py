@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pickle
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from darkroom.errors import MissingExtraError, TargetError
+from darkroom.errors import MissingExtraError, TargetError, one_line
 from darkroom.targets.torch import Outputs, TorchTarget
 
 
@@ -70,26 +71,26 @@ def _call(load: str, folder: Path | None) -> nn.Module:
             '"module:callable" to the code that builds it, and weights to this file'
         )
     module_name, _, attribute = load.partition(":")
-    if not attribute:
+    if not module_name or not attribute:
         raise TargetError(f"{load}: give an import path such as mymodels:face_net")
-    try:
-        with _importable(folder):
+    with _importable(folder):
+        try:
             found = importlib.import_module(module_name)
-    except ImportError as error:
-        raise TargetError(
-            f"{load}: cannot import {module_name} ({error}): check the name, or start "
-            "where it can be imported"
-        ) from error
-    builder = getattr(found, attribute, None)
-    if not callable(builder):
-        raise TargetError(f"{load}: {module_name} has no callable {attribute}")
-    try:
-        model = builder()
-    except Exception as error:
-        raise TargetError(
-            f"{load}: calling it failed ({type(error).__name__}: {error}): it is called "
-            "without arguments and must return the model"
-        ) from error
+        except (Exception, SystemExit) as error:
+            raise TargetError(
+                f"{load}: cannot import {module_name} ({one_line(error)}): check the name, or "
+                "start where it can be imported"
+            ) from error
+        builder = getattr(found, attribute, None)
+        if not callable(builder):
+            raise TargetError(f"{load}: {module_name} has no callable {attribute}")
+        try:
+            model = builder()
+        except (Exception, SystemExit) as error:
+            raise TargetError(
+                f"{load}: calling it failed ({one_line(error)}): it is called without arguments "
+                "and must return the model"
+            ) from error
     if not isinstance(model, nn.Module):
         raise TargetError(f"{load}: it returned {type(model).__name__}, not a torch.nn.Module")
     return model
@@ -115,7 +116,8 @@ def _load_weights(model: nn.Module, file: Path) -> None:
         state = _read_safetensors(file)
     elif file.suffix in {".pt", ".pth"}:
         try:
-            state = torch.load(file, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings(action="ignore"):  # the error below says it all
+                state = torch.load(file, map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
             raise TargetError(
                 f"{file}: holds more than plain tensors, or is damaged; Darkroom never unpickles: "
@@ -128,8 +130,7 @@ def _load_weights(model: nn.Module, file: Path) -> None:
     try:
         model.load_state_dict(state)
     except (RuntimeError, TypeError, AttributeError) as error:
-        lines = [line.strip() for line in str(error).splitlines()]
-        raise TargetError(f"{file}: does not fit the model: {' '.join(lines)[:300]}") from error
+        raise TargetError(f"{file}: does not fit the model: {one_line(error)}") from error
 
 
 def _read_safetensors(file: Path) -> dict[str, torch.Tensor]:
@@ -141,4 +142,6 @@ def _read_safetensors(file: Path) -> dict[str, torch.Tensor]:
     try:
         return load_file(file)
     except (SafetensorError, OSError, ValueError) as error:
-        raise TargetError(f"{file}: not a readable safetensors file ({error})") from error
+        raise TargetError(
+            f"{file}: not a readable safetensors file ({one_line(error)})"
+        ) from error

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from darkroom.access import Access
-from darkroom.errors import TargetError
+from darkroom.errors import TargetError, one_line
 from darkroom.targets.base import ImageSpec, Target
 
 Outputs = Literal["logits", "probabilities"]
@@ -57,10 +57,16 @@ class TorchTarget(Target):
         """
         self.spec = ImageSpec(_three(shape), *value_range)
         self.name = name
-        self.device = torch.device(device)
         self.outputs = outputs
         self.batch = batch
-        self.model = model.to(self.device).eval().requires_grad_(False)
+        try:
+            self.device = torch.device(device)
+            self.model = model.to(self.device).eval().requires_grad_(False)
+        except (RuntimeError, AssertionError) as error:
+            raise TargetError(
+                f"target {name}: device {device!r} cannot be used ({one_line(error)}): set "
+                '[target] device = "cpu"'
+            ) from error
         self.classes = self._probe()
 
     def _probe(self) -> int:
@@ -72,10 +78,9 @@ class TorchTarget(Target):
             with torch.no_grad():
                 answers = self.model(images)
         except Exception as error:
-            first = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise TargetError(
                 f"target {self.name}: the model cannot take images of shape "
-                f"{list(self.spec.shape)} ({first}): set [target] shape to what it takes"
+                f"{list(self.spec.shape)} ({one_line(error)}): set [target] shape to what it takes"
             ) from error
         if not isinstance(answers, Tensor) or answers.ndim != 2 or len(answers) != 2:
             got = list(answers.shape) if isinstance(answers, Tensor) else type(answers).__name__
@@ -87,6 +92,11 @@ class TorchTarget(Target):
             raise TargetError(
                 f"target {self.name}: the model has a single output: model inversion needs at "
                 "least two classes"
+            )
+        if not answers.is_floating_point():
+            raise TargetError(
+                f"target {self.name}: the model returned whole numbers: return its logits or "
+                "probabilities instead of its decision"
             )
         self._check(answers)
         if self.outputs == "logits" and _are_probabilities(answers):
@@ -144,7 +154,9 @@ class TorchTarget(Target):
     def fingerprint(self) -> str:
         """Returns a hash of the module's structure and of every weight and buffer."""
         digest = hashlib.sha256(repr((str(self.model), self.spec, self.outputs)).encode())
-        for key, value in sorted(self.model.state_dict().items()):
+        # A state dict would leave out buffers that are not saved, such as a fixed normalisation.
+        tensors = [*self.model.named_parameters(), *self.model.named_buffers()]
+        for key, value in sorted(tensors, key=lambda pair: pair[0]):
             digest.update(key.encode())
             digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
         return digest.hexdigest()

@@ -1,0 +1,88 @@
+"""The ledger against a list of every row that was ever charged."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from darkroom.ledger import BudgetExhausted, Limit, QueryLedger
+
+LIMITS = st.one_of(st.none(), st.integers(0, 12))
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Charges at random; ``rows`` holds the goal of every row that was allowed."""
+
+    @initialize(goals=st.integers(1, 4), per_goal=LIMITS, total=LIMITS)
+    def start(self, goals: int, per_goal: int | None, total: int | None) -> None:
+        self.goals, self.per_goal, self.total = goals, per_goal, total
+        self.rows: list[int] = []
+        self.told: list[int] = []
+        self.ledger = QueryLedger(goals, Limit(per_goal, total), self.told.append)
+
+    def fits(self, rows: list[int]) -> bool:
+        each = [rows.count(goal) for goal in range(self.goals)]
+        within_goal = self.per_goal is None or max(each) <= self.per_goal
+        return within_goal and (self.total is None or len(rows) <= self.total)
+
+    @rule(draws=st.lists(st.integers(0, 3), max_size=6))
+    def charge(self, draws: list[int]) -> None:
+        asked = [draw % self.goals for draw in draws]
+        heard = len(self.told)
+        if self.fits(self.rows + asked):
+            self.ledger.charge(np.array(asked, dtype=np.int64))
+            self.rows += asked
+            assert self.told[heard:] == [len(self.rows)]
+        else:
+            with pytest.raises(BudgetExhausted, match="is spent"):
+                self.ledger.charge(np.array(asked, dtype=np.int64))
+            assert self.told[heard:] == []
+
+    @rule(goal=st.integers(0, 3))
+    def remaining_is_what_one_goal_can_still_be_charged(self, goal: int) -> None:
+        goal %= self.goals
+        left = self.ledger.remaining(goal)
+        if left is None:
+            assert self.per_goal is None
+            assert self.total is None
+        else:
+            assert self.fits(self.rows + [goal] * left)
+            assert not self.fits(self.rows + [goal] * (left + 1))
+
+    @rule()
+    def what_it_gives_away_is_a_copy(self) -> None:
+        self.ledger.spent[:] = 99
+
+    @invariant()
+    def counts_are_those_of_the_list(self) -> None:
+        if hasattr(self, "ledger"):
+            each = [self.rows.count(goal) for goal in range(self.goals)]
+            assert self.ledger.spent.tolist() == each
+            assert self.ledger.total == len(self.rows)
+
+
+TestLedger = LedgerMachine.TestCase
+
+
+@pytest.mark.parametrize("limit", [None, Limit()])
+def test_nothing_limits_a_ledger_without_a_limit(limit: Limit | None) -> None:
+    ledger = QueryLedger(2, limit)
+    ledger.charge(np.repeat(np.array([0, 1]), 10_000))
+    assert ledger.total == 20_000
+    assert ledger.remaining(0) is None
+
+
+def test_one_goal_over_its_limit_stops_the_whole_charge() -> None:
+    ledger = QueryLedger(3, Limit(per_goal=2))
+    ledger.charge(np.array([0, 0, 1]))
+    with pytest.raises(BudgetExhausted):
+        ledger.charge(np.array([2, 1, 0]))
+    assert ledger.spent.tolist() == [2, 1, 0]
+
+
+def test_charging_no_rows_is_always_allowed() -> None:
+    ledger = QueryLedger(1, Limit(per_goal=0, total=0))
+    ledger.charge(np.empty(0, dtype=np.int64))
+    assert ledger.total == 0
