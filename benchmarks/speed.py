@@ -42,7 +42,7 @@ def speed_claims(target: TorchTarget, *, quick: bool, seed: int) -> tuple[list[C
         quick: Whether to take fewer iterations.
         seed: For the attacks.
     """
-    steps, repeats = (5, 3) if quick else (30, 5)
+    steps, repeats = (10, 3) if quick else (50, 5)
     prior = MeanPrior.black(SPEC)
     ours: dict[str, Attack] = {
         "mi-face": MIFaceAttack(steps=steps, patience=steps + 1, confidence=1.0),
@@ -59,8 +59,9 @@ def speed_claims(target: TorchTarget, *, quick: bool, seed: int) -> tuple[list[C
             (time_attack(attack, target, prior, seed), time_bare(target, attack, forward))
             for _ in range(repeats)
         ]
-        mine, bare = (float(np.median(times)) for times in zip(*pairs, strict=True))
-        overhead = float(np.median([attack_s / bare_s for attack_s, bare_s in pairs]))
+        # Whatever else the machine does only ever adds time, so the least is nearest the truth.
+        mine, bare = (min(times) for times in zip(*pairs, strict=True))
+        overhead = mine / bare
         claims += [
             Claim(f"speed: {name} over ART 1.20 MIFace, 40 people, MLP", 40.0, peer / mine),
             Claim(f"speed: {name} over the model's own passes", 1.15, overhead, at_most=True),

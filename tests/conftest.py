@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
+from threadpoolctl import threadpool_limits
 from torch import nn
 from torch.nn import functional
 
@@ -17,6 +19,7 @@ from darkroom.metrics import judges
 
 # The problems here are so small that threads cost more than they give.
 torch.set_num_threads(1)
+threadpool_limits(1)
 
 PEOPLE, PHOTOS, TRAINED_ON, SIDE = 6, 6, 4, 16
 
@@ -66,12 +69,18 @@ def _draw(people: int, photos: int, seed: int) -> NDArray[np.float32]:
     drawn = np.empty((people, photos, SIDE, SIDE), np.float32)
     for person in range(people):
         wide, high, skin, apart, eyes, smile, mouth, light = rng.random(8)
-        oval = ((across - 0.5) / (0.25 + 0.2 * wide)) ** 2 + ((down - 0.5) / (0.3 + 0.2 * high)) ** 2
+        oval = ((across - 0.5) / (0.25 + 0.2 * wide)) ** 2 + (
+            (down - 0.5) / (0.3 + 0.2 * high)
+        ) ** 2
         face = 0.15 + (0.4 + 0.25 * skin) * np.exp(-(oval**2)) + 0.2 * light * down
         for side in (-1, 1):
-            eye = (across - 0.5 - side * (0.12 + 0.12 * apart)) ** 2 + (down - 0.25 - 0.2 * eyes) ** 2
+            eye = (across - 0.5 - side * (0.12 + 0.12 * apart)) ** 2 + (
+                down - 0.25 - 0.2 * eyes
+            ) ** 2
             face -= 0.5 * np.exp(-eye / 0.07**2)
-        lips = ((across - 0.5) / (0.08 + 0.14 * smile)) ** 2 + ((down - 0.65 - 0.15 * mouth) / 0.05) ** 2
+        lips = ((across - 0.5) / (0.08 + 0.14 * smile)) ** 2 + (
+            (down - 0.65 - 0.15 * mouth) / 0.05
+        ) ** 2
         face -= 0.4 * np.exp(-lips)
         for photo in range(photos):
             moved = np.roll(face, rng.integers(-1, 2), axis=1) * rng.uniform(0.9, 1.1)
@@ -114,16 +123,16 @@ def plan_folder(
     private_photos: NDArray[np.float32],
     public_photos: NDArray[np.float32],
     weights: dict[str, torch.Tensor],
-) -> Path:
+) -> Iterator[Path]:
     """The working folder, with a plan and all that it names."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, "tiny_model", raising=False)
     (tmp_path / "tiny_model.py").write_text(MODEL)
     np.savez(tmp_path / "people.npz", images=private_photos)
     np.savez(tmp_path / "strangers.npz", images=public_photos)
     save_file(weights, tmp_path / "weights.safetensors")
     (tmp_path / "plan.toml").write_text(PLAN)
-    return tmp_path
+    yield tmp_path
+    sys.modules.pop("tiny_model", None)
 
 
 @pytest.fixture

@@ -24,6 +24,8 @@ Examples:
   darkroom employees faces --people 40     render a data set of faces
 """
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="darkroom",
     help="Audit your own models for model inversion: what would an attacker reconstruct?",
@@ -169,7 +171,8 @@ def main() -> NoReturn:
     except DarkroomError as error:
         typer.echo(f"darkroom: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("darkroom: interrupted; go on with --resume", err=True)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # what Typer makes of Ctrl-C
+            typer.echo("darkroom: interrupted; go on with --resume", err=True)
+        raise
     sys.exit(0)

@@ -41,7 +41,9 @@ def test_images_within_the_range_pass(value: float, count: int) -> None:
         (np.zeros((0, 3, 3, 4)), "set .target. shape"),
     ],
 )
-def test_images_that_do_not_fit(images: np.ndarray[tuple[int, ...], np.dtype[np.float64]], message: str) -> None:
+def test_images_that_do_not_fit(
+    images: np.ndarray[tuple[int, ...], np.dtype[np.float64]], message: str
+) -> None:
     with pytest.raises(DataError, match=message):
         SPEC.check(images.astype(np.float32), "photos")
 

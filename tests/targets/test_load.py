@@ -148,9 +148,7 @@ def test_a_model_that_cannot_be_had(folder: Path, load: str, expected: str) -> N
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pt", ".pth"])
-def test_weights_fill_the_model(
-    folder: Path, state: dict[str, torch.Tensor], suffix: str
-) -> None:
+def test_weights_fill_the_model(folder: Path, state: dict[str, torch.Tensor], suffix: str) -> None:
     file = folder / f"weights{suffix}"
     if suffix == ".safetensors":
         save_file(state, file)
@@ -210,9 +208,7 @@ def test_a_file_of_noise(folder: Path, suffix: str, seed: int) -> None:
     assert str(file) in message_of("loaded:build", folder, file)
 
 
-def test_a_damaged_pickle_in_a_sound_archive(
-    folder: Path, state: dict[str, torch.Tensor]
-) -> None:
+def test_a_damaged_pickle_in_a_sound_archive(folder: Path, state: dict[str, torch.Tensor]) -> None:
     torch.save(state, folder / "whole.pt")
     for position in range(2, 60, 3):
         damaged = folder / f"damaged-{position}.pt"

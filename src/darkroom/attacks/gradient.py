@@ -94,11 +94,16 @@ class GradientAttack(Attack):
         for name in ("steps", "restarts", "memory"):
             if getattr(self, name) < 1:
                 raise PlanError(f"attack gradient: {name} must be 1 or more")
-        if self.learning_rate <= 0 or not 0 < self.confidence <= 1 or self.probes < 0:
+        if not self.learning_rate > 0 or not 0 < self.confidence <= 1:
             raise PlanError(
-                "attack gradient: learning_rate must be positive, confidence above 0 and at most "
-                "1, probes 0 or more"
+                "attack gradient: learning_rate must be positive, confidence above 0 and at most 1"
             )
+        if not (0 <= self.flip <= 1 and 0 <= self.zoom < 1):
+            raise PlanError("attack gradient: flip must be 0 to 1, zoom 0 or more and below 1")
+        weights = ("jitter", "prior_weight", "total_variation", "shift", "turn")
+        for name in (*weights, "probes", "settle"):
+            if not getattr(self, name) >= 0:
+                raise PlanError(f"attack gradient: {name} must be 0 or more")
 
     def expected_queries(self) -> int:
         """Returns the rows a goal that the attack spends when nothing ends it early."""
@@ -127,10 +132,10 @@ class GradientAttack(Attack):
 
 
 def milestones(steps: int) -> list[int]:
-    """Returns the steps at which the best is looked for: 0, 1, 2, 3, 5, 7, 10, 14, ... .
+    """Returns the steps at which the best is looked for: 0, 1, 2, 3, 4, 6, 8, 11, 16, ... .
 
     >>> milestones(12)
-    [0, 1, 2, 3, 5, 7, 10]
+    [0, 1, 2, 3, 4, 6, 8, 11]
     """
     marks = [0]
     while (following := max(marks[-1] + 1, round(marks[-1] * 1.41))) < steps:

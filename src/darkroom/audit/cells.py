@@ -76,7 +76,7 @@ class Point(NamedTuple):
     Attributes:
         queries: The median over goals of the rows spent.
         success: The judges' verdict on the best so far.
-        confidence: The median over goals of the target's confidence; NaN before the first query.
+        confidence: The median over goals of the target's confidence.
         frame: The best so far as bytes, ``(goals, channels, height, width)``.
     """
 
@@ -117,6 +117,7 @@ def run_cell(
     began = time.monotonic()
     points = []
     for progress in plan.attack.run(view, prior, goals, rng=rng):
+        progress = _with_confidence(progress, subject)
         success = _rate(bench.panel.judge(progress.reconstructions).names(goals))
         median = float(np.median(progress.confidence))
         frame = _bytes(subject.unit(progress.reconstructions))
@@ -157,6 +158,17 @@ def run_cell(
         "photos": _bytes(subject.unit(photos)),
     }
     return cell, arrays
+
+
+def _with_confidence(progress: Progress, subject: Subject) -> Progress:
+    """Fills in confidences that the attacker could not pay for; the audit itself may ask."""
+    unknown = np.isnan(progress.confidence)
+    if not unknown.any():
+        return progress
+    scores = subject.target.scores(progress.reconstructions[unknown])
+    confidence = progress.confidence.copy()
+    confidence[unknown] = scores[np.arange(len(scores)), subject.goals[unknown]]
+    return progress._replace(confidence=confidence)
 
 
 def _asked(points: list[Point]) -> list[Point]:

@@ -156,7 +156,9 @@ def read_plan(path: Path) -> Plan:
 
 def explain(error: ValidationError) -> str:
     """Says in one line what the first mistake in a plan is and where."""
-    first = error.errors()[0]
+    mistakes = error.errors()
+    # A mistyped key leaves the right one missing; the typing mistake is what helps.
+    first = next((one for one in mistakes if one["type"] == "extra_forbidden"), mistakes[0])
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         known = _known_keys(first["loc"][:-1])

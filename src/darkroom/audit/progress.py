@@ -63,6 +63,13 @@ class Reporter:
             def advance(done: int, total: int) -> None:
                 bars.update(task, completed=min(done, total), total=total)
 
-            yield advance
+            try:
+                yield advance
+            except BaseException:
+                # Takes the bar away, so that the one line that says what is wrong stands alone.
+                bars.live.transient = True
+                bars.live.stop()
+                bars.disable = True
+                raise
             total = bars.tasks[0].total or 1
             bars.update(task, completed=total, total=total)

@@ -57,6 +57,7 @@ def load_job(plan: Plan, plan_path: Path, reporter: Reporter) -> Job:
     Raises:
         DarkroomError: If any of them does not do; the message says which and why.
     """
+    _cell_plans(plan)  # a mistyped attack or prior shows before anything is read
     section = plan.target
     target = load_target(
         section.load,

@@ -58,7 +58,8 @@ class Store:
 
     def has_cell(self, key: str) -> bool:
         """Tells whether a cell is finished."""
-        return (self.folder / "cells" / key / "cell.json").exists()
+        cell = self.folder / "cells" / key
+        return all((cell / name).exists() for name in ("cell.json", "reconstructions.npz"))
 
     def write_cell(
         self, key: str, cell: dict[str, Any], arrays: dict[str, NDArray[np.generic]]
@@ -76,6 +77,8 @@ class Store:
             buffer = io.BytesIO()
             np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
             write_private(partial / "reconstructions.npz", buffer.getvalue())
+            # What is left of a cell that lost a file would be in the way.
+            shutil.rmtree(self.folder / "cells" / key, ignore_errors=True)
             partial.replace(self.folder / "cells" / key)
             sync_folder(self.folder / "cells")
         except (RunError, OSError) as error:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 import zipfile
+import zlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,13 +134,17 @@ def _load_folder(path: Path, spec: ImageSpec, resize: bool) -> Photos:
 def _load_file(file: Path, spec: ImageSpec, resize: bool) -> NDArray[np.float32]:
     """Reads one picture, ``(channels, height, width)`` in the target's range."""
     try:
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image, ImageOps, UnidentifiedImageError
     except ImportError as error:
         raise MissingExtraError("pillow", "vision") from error
     channels, height, width = spec.shape
     try:
-        with Image.open(file) as opened:
-            picture = opened.convert("L" if channels == 1 else "RGB")
+        # Warnings would be more lines than one; what matters of them is an error as well.
+        with warnings.catch_warnings(action="ignore"), Image.open(file) as opened:
+            upright = ImageOps.exif_transpose(opened)
+            if upright.mode.startswith("I"):  # Pillow would cut 16 bits off instead of scaling
+                upright = Image.fromarray((np.asarray(upright) / 257).clip(0, 255).astype(np.uint8))
+            picture = upright.convert("L" if channels == 1 else "RGB")
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{file}: not a readable image: replace or remove the file") from error
     if picture.size != (width, height):
@@ -153,16 +159,14 @@ def _load_file(file: Path, spec: ImageSpec, resize: bool) -> NDArray[np.float32]
 
 
 def _load_npz(path: Path, spec: ImageSpec, resize: bool) -> Photos:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError) as error:
-        raise DataError(
-            f"{path}: not a readable .npz without pickles: save it with numpy.savez"
-        ) from error
+    arrays = _read_arrays(path)
     if "images" not in arrays:
         raise DataError(f"{path}: no array called images, only {', '.join(arrays) or 'nothing'}")
     images, people = arrays["images"], arrays.get("people")
+    if images.dtype.kind not in "uif":
+        raise DataError(f"{path}: images must be numbers, not {images.dtype}")
+    if people is not None and people.dtype.kind not in "ui":
+        raise DataError(f"{path}: people must be whole numbers, not {people.dtype}")
     if people is None:
         if images.ndim not in (4, 5) or 0 in images.shape:
             raise DataError(
@@ -180,10 +184,33 @@ def _load_npz(path: Path, spec: ImageSpec, resize: bool) -> Photos:
         )
     if resize and images.shape[2:] != spec.shape[1:]:
         raise DataError(f"{path}: resize works on folders: save the array at the target's size")
-    names = tuple(str(name) for name in arrays["names"]) if "names" in arrays else None
+    names = tuple(map(str, arrays["names"].ravel())) if "names" in arrays else None
     if images.dtype == np.uint8:
         images = _scale(images, spec)
-    return Photos.of(images.astype(np.float32), people.astype(np.int64), names)
+    try:
+        return Photos.of(images.astype(np.float32), people.astype(np.int64), names)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Reads an archive of arrays, never unpickling.
+
+    Raises:
+        DataError: If the file is something else, or damaged.
+    """
+    try:
+        if not zipfile.is_zipfile(path):
+            raise ValueError("no archive")
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in archive.files}
+        if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+            raise ValueError("an archive of something else")
+    except (zipfile.BadZipFile, zlib.error, ValueError, RuntimeError, OSError, EOFError) as error:
+        raise DataError(
+            f"{path}: not a readable .npz without pickles: save it with numpy.savez"
+        ) from error
+    return arrays
 
 
 def _scale(pixels: NDArray[np.uint8], spec: ImageSpec) -> NDArray[np.float32]:

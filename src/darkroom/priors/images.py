@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from darkroom.errors import DataError
+from darkroom.errors import DataError, one_line
 from darkroom.priors.base import ImagePrior
 from darkroom.priors.transforms import RandomAffine
 from darkroom.targets.base import ImageSpec
@@ -190,7 +190,13 @@ class GeneratorPrior(ImagePrior):
         self._encoder = encoder.eval().requires_grad_(False) if encoder is not None else None
         self._origin = torch.zeros(latent) if origin is None else origin
         self._unit_range = unit_range
-        shape = tuple(self.decode(self.start()[None]).shape[1:])
+        try:
+            shape = tuple(self.decode(self.start()[None]).shape[1:])
+        except Exception as error:
+            raise DataError(
+                f"the generator cannot take {latent} latent coordinates ({one_line(error)}): set "
+                "latent to how many it takes"
+            ) from error
         if shape != spec.shape:
             raise DataError(
                 f"the generator makes images of shape {list(shape)}, but the target takes "

@@ -99,7 +99,8 @@ def _call(load: str, folder: Path | None) -> nn.Module:
 @contextmanager
 def _importable(folder: Path | None) -> Iterator[None]:
     """Lets modules beside the plan and in the working folder be imported."""
-    added = [str(path) for path in (folder, Path.cwd()) if path is not None]
+    # Python remembers what a relative path meant at its first use, so paths are made absolute.
+    added = [str(path.resolve()) for path in (folder, Path.cwd()) if path is not None]
     sys.path[:0] = added
     try:
         yield
@@ -142,6 +143,4 @@ def _read_safetensors(file: Path) -> dict[str, torch.Tensor]:
     try:
         return load_file(file)
     except (SafetensorError, OSError, ValueError) as error:
-        raise TargetError(
-            f"{file}: not a readable safetensors file ({one_line(error)})"
-        ) from error
+        raise TargetError(f"{file}: not a readable safetensors file ({one_line(error)})") from error

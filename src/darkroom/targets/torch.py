@@ -135,7 +135,7 @@ class TorchTarget(Target):
         Raises:
             TargetError: If the model answers NaN, or something other than what was declared.
         """
-        answers: Tensor = self.model(images)
+        answers: Tensor = self.model(images.to(self.device)).to(images.device)
         self._check(answers.detach())
         if self.outputs == "probabilities":
             return answers.clamp_min(torch.finfo(answers.dtype).tiny).log()
