@@ -44,9 +44,9 @@ class MissingExtraError(DarkroomError):
 
 
 def one_line(error: BaseException) -> str:
-    """Returns what a foreign error says, on one line and cut to a readable length.
+    r"""Returns what a foreign error says, on one line and cut to a readable length.
 
-    >>> one_line(ValueError("no such\\n  layer"))
+    >>> one_line(ValueError("no such\n  layer"))
     'ValueError: no such layer'
     """
     text = " ".join(str(error).split())

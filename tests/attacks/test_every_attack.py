@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import itertools
 from collections.abc import Callable
@@ -223,11 +224,9 @@ def test_a_budget_that_is_never_reached_changes_nothing(simple_case: Case) -> No
 def test_the_caller_may_keep_what_it_was_given(simple_case: Case) -> None:
     view = View(simple_case.target, Access.WEIGHTS, QueryLedger(CLASSES))
     rng = np.random.default_rng(0)
-    kept: list[tuple[Progress, Progress]] = []
-    for answer in simple_case.attacks.attack.run(
-        view, simple_case.prior, np.arange(CLASSES), rng=rng
-    ):
-        kept.append((answer, Progress(*(field.copy() for field in answer))))
+    attack = simple_case.attacks.attack
+    answers = attack.run(view, simple_case.prior, np.arange(CLASSES), rng=rng)
+    kept = [(answer, copy.deepcopy(answer)) for answer in answers]
     assert len(kept) > 3
     for answer, copied in kept:
         for field, original in zip(answer, copied, strict=True):

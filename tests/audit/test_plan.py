@@ -189,7 +189,7 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
 
 
 def test_a_plan_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(PlanError, match="none.toml: cannot be read .No such file or directory."):
+    with pytest.raises(PlanError, match=r"none.toml: cannot be read .No such file or directory."):
         read_plan(tmp_path / "none.toml")
     with pytest.raises(PlanError, match="Is a directory"):
         read_plan(tmp_path)
@@ -205,5 +205,5 @@ def test_slices(text: str, expected: slice) -> None:
 
 @pytest.mark.parametrize("text", ["", "7", "0:7:2", "-1:", "a:b", "0 : 7", "3:3", "5:2", ":0"])
 def test_what_is_no_slice(text: str) -> None:
-    with pytest.raises(ValueError, match="is no slice|selects nothing"):
+    with pytest.raises(ValueError, match=r"is no slice|selects nothing"):
         parse_slice(text)

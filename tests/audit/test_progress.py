@@ -30,9 +30,13 @@ def test_a_stage_that_never_says_how_far_it_is_ends_full(
 
 
 def test_a_stage_that_fails_writes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ValueError, match="broken"), Reporter().stage("Reading") as advance:
-        advance(1, 4)
-        raise ValueError("broken")
+    def fail() -> None:
+        with Reporter().stage("Reading") as advance:
+            advance(1, 4)
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        fail()
     assert capsys.readouterr().err == ""
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from darkroom.api import audit_plan
-from darkroom.audit import runner
+from darkroom.audit import cells, runner
 from darkroom.audit.plan import read_plan
 from darkroom.audit.progress import Reporter
 from darkroom.errors import RunError
@@ -71,7 +71,7 @@ def test_a_run_stopped_between_cells_goes_on_and_ends_the_same(
     undisturbed = run(quick)
     shutil.rmtree(quick / "runs")
     done: list[str] = []
-    real = runner.run_cell
+    real = cells.run_cell
 
     def stopping(key: str, *arguments: Any) -> Any:
         if done:
@@ -82,9 +82,9 @@ def test_a_run_stopped_between_cells_goes_on_and_ends_the_same(
     monkeypatch.setattr(runner, "run_cell", stopping)
     with pytest.raises(KeyboardInterrupt):
         run(quick)
-    cells = quick / "runs" / "tiny" / "cells"
-    assert [path.name for path in cells.iterdir()] == done
-    kept = (cells / done[0] / "cell.json").read_bytes()
+    folder = quick / "runs" / "tiny" / "cells"
+    assert [path.name for path in folder.iterdir()] == done
+    kept = (folder / done[0] / "cell.json").read_bytes()
 
     def counting(key: str, *arguments: Any) -> Any:
         done.append(key)
@@ -93,7 +93,7 @@ def test_a_run_stopped_between_cells_goes_on_and_ends_the_same(
     monkeypatch.setattr(runner, "run_cell", counting)
     assert run(quick, resume=True) == undisturbed
     assert done == [cell["key"] for cell in undisturbed["cells"]]
-    assert (cells / done[0] / "cell.json").read_bytes() == kept
+    assert (folder / done[0] / "cell.json").read_bytes() == kept
     assert run(quick, resume=True) == undisturbed
     assert len(done) == 2
 

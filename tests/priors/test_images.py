@@ -36,14 +36,14 @@ def generator_prior(spec: ImageSpec, encoder: bool = False) -> GeneratorPrior:
     if encoder:
         nn.init.eye_(decoder.weight)
         nn.init.constant_(decoder.bias, 0.5)
-    way_back = nn.Sequential(nn.Flatten(), nn.Linear(20, 20))
-    nn.init.eye_(way_back[1].weight)
-    nn.init.constant_(way_back[1].bias, -0.5)
+    way_back = nn.Linear(20, 20)
+    nn.init.eye_(way_back.weight)
+    nn.init.constant_(way_back.bias, -0.5)
     return GeneratorPrior(
         nn.Sequential(decoder, nn.Unflatten(1, SHAPE)),
         20,
         spec,
-        encoder=way_back if encoder else None,
+        encoder=nn.Sequential(nn.Flatten(), way_back) if encoder else None,
     )
 
 
@@ -121,12 +121,30 @@ def test_images_have_gradients(kind: str, spec: ImageSpec) -> None:
     assert latents.grad.abs().sum() > 0
 
 
-def test_projecting_changes_no_image(kind: str, spec: ImageSpec) -> None:
+def test_projecting_twice_is_projecting_once(kind: str, spec: ImageSpec) -> None:
     prior = make(kind, spec)
     far = 3 * torch.randn(20, *prior.latent_shape, generator=seeded(0))
     kept = prior.project(far)
-    torch.testing.assert_close(prior.decode(kept), prior.decode(far), atol=1e-4, rtol=0)
     torch.testing.assert_close(prior.project(kept), kept)
+    torch.testing.assert_close(prior.project(prior.start()[None]), prior.start()[None])
+
+
+@pytest.mark.parametrize("kind", ["mean", "black", "generator"])
+def test_projecting_changes_no_image(kind: str, spec: ImageSpec) -> None:
+    prior = make(kind, spec)
+    far = 3 * torch.randn(20, *prior.latent_shape, generator=seeded(0))
+    kept = prior.decode(prior.project(far))
+    torch.testing.assert_close(kept, prior.decode(far), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("reach", [0.5, 1.0, 3.0])
+def test_eigenfaces_are_drawn_back_no_farther_than_their_reach(reach: float) -> None:
+    prior = EigenfacePrior.fit(unit_photos(), SPECS[0], reach=reach)
+    ways = torch.randn(5, *prior.latent_shape, generator=seeded(0))
+    ways /= ways.square().mean(dim=1, keepdim=True).sqrt()
+    for size in (0.1, 0.4, 0.9, 2.0, 50.0):
+        kept = prior.project(size * ways)
+        torch.testing.assert_close(kept, min(size, reach) * ways)
 
 
 def test_the_mean_prior_starts_at_the_average(spec: ImageSpec) -> None:

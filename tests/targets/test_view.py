@@ -61,7 +61,7 @@ def test_nothing_is_asked_that_cannot_be_paid() -> None:
 
 
 def test_a_target_cannot_be_made_to_give_more_than_it_has() -> None:
-    with pytest.raises(TargetError, match="remote answers scores at most.*needs weights"):
+    with pytest.raises(TargetError, match=r"remote answers scores at most.*needs weights"):
         View(Remote(), Access.WEIGHTS, QueryLedger(1))
 
 

@@ -86,7 +86,9 @@ class EigenfacePrior(ImagePrior):
 
     name: ClassVar[str] = "eigenfaces"
 
-    def __init__(self, mean: Tensor, components: Tensor, spec: ImageSpec) -> None:
+    def __init__(
+        self, mean: Tensor, components: Tensor, spec: ImageSpec, *, reach: float = 1.0
+    ) -> None:
         """Takes the average and the scaled components.
 
         Args:
@@ -94,8 +96,11 @@ class EigenfacePrior(ImagePrior):
             components: ``(components, pixels)``, each a unit vector times the standard deviation
                 of the photos along it.
             spec: The target's images.
+            reach: The largest root mean square of the coordinates that a search may reach; that of
+                the photos themselves is 1. Farther out lies what no photo looks like.
         """
         self.spec = spec
+        self.reach = reach
         self.latent_shape = (len(components),)
         self._mean = mean.flatten()
         self._components = components
@@ -108,6 +113,7 @@ class EigenfacePrior(ImagePrior):
         *,
         components: int = 150,
         augmentation: int = 7,
+        reach: float = 1.0,
         seed: int = 0,
     ) -> EigenfacePrior:
         """Finds the components of public photos and of shifted, turned and flipped copies.
@@ -117,6 +123,7 @@ class EigenfacePrior(ImagePrior):
             spec: The target's images.
             components: How many to keep; fewer when the photos span fewer.
             augmentation: Copies of each photo, beside itself, each moved at random.
+            reach: The largest root mean square of the coordinates that a search may reach.
             seed: For the copies and the randomised decomposition.
 
         Raises:
@@ -138,7 +145,7 @@ class EigenfacePrior(ImagePrior):
         deviations = singular[:keep] / math.sqrt(len(rows) - 1)
         kept = deviations > 1e-6 * deviations[0]
         scaled = (vectors[:, :keep] * deviations).T[kept]
-        return cls(mean.view(spec.shape), scaled.contiguous(), spec)
+        return cls(mean.view(spec.shape), scaled.contiguous(), spec, reach=reach)
 
     def decode(self, latents: Tensor) -> Tensor:
         """Adds up the components; see :meth:`ImagePrior.decode`."""
@@ -156,6 +163,11 @@ class EigenfacePrior(ImagePrior):
     def energy(self, latents: Tensor) -> Tensor:
         """Returns half the mean square of the coordinates."""
         return 0.5 * latents.square().mean(dim=1)
+
+    def project(self, latents: Tensor) -> Tensor:
+        """Draws coordinates that lie too far out back toward the average."""
+        size = latents.square().mean(dim=1, keepdim=True).sqrt()
+        return latents * (self.reach / size.clamp_min(self.reach))
 
 
 class GeneratorPrior(ImagePrior):

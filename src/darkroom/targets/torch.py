@@ -158,7 +158,8 @@ class TorchTarget(Target):
         tensors = [*self.model.named_parameters(), *self.model.named_buffers()]
         for key, value in sorted(tensors, key=lambda pair: pair[0]):
             digest.update(key.encode())
-            digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+            flat = value.detach().cpu().contiguous().flatten()
+            digest.update(flat.view(torch.uint8).numpy().data)
         return digest.hexdigest()
 
 
