@@ -220,8 +220,7 @@ def _attacks(
         )
         yield attack, classifier.latent
     for prior in priors:
-        # Small steps that end early: judges find images far inside a class implausible.
-        yield GradientAttack(learning_rate=0.02, prior_weight=1.0, settle=30), prior
+        yield GradientAttack(prior_weight=3.0 if prior.name == "generator" else 1.0), prior
 
 
 def _try(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import resource
@@ -82,7 +83,8 @@ def time_peer(target: TorchTarget, steps: int) -> float:
     """Returns the seconds that ART's attack takes for 40 people and ``steps`` iterations.
 
     Its batch size of one is its fastest; a threshold of one keeps its inverted stop rule from
-    ending a search, which is checked by counting gradients.
+    ending a search, which is checked by counting gradients. The model is given as PyTorch makes
+    it and ART's own examples use it, with parameters that require gradients.
 
     Raises:
         MissingExtraError: If ART is not installed.
@@ -92,7 +94,7 @@ def time_peer(target: TorchTarget, steps: int) -> float:
         from art.estimators.classification import PyTorchClassifier
     except ImportError as error:
         raise MissingExtraError("adversarial-robustness-toolbox", "bench") from error
-    model = nn.Sequential(target.model, nn.Softmax(dim=1))
+    model = nn.Sequential(copy.deepcopy(target.model).requires_grad_(True), nn.Softmax(dim=1))
     classifier = PyTorchClassifier(
         model, nn.CrossEntropyLoss(), SPEC.shape, len(GOALS), clip_values=(0.0, 1.0)
     )

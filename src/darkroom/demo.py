@@ -15,8 +15,8 @@ from darkroom.data.employees import Faces, render_faces, save_folder
 from darkroom.data.face_net import train_face_net
 from darkroom.errors import RunError
 
-EMPLOYEES, EMPLOYEE_PHOTOS, TRAINED_ON = 40, 10, 7
-STRANGERS, STRANGER_PHOTOS = 250, 4
+EMPLOYEES, EMPLOYEE_PHOTOS, TRAINED_ON = 40, 24, 14
+STRANGERS, STRANGER_PHOTOS = 300, 4
 
 PLAN = """\
 # Written by `darkroom demo`. Repeat it with: darkroom audit {plan} --resume
@@ -34,7 +34,7 @@ outputs = "logits"
 
 [private]
 images = "employees"
-trained_on = "0:7"
+trained_on = "0:{trained_on}"
 
 [public]
 images = "strangers"
@@ -42,14 +42,11 @@ images = "strangers"
 [[attack]]
 name = "gradient"
 prior = "generator"
+prior_weight = 3.0
 
 [[attack]]
 name = "gradient"
 prior = "eigenfaces"
-
-[[attack]]
-name = "gradient"
-prior = "mean"
 """
 
 
@@ -98,7 +95,7 @@ def run_demo(out: Path, *, seed: int = 0, progress: bool = True) -> Run:
     """
     inputs = out / "demo-inputs"
     plan = inputs / "plan.toml"
-    text = PLAN.format(plan=plan.as_posix(), seed=seed, out=out.as_posix())
+    text = PLAN.format(plan=plan.as_posix(), seed=seed, out=out.as_posix(), trained_on=TRAINED_ON)
     if not plan.exists() or plan.read_text(encoding="utf-8") != text:
         _make_inputs(inputs, seed, Reporter(shown=progress))
         plan.write_text(text, encoding="utf-8")

@@ -68,11 +68,11 @@ class GradientAttack(Attack):
     paper: ClassVar[str] = "after Fredrikson, Jha & Ristenpart 2015 (CCS)"
 
     steps: int = 300
-    learning_rate: float = 0.1
+    learning_rate: float = 0.03
     loss: Loss = "margin"
     restarts: int = 1
     jitter: float = 0.5
-    prior_weight: float = 0.05
+    prior_weight: float = 1.0
     total_variation: float = 0.0
     shift: float = 0.04
     turn: float = 0.1

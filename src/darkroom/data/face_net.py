@@ -77,7 +77,7 @@ def train_face_net(
     *,
     classes: int,
     seed: int,
-    epochs: int = 40,
+    epochs: int = 24,
     batch: int = 40,
     learning_rate: float = 3e-3,
     on_progress: Callable[[int, int], None] | None = None,
@@ -107,7 +107,7 @@ def train_face_net(
     _check(images, labels, classes, epochs, batch, learning_rate)
     generator = torch.Generator().manual_seed(seed)
     photos, people = torch.from_numpy(images), torch.from_numpy(labels)
-    move = RandomAffine()
+    move = RandomAffine(shift=0.02, turn=0.03, zoom=0.02)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = face_net(classes, images.shape[1:]).train()

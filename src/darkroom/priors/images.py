@@ -87,7 +87,7 @@ class EigenfacePrior(ImagePrior):
     name: ClassVar[str] = "eigenfaces"
 
     def __init__(
-        self, mean: Tensor, components: Tensor, spec: ImageSpec, *, reach: float = 1.0
+        self, mean: Tensor, components: Tensor, spec: ImageSpec, *, reach: float = 0.7
     ) -> None:
         """Takes the average and the scaled components.
 
@@ -113,7 +113,7 @@ class EigenfacePrior(ImagePrior):
         *,
         components: int = 150,
         augmentation: int = 7,
-        reach: float = 1.0,
+        reach: float = 0.7,
         seed: int = 0,
     ) -> EigenfacePrior:
         """Finds the components of public photos and of shifted, turned and flipped copies.
@@ -165,9 +165,13 @@ class EigenfacePrior(ImagePrior):
         return 0.5 * latents.square().mean(dim=1)
 
     def project(self, latents: Tensor) -> Tensor:
-        """Draws coordinates that lie too far out back toward the average."""
-        size = latents.square().mean(dim=1, keepdim=True).sqrt()
-        return latents * (self.reach / size.clamp_min(self.reach))
+        """Draws latents that lie too far out back toward the average.
+
+        No coordinate stays more than two deviations out, lest a few of them take up all the reach.
+        """
+        near = latents.clamp(-2, 2)
+        size = near.square().mean(dim=1, keepdim=True).sqrt()
+        return near * (self.reach / size.clamp_min(self.reach))
 
 
 class GeneratorPrior(ImagePrior):
