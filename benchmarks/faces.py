@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +28,7 @@ from darkroom.access import Access
 from darkroom.attacks.base import Attack
 from darkroom.attacks.gradient import GradientAttack
 from darkroom.attacks.mi_face import MIFaceAttack
+from darkroom.demo import run_demo
 from darkroom.ledger import QueryLedger
 from darkroom.metrics.false_positives import Rate, false_positive_rates, judge_accuracy
 from darkroom.metrics.judges import Panel
@@ -99,9 +102,10 @@ def run(*, quick: bool, seed: int) -> Outcome:
 
 
 def _demo(seed: int) -> list[Claim]:
-    """Measures the demo's claims; none until it can be run from here."""
-    del seed
-    return []
+    """Runs the demo in a folder of its own and returns its claims."""
+    tell("running the demo")
+    with tempfile.TemporaryDirectory() as folder:
+        return demo_claims(run_demo(Path(folder), seed=seed, progress=False).results)
 
 
 def demo_claims(results: dict[str, Any]) -> list[Claim]:

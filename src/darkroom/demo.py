@@ -15,7 +15,7 @@ from darkroom.data.employees import Faces, render_faces, save_folder
 from darkroom.data.face_net import train_face_net
 from darkroom.errors import RunError
 
-EMPLOYEES, EMPLOYEE_PHOTOS, TRAINED_ON = 40, 24, 14
+EMPLOYEES, EMPLOYEE_PHOTOS, TRAINED_ON = 40, 32, 20
 STRANGERS, STRANGER_PHOTOS = 300, 4
 
 PLAN = """\

@@ -105,7 +105,7 @@ def set_up_bench(subject: Subject, seed: int, reporter: Reporter) -> Bench:
             seed=_derived(seed, 2),
             on_progress=advance,
         )
-    with reporter.stage("Trying to fool the judges"):
+    with reporter.stage("Trying to fool the judges") as advance:
         accuracy = judge_accuracy(panel, test.images, test.people)
         false_positives = false_positive_rates(
             panel,
@@ -114,6 +114,7 @@ def set_up_bench(subject: Subject, seed: int, reporter: Reporter) -> Bench:
             test.people,
             goals=subject.goals,
             seed=_derived(seed, 3),
+            on_progress=advance,
         )
     known = subject.private if public is None else public
     space = FaceSpace.fit(subject.unit(known.images), COMPONENTS)

@@ -7,6 +7,7 @@ to see, and in an untouched photo of somebody else.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -119,6 +120,7 @@ def false_positive_rates(
     per_goal: int = 3,
     confidence: float = 0.99,
     steps: int = _STEPS,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> FalsePositives:
     """Measures how often the panel finds a goal where it is not.
 
@@ -140,20 +142,25 @@ def false_positive_rates(
             goal.
         confidence: What the target must say of the goal.
         steps: How many gradients each picture may take.
+        on_progress: Called with how many of the three rates are known, and three.
 
     Raises:
         DataError: If there is no photo, if photos and labels do not fit together or with the
             panel, or if a goal has no photo of somebody else.
     """
     _check(photos, people)
+    report = on_progress or (lambda _done, _total: None)
     rng = np.random.default_rng(seed)
     wanted = np.repeat(goals, per_goal)
     noise = _ascend(target, _noise(target, len(wanted), rng), wanted, confidence, steps, None)
+    report(1, 3)
     photo, shown = _others(target.scores(photos)[:, goals].T, people, goals, per_goal)
     largest = _LARGEST_CHANGE * target.spec.width_of_range
     changed = _ascend(target, photos[photo], shown, confidence, steps, largest)
+    report(2, 3)
     stranger, named = _strangers(people, goals, rng)
     plain = panel.judge(photos[stranger]).names(named)
+    report(3, 3)
     return FalsePositives(
         _judged(panel, noise, wanted), _judged(panel, changed, shown), Rate.of(plain)
     )

@@ -81,6 +81,7 @@ class EigenfacesConfiguration(PriorConfiguration):
             augmentation=self.augmentation,
             reach=self.reach,
             seed=materials.seed,
+            on_progress=materials.advance,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
@@ -115,6 +116,7 @@ class EigenfacePrior(ImagePrior):
         augmentation: int = 7,
         reach: float = 0.7,
         seed: int = 0,
+        on_progress: Callable[[int, int], None] | None = None,
     ) -> EigenfacePrior:
         """Finds the components of public photos and of shifted, turned and flipped copies.
 
@@ -125,6 +127,7 @@ class EigenfacePrior(ImagePrior):
             augmentation: Copies of each photo, beside itself, each moved at random.
             reach: The largest root mean square of the coordinates that a search may reach.
             seed: For the copies and the randomised decomposition.
+            on_progress: Called with the copies made, and those in all with the decomposition.
 
         Raises:
             DataError: If there are fewer than two photos.
@@ -133,7 +136,11 @@ class EigenfacePrior(ImagePrior):
         generator = torch.Generator().manual_seed(seed)
         images = torch.from_numpy(photos)
         move = RandomAffine()
-        copies = [move(images, generator) for _ in range(augmentation)]
+        copies = []
+        for copy in range(augmentation):
+            copies.append(move(images, generator))
+            if on_progress is not None:
+                on_progress(copy + 1, augmentation + 1)
         rows = torch.cat([images, *copies]).flatten(1)
         mean = rows.mean(dim=0)
         keep = min(components, len(rows) - 1, rows.shape[1])
