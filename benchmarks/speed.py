@@ -43,19 +43,22 @@ def speed_claims(target: TorchTarget, *, quick: bool, seed: int) -> tuple[list[C
         quick: Whether to take fewer iterations.
         seed: For the attacks.
     """
-    steps, repeats = (10, 3) if quick else (50, 5)
+    steps, longer, repeats = (10, 30, 3) if quick else (50, 150, 5)
     prior = MeanPrior.black(SPEC)
-    ours: dict[str, Attack] = {
-        "mi-face": MIFaceAttack(steps=steps, patience=steps + 1, confidence=1.0),
-        "gradient": GradientAttack(steps=steps, settle=steps + 1),
-    }
     tell(f"timing ART: {steps} iterations")
     peer = time_peer(target, steps)
-    claims, rows = [], []
+    same = MIFaceAttack(steps=steps, patience=steps + 1, confidence=1.0)
+    time_attack(same, target, prior, seed)
+    mine = min(time_attack(same, target, prior, seed) for _ in range(repeats))
+    text = "speed: mi-face over ART 1.20 MIFace, same iterations, 40 people, MLP"
+    claims, rows = [Claim(text, 40.0, peer / mine)], [["mi-face", steps, peer, mine, None, None]]
+    ours: dict[str, Attack] = {
+        "mi-face": MIFaceAttack(steps=longer, patience=longer + 1, confidence=1.0),
+        "gradient": GradientAttack(steps=longer, settle=longer + 1),
+    }
     for name, attack in ours.items():
         forward = _comparisons(attack)
         tell(f"timing {name}")
-        time_attack(attack, target, prior, seed)
         pairs = [
             (time_attack(attack, target, prior, seed), time_bare(target, attack, forward))
             for _ in range(repeats)
@@ -63,11 +66,9 @@ def speed_claims(target: TorchTarget, *, quick: bool, seed: int) -> tuple[list[C
         # Whatever else the machine does only ever adds time, so the least is nearest the truth.
         mine, bare = (min(times) for times in zip(*pairs, strict=True))
         overhead = mine / bare
-        claims += [
-            Claim(f"speed: {name} over ART 1.20 MIFace, 40 people, MLP", 40.0, peer / mine),
-            Claim(f"speed: {name} over the model's own passes", 1.15, overhead, at_most=True),
-        ]
-        rows.append([name, steps, peer, mine, bare, overhead])
+        text = f"speed: {name} over the model's own passes"
+        claims.append(Claim(text, 1.15, overhead, at_most=True))
+        rows.append([name, longer, None, mine, bare, overhead])
     columns = ("attack", "iterations", "ART s", "ours s", "bare passes s", "overhead")
     return claims, [Table("Seconds for 40 people against the MLP", columns, rows)]
 

@@ -50,7 +50,9 @@ ATTACK_CASES = {
     ),
     "gradient by cross-entropy, restarted": AttackCase(
         GradientAttack(steps=12, probes=1, restarts=3, loss="cross-entropy"),
-        GradientAttack(steps=12, loss="cross-entropy", **STILL),
+        GradientAttack(
+            steps=12, loss="cross-entropy", learning_rate=0.1, prior_weight=0.05, **STILL
+        ),
         True,
     ),
     "mi-face": AttackCase(

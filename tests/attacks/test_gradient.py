@@ -25,7 +25,9 @@ from darkroom.targets.view import View
 Array = NDArray[np.float64]
 
 SPEC = ImageSpec((1, 3, 4))
-STILL: dict[str, Any] = {"shift": 0.0, "turn": 0.0, "zoom": 0.0, "flip": 0.0, "probes": 0}
+RATE = 0.1
+UNMOVED: dict[str, Any] = {"shift": 0.0, "turn": 0.0, "zoom": 0.0, "flip": 0.0, "probes": 0}
+STILL: dict[str, Any] = {**UNMOVED, "learning_rate": RATE}
 
 
 class Linear(nn.Module):
@@ -160,7 +162,7 @@ def test_against_one_other_class_the_best_image_is_a_vertex(ends: tuple[float, f
 @pytest.mark.parametrize("weight", [0.5, 2.0])
 def test_the_energy_of_free_pixels_ends_where_algebra_says(weight: float) -> None:
     weights = np.stack([np.zeros(12), 0.02 * np.linspace(-1, 1, 12)])
-    attack = GradientAttack(400, prior_weight=weight, learning_rate=0.02, confidence=1, **STILL)
+    attack = GradientAttack(400, prior_weight=weight, learning_rate=0.02, confidence=1, **UNMOVED)
     answer = attack_all(attack, Linear(weights), gray(), [1])[-1]
     # -d'z + weight / 2 * mean((z / 0.2)^2) is least at z = 0.2^2 * 12 * d / weight.
     expected = 0.5 + 0.2**2 * 12 * weights[1] / weight
@@ -171,7 +173,7 @@ def test_the_energy_of_eigenfaces_ends_where_algebra_says() -> None:
     components = 0.1 * np.linalg.qr(np.random.default_rng(0).standard_normal((12, 3)))[0].T
     prior = EigenfacePrior(torch.full(SPEC.shape, 0.5), torch.from_numpy(components).float(), SPEC)
     weights = np.stack([np.zeros(12), np.linspace(-1, 1, 12)])
-    attack = GradientAttack(400, prior_weight=2.0, learning_rate=0.02, confidence=1, **STILL)
+    attack = GradientAttack(400, prior_weight=2.0, learning_rate=0.02, confidence=1, **UNMOVED)
     answer = attack_all(attack, Linear(weights), prior, [1])[-1]
     # -d'Cz + 2 / 2 * mean(z^2) is least at z = 3 / 2 * C'd.
     expected = 0.5 + 1.5 * weights[1] @ components.T @ components
@@ -273,7 +275,7 @@ class Hill(nn.Module):
 
 
 def test_a_start_better_than_every_step_is_kept() -> None:
-    attack = GradientAttack(30, learning_rate=3.0, prior_weight=0, confidence=1, **STILL)
+    attack = GradientAttack(30, learning_rate=3.0, prior_weight=0, confidence=1, **UNMOVED)
     answers = attack_all(attack, Hill(), gray(0.501), [0])
     np.testing.assert_allclose(answers[-1].reconstructions[0], 0.501, atol=1e-6)
     confidences = [answer.confidence[0] for answer in answers[1:]]

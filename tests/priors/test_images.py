@@ -140,11 +140,18 @@ def test_projecting_changes_no_image(kind: str, spec: ImageSpec) -> None:
 @pytest.mark.parametrize("reach", [0.5, 1.0, 3.0])
 def test_eigenfaces_are_drawn_back_no_farther_than_their_reach(reach: float) -> None:
     prior = EigenfacePrior.fit(unit_photos(), SPECS[0], reach=reach)
-    ways = torch.randn(5, *prior.latent_shape, generator=seeded(0))
-    ways /= ways.square().mean(dim=1, keepdim=True).sqrt()
+    # Of one size in every coordinate, so that none alone goes beyond two deviations first.
+    ways = torch.randn(5, *prior.latent_shape, generator=seeded(0)).sign()
     for size in (0.1, 0.4, 0.9, 2.0, 50.0):
         kept = prior.project(size * ways)
-        torch.testing.assert_close(kept, min(size, reach) * ways)
+        torch.testing.assert_close(kept, min(size, reach, 2.0) * ways)
+
+
+def test_no_eigenface_coordinate_stays_beyond_two_deviations() -> None:
+    prior = EigenfacePrior.fit(unit_photos(), SPECS[0], reach=100.0)
+    latents = torch.zeros(1, *prior.latent_shape)
+    latents[0, :2] = torch.tensor([7.0, -1.5])
+    assert prior.project(latents)[0, :2].tolist() == [2.0, -1.5]
 
 
 def test_the_mean_prior_starts_at_the_average(spec: ImageSpec) -> None:

@@ -124,7 +124,9 @@ def run_cell(
         points.append(Point(int(np.median(progress.queries)), success, median, frame))
     seconds = time.monotonic() - began
     people, photos = _people(progress, subject, bench, prior, plan.seed)
-    kept = sorted({int(index) for index in np.linspace(0, len(points) - 2, SNAPSHOTS)})
+    kept = sorted(
+        {int(index) for index in np.linspace(0, len(points) - 1, SNAPSHOTS, endpoint=False)}
+    )
     details = _details(plan, subject, bench, people, points)
     details["snapshots"] = [points[index].queries for index in kept]
     cell = {
@@ -290,7 +292,7 @@ def _threat_model(plan: CellPlan, subject: Subject) -> list[str]:
 
 def _worst_off(people: list[dict[str, Any]]) -> dict[str, Any]:
     """Returns the person of whom the reconstruction says most, corrected for having looked."""
-    worst = min(people, key=lambda person: (person["p_value"], -person["success"]))
+    worst = min(people, key=lambda person: (person["p_value"], -person["confidence"]))
     images = worst["images"]
     nearer = round(worst["p_value"] * (images + 1)) - 1
     sentence = (

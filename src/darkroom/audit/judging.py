@@ -60,9 +60,9 @@ class Bench:
     def errors(self) -> dict[str, Any]:
         """Returns the judges' own errors with intervals and counts, for a cell's details."""
         return {
-            "accuracy": _counted(self.accuracy.panel),
-            "each": [_counted(rate) for rate in self.accuracy.judges],
-            "gate": _counted(self.accuracy.gate),
+            "accuracy": _recognised(self.accuracy.panel),
+            "each": [_recognised(rate) for rate in self.accuracy.judges],
+            "gate": _recognised(self.accuracy.gate),
             "held_out": self.held_out,
             **{
                 f"false_positive_{name}": _counted(rate)
@@ -75,10 +75,13 @@ def _estimate(rate: Rate) -> float | None:
     return None if rate.interval is None else rate.interval.estimate
 
 
+def _recognised(rate: Rate) -> dict[str, Any] | None:
+    return None if rate.interval is None else {**rate.interval._asdict(), "n": rate.trials}
+
+
 def _counted(rate: Rate) -> dict[str, Any] | None:
-    if rate.interval is None:
-        return None
-    return {**rate.interval._asdict(), "n": rate.trials, "tried": rate.attempts}
+    recognised = _recognised(rate)
+    return None if recognised is None else {**recognised, "tried": rate.attempts}
 
 
 def set_up_bench(subject: Subject, seed: int, reporter: Reporter) -> Bench:

@@ -181,9 +181,8 @@ def _overview(judged: Sequence[Judged]) -> Chart | None:
 
 
 def _name(cell: Cell) -> str:
-    if cell.defense == "none":
-        return f"{cell.attack}, undefended"
-    return f"{cell.attack} against {cell.defense}"
+    attack = f"{cell.attack} with {cell.prior}" if cell.prior else cell.attack
+    return f"{attack}, undefended" if cell.defense == "none" else f"{attack} against {cell.defense}"
 
 
 def _image_view(
