@@ -27,7 +27,7 @@ install: .installed-bench
 	$(PYTHON) -m venv .venv
 
 .installed-demo: .venv/bin/python pyproject.toml constraints.txt
-	$(PIP) --editable '.[all]'
+	$(PIP) --editable '.[vision]'
 	@touch $@
 
 # pip reads dependency groups from version 25.1 on.

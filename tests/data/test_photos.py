@@ -10,6 +10,7 @@ import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -372,3 +373,33 @@ def test_nothing_is_warned_of(folder: Path) -> None:
     shutil.rmtree(folder / "bert")
     with warnings.catch_warnings(action="error"):
         load_photos(folder, GRAY)
+
+
+def test_what_is_not_there_is_looked_for_in_the_data_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    np.savez(kept / "faces.npz", images=pixels(2, 3, 4, 6))
+    monkeypatch.setenv("DARKROOM_DATA", str(kept))
+    assert len(load_photos(tmp_path / "faces.npz", GRAY).people) == 6
+    assert "other.npz: no such file" in refused(tmp_path / "other.npz")
+
+
+def test_olivetti_comes_from_scikit_learn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    faces = np.linspace(0, 1, 6 * 64 * 64, dtype=np.float32).reshape(6, 64, 64)
+    bunch = SimpleNamespace(images=faces, target=np.repeat(np.arange(3), 2))
+    monkeypatch.setattr("sklearn.datasets.fetch_olivetti_faces", lambda: bunch)
+    photos = load_photos(tmp_path / "olivetti", ImageSpec((1, 64, 64), -1.0, 1.0))
+    assert photos.people.tolist() == [0, 0, 1, 1, 2, 2]
+    np.testing.assert_allclose(photos.images[:, 0], 2 * faces - 1, atol=1e-6)
+
+
+def test_olivetti_says_so_when_there_is_no_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise OSError("no route")
+
+    monkeypatch.setattr("sklearn.datasets.fetch_olivetti_faces", fail)
+    assert "download failed" in refused(tmp_path / "olivetti", ImageSpec((1, 64, 64)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import warnings
 import zipfile
 import zlib
@@ -16,6 +17,8 @@ from darkroom.errors import DataError, MissingExtraError
 from darkroom.targets.base import ImageSpec
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".webp"})
+
+OLIVETTI = "olivetti"
 
 
 class Photos(NamedTuple):
@@ -88,6 +91,9 @@ def load_photos(
     ``people`` ``(n,)``; ``names`` may be given. Bytes are scaled to the target's range; floats must
     lie in it.
 
+    What is not there is looked for by its name in the folder of the environment variable
+    ``DARKROOM_DATA``, and the name ``olivetti`` stands for :func:`load_olivetti`.
+
     Args:
         path: The folder or file.
         spec: The images that the target takes.
@@ -97,9 +103,12 @@ def load_photos(
     Raises:
         DataError: If there is nothing there, a file is no image, or shapes or values do not fit.
     """
-    if not path.exists():
+    path = _located(path)
+    if path.name == OLIVETTI and not path.exists():
+        photos = load_olivetti(spec)
+    elif not path.exists():
         raise DataError(f"{path}: no such file or folder: check the plan's images")
-    if path.is_dir():
+    elif path.is_dir():
         photos = _load_folder(path, spec, resize)
     elif path.suffix == ".npz":
         photos = _load_npz(path, spec, resize)
@@ -112,6 +121,14 @@ def load_photos(
         if not len(photos.people):
             raise DataError(f"{path}: people {people.start}:{people.stop} selects nobody")
     return photos
+
+
+def _located(path: Path) -> Path:
+    """Looks for a file that is not there in the folder that ``DARKROOM_DATA`` names."""
+    elsewhere = os.environ.get("DARKROOM_DATA")
+    if not path.exists() and elsewhere and (Path(elsewhere) / path.name).exists():
+        return Path(elsewhere) / path.name
+    return path
 
 
 def _load_folder(path: Path, spec: ImageSpec, resize: bool) -> Photos:
