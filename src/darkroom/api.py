@@ -113,8 +113,8 @@ def audit(
         name=type(model).__name__,
     )
     photos = Photos.of(images, people)
-    numbers = np.arange(int(photos.numbers.max(initial=0)) + 1)[parse_slice(trained_on)]
-    subject = Subject(target, photos, np.isin(photos.numbers, numbers), _public(public))
+    trained = photos.numbered(parse_slice(trained_on))
+    subject = Subject(target, photos, trained, _public(public))
     text = "# From Python: darkroom.audit(...) with a model and arrays.\n" + tomli_w.dumps(table)
     job = Job(plan, text, subject, "darkroom.audit(...)", Path.cwd())
     return _finish(job, resume, Reporter(shown=progress))

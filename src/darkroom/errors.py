@@ -67,3 +67,20 @@ def nearest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     guess = f"did you mean {close[0]!r}? " if close else ""
     return f"{guess}Known: {', '.join(names)}"
+
+
+def require_known(owner: str, parameters: Iterable[str], known: Iterable[str]) -> None:
+    """Refuses parameters that their owner does not have.
+
+    Args:
+        owner: What takes them, such as ``attack gradient``.
+        parameters: What was given.
+        known: What there is.
+
+    Raises:
+        PlanError: If one is unknown; the message names the nearest that is known.
+    """
+    names = list(known)
+    for parameter in parameters:
+        if parameter not in names:
+            raise PlanError(f"{owner} has no parameter {parameter!r}: {nearest(parameter, names)}")

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from darkroom.attacks.base import Attack
 from darkroom.attacks.gradient import GradientAttack
 from darkroom.attacks.mi_face import MIFaceAttack
-from darkroom.errors import PlanError, nearest
+from darkroom.errors import PlanError, nearest, require_known
 
 ATTACKS: dict[str, type[GradientAttack] | type[MIFaceAttack]] = {
     attack.name: attack for attack in (GradientAttack, MIFaceAttack)
@@ -31,11 +31,7 @@ def make_attack(name: str, parameters: dict[str, Any]) -> Attack:
     if name not in ATTACKS:
         raise PlanError(f"no attack is called {name!r}: {nearest(name, ATTACKS)}")
     known = [field.name for field in dataclasses.fields(ATTACKS[name])]
-    for parameter in parameters:
-        if parameter not in known:
-            raise PlanError(
-                f"attack {name} has no parameter {parameter!r}: {nearest(parameter, known)}"
-            )
+    require_known(f"attack {name}", parameters, known)
     try:
         return TypeAdapter(ATTACKS[name]).validate_python(parameters)
     except ValidationError as error:

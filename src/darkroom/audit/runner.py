@@ -72,7 +72,7 @@ def load_job(plan: Plan, plan_path: Path, reporter: Reporter) -> Job:
         private = _photos(plan.private, target.spec)
         advance(1, 2)
         public = None if plan.public is None else _photos(plan.public, target.spec)
-    seen = np.isin(private.numbers, _numbers(plan.private.trained_on, private))
+    seen = private.numbered(parse_slice(plan.private.trained_on))
     return Job(
         plan,
         plan_path.read_text(encoding="utf-8"),
@@ -85,11 +85,6 @@ def load_job(plan: Plan, plan_path: Path, reporter: Reporter) -> Job:
 def _photos(section: PublicSection, spec: ImageSpec) -> Photos:
     people = None if section.people is None else parse_slice(section.people)
     return load_photos(section.images, spec, people=people, resize=section.resize)
-
-
-def _numbers(text: str, photos: Photos) -> Any:
-    """Returns the photo numbers that a slice selects."""
-    return np.arange(int(photos.numbers.max(initial=0)) + 1)[parse_slice(text)]
 
 
 def run_job(job: Job, *, resume: bool, reporter: Reporter) -> Path:

@@ -72,6 +72,11 @@ class Photos(NamedTuple):
             images=self.images[rows], people=self.people[rows], numbers=self.numbers[rows]
         )
 
+    def numbered(self, chosen: slice) -> NDArray[np.bool_]:
+        """Tells which photos have a number that a slice selects, bool ``(n,)``."""
+        numbers = np.arange(int(self.numbers.max(initial=0)) + 1)
+        return np.isin(self.numbers, numbers[chosen])
+
     def digest(self) -> str:
         """Returns a hash of all pixels and labels, as hexadecimal digits."""
         digest = hashlib.sha256(repr((self.images.shape, self.names)).encode())

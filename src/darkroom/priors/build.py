@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from darkroom.errors import PlanError, nearest
+from darkroom.errors import PlanError, nearest, require_known
 from darkroom.priors.autoencoder import train_variational_autoencoder
 from darkroom.priors.base import ImagePrior
 from darkroom.priors.images import EigenfacePrior, GeneratorPrior, MeanPrior
@@ -132,11 +132,7 @@ def configure_prior(name: str, parameters: dict[str, Any]) -> PriorConfiguration
     if name not in PRIORS:
         raise PlanError(f"no prior is called {name!r}: {nearest(name, PRIORS)}")
     known = PRIORS[name].model_fields
-    for parameter in parameters:
-        if parameter not in known:
-            raise PlanError(
-                f"prior {name} has no parameter {parameter!r}: {nearest(parameter, known)}"
-            )
+    require_known(f"prior {name}", parameters, known)
     try:
         return PRIORS[name].model_validate(parameters)
     except ValidationError as error:
