@@ -17,6 +17,8 @@ Floats = NDArray[np.float64]
 
 _MANY = 300  # photos from which on moved copies add cost and hardly any knowledge
 _ENOUGH_PUBLIC = 100  # photos below which a face space of them alone is too small
+_ENOUGH_STRANGERS = 8  # people below whom a quarter of them stands for nobody
+_ROUNDS = 4
 _PASS = 0.99
 
 
@@ -57,22 +59,40 @@ class Gate:
     likeness_limit: float
 
     @classmethod
-    def fit(cls, private: Tensor, people: NDArray[np.int64], public: Tensor) -> Gate:
+    def fit(
+        cls,
+        private: Tensor,
+        people: NDArray[np.int64],
+        public: Tensor,
+        public_people: NDArray[np.int64] | None = None,
+    ) -> Gate:
         """Spans the space and sets the limits so that about 99% of fresh photos pass all three.
 
-        With enough public photos they alone span the space, and the judges' photos set the
-        limits. With fewer, the judges' photos join them, and the limits come from three rounds in
-        each of which a third of everybody's photos is kept out. Either way no photo that sets a
-        limit is one of those that it is compared with.
+        With enough public photos they alone span the space. The judges' photos set the limits,
+        together with the strangers' own where it is known who is on them: in four rounds, a
+        quarter of the strangers is compared with the others. A few dozen photos of the judges
+        alone put the limits anywhere.
+
+        With fewer public photos, the judges' photos join them, and the limits come from three
+        rounds in each of which a third of everybody's photos is kept out. Either way no photo
+        that sets a limit is one of those that it is compared with.
 
         Args:
             private: The judges' photos, ``(n, channels, height, width)`` in [0, 1].
             people: Who is on those, ``(n,)``.
             public: Strangers' photos, in [0, 1]; may be none.
+            public_people: Who is on those, ``(m,)``; ``None`` where nobody knows.
         """
         if len(public) >= _ENOUGH_PUBLIC:
             space, gallery = _span(public)
-            return cls(space, gallery, *_limits([_measure(space, gallery, private)]))
+            measured = [_measure(space, gallery, private)]
+            if public_people is not None and len(np.unique(public_people)) >= _ENOUGH_STRANGERS:
+                turns = np.unique(public_people, return_inverse=True)[1] % _ROUNDS
+                measured += [
+                    _measure(*_span(public[turns != turn]), public[turns == turn])
+                    for turn in range(_ROUNDS)
+                ]
+            return cls(space, gallery, *_limits(measured))
         turns = np.empty(len(people), np.int64)
         turns[np.argsort(people, kind="stable")] = np.arange(len(people)) % 3
         rounds = [turns == turn for turn in range(3) if (turns == turn).any()]

@@ -58,5 +58,13 @@ class RandomAffine:
 
 def move(images: Tensor, matrices: Tensor) -> Tensor:
     """Applies one drawn move to each image, ``(n, channels, height, width)``."""
-    grid = functional.affine_grid(matrices, list(images.shape), align_corners=False)
+    # The same grid as functional.affine_grid's, whose matrix product takes twice as long.
+    down, across = (_centres(side) for side in images.shape[2:])
+    lines = matrices[:, None, :, 1] * down[:, None] + matrices[:, None, :, 2]
+    grid = lines[:, :, None] + matrices[:, None, None, :, 0] * across[:, None]
     return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def _centres(side: int) -> Tensor:
+    """Returns where the middle of each pixel of a side lies, between -1 and 1, ``(side,)``."""
+    return (2 * torch.arange(side) + 1) / side - 1
