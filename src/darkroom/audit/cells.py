@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import time
@@ -20,6 +19,7 @@ from darkroom.ledger import Limit, QueryLedger
 from darkroom.metrics.images import nearest_photo
 from darkroom.metrics.intervals import Interval, clopper_pearson, newcombe
 from darkroom.metrics.judges import Panel
+from darkroom.named import parameters_of
 from darkroom.priors.base import ImagePrior
 from darkroom.priors.build import PriorConfiguration
 from darkroom.targets.view import View
@@ -47,11 +47,6 @@ class CellPlan:
     budget: int | None
     seed: int
 
-    def parameters(self) -> dict[str, Any]:
-        """Returns the attack's parameters, as JSON can hold them."""
-        fields = dataclasses.fields(self.attack)  # type: ignore[arg-type]
-        return {field.name: getattr(self.attack, field.name) for field in fields}
-
     def key(self, subject_digest: str, version: str) -> str:
         """Returns a hash of everything that decides the cell's result.
 
@@ -62,7 +57,7 @@ class CellPlan:
         decisive = {
             "version": version,
             "subject": subject_digest,
-            "attack": [self.attack.name, self.parameters()],
+            "attack": [self.attack.name, parameters_of(self.attack)],
             "prior": [self.prior_name, self.prior.model_dump(mode="json")],
             "budget": self.budget,
             "seed": self.seed,
@@ -253,7 +248,7 @@ def _details(
     """Returns what the report shows beside the rates."""
     return {
         "threat_model": _threat_model(plan, subject),
-        "attack": {"name": plan.attack.name, "parameters": plan.parameters()},
+        "attack": {"name": plan.attack.name, "parameters": parameters_of(plan.attack)},
         "prior": {"name": plan.prior_name, "parameters": plan.prior.model_dump(mode="json")},
         "judge_names": list(Panel.names),
         "judges": bench.errors(),
