@@ -106,7 +106,8 @@ class View:
         Raises:
             BudgetExhausted: If the rows would go over the budget; none was asked then.
         """
-        return self._answer(images, goals).argmax(axis=1).astype(np.int64)
+        winners: NDArray[np.int64] = self._answer(images, goals).argmax(axis=1)
+        return winners
 
     def _answer(self, images: NDArray[np.float32], goals: NDArray[np.int64]) -> NDArray[np.float64]:
         """Charges the rows, asks the target, and lets the defences change what it says."""
