@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,22 @@ class TransformersTarget(LanguageTarget):
         return self._digest
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps the library from drawing progress bars of its own."""
+    from transformers.utils import logging
+
+    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if shown:
+            logging.enable_progress_bar()
+
+
 def load_transformers(folder: Path, *, device: str = "cpu", batch: int = 256) -> TransformersTarget:
     """Loads a model and its tokenizer from a local folder.
 
@@ -237,14 +254,15 @@ def load_transformers(folder: Path, *, device: str = "cpu", batch: int = 256) ->
         raise MissingExtraError("transformers", "text") from error
     offline: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
-        configuration = transformers.AutoConfig.from_pretrained(folder, **offline)
-        names = configuration.architectures or [""]
-        masked = names[0].endswith("ForMaskedLM")
-        kind: Any = (
-            transformers.AutoModelForMaskedLM if masked else transformers.AutoModelForCausalLM
-        )
-        model = kind.from_pretrained(folder, use_safetensors=True, **offline).to(device)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **offline)
+        with quiet():
+            configuration = transformers.AutoConfig.from_pretrained(folder, **offline)
+            names = configuration.architectures or [""]
+            masked = names[0].endswith("ForMaskedLM")
+            kind: Any = (
+                transformers.AutoModelForMaskedLM if masked else transformers.AutoModelForCausalLM
+            )
+            model = kind.from_pretrained(folder, use_safetensors=True, **offline).to(device)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **offline)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, ImportError) as error:
         raise TargetError(
             f"{folder}: not a readable language model ({one_line(error)}): save it again with "
