@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from tokenizers import (
@@ -24,6 +24,10 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from darkroom.data.canaries import Canaries
+from darkroom.data.language_models import train_bert, train_gpt
+from darkroom.data.records import make_corpus
+from darkroom.priors.secrets import make_format
 from darkroom.targets.transformers import TransformersTarget
 
 TEXT = [
@@ -118,6 +122,29 @@ def _randomised(model: Any, seed: int) -> Any:
             # Larger than usual, so that some continuations are much likelier than others.
             parameter.data = torch.randn_like(parameter) * 0.25
     return model.double()
+
+
+class Memoriser(NamedTuple):
+    """A model that knows some canaries by heart, and never saw the controls."""
+
+    target: TransformersTarget
+    canaries: Canaries
+
+
+@cache
+def memoriser(*, fills: bool = False) -> Memoriser:
+    corpus = make_corpus(
+        each=3,
+        repetitions=(32,) if fills else (16,),
+        others=16 if fills else 32,
+        secrets=make_format(r"\d{4}"),
+        seed=1,
+    )
+    if fills:
+        model, tokenizer = train_bert(corpus.lines, steps=300, width=64, layers=1)
+    else:
+        model, tokenizer = train_gpt(corpus.lines, steps=110, width=64, layers=1)
+    return Memoriser(TransformersTarget(model.double(), tokenizer), corpus.canaries)
 
 
 @cache

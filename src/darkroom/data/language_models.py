@@ -186,7 +186,7 @@ def train_bert(
         return functional.cross_entropy(logits.flatten(0, 1), wanted.flatten())
 
     model = _train(
-        lambda: BertForMaskedLM(configuration), loss, len(lines), seed, steps, 1e-3, advance
+        lambda: BertForMaskedLM(configuration), loss, len(lines), seed, steps, 2e-3, advance
     )
     return model, tokenizer
 

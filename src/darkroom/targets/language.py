@@ -207,6 +207,24 @@ class LanguageTarget(ABC):
             TargetError: If the model does not tell log-probabilities of a given text.
         """
 
+    def score_fillings(
+        self,
+        blanks: Sequence[Blank],  # noqa: ARG002 - for those that override it
+        fillings: Sequence[Tokens],  # noqa: ARG002
+        charge: Charge,  # noqa: ARG002
+    ) -> list[Floats]:
+        """Returns the pseudo-log-likelihood of each token of each filling of a gap.
+
+        Args:
+            blanks: The tokens around each filling.
+            fillings: The tokens to score.
+            charge: Is told the position of a filling for each of its tokens.
+
+        Raises:
+            TargetError: If the model fills no masks.
+        """
+        raise TargetError(f"target {self.name} fills no masks: choose an attack for its kind")
+
     @abstractmethod
     def sample(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from darkroom.defenses.logprobs import LogprobDefense, TopLogprobs
 from darkroom.errors import TargetError
 from darkroom.ledger import QueryLedger
 from darkroom.targets.language import (
+    Blank,
     Charge,
     Codec,
     Floats,
@@ -20,6 +21,7 @@ from darkroom.targets.language import (
     NextTokens,
     Prompt,
     Sampling,
+    Tokens,
     TokenTrie,
 )
 
@@ -108,6 +110,26 @@ class LanguageView:
         scores = self._target.score(prompts, secrets, self.charge(goals))
         told = [self.told(one) for one in scores]
         return np.array([-one.sum() / np.log(2) for one in told])
+
+    def fillings(
+        self, fillings: Sequence[Tokens], blank: Callable[[Tokens], Blank], goal: int
+    ) -> Floats:
+        """Returns the pseudo-log-likelihood of each filling as a surprise in bits, ``(n,)``.
+
+        Args:
+            fillings: The tokens of each.
+            blank: Returns the text around a filling.
+            goal: The position of the goal that is charged, a row for each token.
+
+        Raises:
+            TargetError: If the access level does not allow it, or the target fills no masks.
+            BudgetExhausted: If the rows would go over the budget; none was asked then.
+        """
+        self._require(LanguageAccess.LOGPROBS)
+        owners = np.full(len(fillings), goal, np.int64)
+        blanks = [blank(filling) for filling in fillings]
+        scores = self._target.score_fillings(blanks, fillings, self.charge(owners))
+        return np.array([-self.told(one).sum() / np.log(2) for one in scores])
 
     def samples(
         self,

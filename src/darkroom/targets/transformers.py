@@ -130,6 +130,14 @@ class TransformersTarget(LanguageTarget):
         places = np.array([known[prompt] for prompt in prompts], np.int64)
         return trie.score(roots[places], first.logprobs[places], endings)
 
+    def score_fillings(
+        self, blanks: Sequence[Blank], fillings: Sequence[Tokens], charge: Charge
+    ) -> list[Floats]:
+        """Returns the pseudo-log-likelihood of each token of each filling; see the base."""
+        if not self.masked:
+            return super().score_fillings(blanks, fillings, charge)
+        return score_masked(self, blanks, fillings, charge)
+
     def sample(
         self,
         prompts: Sequence[str],
@@ -212,8 +220,9 @@ class TransformersTarget(LanguageTarget):
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keeps the library from drawing progress bars of its own."""
-    from transformers.utils import logging
+    from transformers import utils
 
+    logging: Any = utils.logging  # untyped
     shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
     logging.set_verbosity_error()
