@@ -85,7 +85,8 @@ class Point(NamedTuple):
     """What the attack had at one milestone.
 
     Attributes:
-        queries: The median over goals of the rows spent.
+        queries: The rows spent on the goal that cost most: a budget a goal at which every goal is
+            this far.
         success: The judges' verdict on the best so far.
         confidence: The median over goals of the target's confidence.
         frame: The best so far as bytes, ``(goals, channels, height, width)``.
@@ -139,7 +140,7 @@ def run_cell(
         success = _rate(bench.panel.judge(progress.reconstructions).names(goals))
         median = float(np.median(progress.confidence))
         frame = _bytes(subject.unit(progress.reconstructions))
-        points.append(Point(int(np.median(progress.queries)), success, median, frame))
+        points.append(Point(int(progress.queries.max()), success, median, frame))
     seconds = time.monotonic() - began
     people, photos = _people(progress, subject, bench, prior, plan.seed)
     kept = sorted(
@@ -156,7 +157,10 @@ def run_cell(
         "access": str(view.access),
         "prior": plan.prior_name,
         "goals": len(goals),
-        "queries": {"per_goal_median": points[-1].queries, "total": ledger.total},
+        "queries": {
+            "per_goal_median": float(np.median(progress.queries)),
+            "total": ledger.total,
+        },
         **_rates(people, bench, prior, goals, plan.seed),
         "curve": [
             {"queries": point.queries, "success": point.success.estimate}
