@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.report.conftest import RunFolder, image_cell
 
 from darkroom.errors import PlanError
 from darkroom.report.budget import Policy, Reached, answer, holdings, queries_to
 from darkroom.report.records import Cell
-from tests.report.conftest import RunFolder, image_cell
 
 
 def cell(curve: list[tuple[int, float]], goals: int = 20, **changes: Any) -> Cell:
