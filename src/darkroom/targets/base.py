@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,23 +77,49 @@ class ImageSpec:
             )
 
 
+class TopK(NamedTuple):
+    """The most confident classes of each row, the most confident first.
+
+    Attributes:
+        classes: Int64 ``(n, k)``; no class twice in a row.
+        scores: The confidence in each, float64 ``(n, k)``: non-negative, never rising within a
+            row, and no row sums to more than one.
+    """
+
+    classes: NDArray[np.int64]
+    scores: NDArray[np.float64]
+
+
+OnResend = Callable[[NDArray[np.int64]], None]
+"""Called with the positions of the rows that are about to be sent once more."""
+
+
 class Target(ABC):
     """A model under audit. Owns its shape, range, class count and device, so no attack does.
+
+    A subclass writes the one method that its ``access`` names: :meth:`scores`, :meth:`top_k` or
+    :meth:`labels`. Whatever shows less follows from it; whatever would show more is refused.
 
     Attributes:
         name: What reports call it.
         spec: The images it takes.
         classes: How many classes it tells apart.
         access: The most that a query to it can return.
+        outputs: What the model itself returns: ``logits``, ``probabilities`` or ``labels``.
     """
 
     name: str
     spec: ImageSpec
     classes: int
     access: Access
+    outputs: str
 
-    @abstractmethod
-    def scores(self, images: NDArray[np.float32]) -> NDArray[np.float64]:
+    @property
+    def largest_k(self) -> int:
+        """The largest ``k`` of :meth:`top_k`; all classes unless the server gives fewer."""
+        return self.classes
+
+    def scores(self, images: NDArray[np.float32]) -> NDArray[np.float64]:  # noqa: ARG002
         """Returns the confidence of every class.
 
         Args:
@@ -100,9 +129,73 @@ class Target(ABC):
             Float64 ``(n, classes)``, non-negative; every row sums to one.
 
         Raises:
-            TargetError: If the model answers something that cannot be turned into probabilities.
+            TargetError: If the target shows less than scores, or the model answers something that
+                cannot be turned into probabilities.
         """
+        raise self._refusal(Access.SCORES)
+
+    def top_k(self, images: NDArray[np.float32], k: int) -> TopK:
+        """Returns the ``k`` most confident classes; among equals the lower class comes first.
+
+        Args:
+            images: ``(n, channels, height, width)`` in the target's range; ``n`` may be 0.
+            k: How many classes, from 1 to ``largest_k``.
+
+        Raises:
+            TargetError: If the target shows labels alone, if ``k`` is out of bounds, or if the
+                model's answers are unusable.
+        """
+        if not self.access.includes(Access.SCORES):
+            raise self._refusal(Access.TOP_K)
+        self._check_k(k)
+        scores = self.scores(images)
+        classes = np.argsort(-scores, axis=1, kind="stable")[:, :k].astype(np.int64)
+        return TopK(classes, np.take_along_axis(scores, classes, axis=1))
+
+    def labels(self, images: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Returns the winning class of each row; among equals the lower class.
+
+        Args:
+            images: ``(n, channels, height, width)`` in the target's range; ``n`` may be 0.
+
+        Returns:
+            Int64 ``(n,)``, from 0 to ``classes - 1``.
+
+        Raises:
+            TargetError: If the model's answers are unusable.
+        """
+        if self.access.includes(Access.SCORES):
+            labels: NDArray[np.int64] = self.scores(images).argmax(axis=1).astype(np.int64)
+            return labels
+        return self.top_k(images, 1).classes[:, 0]
+
+    def resends(self, on_resend: OnResend) -> AbstractContextManager[None]:  # noqa: ARG002
+        """Has rows that must be sent once more announced, as long as the context lasts.
+
+        A row that went out and was not answered may have been seen, and may be counted, by the
+        server. A target that asks again calls ``on_resend`` with the positions of those rows among
+        the images asked about, before it sends them: whoever keeps the ledger charges them there.
+        An error that ``on_resend`` raises ends the query and reaches the caller. Models in this
+        process never ask twice.
+
+        Args:
+            on_resend: Called from the thread that asks.
+        """
+        return nullcontext()
 
     @abstractmethod
     def fingerprint(self) -> str:
         """Returns a hash of all that decides the target's answers, as hexadecimal digits."""
+
+    def _check_k(self, k: int) -> None:
+        if not 1 <= k <= self.largest_k:
+            raise TargetError(
+                f"target {self.name} returns the best 1 to {self.largest_k} classes: ask for as "
+                f"many, not for {k}"
+            )
+
+    def _refusal(self, access: Access) -> TargetError:
+        return TargetError(
+            f"target {self.name} answers {self.access} at most, never {access}: choose an attack "
+            f"for {self.access}"
+        )
