@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from darkroom.access import Access
 from darkroom.errors import DataError, TargetError
+from darkroom.ledger import QueryLedger
 from darkroom.targets.base import ImageSpec, Target, TopK
 
 SPEC = ImageSpec((1, 3, 4), -1.0, 1.0)
@@ -85,7 +86,7 @@ class FixedTopK(Fixed):
 
 class FixedLabels(Fixed):
     def labels(self, images: NDArray[np.float32]) -> NDArray[np.int64]:
-        return np.argmax(self.table, axis=1)
+        return np.array([row.argmax() for row in self.table], np.int64)
 
 
 def blank(table: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -131,8 +132,10 @@ def test_a_target_that_shows_labels_only() -> None:
         target.scores(blank(table))
 
 
-def test_a_model_in_this_process_never_asks_twice() -> None:
+def test_a_model_in_this_process_asks_once() -> None:
     table = np.array([[0.1, 0.9]])
-    asked: list[NDArray[np.int64]] = []
-    with FixedScores(table, Access.SCORES).resends(asked.append):
-        assert not asked
+    ledger = QueryLedger(goals=1)
+    target = FixedScores(table, Access.SCORES)
+    with target.billed(ledger.bill(np.array([0]))):
+        assert target.scores(blank(table)).tolist() == table.tolist()
+    assert ledger.total == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from darkroom.access import Access
 from darkroom.errors import DataError, TargetError
+from darkroom.ledger import Bill
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,6 @@ class TopK(NamedTuple):
     scores: NDArray[np.float64]
 
 
-OnResend = Callable[[NDArray[np.int64]], None]
-"""Called with the positions of the rows that are about to be sent once more."""
-
-
 class Target(ABC):
     """A model under audit. Owns its shape, range, class count and device, so no attack does.
 
@@ -169,17 +165,16 @@ class Target(ABC):
             return labels
         return self.top_k(images, 1).classes[:, 0]
 
-    def resends(self, on_resend: OnResend) -> AbstractContextManager[None]:  # noqa: ARG002
-        """Has rows that must be sent once more announced, as long as the context lasts.
+    def billed(self, bill: Bill) -> AbstractContextManager[None]:  # noqa: ARG002
+        """Keeps the ledger true, as long as the context lasts, to what the server saw.
 
-        A row that went out and was not answered may have been seen, and may be counted, by the
-        server. A target that asks again calls ``on_resend`` with the positions of those rows among
-        the images asked about, before it sends them: whoever keeps the ledger charges them there.
-        An error that ``on_resend`` raises ends the query and reaches the caller. Models in this
-        process never ask twice.
+        All rows of a query are charged before it begins. A row that went out and was not answered
+        may have been seen by the server: a target that sends it once more calls ``bill.again``
+        first, and an error raised there ends the query and reaches the caller. When a query fails,
+        rows that never left are told to ``bill.unsent``. A model in this process does neither.
 
         Args:
-            on_resend: Called from the thread that asks.
+            bill: Of the next query, for as many rows as it asks about.
         """
         return nullcontext()
 
