@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -45,6 +46,18 @@ class ImageSpec:
             raise TargetError(
                 f"target range [{self.low}, {self.high}] is empty: give [black, white]"
             )
+
+    @classmethod
+    def of(cls, shape: Sequence[int], value_range: tuple[float, float]) -> ImageSpec:
+        """Returns the images of a shape and a range as a plan gives them.
+
+        Raises:
+            TargetError: As the constructor does, and for a shape that is not three numbers.
+        """
+        if len(shape) != 3:
+            raise TargetError(f"target shape {list(shape)}: give [channels, height, width]")
+        channels, height, width = (int(length) for length in shape)
+        return cls((channels, height, width), *value_range)
 
     @property
     def width_of_range(self) -> float:
