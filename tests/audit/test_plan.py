@@ -159,7 +159,9 @@ def test_paths_are_beside_the_plan_and_the_output_is_not(tmp_path: Path) -> None
         (changed(("target", "shape", [1, 8, "8 pixels"])), "target.shape.2: "),
         (changed(("target", "range", [0.0])), "target.range"),
         (changed(("target", "outputs", "scores")), "'logits' or 'probabilities', got 'scores'"),
-        (changed(("target", "kind", "sklearn")), "target.kind: "),
+        (changed(("target", "kind", "sklern")), "target.kind: must be torch, sklearn, onnx, or "),
+        (changed(("target", "kind", "http")), "or http with protocol v2, torchserve"),
+        (changed(("target", "protocol", "v2")), "unknown key target.protocol"),
         (changed(("private", "images", 3)), "private.images: "),
         (changed(("private", "trained_on", "7")), "'7' is no slice such as '0:7'"),
         (changed(("private", "trained_on", "5:5")), "'5:5' selects nothing"),
@@ -207,3 +209,54 @@ def test_slices(text: str, expected: slice) -> None:
 def test_what_is_no_slice(text: str) -> None:
     with pytest.raises(ValueError, match=r"is no slice|selects nothing"):
         parse_slice(text)
+
+
+HTTP = """\
+[run]
+name = "api"
+authorized_by = "name and role"
+[target]
+kind = "http"
+protocol = "v2"
+url = "https://models.example"
+model = "faces"
+shape = [1, 8, 8]
+[private]
+images = "people"
+[[attack]]
+name = "gradient"
+"""
+
+
+def test_a_remote_target_needs_leave(tmp_path: Path) -> None:
+    assert read(tmp_path, HTTP).run.authorized_by == "name and role"
+    for leave in ("", 'authorized_by = ""', 'authorized_by = "  "'):
+        text = HTTP.replace('authorized_by = "name and role"', leave)
+        assert 'set [run] authorized_by = "name and role"' in refused(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ('modle = "faces"', "unknown key target.modle: did you mean 'model'?"),
+        ("batch = 0", "target.batch: input should be greater than or equal to 1, got 0"),
+        ("path = 'scores'", "unknown key target.path"),
+        ('classes = ["ada"]', "target.classes"),
+        ("timeout = 0", "target.timeout: "),
+        ('answers = "weights"', "target.answers: "),
+    ],
+)
+def test_mistakes_in_a_remote_target(tmp_path: Path, line: str, expected: str) -> None:
+    assert expected in refused(tmp_path, HTTP.replace("[private]", f"{line}\n[private]"))
+
+
+def test_a_key_in_a_plan_is_refused_and_not_shown(tmp_path: Path) -> None:
+    line = 'headers = {Authorization = "Bearer sesame"}'
+    message = refused(tmp_path, HTTP.replace("[private]", f"{line}\n[private]"))
+    assert "a plan holds no keys" in message
+    assert "sesame" not in message
+
+
+def test_a_missing_key_of_a_remote_target(tmp_path: Path) -> None:
+    message = refused(tmp_path, HTTP.replace('model = "faces"\n', ""))
+    assert "target.model is missing" in message

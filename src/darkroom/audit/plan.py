@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from darkroom.errors import PlanError, nearest
+from darkroom.targets.sections import TARGET_SECTIONS, TargetSection
 
 SLICE = re.compile(r"(\d*):(\d*)")
 
@@ -47,18 +48,6 @@ class RunSection(Section):
     seed: int = Field(default=0, ge=0)
     out: Path = Path("runs")
     authorized_by: str | None = None
-
-
-class TargetSection(Section):
-    """The model; see :func:`darkroom.targets.load.load_target`."""
-
-    kind: Literal["torch"] = "torch"
-    load: str
-    weights: Path | None = None
-    shape: Annotated[list[int], Field(min_length=3, max_length=3)]
-    range: tuple[float, float] = (0.0, 1.0)
-    outputs: Literal["logits", "probabilities"] = "logits"
-    device: str = "cpu"
 
 
 class PublicSection(Section):
@@ -151,6 +140,11 @@ def read_plan(path: Path) -> Plan:
         plan = Plan.model_validate(table)
     except ValidationError as error:
         raise PlanError(f"{path}: {explain(error)}") from error
+    if plan.target.kind == "http" and not (plan.run.authorized_by or "").strip():
+        raise PlanError(
+            f"{path}: a remote target is audited only with leave: set [run] authorized_by = "
+            '"name and role"'
+        )
     return _anchor(plan, path.parent)
 
 
@@ -159,21 +153,29 @@ def explain(error: ValidationError) -> str:
     mistakes = error.errors()
     # A mistyped key leaves the right one missing; the typing mistake is what helps.
     first = next((one for one in mistakes if one["type"] == "extra_forbidden"), mistakes[0])
-    place = ".".join(str(part) for part in first["loc"])
+    place = ".".join(str(part) for part in _without_kind(first["loc"]))
     if first["type"] == "extra_forbidden":
         known = _known_keys(first["loc"][:-1])
         return f"unknown key {place}: {nearest(str(first['loc'][-1]), known)}"
+    if first["type"] == "target_kind":
+        return f"{place}.kind: {first['msg']}"
     if first["type"] == "missing":
         return f"{place} is missing: add it"
     message = first["msg"].removeprefix("Value error, ")
     return f"{place}: {message[:1].lower()}{message[1:]}, got {first['input']!r}"
 
 
+def _without_kind(place: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Takes the kind of target, which is no key, out of a place."""
+    return (place[0], *place[2:]) if place[:1] == ("target",) else place
+
+
 def _known_keys(place: tuple[int | str, ...]) -> list[str]:
     """Returns the keys of the section at ``place``."""
+    if place and place[0] == "target":
+        return list(TARGET_SECTIONS[str(place[1])].model_fields)
     sections: dict[str, type[BaseModel]] = {
         "run": RunSection,
-        "target": TargetSection,
         "private": PrivateSection,
         "public": PublicSection,
         "limit": LimitSection,
@@ -192,7 +194,7 @@ def _anchor(plan: Plan, folder: Path) -> Plan:
 
     return plan.model_copy(
         update={
-            "target": moved(plan.target, "weights"),
+            "target": plan.target.anchored(folder),
             "private": moved(plan.private, "images"),
             "public": moved(plan.public, "images") if plan.public else None,
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -256,14 +256,14 @@ class Sender:
             ):
                 self._pace.told(response.headers, rows)
                 if response.status_code != httpx.codes.OK:
-                    raise self._bad_status(response, await _start(response.aiter_raw()))
+                    raise self._bad_status(response, await _start(response))
                 return await self._whole(response)
         except _NOT_REACHED as error:
             raise Missed(Miss(one_line(error), False, delivery.retries)) from error
         except TimeoutError as error:
             reason = f"no whole answer within {delivery.timeout:g} s"
             raise Missed(Miss(reason, True, delivery.retries)) from error
-        except (httpx.HTTPError, httpx.StreamError) as error:
+        except httpx.HTTPError as error:
             raise Missed(Miss(self._clean(one_line(error)), True, delivery.retries)) from error
         finally:
             self._pace.returned(rows)
@@ -274,18 +274,15 @@ class Sender:
         Raises:
             TargetError: If it is longer, or compressed, which hides how long it is.
         """
-        coding, longest = (
-            response.headers.get("content-encoding", ""),
-            self._delivery.longest_answer,
-        )
-        if coding not in ("", "identity"):
+        coding, longest = _coding(response), self._delivery.longest_answer
+        if coding:
             raise TargetError(
                 f"target {self._name}: the server compresses its answer ({coding[:20]!r}) although "
                 "it was asked not to: turn that off"
             )
         chunks: list[bytes] = []
         length = 0
-        async for chunk in response.aiter_raw():
+        async for chunk in response.aiter_bytes():
             length += len(chunk)
             if length > longest:
                 raise TargetError(
@@ -389,13 +386,20 @@ class Missed(DarkroomError):  # noqa: N818 - caught and counted, seldom an error
         self.miss = miss
 
 
-async def _start(chunks: AsyncIterator[bytes]) -> bytes:
-    """Returns the first bytes of a body."""
+def _coding(response: httpx.Response) -> str:
+    """Returns how a body is compressed; nothing for not at all."""
+    coding: str = response.headers.get("content-encoding", "")
+    return "" if coding == "identity" else coding
+
+
+async def _start(response: httpx.Response) -> bytes:
+    """Returns the first bytes of a body that may be shown."""
     start = b""
-    async for chunk in chunks:
-        start += chunk[:2000]
-        if len(start) >= 2000:
-            break
+    if not _coding(response):
+        async for chunk in response.aiter_bytes():
+            start += chunk[:2000]
+            if len(start) >= 2000:
+                break
     return start
 
 
