@@ -10,6 +10,7 @@ import tomli_w
 
 from darkroom.audit.plan import Plan, parse_slice, read_plan
 from darkroom.errors import PlanError
+from darkroom.targets.sections import TorchSection
 
 FULL = """\
 [run]
@@ -85,6 +86,7 @@ def test_a_full_plan(tmp_path: Path) -> None:
     plan = read(tmp_path, FULL)
     assert (plan.run.name, plan.run.seed, plan.run.out) == ("face-login", 3, Path("runs"))
     assert plan.run.authorized_by == "name and role"
+    assert isinstance(plan.target, TorchSection)
     assert plan.target.shape == [1, 112, 92]
     assert (plan.target.range, plan.target.outputs) == ((-1.0, 1.0), "probabilities")
     assert (plan.private.trained_on, plan.private.people) == ("0:7", "0:40")
@@ -106,6 +108,7 @@ def test_a_full_plan(tmp_path: Path) -> None:
 def test_what_may_be_left_out(tmp_path: Path) -> None:
     plan = read(tmp_path, tomli_w.dumps(SMALL))
     assert (plan.run.seed, plan.run.out, plan.run.authorized_by) == (0, Path("runs"), None)
+    assert isinstance(plan.target, TorchSection)
     assert (plan.target.kind, plan.target.outputs, plan.target.device) == ("torch", "logits", "cpu")
     assert plan.target.range == (0.0, 1.0)
     assert plan.target.weights is None
@@ -116,6 +119,7 @@ def test_what_may_be_left_out(tmp_path: Path) -> None:
 
 def test_paths_are_beside_the_plan_and_the_output_is_not(tmp_path: Path) -> None:
     plan = read(tmp_path, FULL)
+    assert isinstance(plan.target, TorchSection)
     assert plan.target.weights == tmp_path / "face_net.safetensors"
     assert plan.private.images == tmp_path / "data/employees"
     assert plan.public is not None
@@ -123,7 +127,9 @@ def test_paths_are_beside_the_plan_and_the_output_is_not(tmp_path: Path) -> None
     assert plan.run.out == Path("runs")
     elsewhere = changed(("private", "images", "/photos"), ("target", "weights", "/w.pt"))
     plan = read(tmp_path, tomli_w.dumps(elsewhere))
+    assert isinstance(plan.target, TorchSection)
     assert plan.private.images == Path("/photos")
+    assert isinstance(plan.target, TorchSection)
     assert plan.target.weights == Path("/w.pt")
 
 

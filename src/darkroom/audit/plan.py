@@ -140,6 +140,8 @@ def read_plan(path: Path) -> Plan:
         plan = Plan.model_validate(table)
     except ValidationError as error:
         raise PlanError(f"{path}: {explain(error)}") from error
+    except PlanError as error:
+        raise PlanError(f"{path}: {error}") from error
     if plan.target.kind == "http" and not (plan.run.authorized_by or "").strip():
         raise PlanError(
             f"{path}: a remote target is audited only with leave: set [run] authorized_by = "
@@ -162,7 +164,9 @@ def explain(error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"{place} is missing: add it"
     message = first["msg"].removeprefix("Value error, ")
-    return f"{place}: {message[:1].lower()}{message[1:]}, got {first['input']!r}"
+    # What stands in a header may be a key.
+    got = "" if place.startswith("target.headers") else f", got {first['input']!r}"
+    return f"{place}: {message[:1].lower()}{message[1:]}{got}"
 
 
 def _without_kind(place: tuple[int | str, ...]) -> tuple[int | str, ...]:
