@@ -263,7 +263,7 @@ def _image_view(
 
 def _exposure(person: Person) -> tuple[Any, ...]:
     p_value = math.inf if person.p_value is None else person.p_value
-    return p_value, -person.confidence, person.goal
+    return p_value, -(person.confidence or 0.0), person.goal
 
 
 def _person_view(person: Person, details: ImageDetails, pictures: Pictures) -> PersonView:
