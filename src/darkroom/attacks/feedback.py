@@ -111,14 +111,17 @@ class Answers(NamedTuple):
     """What came back for some images, read for the goal of each.
 
     Attributes:
-        goal: The logarithm of the goal's score, ``(n,)``; its bound where it is not named.
+        goal: The logarithm of the goal's score, ``(n,)``; a guess below its bound where it is not
+            named.
         other: The logarithm of the largest score of another class, ``(n,)``.
         confidence: The goal's score, ``(n,)``; NaN where it is not named.
+        logs: The logarithms of all scores, ``(n, classes)``, with guesses as in ``goal``.
     """
 
     goal: Rows
     other: Rows
     confidence: Rows
+    logs: Rows
 
     @property
     def objective(self) -> Rows:
@@ -195,21 +198,19 @@ class Feedback:
         channel = self.channel
         if channel.noisy and channel.named == channel.classes:
             scores = without_bias(scores, channel.deviation, laplace=channel.laplace)
-        rows = np.arange(len(scores))
-        goal = scores[rows, goals]
-        others = scores.copy()
-        others[rows, goals] = 0
         floor = max(EXACT, channel.resolution / 2)
-        told = np.log(goal + floor)
-        confidence = goal
+        logs: Rows = np.log(scores + floor)
+        rows = np.arange(len(scores))
+        confidence = scores[rows, goals]
         if channel.named < channel.classes:
-            named = goal > 0
             # Somewhere below the last one named: an even guess among the classes that are not.
             below = np.log(last + floor) - math.log(channel.classes)
-            told = np.where(named, told, below)
-            confidence = np.where(named, goal, np.nan)
-        other = np.maximum(others.max(axis=1), last if channel.named == 1 else 0)
-        return Answers(told, np.log(other + floor), confidence)
+            logs = np.where(scores > 0, logs, below[:, None])
+            confidence = np.where(confidence > 0, confidence, np.nan)
+        goal = logs[rows, goals]
+        others = logs.copy()
+        others[rows, goals] = -np.inf
+        return Answers(goal, others.max(axis=1), confidence, logs)
 
 
 def without_bias(means: Rows, deviation: float, *, laplace: bool = False) -> Rows:
