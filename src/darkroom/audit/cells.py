@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from darkroom.access import Access
 from darkroom.attacks.base import Attack, Progress
 from darkroom.audit.judging import Bench, chance_of, guess, holm
 from darkroom.audit.subject import Subject
+from darkroom.defenses.outputs import Pipeline
 from darkroom.ledger import Limit, QueryLedger
 from darkroom.metrics.images import nearest_photo
 from darkroom.metrics.intervals import Interval, clopper_pearson, newcombe
@@ -35,6 +37,9 @@ class CellPlan:
 
     Attributes:
         attack: The attack with its parameters.
+        access: What a query returns to it.
+        k: How many classes an answer of ``top_k`` names.
+        defense: The output defences that the answers pass.
         prior_name: The prior's name.
         prior: Its parameters.
         budget: Rows a goal, or ``None``.
@@ -42,10 +47,19 @@ class CellPlan:
     """
 
     attack: Attack
+    access: Access
+    k: int
+    defense: Pipeline
     prior_name: str
     prior: PriorConfiguration
     budget: int | None
     seed: int
+
+    @property
+    def title(self) -> str:
+        """What a progress bar calls it."""
+        against = f" against {self.defense.name}" if self.defense.defenses else ""
+        return f"Attack {self.attack.name} / {self.prior_name}{against}"
 
     def key(self, subject_digest: str, version: str) -> str:
         """Returns a hash of everything that decides the cell's result.
@@ -58,6 +72,8 @@ class CellPlan:
             "version": version,
             "subject": subject_digest,
             "attack": [self.attack.name, parameters_of(self.attack)],
+            "access": [self.access, self.k if self.access is Access.TOP_K else None],
+            "defense": [[one.name, parameters_of(one)] for one in self.defense.defenses],
             "prior": [self.prior_name, self.prior.model_dump(mode="json")],
             "budget": self.budget,
             "seed": self.seed,
@@ -69,7 +85,8 @@ class Point(NamedTuple):
     """What the attack had at one milestone.
 
     Attributes:
-        queries: The median over goals of the rows spent.
+        queries: The rows spent on the goal that cost most: a budget a goal at which every goal is
+            this far.
         success: The judges' verdict on the best so far.
         confidence: The median over goals of the target's confidence.
         frame: The best so far as bytes, ``(goals, channels, height, width)``.
@@ -107,7 +124,14 @@ def run_cell(
     ledger = QueryLedger(
         len(goals), Limit(per_goal=plan.budget), lambda spent: advance(spent, expected)
     )
-    view = View(subject.target, plan.attack.access, ledger)
+    view = View(
+        subject.target,
+        plan.access,
+        ledger,
+        defense=plan.defense,
+        noise=np.random.default_rng([plan.seed, 6]),
+        k=plan.k,
+    )
     rng = np.random.default_rng([plan.seed, 1])
     began = time.monotonic()
     points = []
@@ -116,7 +140,7 @@ def run_cell(
         success = _rate(bench.panel.judge(progress.reconstructions).names(goals))
         median = float(np.median(progress.confidence))
         frame = _bytes(subject.unit(progress.reconstructions))
-        points.append(Point(int(np.median(progress.queries)), success, median, frame))
+        points.append(Point(int(progress.queries.max()), success, median, frame))
     seconds = time.monotonic() - began
     people, photos = _people(progress, subject, bench, prior, plan.seed)
     kept = sorted(
@@ -128,12 +152,15 @@ def run_cell(
         "key": key,
         "modality": "image",
         "target": subject.target.name,
-        "defense": "none",
+        "defense": plan.defense.name,
         "attack": plan.attack.name,
-        "access": str(plan.attack.access),
+        "access": str(view.access),
         "prior": plan.prior_name,
         "goals": len(goals),
-        "queries": {"per_goal_median": points[-1].queries, "total": ledger.total},
+        "queries": {
+            "per_goal_median": float(np.median(progress.queries)),
+            "total": ledger.total,
+        },
         **_rates(people, bench, prior, goals, plan.seed),
         "curve": [
             {"queries": point.queries, "success": point.success.estimate}
@@ -144,7 +171,7 @@ def run_cell(
             "reached": float((progress.confidence >= plan.attack.confidence).mean()),
         },
         "judges": bench.rates(),
-        "utility": _utility(subject),
+        "utility": _utility(subject, plan.defense),
         "seconds": seconds,
         "details": details,
     }
@@ -299,6 +326,6 @@ def _worst_off(people: list[dict[str, Any]]) -> dict[str, Any]:
     return {**chosen, "draws": images, "sentence": sentence}
 
 
-def _utility(subject: Subject) -> dict[str, float]:
-    accuracy = subject.accuracy()
+def _utility(subject: Subject, defense: Pipeline) -> dict[str, float]:
+    accuracy = subject.accuracy(defense)
     return {} if accuracy is None else {"accuracy": accuracy.estimate}
