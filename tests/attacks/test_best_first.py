@@ -55,7 +55,7 @@ def brute_force(target: TransformersTarget, goal: SecretGoal) -> NDArray[np.floa
         edge = len(goal.before.encode())
         within = min(sum(end <= edge for end in one.ends) + len(one.opening) for one in whole)
         first = min(shared, within)
-        scores = target.score_tokens([r[:first] for r in rows], [r[first:] for r in rows], free)
+        scores = target.score_tokens([r[:first] for r in rows], [r[first:] for r in rows], free())
         return np.array([-score.sum() / math.log(2) for score in scores])
     place = Places(view_of(target)).of(goal)
     assert isinstance(place, FillTokens)
@@ -65,12 +65,12 @@ def brute_force(target: TransformersTarget, goal: SecretGoal) -> NDArray[np.floa
         chosen = [row for row, path in enumerate(paths) if len(path) == length]
         tokens = np.array([paths[row] for row in chosen])
         trie = target.trie()
-        numbers, answers = trie.open([place.blank(paths[row]) for row in chosen], free)
+        numbers, answers = trie.open([place.blank(paths[row]) for row in chosen], free())
         for step in range(length):
             told = answers.logprobs[np.arange(len(chosen)), tokens[:, step]]
             surprises[chosen] -= told / math.log(2)
             if step + 1 < length:
-                numbers, answers = trie.extend(numbers, tokens[:, step], free)
+                numbers, answers = trie.extend(numbers, tokens[:, step], free())
     return surprises
 
 

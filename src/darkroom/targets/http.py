@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import ipaddress
-import os
-import ssl
-import threading
 import time
 import weakref
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, TypeVar
 
 import httpx
@@ -20,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.access import Access
-from darkroom.errors import TargetError, one_line
+from darkroom.errors import TargetError
 from darkroom.ledger import Bill
 from darkroom.targets.answers import (
     TOLERANCE,
@@ -31,8 +26,13 @@ from darkroom.targets.answers import (
     probe_images,
 )
 from darkroom.targets.base import ImageSpec, Target, TopK
+from darkroom.targets.connection import (
+    LoopThread,
+    checked_headers,
+    checked_host,
+    make_client,
+)
 from darkroom.targets.sending import (
-    CONNECTING,
     FIRST_CONTACT,
     Delivery,
     Missed,
@@ -95,7 +95,7 @@ class HttpTarget(Target):
                 f"target {wire.url}: a remote model is audited only with leave: set [run] "
                 'authorized_by = "name and role"'
             )
-        self._host = _checked_host(wire.url)
+        checked_host(wire.url)
         self.spec = ImageSpec.of(shape, value_range)
         self.name = name or wire.url
         self.access = wire.shows.access
@@ -107,11 +107,17 @@ class HttpTarget(Target):
         self._batch = min(self._delivery.batch, wire.largest_batch or self._delivery.batch)
         self._bill: Bill | None = None
         self.classes = 0  # not known before the first answer
-        secrets = _checked_headers(secret_headers or {})
-        client = self._client({**_checked_headers(headers or {}), **secrets}, transport)
+        secrets = checked_headers(secret_headers or {})
+        client = make_client(
+            self.name,
+            wire.url,
+            self._delivery,
+            {**checked_headers(headers or {}), **secrets},
+            transport,
+        )
         words = [word for value in secrets.values() for word in (value, *value.split())]
         self._sender = Sender(client, self._delivery, name=self.name, secrets=words, seed=seed)
-        self._loop = _LoopThread(client)
+        self._loop = LoopThread(client)
         self._finalizer = weakref.finalize(self, self._loop.close)
         try:
             self._version = self._loop.run(self._introduced())
@@ -119,34 +125,6 @@ class HttpTarget(Target):
         except BaseException:
             self.close()
             raise
-
-    def _client(
-        self, headers: Mapping[str, str], transport: httpx.AsyncBaseTransport | None
-    ) -> httpx.AsyncClient:
-        seconds, together = self._delivery.timeout, self._delivery.concurrency
-        own = {
-            "accept": "application/json",
-            "accept-encoding": "identity",
-            "content-type": "application/json",
-            "user-agent": "darkroom",
-        }
-        try:
-            return httpx.AsyncClient(
-                headers={**own, **{key.lower(): value for key, value in headers.items()}},
-                timeout=httpx.Timeout(seconds, connect=CONNECTING * seconds),
-                limits=httpx.Limits(max_connections=together, max_keepalive_connections=together),
-                # A server's cookies are neither needed nor let pile up.
-                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-                follow_redirects=False,
-                # The environment's proxy is for what lies outside.
-                trust_env=not _is_loopback(self._host),
-                transport=transport,
-            )
-        except (ssl.SSLError, OSError, ValueError) as error:
-            raise TargetError(
-                f"target {self.name}: no connection can be made ({one_line(error)}): check the "
-                "proxy and certificate settings of the environment"
-            ) from error
 
     @property
     def largest_k(self) -> int:
@@ -272,101 +250,3 @@ class HttpTarget(Target):
                         "start the server, or check [target] url and model"
                     ) from missed
             await asyncio.sleep(min(self._delivery.backoff, 1.0))
-
-
-class _LoopThread:
-    """An event loop in a thread of its own, so that it serves callers that have a loop too."""
-
-    def __init__(self, client: httpx.AsyncClient) -> None:
-        self._client = client
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=self._loop.run_forever, name="darkroom-http", daemon=True
-        )
-        self._thread.start()
-
-    def run(self, work: Coroutine[Any, Any, _Result]) -> _Result:
-        """Does some work there and waits for it; an interruption here ends it."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
-
-    def close(self) -> None:
-        """Closes connections and ends the thread."""
-        if self._loop.is_closed():
-            return
-        try:
-            self.run(self._client.aclose())
-        finally:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-            self._loop.close()
-
-
-def secret_headers(api_key_env: str | None, headers_from_env: Mapping[str, str]) -> dict[str, str]:
-    """Reads keys from environment variables, so that no plan holds them.
-
-    Args:
-        api_key_env: The variable with a key that is sent as a bearer token.
-        headers_from_env: Header names, and for each the variable with its whole value.
-
-    Raises:
-        TargetError: If a variable is not set.
-    """
-    found = {header: _variable(name) for header, name in headers_from_env.items()}
-    if api_key_env is not None:
-        found["authorization"] = f"Bearer {_variable(api_key_env)}"
-    return found
-
-
-def _variable(name: str) -> str:
-    value = os.environ.get(name, "").strip()
-    if not value:
-        raise TargetError(f"environment variable {name}, which the plan names, is not set: set it")
-    return value
-
-
-def _checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Refuses what cannot stand in a header, without showing it.
-
-    Raises:
-        TargetError: As above.
-    """
-    for name, value in headers.items():
-        if not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():
-            raise TargetError(f"{name!r} is no name of an HTTP header: check [target] headers")
-        if not value.isascii() or not value.isprintable():
-            raise TargetError(f"the value of header {name} holds characters that no header may")
-    return headers
-
-
-def _checked_host(url: str) -> str:
-    """Returns the host of an address.
-
-    Raises:
-        TargetError: If it is no HTTP address, or holds a password.
-    """
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise TargetError(f"{url!r} is no address ({error}): check [target] url") from error
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise TargetError(f"{url!r} is no address of the form http://host:port: check [target] url")
-    if parsed.userinfo:
-        raise TargetError(
-            f"[target] url for {parsed.host} holds a user or password: set [target] "
-            'headers_from_env = {Authorization = "VARIABLE"} instead'
-        )
-    return parsed.host
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

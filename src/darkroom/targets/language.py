@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -11,18 +11,47 @@ from numpy.typing import NDArray
 
 from darkroom.access import LanguageAccess
 from darkroom.errors import TargetError
-
-Charge = Callable[[NDArray[np.int64]], None]
-"""Told the positions, among the rows of a call, of those about to be answered; once for each
-time that a row is sent."""
+from darkroom.ledger import Bill
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Tokens = tuple[int, ...]
 
 
-def free(rows: NDArray[np.int64]) -> None:
+class Charge(Bill):
+    """Charges the rows of one call; told their positions in it before they are answered.
+
+    It corrects itself when a network fails, as :class:`darkroom.ledger.Bill` does.
+    """
+
+    def __call__(self, rows: NDArray[np.int64]) -> None:
+        """Charges rows that are about to be answered.
+
+        Args:
+            rows: Their positions in the call.
+
+        Raises:
+            BudgetExhausted: If they would go over the limit; they must not be asked then.
+        """
+        self.again(rows)
+
+
+class Free(Charge):
     """Charges nobody: for the audit's own questions."""
+
+    def __init__(self) -> None:
+        """Needs no ledger."""
+
+    def again(self, rows: NDArray[np.int64]) -> None:
+        """Does nothing."""
+
+    def unsent(self, rows: NDArray[np.int64]) -> None:
+        """Does nothing."""
+
+
+def free() -> Charge:
+    """Returns what charges nobody."""
+    return Free()
 
 
 class Codec(Protocol):

@@ -149,7 +149,7 @@ class LanguageView:
 
     def charge(self, goals: NDArray[np.int64]) -> Charge:
         """Returns what charges rows of a call to the goals that they serve."""
-        return lambda rows: self.ledger.charge(goals[rows])
+        return Charge(self.ledger, goals)
 
     def told(self, logprobs: Floats) -> Floats:
         """Returns what the defence leaves of the log-probabilities of given tokens."""

@@ -97,6 +97,7 @@ def _open_onnx(section: OnnxSection) -> Target:
 
 def _open_http(section: HttpSection, authorized_by: str) -> Target:
     http = _needing("darkroom.targets.http", "http")
+    keys = _needing("darkroom.targets.connection", "http")
     target: Target = http.HttpTarget(
         _wire(section),
         section.shape,
@@ -114,7 +115,7 @@ def _open_http(section: HttpSection, authorized_by: str) -> Target:
             longest_answer=section.longest_answer,
         ),
         headers=section.headers,
-        secret_headers=http.secret_headers(section.api_key_env, section.headers_from_env),
+        secret_headers=keys.secret_headers(section.api_key_env, section.headers_from_env),
     )
     return target
 

@@ -125,7 +125,7 @@ class TransformersTarget(LanguageTarget):
         charge(np.arange(len(prompts)))
         trie = CausalTrie(self)
         different = list(dict.fromkeys(prompts))
-        roots, first = trie.open(different, free)
+        roots, first = trie.open(different, free())
         known = {prompt: place for place, prompt in enumerate(different)}
         places = np.array([known[prompt] for prompt in prompts], np.int64)
         return trie.score(roots[places], first.logprobs[places], endings)
@@ -155,7 +155,7 @@ class TransformersTarget(LanguageTarget):
         encoded = self.codec.encode(list(dict.fromkeys(prompts)))
         known = {prompt: place for place, prompt in enumerate(dict.fromkeys(prompts))}
         trie = CausalTrie(self)
-        roots, first = trie.open([one.opening + one.tokens for one in encoded], free)
+        roots, first = trie.open([one.opening + one.tokens for one in encoded], free())
         places = np.array([known[prompt] for prompt in prompts], np.int64)
         prefixes, logprobs = roots[places], first.logprobs[places]
         drawn = np.zeros((len(prompts), 0), np.int64)
@@ -163,7 +163,7 @@ class TransformersTarget(LanguageTarget):
             tokens = draw(logprobs, sampling, rng)
             drawn = np.concatenate([drawn, tokens[:, None]], axis=1)
             if step + 1 < length:
-                prefixes, following = trie.extend(prefixes, tokens, free)
+                prefixes, following = trie.extend(prefixes, tokens, free())
                 logprobs = following.logprobs
         return [self._text(row) for row in drawn]
 
