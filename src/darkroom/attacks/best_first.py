@@ -22,7 +22,7 @@ from darkroom.attacks.secret_base import (
 )
 from darkroom.errors import PlanError
 from darkroom.ledger import QueryLedger
-from darkroom.priors.secret_tokens import SecretTokens
+from darkroom.priors.secret_tokens import Children, SecretTokens
 from darkroom.targets.language import Prompt, Tokens
 from darkroom.targets.language_view import LanguageView
 
@@ -57,12 +57,14 @@ class _Block(NamedTuple):
 
     Attributes:
         parent: The node's place.
+        following: The node's children, as they were then: a server's vocabulary grows.
         costs: The surprise of each in bits, rising.
-        children: The place of each among the node's children.
+        children: The place of each among them.
         complete: Whether it is meant as a complete secret, or as a partial one.
     """
 
     parent: int
+    following: Children
     costs: Floats
     children: Integers
     complete: NDArray[np.bool_]
@@ -118,7 +120,8 @@ class Search:
         self.nodes.append(node)
         children = self.tokens.children(node.state)
         told = logprobs[children.tokens]
-        if unseen > -math.inf and np.isneginf(told).any():
+        hides = np.isneginf(told).any() or not self.tokens.knows_tokens
+        if unseen > -math.inf and hides:
             self.unseen = min(self.unseen, node.cost - unseen * BITS)
         costs = node.cost - told * BITS
         possible = np.isfinite(costs)
@@ -130,7 +133,7 @@ class Search:
         complete = np.arange(len(both)) < len(whole)
         order = np.argsort(costs[both], kind="stable")
         if len(order):
-            block = _Block(parent, costs[both][order], both[order], complete[order])
+            block = _Block(parent, children, costs[both][order], both[order], complete[order])
             self._blocks.append(block)
             heapq.heappush(self._queue, (float(block.costs[0]), len(self._blocks) - 1, 0))
 
@@ -161,7 +164,7 @@ class Search:
         return taken
 
     def _child(self, block: _Block, rank: int, cost: float) -> Node:
-        children = self.tokens.children(self.nodes[block.parent].state)
+        children = block.following
         child = int(block.children[rank])
         return Node(
             cost,

@@ -219,7 +219,7 @@ class _Sweep:
             told = answers.logprobs[np.ix_(rows, children.tokens)]
             onward = costs[rows, None] - told * BITS
             within = onward <= self.limits[owners[rows], None]
-            self._note_hidden(place, children, rows, owners, costs, told, answers)
+            self._note_hidden(place, children, rows, owners, costs, states, told, answers)
             if place.ambiguous:
                 within &= self._canonical(rows, owners, numbers, children, within)
             counted = (within & place.ending(children)).sum(axis=1)
@@ -245,15 +245,19 @@ class _Sweep:
         rows: Integers,
         owners: Integers,
         costs: Floats,
+        states: Integers,
         told: Floats,
         answers: NextTokens,
     ) -> None:
         """Notes the candidates behind tokens that the model did not tell of, if they may count."""
-        hidden = np.isneginf(told) & (answers.unseen[rows, None] > -np.inf)
-        if not hidden.any():
-            return
         possible = costs[rows] - answers.unseen[rows] * BITS <= self.limits[owners[rows]]
-        for row, child in np.argwhere(hidden & possible[:, None]):
+        possible &= answers.unseen[rows] > -np.inf
+        if not place.knows_tokens:
+            # Tokens that the server never named may stand for anything that can follow.
+            for row in np.flatnonzero(possible):
+                self.doubtful[owners[rows[row]]] += place.left(int(states[rows[row]]))
+            return
+        for row, child in np.argwhere(np.isneginf(told) & possible[:, None]):
             left = place.left(int(children.states[child]))
             self.doubtful[owners[rows[row]]] += left
 

@@ -163,6 +163,7 @@ class SecretTokens:
         before: The text before the secret.
         prompt: What the model is given to continue.
         spelling: The language of what may follow.
+        knows_tokens: Whether every token of the model is known.
         ambiguous: Whether tokens can spell a secret in more ways than the canonical one.
     """
 
@@ -198,11 +199,15 @@ class SecretTokens:
         self.before = before
         self.end = end
         self._codec = codec
+        self.knows_tokens = knows_tokens
         self._spellings = {} if spellings is None else spellings
         self.prompt: Prompt = before
         self.tail = b""
         if not knows_tokens:
-            self.spelling = self._spelled(b"", end.encode())
+            # Tokens often begin with a space, so the one before the secret is theirs to spell.
+            self.prompt = before.rstrip() or before
+            self.tail = before[len(self.prompt) :].encode()
+            self.spelling = self._spelled(self.tail, end.encode())
             self.ambiguous = False
             return
         tried = probes(secrets)
@@ -343,6 +348,7 @@ class FillTokens(SecretTokens):
         self.secrets = secrets
         self.before = before
         self._codec = codec
+        self.knows_tokens = True
         self._spellings = {} if spellings is None else spellings
         tried = probes(secrets)
         encoded = codec.encode([before + secret + after for secret in tried])
