@@ -1,0 +1,112 @@
+"""All that an attack sees of a table target."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkroom.access import Access
+from darkroom.errors import TargetError
+from darkroom.ledger import QueryLedger
+from darkroom.targets.schema import Rows, Schema
+from darkroom.targets.table import Linear, Predictions, Scores, TableTarget, Trees
+
+
+class TableView:
+    """A table target cut down to one access level, with a ledger charged before each answer.
+
+    Attributes:
+        access: The access level.
+        ledger: Counts the rows; a goal is one record's sensitive value.
+    """
+
+    def __init__(self, target: TableTarget, access: Access, ledger: QueryLedger) -> None:
+        """Cuts the target down.
+
+        Args:
+            target: The model as its owner reaches it.
+            access: What a query shall return.
+            ledger: Is charged for every row.
+
+        Raises:
+            TargetError: If the target cannot give that much.
+        """
+        if not target.access.includes(access):
+            raise TargetError(
+                f"target {target.name} answers {target.access} at most, but the attack needs "
+                f"{access}: choose an attack for {target.access}"
+            )
+        self._target = target
+        self.access = access
+        self.ledger = ledger
+
+    @property
+    def schema(self) -> Schema:
+        """The tables that the target takes."""
+        return self._target.schema
+
+    @property
+    def classes(self) -> int | None:
+        """How many classes a classifier tells apart; ``None`` for a regressor."""
+        return self._target.classes
+
+    def predict(self, rows: Rows, goals: NDArray[np.int64]) -> Predictions:
+        """Returns the predicted class or value; see :meth:`TableTarget.predict`.
+
+        Args:
+            rows: ``(n, columns)``.
+            goals: The position of the goal that each row serves, ``(n,)``.
+
+        Raises:
+            BudgetExhausted: If the rows would go over the budget; none was asked then.
+        """
+        self.ledger.charge(goals)
+        return self._target.predict(rows)
+
+    def scores(self, rows: Rows, goals: NDArray[np.int64]) -> Scores:
+        """Returns every class's confidence; see :meth:`TableTarget.scores`.
+
+        Args:
+            rows: ``(n, columns)``.
+            goals: The position of the goal that each row serves, ``(n,)``.
+
+        Raises:
+            TargetError: If the access level does not allow it, or the target is a regressor.
+            BudgetExhausted: If the rows would go over the budget; none was asked then.
+        """
+        self._require(Access.SCORES)
+        self.ledger.charge(goals)
+        return self._target.scores(rows)
+
+    @property
+    def trees(self) -> Trees | None:
+        """The structure of a model made of trees; needs access ``weights``."""
+        self._require(Access.WEIGHTS)
+        return self._target.trees
+
+    @property
+    def linear(self) -> Linear | None:
+        """The coefficients of a linear model; needs access ``weights``."""
+        self._require(Access.WEIGHTS)
+        return self._target.linear
+
+    def leaves(self, rows: Rows, goals: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Returns the leaf that each row reaches in each tree, ``(n, trees)``.
+
+        Following a row down the trees counts as one query.
+
+        Args:
+            rows: ``(n, columns)``.
+            goals: The position of the goal that each row serves, ``(n,)``.
+
+        Raises:
+            TargetError: If the access level does not allow it, or there are no trees.
+            BudgetExhausted: If the rows would go over the budget; none was asked then.
+        """
+        self._require(Access.WEIGHTS)
+        self.ledger.charge(goals)
+        return self._target.leaves(rows)
+
+    def _require(self, access: Access) -> None:
+        if not self.access.includes(access):
+            raise TargetError(f"this view allows {self.access}, but the attack asked for {access}")
