@@ -43,7 +43,10 @@ class Candidates:
             DataError: If a sensitive column is numeric and there are no public rows, or there are
                 more than :data:`MOST_CANDIDATES` joint values.
         """
-        grids = [_grid(schema, name, public, bins) for name in schema.sensitive]
+        grids = [grid_of(schema, name, public, bins) for name in schema.sensitive]
+        for name, grid in zip(schema.sensitive, grids, strict=True):
+            if len(grid) < 2:
+                raise DataError(f"column {name!r}: always {grid[0]:g} in public rows: no need to ask")
         number = int(np.prod([len(grid) for grid in grids]))
         if number > MOST_CANDIDATES:
             raise DataError(
@@ -88,6 +91,21 @@ class Candidates:
             found = found * len(grid) + np.searchsorted(middles, rows[:, position])
         return found
 
+    def summary(self, posterior: NDArray[np.float64], level: float = 0.9) -> NDArray[np.float64]:
+        """Returns a number's median and the ends of its credible interval.
+
+        Args:
+            posterior: ``(n, candidates)`` over a numeric column's grid.
+            level: How much of the posterior the interval holds.
+
+        Returns:
+            ``(3, n)``: median, lower and upper end.
+        """
+        below = posterior.cumsum(axis=1)
+        ends = np.array([0.5, (1 - level) / 2, (1 + level) / 2])
+        places = (below[None] < ends[:, None, None] - 1e-12).sum(axis=2)
+        return np.asarray(self.values[places.clip(0, len(self) - 1), 0])
+
     def fill(self, known: Rows) -> Rows:
         """Puts every candidate into every row.
 
@@ -102,7 +120,14 @@ class Candidates:
         return filled
 
 
-def _grid(schema: Schema, name: str, public: Rows | None, bins: int) -> NDArray[np.float64]:
+def grid_of(
+    schema: Schema, name: str, public: Rows | None, bins: int
+) -> NDArray[np.float64]:
+    """Returns the values that stand for a column, sorted, ``(values,)``: its categories, or a grid.
+
+    Raises:
+        DataError: As :meth:`Candidates.of`.
+    """
     column = schema.column(name)
     if column.kind == "categorical":
         return np.arange(len(column.values), dtype=np.float64)
@@ -113,6 +138,4 @@ def _grid(schema: Schema, name: str, public: Rows | None, bins: int) -> NDArray[
         )
     values = public[:, schema.positions([name])[0]]
     grid = np.unique(np.quantile(values, (np.arange(bins) + 0.5) / bins))
-    if len(grid) < 2:
-        raise DataError(f"column {name!r}: always {values[0]:g} in public rows: nothing to infer")
     return grid

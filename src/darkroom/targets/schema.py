@@ -29,6 +29,9 @@ SENSITIVE_AS_CATEGORIES = 10
 RESPONSE_AS_CLASSES = 20
 """A response of whole numbers with at most so many different ones is taken as classes."""
 
+FEW_STRAYS = 0.2
+"""A column in which at most this share of values are no numbers is taken for spoiled numbers."""
+
 
 def pandas_module() -> Any:
     """Returns pandas.
@@ -334,10 +337,11 @@ def column_of(
     if not len(present):
         raise DataError(f"{where}: column {name!r}: no value in any row: leave the column out")
     numbers = pandas.api.types.is_numeric_dtype(present.dtype)
-    if not numbers and _mixed(present):
+    stray = None if numbers else _stray(present)
+    if stray is not None:
         raise DataError(
-            f"{where}: column {name!r}: numbers and text are mixed: mend the values, or declare "
-            "the column's kind"
+            f"{where}: column {name!r}: numbers and text are mixed, such as {stray!r}: mend those "
+            "values, say that they mean missing, or declare the column's kind"
         )
     distinct = _plain(sorted(present.unique()))
     if numbers and not pandas.api.types.is_bool_dtype(present.dtype):
@@ -347,9 +351,28 @@ def column_of(
     return Column(name, "categorical", distinct)
 
 
-def _mixed(present: pd.Series) -> bool:
-    kinds = {"number" if _is_number(value) else type(value).__name__ for value in present.unique()}
-    return len(kinds) > 1
+def _stray(present: pd.Series) -> object:
+    """Returns a value that does not belong with the others, or ``None``.
+
+    A few words among many numbers are spoiled numbers. A handful of different values, such as 0, 1
+    and unknown, are categories.
+    """
+    values = present.unique()
+    kinds = {"number" if _is_number(value) else type(value).__name__ for value in values}
+    if len(kinds) > 1:
+        return next(value for value in values if not _is_number(value))
+    if kinds != {"str"} or len(values) <= SENSITIVE_AS_CATEGORIES:
+        return None
+    words = present[[as_number(value) is None for value in present]]
+    return words.iloc[0] if 0 < len(words) <= FEW_STRAYS * len(present) else None
+
+
+def as_number(value: str) -> float | None:
+    """Returns the number that a text is, or ``None``."""
+    try:
+        return float(value)
+    except ValueError:
+        return None
 
 
 def _plain(values: Iterable[Any]) -> tuple[Any, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +12,20 @@ from darkroom.errors import TargetError
 from darkroom.ledger import QueryLedger
 from darkroom.targets.schema import Rows, Schema
 from darkroom.targets.table import Linear, Predictions, Scores, TableTarget, Trees
+
+
+class Paths(NamedTuple):
+    """Where rows end in the trees of a model.
+
+    Attributes:
+        leaves: ``(n, trees)``.
+        predictions: The class or the value, ``(n,)``.
+        scores: ``(n, classes)``; ``None`` for a regressor.
+    """
+
+    leaves: NDArray[np.int64]
+    predictions: Predictions
+    scores: Scores | None
 
 
 class TableView:
@@ -90,10 +106,10 @@ class TableView:
         self._require(Access.WEIGHTS)
         return self._target.linear
 
-    def leaves(self, rows: Rows, goals: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Returns the leaf that each row reaches in each tree, ``(n, trees)``.
+    def paths(self, rows: Rows, goals: NDArray[np.int64]) -> Paths:
+        """Returns the leaf that each row reaches in each tree, and what the model answers there.
 
-        Following a row down the trees counts as one query.
+        Following a row down the trees to its answer counts as one query.
 
         Args:
             rows: ``(n, columns)``.
@@ -105,7 +121,10 @@ class TableView:
         """
         self._require(Access.WEIGHTS)
         self.ledger.charge(goals)
-        return self._target.leaves(rows)
+        target = self._target
+        scores = None if self.classes is None else target.scores(rows)
+        predictions = target.predict(rows) if scores is None else scores.argmax(axis=1) * 1.0
+        return Paths(target.leaves(rows), predictions, scores)
 
     def _require(self, access: Access) -> None:
         if not self.access.includes(access):
