@@ -51,6 +51,7 @@ images = "strangers.npz"
 [[attack]]
 name = "gradient"
 steps = 12
+prior = "mean"
 
 [[attack]]
 name = "gradient"

@@ -200,11 +200,15 @@ def parameter_out_of_range(folder: Path) -> None:
 
 
 def same_attack_twice(folder: Path) -> None:
-    edit(folder, 'prior = "eigenfaces"\n', "")
+    edit(folder, 'prior = "eigenfaces"\n', 'prior = "mean"\n')
 
 
-def another_defence(folder: Path) -> None:
-    edit(folder, "[limit]", '[[defense]]\nname = "rounding"\n\n[limit]')
+def unknown_defence(folder: Path) -> None:
+    edit(folder, "[limit]", '[[defense]]\nname = "roundin"\n\n[limit]')
+
+
+def defence_and_chain(folder: Path) -> None:
+    edit(folder, "[limit]", '[[defense]]\nchain = [{name = "noise"}]\nk = 3\n\n[limit]')
 
 
 def wrong_shape(folder: Path) -> None:
@@ -340,8 +344,9 @@ def file_in_the_way(folder: Path) -> None:
         (unknown_prior, "no prior is called 'eigenface': did you mean 'eigenfaces'?"),
         (unknown_parameter, "attack gradient has no parameter 'step': did you mean 'steps'?"),
         (parameter_out_of_range, "attack gradient: steps must be 1 or more"),
-        (same_attack_twice, "two [[attack]] entries of the plan are the same"),
-        (another_defence, "unknown key defense"),
+        (same_attack_twice, "two [[attack]] or [[defense]] entries of the plan are the same"),
+        (unknown_defence, "no defence is called 'roundin': did you mean 'rounding'?"),
+        (defence_and_chain, "defense.0: parameters of a chain stand in its tables"),
         (wrong_shape, "the model cannot take images of shape [1, 16, 15]"),
         (no_shape, "give [channels, height, width] with 1 or 3 channels"),
         (photos_of_another_shape, "images of shape [1, 8, 8], but the target takes [1, 16, 16]"),
@@ -444,7 +449,7 @@ def test_an_interruption_says_how_to_go_on(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("darkroom.audit.runner.set_up_bench", interrupt)
+    monkeypatch.setattr("darkroom.audit.image_job.set_up_bench", interrupt)
     stopped = darkroom("audit", "plan.toml")
     assert stopped.status == 130
     assert stopped.err.splitlines()[-1] == "darkroom: interrupted; go on with --resume"

@@ -11,15 +11,17 @@ from typing import Any
 import numpy as np
 import tomli_w
 from numpy.typing import NDArray
-from pydantic import ValidationError
 from torch import nn
 
-from darkroom.audit.plan import Plan, explain, parse_slice, read_plan
+from darkroom.audit.image_job import ImageJob
+from darkroom.audit.image_plan import ImagePlan
+from darkroom.audit.modalities import load_job
+from darkroom.audit.plan import parse_slice, validate
 from darkroom.audit.progress import Reporter
-from darkroom.audit.runner import Job, load_job, run_job
+from darkroom.audit.runner import Job, run_job
 from darkroom.audit.subject import Subject
 from darkroom.data.photos import Photos
-from darkroom.errors import DataError, PlanError
+from darkroom.errors import DataError
 from darkroom.report import write_report
 from darkroom.targets.torch import Outputs, TorchTarget
 
@@ -59,6 +61,7 @@ def audit(
     public: Labelled | NDArray[np.float32] | None = None,
     trained_on: str = ":",
     attacks: Sequence[str | Mapping[str, Any]] = ("gradient",),
+    defenses: Sequence[str | Mapping[str, Any]] = (),
     value_range: tuple[float, float] = (0.0, 1.0),
     outputs: Outputs = "logits",
     name: str = "audit",
@@ -76,6 +79,7 @@ def audit(
         trained_on: Which photos of each person the model was trained on, as a slice such as
             ``"0:7"``. The others serve the judges.
         attacks: Names, or mappings as a plan's ``[[attack]]`` has them.
+        defenses: Names, or mappings as a plan's ``[[defense]]`` has them.
         value_range: The values of black and of full intensity.
         outputs: Whether the model returns ``logits`` or ``probabilities``.
         name: The run's; its folder is ``out/name``.
@@ -88,7 +92,6 @@ def audit(
         DarkroomError: If an argument does not do; one sentence says which, why and how to mend it.
     """
     images, people = _pair(private, "private")
-    attack_tables = [{"name": item} if isinstance(item, str) else dict(item) for item in attacks]
     table = {
         "run": {"name": name, "seed": seed, "out": str(out)},
         "target": {
@@ -98,13 +101,11 @@ def audit(
             "outputs": outputs,
         },
         "private": {"images": "(array)", "trained_on": trained_on},
-        "attack": attack_tables,
+        "attack": _tables(attacks),
+        "defense": _tables(defenses),
         **({} if public is None else {"public": {"images": "(array)"}}),
     }
-    try:
-        plan = Plan.model_validate(table)
-    except ValidationError as error:
-        raise PlanError(f"darkroom.audit: {explain(error)}") from error
+    plan = validate(ImagePlan, table, "darkroom.audit")
     target = TorchTarget(
         model,
         images.shape[1:],
@@ -116,7 +117,7 @@ def audit(
     trained = photos.numbered(parse_slice(trained_on))
     subject = Subject(target, photos, trained, _public(public))
     text = "# From Python: darkroom.audit(...) with a model and arrays.\n" + tomli_w.dumps(table)
-    job = Job(plan, text, subject, "darkroom.audit(...)", Path.cwd())
+    job = ImageJob(plan, text, "darkroom.audit(...)", subject, Path.cwd())
     return _finish(job, resume, Reporter(shown=progress))
 
 
@@ -132,7 +133,7 @@ def audit_plan(path: Path, *, resume: bool = False, progress: bool = True) -> Ru
         DarkroomError: If the plan or what it names does not do.
     """
     reporter = Reporter(shown=progress)
-    return _finish(load_job(read_plan(path), path, reporter), resume, reporter)
+    return _finish(load_job(path, reporter), resume, reporter)
 
 
 def open_run(folder: Path) -> Run:
@@ -144,6 +145,11 @@ def open_run(folder: Path) -> Run:
     report = write_report(folder)
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     return Run(folder, results, report)
+
+
+def _tables(items: Sequence[str | Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Turns names and mappings into the tables of a plan."""
+    return [{"name": item} if isinstance(item, str) else dict(item) for item in items]
 
 
 def _finish(job: Job, resume: bool, reporter: Reporter) -> Run:

@@ -56,7 +56,7 @@ def audit(
 ) -> None:
     """Run every attack of a plan, judge the results, write report.html and results.json."""
     from darkroom.api import audit_plan
-    from darkroom.audit.plan import read_plan
+    from darkroom.audit.modalities import read_plan
 
     run = audit_plan(plan, resume=resume)
     _print(run.folder, run.results, as_json)

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import tomli_w
 
-from darkroom.audit.plan import Plan, parse_slice, read_plan
+from darkroom.audit.image_plan import ImagePlan
+from darkroom.audit.modalities import read_plan
+from darkroom.audit.plan import parse_slice
 from darkroom.errors import PlanError
 
 FULL = """\
@@ -67,9 +69,11 @@ def changed(*changes: tuple[str, str, Any]) -> dict[str, Any]:
     return table
 
 
-def read(folder: Path, text: str) -> Plan:
+def read(folder: Path, text: str) -> ImagePlan:
     (folder / "plan.toml").write_text(text)
-    return read_plan(folder / "plan.toml")
+    plan = read_plan(folder / "plan.toml")
+    assert isinstance(plan, ImagePlan)
+    return plan
 
 
 def refused(folder: Path, text: str) -> str:
@@ -93,6 +97,8 @@ def test_a_full_plan(tmp_path: Path) -> None:
     assert plan.limit is not None
     assert plan.limit.advantage == 0.05
     first, second = plan.attack
+    assert first.prior is not None
+    assert second.prior is not None
     assert (first.name, first.prior.name, first.budget, first.parameters) == (
         "gradient",
         "eigenfaces",
@@ -111,7 +117,7 @@ def test_what_may_be_left_out(tmp_path: Path) -> None:
     assert plan.target.weights is None
     assert (plan.private.trained_on, plan.private.people, plan.private.resize) == (":", None, False)
     assert (plan.public, plan.limit) == (None, None)
-    assert (plan.attack[0].prior.name, plan.attack[0].budget) == ("mean", None)
+    assert (plan.attack[0].prior, plan.attack[0].budget) == (None, None)
 
 
 def test_paths_are_beside_the_plan_and_the_output_is_not(tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from darkroom.api import audit_plan
-from darkroom.audit import cells, runner
-from darkroom.audit.plan import read_plan
+from darkroom.audit import cells, image_job
+from darkroom.audit.modalities import load_job
 from darkroom.audit.progress import Reporter
 from darkroom.errors import RunError
 
@@ -54,9 +54,7 @@ def run(folder: Path, *, resume: bool = False) -> dict[str, Any]:
 
 def keys_of(folder: Path) -> list[str]:
     path = folder / "plan.toml"
-    job = runner.load_job(read_plan(path), path, Reporter(shown=False))
-    digest = runner._digest(job.subject)
-    return [cell.key(digest, "1") for cell in runner._cell_plans(job.plan)]
+    return load_job(path, Reporter(shown=False)).keys("1")
 
 
 @pytest.fixture
@@ -79,7 +77,7 @@ def test_a_run_stopped_between_cells_goes_on_and_ends_the_same(
         done.append(key)
         return real(key, *arguments)
 
-    monkeypatch.setattr(runner, "run_cell", stopping)
+    monkeypatch.setattr(image_job, "run_cell", stopping)
     with pytest.raises(KeyboardInterrupt):
         run(quick)
     folder = quick / "runs" / "tiny" / "cells"
@@ -90,7 +88,7 @@ def test_a_run_stopped_between_cells_goes_on_and_ends_the_same(
         done.append(key)
         return real(key, *arguments)
 
-    monkeypatch.setattr(runner, "run_cell", counting)
+    monkeypatch.setattr(image_job, "run_cell", counting)
     assert run(quick, resume=True) == undisturbed
     assert done == [cell["key"] for cell in undisturbed["cells"]]
     assert (folder / done[0] / "cell.json").read_bytes() == kept

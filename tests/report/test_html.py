@@ -37,7 +37,7 @@ def test_rates_that_were_never_measured_are_said_to_be(run: RunFolder) -> None:
     run.cell["judges"]["false_positive_noise"] = None
     run.cell["confidence"] = {"median": None, "reached": None}
     run.cell["utility"] = {}
-    run.record["public"] = run.record["authorized_by"] = None
+    run.record["authorized_by"] = None
     details["worst_off"] = details["gate"] = None
     for person in details["people"]:
         person.update(p_value=None, p_adjusted=None, distance=None, photo=None)
@@ -138,7 +138,8 @@ def test_strangers_text_stays_text(run: RunFolder) -> None:
     run.cell.update(attack=f"{evil}$x^2$", defense=evil, prior=evil, target=evil)
     run.record["run"].update(name=evil, versions={"darkroom": evil}, machine={evil: evil})
     run.record.update(authorized_by=evil, command=evil)
-    run.record["target"].update(name=evil, kind=evil, outputs=evil)
+    run.record["target"].update(name=evil, kind=evil)
+    run.record["tested"] = [[evil, evil]]
     run.plan = f"</code></pre>{evil}"
     run.cells.append({**run.image_cell("second"), "attack": f"</title></svg>{evil}"})
     page = run.report()

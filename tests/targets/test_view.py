@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from darkroom.access import Access
+from darkroom.defenses.outputs import LabelOnly, Pipeline, Rounding
+from darkroom.defenses.outputs import TopK as KeepTopK
 from darkroom.errors import TargetError
 from darkroom.ledger import BudgetExhausted, Limit, QueryLedger
 from darkroom.targets.base import ImageSpec, Target
@@ -84,3 +86,31 @@ def test_all_confidences_need_scores(access: Access) -> None:
 def test_it_tells_what_images_and_classes_there_are() -> None:
     view = white_box(Access.SCORES)
     assert (view.spec, view.classes, view.access) == (ImageSpec(SHAPE), 2, Access.SCORES)
+
+
+def test_output_defences_stand_between_target_and_attacker() -> None:
+    class Fixed(Remote):
+        def scores(self, images: NDArray[np.float32]) -> NDArray[np.float64]:
+            return np.tile([0.724, 0.276], (len(images), 1))
+
+    goals = np.zeros(1, np.int64)
+    rounded = View(Fixed(), Access.SCORES, QueryLedger(1), defense=Pipeline((Rounding(1),)))
+    np.testing.assert_allclose(rounded.scores(rows(1), goals), [[0.7, 0.3]])
+    best = View(Fixed(), Access.SCORES, QueryLedger(1), defense=Pipeline((KeepTopK(1),)))
+    assert (best.access, best.k) == (Access.TOP_K, 1)
+    assert best.top_k(rows(1), goals).classes.tolist() == [[0]]
+    with pytest.raises(TargetError, match="allows top_k"):
+        best.scores(rows(1), goals)
+    label = View(Fixed(), Access.SCORES, QueryLedger(1), defense=Pipeline((LabelOnly(),)))
+    assert label.labels(rows(1), goals).tolist() == [0]
+    with pytest.raises(TargetError, match="allows label"):
+        label.top_k(rows(1), goals)
+    assert label.ledger.total == 1
+
+
+def test_who_has_the_weights_sees_through_output_defences() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+    target = TorchTarget(model, SHAPE)
+    view = View(target, Access.WEIGHTS, QueryLedger(1), defense=Pipeline((LabelOnly(),)))
+    goals = np.zeros(1, np.int64)
+    np.testing.assert_array_equal(view.scores(rows(1), goals), target.scores(rows(1)))

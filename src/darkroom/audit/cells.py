@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import time
@@ -13,13 +12,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from darkroom.access import Access
 from darkroom.attacks.base import Attack, Progress
 from darkroom.audit.judging import Bench, chance_of, guess, holm
 from darkroom.audit.subject import Subject
+from darkroom.defenses.outputs import Pipeline
 from darkroom.ledger import Limit, QueryLedger
 from darkroom.metrics.images import nearest_photo
 from darkroom.metrics.intervals import Interval, clopper_pearson, newcombe
 from darkroom.metrics.judges import Panel
+from darkroom.named import parameters_of
 from darkroom.priors.base import ImagePrior
 from darkroom.priors.build import PriorConfiguration
 from darkroom.targets.view import View
@@ -35,6 +37,9 @@ class CellPlan:
 
     Attributes:
         attack: The attack with its parameters.
+        access: What a query returns to it.
+        k: How many classes an answer of ``top_k`` names.
+        defense: The output defences that the answers pass.
         prior_name: The prior's name.
         prior: Its parameters.
         budget: Rows a goal, or ``None``.
@@ -42,15 +47,19 @@ class CellPlan:
     """
 
     attack: Attack
+    access: Access
+    k: int
+    defense: Pipeline
     prior_name: str
     prior: PriorConfiguration
     budget: int | None
     seed: int
 
-    def parameters(self) -> dict[str, Any]:
-        """Returns the attack's parameters, as JSON can hold them."""
-        fields = dataclasses.fields(self.attack)  # type: ignore[arg-type]
-        return {field.name: getattr(self.attack, field.name) for field in fields}
+    @property
+    def title(self) -> str:
+        """What a progress bar calls it."""
+        against = f" against {self.defense.name}" if self.defense.defenses else ""
+        return f"Attack {self.attack.name} / {self.prior_name}{against}"
 
     def key(self, subject_digest: str, version: str) -> str:
         """Returns a hash of everything that decides the cell's result.
@@ -62,7 +71,9 @@ class CellPlan:
         decisive = {
             "version": version,
             "subject": subject_digest,
-            "attack": [self.attack.name, self.parameters()],
+            "attack": [self.attack.name, parameters_of(self.attack)],
+            "access": [self.access, self.k if self.access is Access.TOP_K else None],
+            "defense": [[one.name, parameters_of(one)] for one in self.defense.defenses],
             "prior": [self.prior_name, self.prior.model_dump(mode="json")],
             "budget": self.budget,
             "seed": self.seed,
@@ -112,7 +123,14 @@ def run_cell(
     ledger = QueryLedger(
         len(goals), Limit(per_goal=plan.budget), lambda spent: advance(spent, expected)
     )
-    view = View(subject.target, plan.attack.access, ledger)
+    view = View(
+        subject.target,
+        plan.access,
+        ledger,
+        defense=plan.defense,
+        noise=np.random.default_rng([plan.seed, 6]),
+        k=plan.k,
+    )
     rng = np.random.default_rng([plan.seed, 1])
     began = time.monotonic()
     points = []
@@ -133,9 +151,9 @@ def run_cell(
         "key": key,
         "modality": "image",
         "target": subject.target.name,
-        "defense": "none",
+        "defense": plan.defense.name,
         "attack": plan.attack.name,
-        "access": str(plan.attack.access),
+        "access": str(view.access),
         "prior": plan.prior_name,
         "goals": len(goals),
         "queries": {"per_goal_median": points[-1].queries, "total": ledger.total},
@@ -149,7 +167,7 @@ def run_cell(
             "reached": float((progress.confidence >= plan.attack.confidence).mean()),
         },
         "judges": bench.rates(),
-        "utility": _utility(subject),
+        "utility": _utility(subject, plan.defense),
         "seconds": seconds,
         "details": details,
     }
@@ -253,7 +271,7 @@ def _details(
     """Returns what the report shows beside the rates."""
     return {
         "threat_model": _threat_model(plan, subject),
-        "attack": {"name": plan.attack.name, "parameters": plan.parameters()},
+        "attack": {"name": plan.attack.name, "parameters": parameters_of(plan.attack)},
         "prior": {"name": plan.prior_name, "parameters": plan.prior.model_dump(mode="json")},
         "judge_names": list(Panel.names),
         "judges": bench.errors(),
@@ -304,6 +322,6 @@ def _worst_off(people: list[dict[str, Any]]) -> dict[str, Any]:
     return {**chosen, "draws": images, "sentence": sentence}
 
 
-def _utility(subject: Subject) -> dict[str, float]:
-    accuracy = subject.accuracy()
+def _utility(subject: Subject, defense: Pipeline) -> dict[str, float]:
+    accuracy = subject.accuracy(defense)
     return {} if accuracy is None else {"accuracy": accuracy.estimate}

@@ -1,17 +1,32 @@
-"""Plans: what to audit, with which attacks, written in TOML."""
+"""Plans: what to audit, with which attacks, written in TOML.
+
+What plans of every modality share is here; ``image_plan`` and its like add the target and the
+data, and ``modalities`` tells by a plan's ``[private]`` table which of them it is.
+"""
 
 from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Self, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from darkroom.access import Access
 from darkroom.errors import PlanError, nearest
 
 SLICE = re.compile(r"(\d*):(\d*)")
+
+P = TypeVar("P", bound="BasePlan")
 
 
 class Section(BaseModel):
@@ -35,7 +50,8 @@ def parse_slice(text: str) -> slice:
     return slice(start, stop)
 
 
-def _checked_slice(text: str) -> str:
+def checked_slice(text: str) -> str:
+    """Returns the text of a slice as it is; raises as :func:`parse_slice`."""
     parse_slice(text)
     return text
 
@@ -47,36 +63,6 @@ class RunSection(Section):
     seed: int = Field(default=0, ge=0)
     out: Path = Path("runs")
     authorized_by: str | None = None
-
-
-class TargetSection(Section):
-    """The model; see :func:`darkroom.targets.load.load_target`."""
-
-    kind: Literal["torch"] = "torch"
-    load: str
-    weights: Path | None = None
-    shape: Annotated[list[int], Field(min_length=3, max_length=3)]
-    range: tuple[float, float] = (0.0, 1.0)
-    outputs: Literal["logits", "probabilities"] = "logits"
-    device: str = "cpu"
-
-
-class PublicSection(Section):
-    """What the attacker may know: photos of other people."""
-
-    images: Path
-    people: str | None = None
-    resize: bool = False
-
-    _people = field_validator("people")(lambda text: text and _checked_slice(text))
-
-
-class PrivateSection(PublicSection):
-    """The truth, which judges and metrics alone see."""
-
-    trained_on: str = ":"
-
-    _trained_on = field_validator("trained_on")(_checked_slice)
 
 
 class PriorSection(BaseModel):
@@ -93,12 +79,18 @@ class PriorSection(BaseModel):
 
 
 class AttackSection(BaseModel):
-    """An attack by name, with its prior, its budget and parameters of its own."""
+    """An attack by name, with its prior, access and budget, and parameters of its own.
+
+    ``access`` is what a query returns to it, its own when left out; ``k`` is how many classes an
+    answer of ``top_k`` names; ``budget`` is in rows a goal.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
     name: str
-    prior: PriorSection = PriorSection(name="mean")
+    prior: PriorSection | None = None
+    access: Access | None = None
+    k: int = Field(default=5, ge=1)
     budget: int | None = Field(default=None, ge=1)
 
     @field_validator("prior", mode="before")
@@ -118,50 +110,83 @@ class LimitSection(Section):
     advantage: float = Field(ge=0, le=1)
 
 
-class Plan(Section):
-    """A whole plan."""
+class DefenseSection(BaseModel):
+    """An output defence by name with parameters of its own, or a ``chain`` of several in order."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str | None = None
+    chain: list[PriorSection] = []
+
+    @model_validator(mode="after")
+    def _one_or_several(self) -> DefenseSection:
+        if (self.name is None) != bool(self.chain):
+            raise ValueError("give either a name or a chain of tables with names")
+        if self.chain and self.model_extra:
+            raise ValueError("parameters of a chain stand in its tables")
+        return self
+
+    @property
+    def links(self) -> list[tuple[str, dict[str, Any]]]:
+        """The defences in order, each as a name with its parameters."""
+        if self.name is not None:
+            return [(self.name, dict(self.model_extra or {}))]
+        return [(link.name, link.parameters) for link in self.chain]
+
+
+class BasePlan(Section):
+    """What plans of every modality have; each modality adds its target and its data."""
 
     run: RunSection
-    target: TargetSection
-    private: PrivateSection
-    public: PublicSection | None = None
     attack: Annotated[list[AttackSection], Field(min_length=1)]
+    defense: list[DefenseSection] = []
     limit: LimitSection | None = None
 
+    def anchored(self, folder: Path) -> Self:  # noqa: ARG002
+        """Returns the plan with the paths of its inputs made relative to a folder."""
+        return self
 
-def read_plan(path: Path) -> Plan:
-    """Reads a plan and makes the paths in it relative to its folder.
 
-    ``out`` stays relative to the working folder.
+def validate(kind: type[P], table: Mapping[str, Any], where: str) -> P:
+    """Checks a plan's words.
 
     Args:
-        path: A TOML file.
+        kind: The modality's plan.
+        table: The words.
+        where: Where they stand, for the message.
 
     Raises:
-        PlanError: If the file is missing or no TOML, or a key or value is wrong; the message names
-            the place and, for an unknown key, the nearest known one.
+        PlanError: If a key or value is wrong; the message names the place and, for an unknown
+            key, the nearest known one.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return kind.model_validate(table)
+    except ValidationError as error:
+        raise PlanError(f"{where}: {explain(error, kind)}") from error
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Reads a TOML file.
+
+    Raises:
+        PlanError: If it cannot be read or is no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise PlanError(f"{path}: cannot be read ({error.strerror}): check the path") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PlanError(f"{path}: not valid TOML: {error}") from error
-    try:
-        plan = Plan.model_validate(table)
-    except ValidationError as error:
-        raise PlanError(f"{path}: {explain(error)}") from error
-    return _anchor(plan, path.parent)
 
 
-def explain(error: ValidationError) -> str:
+def explain(error: ValidationError, plan: type[BasePlan]) -> str:
     """Says in one line what the first mistake in a plan is and where."""
     mistakes = error.errors()
     # A mistyped key leaves the right one missing; the typing mistake is what helps.
     first = next((one for one in mistakes if one["type"] == "extra_forbidden"), mistakes[0])
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        known = _known_keys(first["loc"][:-1])
+        known = known_keys(plan, first["loc"][:-1])
         return f"unknown key {place}: {nearest(str(first['loc'][-1]), known)}"
     if first["type"] == "missing":
         return f"{place} is missing: add it"
@@ -169,31 +194,29 @@ def explain(error: ValidationError) -> str:
     return f"{place}: {message[:1].lower()}{message[1:]}, got {first['input']!r}"
 
 
-def _known_keys(place: tuple[int | str, ...]) -> list[str]:
-    """Returns the keys of the section at ``place``."""
-    sections: dict[str, type[BaseModel]] = {
-        "run": RunSection,
-        "target": TargetSection,
-        "private": PrivateSection,
-        "public": PublicSection,
-        "limit": LimitSection,
-    }
-    return list((sections[str(place[0])] if place else Plan).model_fields)
+def known_keys(model: type[BaseModel], place: Sequence[int | str]) -> list[str]:
+    """Returns the keys of the table at ``place`` of a model.
+
+    Of a union, the member that the place names by its tag counts, as pydantic's places do.
+    """
+    if not place:
+        return list(model.model_fields)
+    step, *rest = place
+    if step not in model.model_fields:
+        return []
+    members = _models(model.model_fields[str(step)].annotation)
+    tagged = [one for one in members if rest and _tag(one) == rest[0]]
+    rest = rest[1:] if tagged else [part for part in rest if not isinstance(part, int)]
+    return sorted({key for one in tagged or members for key in known_keys(one, rest)})
 
 
-def _anchor(plan: Plan, folder: Path) -> Plan:
-    """Makes the plan's paths to inputs relative to its folder."""
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """Returns the models in a type, however deep in unions, lists and annotations."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models(part)]
 
-    def moved(section: Any, *names: str) -> Any:
-        paths = {name: getattr(section, name) for name in names}
-        return section.model_copy(
-            update={name: folder / path for name, path in paths.items() if path is not None}
-        )
 
-    return plan.model_copy(
-        update={
-            "target": moved(plan.target, "weights"),
-            "private": moved(plan.private, "images"),
-            "public": moved(plan.public, "images") if plan.public else None,
-        }
-    )
+def _tag(model: type[BaseModel]) -> object:
+    kind = model.model_fields.get("kind")
+    return None if kind is None else next(iter(get_args(kind.annotation)), None)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.data.photos import Photos
+from darkroom.defenses.outputs import Pipeline
 from darkroom.errors import DataError
 from darkroom.metrics.intervals import Interval, clopper_pearson
 from darkroom.targets.torch import TorchTarget
@@ -94,12 +95,19 @@ class Subject:
             )
         return learn, test, False
 
-    def accuracy(self) -> Interval | None:
-        """Returns the target's accuracy on held-out photos, or ``None`` without any."""
+    def accuracy(self, defense: Pipeline | None = None) -> Interval | None:
+        """Returns the target's accuracy on held-out photos, or ``None`` without any.
+
+        Args:
+            defense: What is changed of its answers.
+        """
         photos = self.held_out
         if not len(photos.people):
             return None
-        named = self.target.scores(photos.images).argmax(axis=1)
+        answers = self.target.scores(photos.images)
+        if defense is not None:
+            answers = defense(answers, np.random.default_rng(0))
+        named = answers.argmax(axis=1)
         return clopper_pearson(int((named == photos.people).sum()), len(named))
 
     def unit(self, images: NDArray[np.float32]) -> NDArray[np.float32]:

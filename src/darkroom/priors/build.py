@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from darkroom.errors import PlanError, nearest, require_known
+from darkroom.named import wrong_value
 from darkroom.priors.autoencoder import train_variational_autoencoder
 from darkroom.priors.base import ImagePrior
 from darkroom.priors.images import EigenfacePrior, GeneratorPrior, MeanPrior
@@ -136,6 +137,4 @@ def configure_prior(name: str, parameters: dict[str, Any]) -> PriorConfiguration
     try:
         return PRIORS[name].model_validate(parameters)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise PlanError(f"prior {name}: {place}: {first['msg']}, got {first['input']!r}") from error
+        raise wrong_value(f"prior {name}", error) from error

@@ -37,30 +37,11 @@ class Limit(Record):
 
 
 class TargetRecord(Record):
-    """What was attacked; ``shape`` is ``(channels, height, width)``, ``range`` low and high."""
+    """What was attacked; ``range`` holds the values of black and of white, for images alone."""
 
     name: str
     kind: str
-    classes: Count
-    shape: tuple[Count, ...]
-    range: tuple[float, float]
-    outputs: str
-
-
-class Private(Record):
-    """The photos the target and the judges saw; ``held_out`` counts those kept for the judges."""
-
-    people: Count
-    photos: Count
-    trained_on: str
-    held_out: Count
-
-
-class Public(Record):
-    """The photos of strangers that the attacker may use."""
-
-    people: Count
-    photos: Count
+    range: tuple[float, float] = (0.0, 1.0)
 
 
 class RunRecord(Record):
@@ -72,8 +53,7 @@ class RunRecord(Record):
     started: datetime
     limit: Limit | None
     target: TargetRecord
-    private: Private
-    public: Public | None
+    tested: tuple[tuple[str, str], ...]
 
 
 class Interval(Record):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +73,18 @@ class ImageSpec:
                 f"{what}: values from {low:g} to {high:g}, but the target's range is "
                 f"{self.low:g} to {self.high:g}: rescale the images or set [target] range"
             )
+
+
+class TopK(NamedTuple):
+    """The classes that an answer names, best first.
+
+    Attributes:
+        classes: Int64 ``(n, k)``.
+        scores: Their confidences, float64 ``(n, k)``, each row falling.
+    """
+
+    classes: NDArray[np.int64]
+    scores: NDArray[np.float64]
 
 
 class Target(ABC):

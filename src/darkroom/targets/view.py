@@ -7,9 +7,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from darkroom.access import Access
+from darkroom.defenses.outputs import Pipeline, largest
+from darkroom.defenses.outputs import TopK as KeepTopK
 from darkroom.errors import TargetError
 from darkroom.ledger import QueryLedger
-from darkroom.targets.base import ImageSpec, Target
+from darkroom.targets.base import ImageSpec, Target, TopK
 from darkroom.targets.torch import TorchTarget
 
 
@@ -17,17 +19,33 @@ class View:
     """A target cut down to one access level, with a ledger that is charged before each answer.
 
     Attributes:
-        access: The access level.
+        access: The most that a query returns, behind the output defences.
         ledger: Counts the rows.
+        defense: The output defences. An attacker knows them (Kerckhoffs), but neither the noise
+            they draw nor the answers before them.
+        k: How many classes an answer of ``top_k`` names.
     """
 
-    def __init__(self, target: Target, access: Access, ledger: QueryLedger) -> None:
+    def __init__(
+        self,
+        target: Target,
+        access: Access,
+        ledger: QueryLedger,
+        *,
+        defense: Pipeline | None = None,
+        noise: np.random.Generator | None = None,
+        k: int = 5,
+    ) -> None:
         """Cuts the target down.
 
         Args:
             target: The model as its owner reaches it.
-            access: What a query shall return.
+            access: What a query shall return; output defences may leave less.
             ledger: Is charged for every row.
+            defense: What is changed of the answers before the attacker sees them; who has the
+                weights sees through it.
+            noise: What the defences draw from.
+            k: How many classes ``top_k`` shall name.
 
         Raises:
             TargetError: If the target cannot give that much.
@@ -38,8 +56,13 @@ class View:
                 f"{access}: choose an attack for {target.access}"
             )
         self._target = target
+        self._noise = noise or np.random.default_rng(0)
+        self.defense = defense or Pipeline()
         self.access = access
+        if access is not Access.WEIGHTS and access.includes(self.defense.leaves):
+            self.access = self.defense.leaves
         self.ledger = ledger
+        self.k = min([k, *(one.k for one in self.defense.defenses if isinstance(one, KeepTopK))])
 
     @property
     def spec(self) -> ImageSpec:
@@ -63,8 +86,34 @@ class View:
             BudgetExhausted: If the rows would go over the budget; none was asked then.
         """
         self._require(Access.SCORES)
+        return self._answer(images, goals)
+
+    def top_k(self, images: NDArray[np.float32], goals: NDArray[np.int64]) -> TopK:
+        """Returns the classes of the largest confidences, and those; arguments as ``scores``.
+
+        Raises:
+            TargetError: If the access level does not allow it.
+            BudgetExhausted: If the rows would go over the budget; none was asked then.
+        """
+        self._require(Access.TOP_K)
+        answers = self._answer(images, goals)
+        classes = largest(answers, self.k)
+        return TopK(classes, np.take_along_axis(answers, classes, axis=1))
+
+    def labels(self, images: NDArray[np.float32], goals: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Returns the winning class of each row, int64 ``(n,)``; arguments as ``scores``.
+
+        Raises:
+            BudgetExhausted: If the rows would go over the budget; none was asked then.
+        """
+        winners: NDArray[np.int64] = self._answer(images, goals).argmax(axis=1)
+        return winners
+
+    def _answer(self, images: NDArray[np.float32], goals: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Charges the rows, asks the target, and lets the defences change what it says."""
         self.ledger.charge(goals)
-        return self._target.scores(images)
+        answers = self._target.scores(images)
+        return answers if self.access is Access.WEIGHTS else self.defense(answers, self._noise)
 
     def log_scores(self, images: Tensor, goals: NDArray[np.int64]) -> Tensor:
         """Returns every class's log-confidence, differentiable in the images.

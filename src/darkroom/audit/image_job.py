@@ -1,0 +1,187 @@
+"""Audits of classifiers of images: photos and model loaded, cells attacked and judged."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from darkroom.access import Access
+from darkroom.attacks.registry import make_attack
+from darkroom.audit.cells import CellPlan, run_cell
+from darkroom.audit.image_plan import ImagePlan, PublicSection
+from darkroom.audit.judging import set_up_bench
+from darkroom.audit.plan import AttackSection, PriorSection, parse_slice
+from darkroom.audit.progress import Reporter
+from darkroom.audit.runner import Facts, FinishedCell, Job
+from darkroom.audit.subject import Subject
+from darkroom.data.photos import Photos, load_photos
+from darkroom.defenses.outputs import Pipeline, make_defense
+from darkroom.priors.base import ImagePrior
+from darkroom.priors.build import Materials, configure_prior
+from darkroom.targets.base import ImageSpec
+from darkroom.targets.load import load_target
+
+
+@dataclass(frozen=True)
+class ImageJob(Job):
+    """An audit of a classifier of images.
+
+    Attributes:
+        plan: The plan; its paths are for the record here.
+        plan_text: The plan as TOML.
+        command: How to repeat the run.
+        subject: The target and the photos.
+        folder: Where the plan's modules are looked for.
+    """
+
+    plan: ImagePlan
+    plan_text: str
+    command: str
+    subject: Subject
+    folder: Path
+
+    def keys(self, version: str) -> list[str]:
+        """Returns the key of every cell; see :meth:`Job.keys`."""
+        digest = subject_digest(self.subject)
+        return [cell.key(digest, version) for cell in cell_plans(self.plan)]
+
+    def facts(self) -> Facts:
+        """Returns what the report says of the model and the photos; see :meth:`Job.facts`."""
+        subject, target = self.subject, self.subject.target
+        spec, public = target.spec, subject.public
+        held_out = int((~subject.trained).sum())
+        channels, height, width = spec.shape
+        tested = [
+            ("Answers", f"{target.access} for {target.classes:,} classes"),
+            (
+                "Input",
+                f"{channels} \N{MULTIPLICATION SIGN} {height} \N{MULTIPLICATION SIGN} {width}, "
+                f"values {spec.low:g} to {spec.high:g}",
+            ),
+            (
+                "Private photos",
+                f"{len(subject.private.people):,} of {len(subject.goals):,} people; the model saw "
+                f"photos {self.plan.private.trained_on} of each; {held_out:,} were kept for the "
+                "judges",
+            ),
+            (
+                "Attacker\N{RIGHT SINGLE QUOTATION MARK}s photos",
+                "none"
+                if public is None
+                else f"{len(public.people):,} of {len(np.unique(public.people)):,} strangers",
+            ),
+        ]
+        about = {"name": target.name, "kind": self.plan.target.kind, "range": [spec.low, spec.high]}
+        return Facts(about, tested)
+
+    def run(self, keys: Sequence[str], version: str, reporter: Reporter) -> Iterator[FinishedCell]:
+        """Runs cells; those with the same prior share it; see :meth:`Job.run`."""
+        subject = self.subject
+        bench = set_up_bench(subject, self.plan.run.seed, reporter)
+        priors: dict[str, ImagePrior] = {}
+        for key, cell in zip(self.keys(version), cell_plans(self.plan), strict=True):
+            if key not in keys:
+                continue
+            words = f"{cell.prior_name} {cell.prior!r}"
+            if words not in priors:
+                priors[words] = self._fit_prior(cell, reporter)
+            with reporter.stage(cell.title) as advance:
+                result, arrays = run_cell(key, cell, subject, priors[words], bench, advance)
+            yield FinishedCell(key, result, arrays)
+
+    def _fit_prior(self, cell: CellPlan, reporter: Reporter) -> ImagePrior:
+        spec, public = self.subject.target.spec, self.subject.public
+        photos = np.empty((0, *spec.shape), np.float32) if public is None else public.images
+        with reporter.stage(f"Fitting prior {cell.prior_name}") as advance:
+            return cell.prior.build(Materials(photos, spec, cell.seed, self.folder, advance))
+
+
+def load_job(plan: ImagePlan, plan_path: Path, reporter: Reporter) -> ImageJob:
+    """Loads the target and the photos that a plan names.
+
+    Raises:
+        DarkroomError: If any of them does not do; the message says which and why.
+    """
+    cell_plans(plan)  # a mistyped attack or prior shows before anything is read
+    section = plan.target
+    target = load_target(
+        section.load,
+        section.shape,
+        weights=section.weights,
+        value_range=section.range,
+        outputs=section.outputs,
+        device=section.device,
+        folder=plan_path.parent,
+    )
+    with reporter.stage("Reading photos") as advance:
+        private = _photos(plan.private, target.spec)
+        advance(1, 2)
+        public = None if plan.public is None else _photos(plan.public, target.spec)
+    seen = private.numbered(parse_slice(plan.private.trained_on))
+    return ImageJob(
+        plan,
+        plan_path.read_text(encoding="utf-8"),
+        f"darkroom audit {plan_path.name}",
+        Subject(target, private, seen, public),
+        plan_path.parent,
+    )
+
+
+def _photos(section: PublicSection, spec: ImageSpec) -> Photos:
+    people = None if section.people is None else parse_slice(section.people)
+    return load_photos(section.images, spec, people=people, resize=section.resize)
+
+
+def cell_plans(plan: ImagePlan) -> list[CellPlan]:
+    """Checks every attack, prior and defence of a plan before anything costly begins.
+
+    Every attack meets no defence and every defence; but who has the weights sees through output
+    defences, so an attack on the weights meets none.
+
+    Raises:
+        PlanError: If a name or a parameter is wrong.
+    """
+    defenses = [Pipeline()]
+    defenses += [
+        Pipeline(tuple(make_defense(name, parameters) for name, parameters in section.links))
+        for section in plan.defense
+    ]
+    return [
+        cell
+        for section in plan.attack
+        for defense in defenses
+        if (cell := _cell_plan(plan, section, defense)).access is not Access.WEIGHTS
+        or not defense.defenses
+    ]
+
+
+def _cell_plan(plan: ImagePlan, section: AttackSection, defense: Pipeline) -> CellPlan:
+    attack = make_attack(section.name, section.parameters)
+    # Whoever has photos of strangers knows more than the average face.
+    usual = PriorSection(name="mean" if plan.public is None else "eigenfaces")
+    prior = section.prior or usual
+    return CellPlan(
+        attack=attack,
+        access=section.access or attack.access,
+        k=section.k,
+        defense=defense,
+        prior_name=prior.name,
+        prior=configure_prior(prior.name, prior.parameters),
+        budget=section.budget,
+        seed=plan.run.seed,
+    )
+
+
+def subject_digest(subject: Subject) -> str:
+    """Returns a hash of the target and all photos."""
+    parts = [
+        subject.target.fingerprint(),
+        subject.private.digest(),
+        hashlib.sha256(np.packbits(subject.trained).tobytes()).hexdigest(),
+        "" if subject.public is None else subject.public.digest(),
+    ]
+    return hashlib.sha256("".join(parts).encode()).hexdigest()

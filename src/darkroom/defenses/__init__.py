@@ -1,0 +1,1 @@
+"""Defences: what changes a model's answers before they leave (``outputs``)."""
