@@ -15,7 +15,7 @@ from darkroom.attacks.tree_confusion import TreeConfusionAttack
 from darkroom.attacks.tree_counts import TreeCountsAttack
 from darkroom.data.tables import encode_table, load_steak, load_warfarin
 from darkroom.ledger import QueryLedger
-from darkroom.metrics.attributes import confusion_of, mcc
+from darkroom.metrics.attributes import mcc
 from darkroom.metrics.clustered import pigeonhole
 from darkroom.metrics.intervals import Interval
 from darkroom.priors.imputation import Imputer
@@ -308,9 +308,7 @@ def warfarin_claims(seed: int) -> tuple[list[Claim], list[Table]]:
     ]
 
 
-def _warfarin_splits(
-    frame: Any, survey: Survey, seed: int, doses: list[list[float]]
-) -> Warfarin:
+def _warfarin_splits(frame: Any, survey: Survey, seed: int, doses: list[list[float]]) -> Warfarin:
     found = Warfarin({}, {}, {}, {})
     for split, (members, others, public) in enumerate(survey.splits(seed, (0.5, 0.25, 0.25))):
         model = dose_model().fit(

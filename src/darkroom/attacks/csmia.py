@@ -43,12 +43,10 @@ class CsmiaAttack(TableAttack):
     name: ClassVar[str] = "csmia"
     access: ClassVar[Access] = Access.SCORES
     paper: ClassVar[str] = "Mehnaz et al. 2022 (USENIX Security), CSMIA"
+    classifiers_only: ClassVar[bool] = True
 
     draws: int = 64
     memory: int = 1 << 27
-
-    def _check_target(self, view: TableView) -> None:
-        self._require_classifier(view)
 
     def _weigh(
         self,

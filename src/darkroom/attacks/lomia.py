@@ -46,14 +46,12 @@ class LomiaAttack(TableAttack):
     name: ClassVar[str] = "lomia"
     access: ClassVar[Access] = Access.LABEL
     paper: ClassVar[str] = "Mehnaz et al. 2022 (USENIX Security), LOMIA"
+    classifiers_only: ClassVar[bool] = True
 
     model: Model = "auto"
     least: int = 20
     draws: int = 16
     memory: int = 1 << 27
-
-    def _check_target(self, view: TableView) -> None:
-        self._require_classifier(view)
 
     def blocks(
         self,
@@ -109,7 +107,7 @@ class LomiaAttack(TableAttack):
         errors: Errors,  # noqa: ARG002 - this attack knows of no errors
     ) -> NDArray[np.float64]:
         with np.errstate(divide="ignore"):
-            return np.log((view.predict(rows, goals) == response).astype(np.float64))
+            return np.asarray(np.log(view.predict(rows, goals) == response))
 
     def _posterior(
         self,

@@ -126,6 +126,7 @@ class TableAttack(ABC):
         name: The word used in plans.
         access: The least access that the attack needs.
         paper: The source, in one line.
+        classifiers_only: Whether regressors are refused.
         draws: Values of unknown columns that are summed over, at most.
         memory: Bytes that a block may take.
     """
@@ -133,6 +134,7 @@ class TableAttack(ABC):
     name: ClassVar[str]
     access: ClassVar[Access]
     paper: ClassVar[str]
+    classifiers_only: ClassVar[bool] = False
     draws: int
     memory: int
 
@@ -222,25 +224,13 @@ class TableAttack(ABC):
                 f"records of shape {list(records.known.shape)}: the target takes "
                 f"{len(view.schema.columns)} columns, with a response for each row"
             )
-        self._check_target(view)
-
-    def _check_target(self, view: TableView) -> None:
-        """Refuses models that the attack is not for; any is welcome unless overridden.
-
-        Raises:
-            PlanError: If the model is of another kind.
-        """
-
-    def _require_classifier(self, view: TableView) -> None:
-        if view.classes is None:
+        if self.classifiers_only and view.classes is None:
             raise PlanError(
                 f"attack {self.name} is for classifiers, and the response "
                 f"{view.schema.response.name!r} is numeric: use map"
             )
 
-    def _parts(
-        self, view: TableView, prior: TablePrior, records: Records
-    ) -> Iterator[slice]:
+    def _parts(self, view: TableView, prior: TablePrior, records: Records) -> Iterator[slice]:
         """Yields blocks of records that fit into memory with all their candidates."""
         columns = len(view.schema.columns)
         # A row is there as numbers, as a table, as the model's own copies, and as scores.

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from darkroom.attacks.map import MapAttack
-from darkroom.targets.table_view import TableView
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,4 @@ class TreeConfusionAttack(MapAttack):
 
     name: ClassVar[str] = "tree-confusion"
     paper: ClassVar[str] = "Fredrikson, Jha & Ristenpart 2015 (CCS), black-box"
-
-    def _check_target(self, view: TableView) -> None:
-        self._require_classifier(view)
+    classifiers_only: ClassVar[bool] = True

@@ -50,13 +50,6 @@ class TreeCountsAttack(TableAttack):
     draws: int = 64
     memory: int = 1 << 27
 
-    def _check_target(self, view: TableView) -> None:
-        if view.trees is None:
-            raise PlanError(
-                f"attack {self.name} is for models made of decision trees whose structure is "
-                "readable: use map, or tree-confusion"
-            )
-
     def _weigh(
         self,
         view: TableView,
@@ -65,9 +58,13 @@ class TreeCountsAttack(TableAttack):
         response: NDArray[np.float64],
         errors: Errors,
     ) -> NDArray[np.float64]:
-        paths = view.paths(rows, goals)
         trees = view.trees
-        assert trees is not None
+        if trees is None:
+            raise PlanError(
+                f"attack {self.name} is for models made of decision trees whose structure is "
+                "readable: use map, or tree-confusion"
+            )
+        paths = view.paths(rows, goals)
         shares = np.zeros(len(rows))
         for tree, counts in enumerate(trees.counts):
             shares += counts[paths.leaves[:, tree]] / counts[0]

@@ -20,6 +20,9 @@ from darkroom.targets.schema import Rows, Schema, as_number, pandas_module, requ
 if TYPE_CHECKING:
     import pandas as pd
 
+DIABETES = "diabetes"
+"""The name of the table that is there without a file."""
+
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None")
 """What a cell says when its value is missing, unless told otherwise."""
 
@@ -129,8 +132,7 @@ def _typed(name: str, values: list[str | None], text: set[str]) -> Any:
     """Turns a column into numbers where all of it are, and leaves text alone."""
     numbers = [None if value is None else as_number(value) for value in values]
     if name in text or any(
-        number is None and value is not None
-        for value, number in zip(values, numbers, strict=True)
+        number is None and value is not None for value, number in zip(values, numbers, strict=True)
     ):
         return np.array(values, dtype=object)
     return np.array([np.nan if number is None else number for number in numbers])

@@ -40,9 +40,7 @@ class Measures(NamedTuple):
     auc: Interval | None
 
 
-def confusion_of(
-    truth: NDArray[np.int64], guess: NDArray[np.int64], candidates: int
-) -> Confusion:
+def confusion_of(truth: NDArray[np.int64], guess: NDArray[np.int64], candidates: int) -> Confusion:
     """Counts true by guessed candidates, ``(candidates, candidates)``."""
     flat = np.bincount(truth * candidates + guess, minlength=candidates**2)
     return flat.reshape(candidates, candidates).astype(np.float64)
@@ -133,9 +131,7 @@ def mcc(confusion: Confusion) -> NDArray[np.float64]:
     spread = (total**2 - (actual**2).sum(axis=-1)) * (total**2 - (guessed**2).sum(axis=-1))
     # Rounding may leave a constant guesser with a spread just off zero.
     defined = spread > 1e-12 * total**4
-    return np.asarray(
-        np.where(defined, covariance / np.sqrt(np.where(defined, spread, 1)), 0.0)
-    )
+    return np.asarray(np.where(defined, covariance / np.sqrt(np.where(defined, spread, 1)), 0.0))
 
 
 def g_mean(confusion: Confusion, occurring: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -75,7 +75,7 @@ def newcombe(hits_a: int, n_a: int, hits_b: int, n_b: int, level: float = 0.95) 
 
 
 def wilson(hits: int, n: int, level: float = 0.95) -> Interval:
-    """Returns Wilson's score interval of a rate (1927); arguments as for :func:`clopper_pearson`."""
+    """Returns Wilson's score interval of a rate (1927); see :func:`clopper_pearson`."""
     _check(hits, n, level)
     ends = binomtest(int(hits), int(n)).proportion_ci(level, method="wilson")
     return Interval(hits / n, float(ends.low), float(ends.high))

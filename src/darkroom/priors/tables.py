@@ -212,9 +212,8 @@ class ConditionalPrior(TablePrior):
         for place, name in zip(self._unknown, schema.unknown, strict=True):
             grid = grid_of(schema, name, public, GRID)
             values = _nearest(grid, public[:, place])
-            everywhere = (np.bincount(values, minlength=len(grid)) + smoothing / len(grid)) / (
-                len(values) + smoothing
-            )
+            even = np.full(len(grid), 1 / len(grid))
+            (everywhere,) = _frequencies(np.zeros_like(groups), 1, values, even, smoothing)
             self._grids.append(grid)
             self._shares.append(
                 _frequencies(groups, len(self._groups), values, everywhere, smoothing)

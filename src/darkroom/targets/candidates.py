@@ -46,7 +46,9 @@ class Candidates:
         grids = [grid_of(schema, name, public, bins) for name in schema.sensitive]
         for name, grid in zip(schema.sensitive, grids, strict=True):
             if len(grid) < 2:
-                raise DataError(f"column {name!r}: always {grid[0]:g} in public rows: no need to ask")
+                raise DataError(
+                    f"column {name!r}: always {grid[0]:g} in public rows: no need to ask"
+                )
         number = int(np.prod([len(grid) for grid in grids]))
         if number > MOST_CANDIDATES:
             raise DataError(
@@ -120,9 +122,7 @@ class Candidates:
         return filled
 
 
-def grid_of(
-    schema: Schema, name: str, public: Rows | None, bins: int
-) -> NDArray[np.float64]:
+def grid_of(schema: Schema, name: str, public: Rows | None, bins: int) -> NDArray[np.float64]:
     """Returns the values that stand for a column, sorted, ``(values,)``: its categories, or a grid.
 
     Raises:
@@ -137,5 +137,4 @@ def grid_of(
             "usual: give [public] table, or declare it categorical"
         )
     values = public[:, schema.positions([name])[0]]
-    grid = np.unique(np.quantile(values, (np.arange(bins) + 0.5) / bins))
-    return grid
+    return np.unique(np.quantile(values, (np.arange(bins) + 0.5) / bins))

@@ -252,7 +252,10 @@ class Schema:
     def decode(self, rows: Rows) -> pd.DataFrame:
         """Returns rows as the table that models take."""
         return pandas_module().DataFrame(
-            {column.name: column.decode(rows[:, place]) for place, column in enumerate(self.columns)}
+            {
+                column.name: column.decode(rows[:, place])
+                for place, column in enumerate(self.columns)
+            }
         )
 
 
@@ -283,8 +286,9 @@ def schema_of(
     """Reads a schema from a table.
 
     Text, truth values and pandas categories are categorical, numbers are numeric, with two
-    exceptions: a sensitive column with at most :data:`SENSITIVE_AS_CATEGORIES` different numbers,
-    and a response with at most :data:`RESPONSE_AS_CLASSES` different whole numbers, are categorical.
+    exceptions that are categorical: a sensitive column with at most
+    :data:`SENSITIVE_AS_CATEGORIES` different numbers, and a response with at most
+    :data:`RESPONSE_AS_CLASSES` different whole numbers.
 
     Args:
         frame: All rows that there are, so that no category is missed.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from darkroom.access import Access
 from darkroom.errors import TargetError, one_line
-from darkroom.targets.schema import Rows, Schema
+from darkroom.targets.schema import Rows, Schema, pandas_module
 
 Scores = NDArray[np.float64]
 Predictions = NDArray[np.float64]
@@ -64,6 +64,11 @@ class TableTarget(ABC):
         """How many classes a classifier tells apart; ``None`` for a regressor."""
         response = self.schema.response
         return len(response.values) if response.kind == "categorical" else None
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether it answers confidences, which a classifier with weights may not."""
+        return self.classes is not None and self.access is Access.SCORES
 
     @abstractmethod
     def predict(self, rows: Rows) -> Predictions:
@@ -142,7 +147,7 @@ class CallableTableTarget(TableTarget):
         """
         if outputs not in ("predictions", "scores"):
             raise TargetError(f"outputs {outputs!r}: give 'predictions' or 'scores'")
-        self.name = name or getattr(function, "__name__", "function")
+        self.name = name or str(getattr(function, "__name__", "function"))
         self.schema = schema
         self._function, self._outputs = function, outputs
         if outputs == "scores" and self.classes is None:
@@ -155,7 +160,7 @@ class CallableTableTarget(TableTarget):
     def predict(self, rows: Rows) -> Predictions:
         """Asks the function; see :meth:`TableTarget.predict`."""
         if self._outputs == "scores":
-            return self.scores(rows).argmax(axis=1).astype(np.float64)
+            return np.asarray(self.scores(rows).argmax(axis=1), dtype=np.float64)
         return checked_predictions(self._ask(rows), len(rows), self)
 
     def scores(self, rows: Rows) -> Scores:
@@ -221,7 +226,7 @@ def checked_predictions(answer: Any, n: int, target: TableTarget) -> Predictions
     response = target.schema.response
     if response.kind == "numeric":
         try:
-            values = array.astype(np.float64)
+            values: Predictions = array.astype(np.float64)
         except (TypeError, ValueError) as error:
             raise TargetError(
                 f"target {target.name} answers {array[0]!r}, but the response "
@@ -229,7 +234,7 @@ def checked_predictions(answer: Any, n: int, target: TableTarget) -> Predictions
             ) from error
         if not np.isfinite(values).all():
             raise TargetError(f"target {target.name}: a prediction is not finite")
-        return values
+        return np.asarray(values)
     return class_places(array, target).astype(np.float64)
 
 
@@ -239,8 +244,6 @@ def class_places(names: NDArray[Any], target: TableTarget) -> NDArray[np.int64]:
     Raises:
         TargetError: If a class is none of them.
     """
-    from darkroom.targets.schema import pandas_module
-
     values = target.schema.response.values
     places = pandas_module().Index(values).get_indexer(names)
     if (places < 0).any():

@@ -72,7 +72,9 @@ class OnnxTableTarget(TableTarget):
         if self._matrix:
             (only,) = self._inputs.values()
             width = only.shape[-1] if only.shape else None
-            if only.type not in _NUMBERS or (isinstance(width, int) and width != len(self.schema.columns)):
+            if only.type not in _NUMBERS or (
+                isinstance(width, int) and width != len(self.schema.columns)
+            ):
                 raise TargetError(
                     f"target {self.name} takes {only.type} of width {width}, but the schema has "
                     f"{len(self.schema.columns)} columns: export it with one input a column"

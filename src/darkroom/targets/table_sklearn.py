@@ -123,8 +123,12 @@ class SklearnTableTarget(TableTarget):
     def _access(self) -> Access:
         if self.trees is not None or self.linear is not None:
             return Access.WEIGHTS
-        scored = self.classes is not None and hasattr(self._model, "predict_proba")
-        return Access.SCORES if scored else Access.LABEL
+        return Access.SCORES if self.has_scores else Access.LABEL
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether it is a classifier with ``predict_proba``."""
+        return self.classes is not None and hasattr(self._model, "predict_proba")
 
     def _table(self, rows: Rows) -> Any:
         frame = self.schema.decode(rows)
@@ -142,7 +146,7 @@ class SklearnTableTarget(TableTarget):
 
     def scores(self, rows: Rows) -> Scores:
         """Asks the model; see :meth:`TableTarget.scores`."""
-        if self._order is None or not hasattr(self._model, "predict_proba"):
+        if self._order is None or not self.has_scores:
             return super().scores(rows)
         assert self.classes is not None
         filled = np.zeros((len(rows), self.classes))
@@ -187,7 +191,9 @@ class SklearnTableTarget(TableTarget):
             return np.empty((0, len(found)), np.int64)
 
         def apply(table: Any) -> Any:
-            return self._last.apply(table if self._prepare is None else self._prepare.transform(table))
+            return self._last.apply(
+                table if self._prepare is None else self._prepare.transform(table)
+            )
 
         reached = np.asarray(answered(apply, self._table(rows), self.name))
         return reached.reshape(len(rows), -1).astype(np.int64)

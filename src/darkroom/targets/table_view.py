@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.access import Access
+from darkroom.defenses.outputs import Pipeline
 from darkroom.errors import TargetError
 from darkroom.ledger import QueryLedger
 from darkroom.targets.schema import Rows, Schema
@@ -20,7 +21,7 @@ class Paths(NamedTuple):
     Attributes:
         leaves: ``(n, trees)``.
         predictions: The class or the value, ``(n,)``.
-        scores: ``(n, classes)``; ``None`` for a regressor.
+        scores: ``(n, classes)``; ``None`` for a model without.
     """
 
     leaves: NDArray[np.int64]
@@ -32,20 +33,32 @@ class TableView:
     """A table target cut down to one access level, with a ledger charged before each answer.
 
     Attributes:
-        access: The access level.
+        access: The most that a query returns, behind the output defences.
         ledger: Counts the rows; a goal is one record's sensitive value.
+        defense: The output defences; whoever has the weights sees through them.
     """
 
-    def __init__(self, target: TableTarget, access: Access, ledger: QueryLedger) -> None:
+    def __init__(
+        self,
+        target: TableTarget,
+        access: Access,
+        ledger: QueryLedger,
+        *,
+        defense: Pipeline | None = None,
+        noise: np.random.Generator | None = None,
+    ) -> None:
         """Cuts the target down.
 
         Args:
             target: The model as its owner reaches it.
-            access: What a query shall return.
+            access: What a query shall return; output defences may leave less.
             ledger: Is charged for every row.
+            defense: What is changed of confidences before the attacker sees them.
+            noise: What the defences draw from.
 
         Raises:
-            TargetError: If the target cannot give that much.
+            TargetError: If the target cannot give that much, or a defence of confidences is put
+                before a regressor, which has none.
         """
         if not target.access.includes(access):
             raise TargetError(
@@ -53,7 +66,16 @@ class TableView:
                 f"{access}: choose an attack for {target.access}"
             )
         self._target = target
+        self._noise = noise or np.random.default_rng(0)
+        self.defense = defense or Pipeline()
+        if self.defense.defenses and target.classes is None:
+            raise TargetError(
+                f"target {target.name} predicts numbers, and defence {self.defense.name} changes "
+                "confidences: leave it out"
+            )
         self.access = access
+        if access is not Access.WEIGHTS and access.includes(self.defense.leaves):
+            self.access = self.defense.leaves
         self.ledger = ledger
 
     @property
@@ -77,7 +99,9 @@ class TableView:
             BudgetExhausted: If the rows would go over the budget; none was asked then.
         """
         self.ledger.charge(goals)
-        return self._target.predict(rows)
+        if self.access is Access.WEIGHTS or not self.defense.defenses:
+            return self._target.predict(rows)
+        return np.asarray(self._defended(rows).argmax(axis=1), dtype=np.float64)
 
     def scores(self, rows: Rows, goals: NDArray[np.int64]) -> Scores:
         """Returns every class's confidence; see :meth:`TableTarget.scores`.
@@ -92,7 +116,16 @@ class TableView:
         """
         self._require(Access.SCORES)
         self.ledger.charge(goals)
-        return self._target.scores(rows)
+        return self._target.scores(rows) if self.access is Access.WEIGHTS else self._defended(rows)
+
+    def _defended(self, rows: Rows) -> Scores:
+        """Returns what leaves the defences; a model without confidences is sure of its class."""
+        if self._target.has_scores:
+            scores = self._target.scores(rows)
+        else:
+            places = self._target.predict(rows).astype(np.int64)
+            scores = np.eye(self.classes or 0)[places]
+        return self.defense(scores, self._noise)
 
     @property
     def trees(self) -> Trees | None:
@@ -122,7 +155,7 @@ class TableView:
         self._require(Access.WEIGHTS)
         self.ledger.charge(goals)
         target = self._target
-        scores = None if self.classes is None else target.scores(rows)
+        scores = target.scores(rows) if target.has_scores else None
         predictions = target.predict(rows) if scores is None else scores.argmax(axis=1) * 1.0
         return Paths(target.leaves(rows), predictions, scores)
 
