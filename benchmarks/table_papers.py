@@ -21,12 +21,11 @@ from darkroom.metrics.intervals import Interval
 from darkroom.priors.imputation import Imputer
 from darkroom.priors.tables import ConditionalPrior, MarginalsPrior, TablePrior
 from darkroom.targets.candidates import Candidates
-from darkroom.targets.schema import Rows, Schema, schema_of
+from darkroom.targets.schema import Column, Rows, Schema, schema_of
 from darkroom.targets.table import TableTarget
 from darkroom.targets.table_sklearn import SklearnTableTarget
 from darkroom.targets.table_view import TableView
 
-SPLITS = 20
 Places = NDArray[np.int64]
 Values = NDArray[np.float64]
 
@@ -80,10 +79,10 @@ class Survey(NamedTuple):
         truth = candidates.place(encoded.rows)
         return cls(schema, encoded.rows, encoded.response, truth, candidates)
 
-    def splits(self, seed: int, shares: Sequence[float]) -> Iterator[list[Places]]:
-        """Yields the places of the parts of each split."""
+    def splits(self, n: int, seed: int, shares: Sequence[float]) -> Iterator[list[Places]]:
+        """Yields the places of the parts of each of ``n`` splits."""
         cuts = (np.cumsum(shares)[:-1] * len(self.rows)).round().astype(int)
-        for split in range(SPLITS):
+        for split in range(n):
             order = np.random.default_rng([seed, split]).permutation(len(self.rows))
             yield np.split(order, cuts)
 
@@ -134,20 +133,20 @@ def steak_trees(seed: int) -> dict[str, Any]:
     }
 
 
-def steak_claims(seed: int) -> tuple[list[Claim], list[Table]]:
-    """Attacks unpruned trees in 20 splits; see the module.
+def steak_claims(splits: int, seed: int) -> tuple[list[Claim], list[Table]]:
+    """Attacks unpruned trees in many splits; see the module.
 
     Returns:
         Claims and tables.
     """
-    tell("steak survey: 20 splits")
+    tell(f"steak survey: {splits} splits")
     frame = load_steak()
     survey = Survey.of(frame, "steak", "cheated")
     attacks = (TreeConfusionAttack(), TreeCountsAttack(), TreeCountsAttack(response="ignore"))
     names = ("tree-confusion", "tree-counts", "tree-counts, response ignored")
     pooled: dict[tuple[str, str, str], Values] = {}
     accuracy: dict[str, list[float]] = {}
-    for split, (members, others) in enumerate(survey.splits(seed, (0.8, 0.2))):
+    for split, (members, others) in enumerate(survey.splits(splits, seed, (0.8, 0.2))):
         for kind, tree in steak_trees(split).items():
             tree.fit(frame.iloc[members].drop(columns="steak"), frame["steak"].iloc[members])
             target = SklearnTableTarget(tree, survey.schema)
@@ -160,11 +159,18 @@ def steak_claims(seed: int) -> tuple[list[Claim], list[Table]]:
                     attack, target, prior, survey.rows, survey.response, errors
                 )
                 for who, places in (("members", members), ("others", others)):
-                    _add(pooled, (kind, name, who), split, survey, places, posterior.argmax(axis=1))
+                    _add(
+                        pooled,
+                        (kind, name, who),
+                        (split, splits),
+                        survey,
+                        places,
+                        posterior.argmax(axis=1),
+                    )
     guess = _imputed(survey, seed)
-    for split, (members, others) in enumerate(survey.splits(seed, (0.8, 0.2))):
+    for split, (members, others) in enumerate(survey.splits(splits, seed, (0.8, 0.2))):
         for who, places in (("members", members), ("others", others)):
-            _add(pooled, ("no model", "imputation", who), split, survey, places, guess)
+            _add(pooled, ("no model", "imputation", who), (split, splits), survey, places, guess)
     return _steak_outcome(pooled, accuracy, seed)
 
 
@@ -185,15 +191,15 @@ def _imputed(survey: Survey, seed: int) -> Places:
 def _add(
     pooled: dict[tuple[str, str, str], Values],
     key: tuple[str, str, str],
-    split: int,
+    split: tuple[int, int],
     survey: Survey,
     places: Places,
     guess: Places,
 ) -> None:
-    """Adds one split's confusions: ``(splits, rows, candidates squared)``."""
+    """Adds the confusions of one split of so many: ``(splits, rows, candidates squared)``."""
     k = len(survey.candidates)
-    counts = pooled.setdefault(key, np.zeros((SPLITS, len(survey.rows), k * k)))
-    counts[split, places, survey.truth[places] * k + guess[places]] = 1
+    counts = pooled.setdefault(key, np.zeros((split[1], len(survey.rows), k * k)))
+    counts[split[0], places, survey.truth[places] * k + guess[places]] = 1
 
 
 def _steak_outcome(
@@ -231,6 +237,27 @@ def _steak_outcome(
     ]
 
 
+def steak_codes(*, last: bool) -> Survey:
+    """Returns the survey with every answer as the number of its category.
+
+    Args:
+        last: Whether the sensitive column is the last one.
+    """
+    frame = load_steak()
+    if last:
+        frame["cheated"] = frame.pop("cheated")
+    survey = Survey.of(frame, "steak", "cheated")
+    columns = [
+        Column(
+            column.name, "categorical", tuple(float(place) for place in range(len(column.values)))
+        )
+        for column in survey.schema.columns
+    ]
+    classes = tuple(range(len(survey.schema.response.values)))
+    schema = Schema(tuple(columns), Column("steak", "categorical", classes), ("cheated",))
+    return survey._replace(schema=schema, candidates=Candidates.of(schema))
+
+
 # ---------------------------------------------------------------- warfarin
 
 GENES = ("vkorc1", "cyp2c9")
@@ -255,19 +282,21 @@ class Warfarin(NamedTuple):
 
     Attributes:
         attack: Confusions of the attack with the race-conditional prior, by who.
+        race: Confusions of the best guess from race alone, by who.
         versus: Rows, and the attack's hits less the race-only guess's, by who.
         imputed: Rows, and the attack's hits less the imputation model's, by who.
         rates: Mean hits of each guesser, by who.
     """
 
     attack: dict[str, Values]
+    race: dict[str, Values]
     versus: dict[str, Values]
     imputed: dict[str, Values]
     rates: dict[str, list[list[float]]]
 
 
-def warfarin_claims(seed: int) -> tuple[list[Claim], list[Table]]:
-    """Attacks a dose model in 20 splits; see the module.
+def warfarin_claims(splits: int, seed: int) -> tuple[list[Claim], list[Table]]:
+    """Attacks a dose model in many splits; see the module.
 
     Returns:
         Claims and tables.
@@ -277,24 +306,39 @@ def warfarin_claims(seed: int) -> tuple[list[Claim], list[Table]]:
     rows: list[list[object]] = []
     doses: list[list[float]] = []
     for gene in GENES:
-        tell(f"warfarin: {gene}, 20 splits")
+        tell(f"warfarin: {gene}, {splits} splits")
         survey = Survey.of(frame, "root_dose", gene)
-        found = _warfarin_splits(frame, survey, seed, doses)
+        found = _warfarin_splits(frame, survey, splits, seed, doses)
         for who in ("members", "others"):
             gain = _gain(found.versus[who], seed)
             strict = _gain(found.imputed[who], seed)
             quality = pigeonhole(
-                found.attack[who], _multi_mcc, rng=np.random.default_rng(seed), draws=1000
+                np.concatenate([found.attack[who], found.race[who]], axis=2),
+                _mcc_gain,
+                rng=np.random.default_rng(seed),
+                draws=1000,
             )
             rates = [float(rate) for rate in np.mean(found.rates[who], axis=0)]
             rows.append([gene, who, *rates, *gain, *strict, *quality])
             claims += [
                 Claim(f"warfarin {gene}, {who}: accuracy over race alone", 0.05, gain.estimate),
                 Claim(f"warfarin {gene}, {who}: lower end of that", 0.0, gain.low),
+                Claim(f"warfarin {gene}, {who}: MCC over race alone", 0.05, quality.estimate),
+                Claim(f"warfarin {gene}, {who}: lower end of that", 0.0, quality.low),
             ]
     columns = (
         *("gene", "rows", "most frequent", "race alone", "imputation", "map"),
-        *("over race", "low", "high", "over imputation", "low", "high", "mcc", "low", "high"),
+        *(
+            "over race",
+            "low",
+            "high",
+            "over imputation",
+            "low",
+            "high",
+            "MCC over race",
+            "low",
+            "high",
+        ),
     )
     mean = np.mean(doses, axis=0)
     dose = [[float(value) for value in mean]]
@@ -308,9 +352,13 @@ def warfarin_claims(seed: int) -> tuple[list[Claim], list[Table]]:
     ]
 
 
-def _warfarin_splits(frame: Any, survey: Survey, seed: int, doses: list[list[float]]) -> Warfarin:
-    found = Warfarin({}, {}, {}, {})
-    for split, (members, others, public) in enumerate(survey.splits(seed, (0.5, 0.25, 0.25))):
+def _warfarin_splits(
+    frame: Any, survey: Survey, splits: int, seed: int, doses: list[list[float]]
+) -> Warfarin:
+    found = Warfarin({}, {}, {}, {}, {})
+    for split, (members, others, public) in enumerate(
+        survey.splits(splits, seed, (0.5, 0.25, 0.25))
+    ):
         model = dose_model().fit(
             frame.iloc[members].drop(columns="root_dose"), frame["root_dose"].iloc[members]
         )
@@ -329,7 +377,7 @@ def _warfarin_splits(frame: Any, survey: Survey, seed: int, doses: list[list[flo
         ]
         hits = np.stack(guesses) == survey.truth
         for who, places in (("members", members), ("others", others)):
-            _tally(found, survey, who, split, places, guesses[-1], hits)
+            _tally(found, survey, who, (split, splits), places, guesses, hits)
         doses.append(_dose_error(target, survey, others))
     return found
 
@@ -338,18 +386,20 @@ def _tally(
     found: Warfarin,
     survey: Survey,
     who: str,
-    split: int,
+    split: tuple[int, int],
     places: Places,
-    guess: Places,
+    guesses: list[Places],
     hits: NDArray[np.bool_],
 ) -> None:
+    """Adds the hits and the confusions of one split of so many."""
     k, n = len(survey.candidates), len(survey.rows)
-    confusions = found.attack.setdefault(who, np.zeros((SPLITS, n, k * k)))
-    confusions[split, places, survey.truth[places] * k + guess[places]] = 1
+    for store, guess in ((found.attack, guesses[3]), (found.race, guesses[1])):
+        confusions = store.setdefault(who, np.zeros((split[1], n, k * k)))
+        confusions[split[0], places, survey.truth[places] * k + guess[places]] = 1
     for store, baseline in ((found.versus, 1), (found.imputed, 2)):
-        counts = store.setdefault(who, np.zeros((SPLITS, n, 2)))
-        counts[split, places, 0] = 1
-        counts[split, places, 1] = hits[3, places].astype(int) - hits[baseline, places]
+        counts = store.setdefault(who, np.zeros((split[1], n, 2)))
+        counts[split[0], places, 0] = 1
+        counts[split[0], places, 1] = hits[3, places].astype(int) - hits[baseline, places]
     found.rates.setdefault(who, []).append(hits[:, places].mean(axis=1).tolist())
 
 
@@ -359,9 +409,11 @@ def _gain(counts: Values, seed: int) -> Interval:
     )
 
 
-def _multi_mcc(cells: Values) -> Values:
-    side = round(cells.shape[1] ** 0.5)
-    return mcc(cells.reshape(-1, side, side))
+def _mcc_gain(cells: Values) -> Values:
+    """Returns the MCC of the first half of the cells less that of the second."""
+    ours, theirs = np.split(cells, 2, axis=1)
+    side = round(ours.shape[1] ** 0.5)
+    return mcc(ours.reshape(-1, side, side)) - mcc(theirs.reshape(-1, side, side))
 
 
 def _dose_error(target: TableTarget, survey: Survey, places: Places) -> list[float]:

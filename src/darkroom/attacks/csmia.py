@@ -46,7 +46,7 @@ class CsmiaAttack(TableAttack):
     classifiers_only: ClassVar[bool] = True
 
     draws: int = 64
-    memory: int = 1 << 27
+    memory: int = 1 << 26
 
     def _weigh(
         self,

@@ -51,7 +51,7 @@ class LomiaAttack(TableAttack):
     model: Model = "auto"
     least: int = 20
     draws: int = 16
-    memory: int = 1 << 27
+    memory: int = 1 << 26
 
     def blocks(
         self,

@@ -47,7 +47,7 @@ class MapAttack(TableAttack):
     paper: ClassVar[str] = "Fredrikson et al. 2014 (USENIX Security)"
 
     draws: int = 64
-    memory: int = 1 << 27
+    memory: int = 1 << 26
 
     def _weigh(
         self,

@@ -16,6 +16,9 @@ from darkroom.targets.table_view import Paths, TableView
 
 Response = Literal["likelihood", "ignore"]
 
+DOUBT = 1e-3
+"""How probable it is that a leaf says nothing: of people the tree never saw, a pure leaf errs."""
+
 
 @dataclass(frozen=True)
 class TreeCountsAttack(TableAttack):
@@ -23,9 +26,10 @@ class TreeCountsAttack(TableAttack):
 
     Each leaf of a tree tells how many of the N training rows ended there. A candidate's weight is
     its prior probability times the share of training rows at the leaf that the record reaches with
-    it, times how probable the true response is there: the leaf's own shares of the classes, or a
-    Gaussian around the prediction. For forests and boosted trees the share of rows is averaged
-    over the trees, and the response is weighed by the whole model's answer.
+    it, times how probable the true response is there: the leaf's own shares of the classes, drawn a
+    little toward even ones, or a Gaussian around the prediction. For forests and boosted trees the
+    share of rows is averaged over the trees, and the response is weighed by the whole model's
+    answer.
 
     Fredrikson, Jha & Ristenpart 2015, "Model Inversion Attacks that Exploit Confidence Information
     and Basic Countermeasures", CCS, section 4, equation 3. Differences from it:
@@ -48,7 +52,7 @@ class TreeCountsAttack(TableAttack):
 
     response: Response = "likelihood"
     draws: int = 64
-    memory: int = 1 << 27
+    memory: int = 1 << 26
 
     def _weigh(
         self,
@@ -81,5 +85,5 @@ def _log_response(
     """Returns the logarithm of how probable the true response is at each row's leaf, ``(n,)``."""
     if paths.scores is None:
         return errors.log_likelihood(response, paths.predictions)
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.log(paths.scores[np.arange(len(response)), response.astype(int)]))
+    shares = paths.scores[np.arange(len(response)), response.astype(int)]
+    return np.asarray(np.log((1 - DOUBT) * shares + DOUBT / paths.scores.shape[1]))

@@ -127,11 +127,11 @@ def worst_off(members: dict[str, Any]) -> dict[str, Any] | None:
     if not groups:
         return None
     worst = groups[0]
-    where = f"{worst['column']} = {worst['value']}"
+    where = f"{worst['column']}: {worst['value']}"
     right, usual = (round(worst[name]["estimate"] * worst["n"]) for name in ("success", "baseline"))
     sentence = (
-        f"Members with {where} are worst off: the attack is right about {right} of {worst['n']}, "
-        f"imputation about {usual} (p = {worst['p_value']:.2g}; {worst['p_adjusted']:.2g} after "
+        f"Members of the group {where} are worst off: the attack is right about {right} of "
+        f"{worst['n']}, imputation about {usual} (p = {worst['p_value']:.2g}; {worst['p_adjusted']:.2g} after "
         f"Holm's correction for {len(groups)} groups)."
     )
     return {

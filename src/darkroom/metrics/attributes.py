@@ -95,10 +95,15 @@ def measure(
         clopper_pearson(hits, len(truth)),
         precision,
         recall,
-        _of_draws(mcc(confusion), mcc(draws)) if occurring.sum() > 1 else None,
+        _of_draws(mcc(confusion), mcc(draws)) if _varied(confusion) else None,
         _of_draws(g_mean(confusion, occurring), g_mean(draws, occurring)),
         auc,
     )
+
+
+def _varied(confusion: Confusion) -> bool:
+    """Tells whether there are several truths and several guesses, as a correlation needs."""
+    return bool((confusion.sum(axis=0) > 0).sum() > 1 and (confusion.sum(axis=1) > 0).sum() > 1)
 
 
 def recalls(confusion: Confusion) -> NDArray[np.float64]:

@@ -27,9 +27,6 @@ DETAILS: dict[str, type[ImageDetails] | type[TableDetails]] = {
     "image": ImageDetails,
     "table": TableDetails,
 }
-    "image": ImageDetails,
-    "table": TableDetails,
-}
 """What the details of a cell are, by its modality."""
 
 

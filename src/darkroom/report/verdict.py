@@ -166,13 +166,14 @@ def _label(standing: Standing, modality: str) -> str:
 
 
 def _headline(standing: Standing, cell: Cell) -> str:
-    attacker = f"an attacker {access_phrase(cell.access)}{_against(cell)}"
+    attacker = f"an attacker {access_phrase(cell.access, cell.modality)}{_against(cell)}"
     without = f"without the model the same attacker gets {percent(cell.baseline.estimate)}"
     many, verb = goals_noun(cell.modality), recovers(cell.modality)
     match standing:
         case Standing.LEAK:
             whom = f"its {many}" if cell.success.estimate >= 0.5 else f"some of its {many}"
-            return f"This model gives {whom} away: {attacker} {verb} {reach(cell)}; {without}."
+            start = "leaks" if cell.modality == "table" else f"gives {whom} away"
+            return f"This model {start}: {attacker} {verb} {reach(cell)}; {without}."
         case Standing.WITHIN:
             return (
                 f"This model leaks, within the plan's limit: {attacker} {verb} "

@@ -133,13 +133,15 @@ def score(value: float) -> str:
     return f"{MINUS if value < 0 else ''}{abs(value):.2f}"
 
 
-def access_phrase(access: str) -> str:
+def access_phrase(access: str, modality: str = "image") -> str:
     """Says what an attacker needs at an access level, to follow "an attacker".
 
-    >>> access_phrase("weights")
-    'with its weights'
+    >>> access_phrase("weights"), access_phrase("label", "table")
+    ('with its weights', 'who sees its predictions alone')
     """
     match access:
+        case "label" if modality == "table":
+            return "who sees its predictions alone"
         case "weights":
             return "with its weights"
         case "scores":
