@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmarks.claims import Outcome
 from benchmarks.table_papers import steak_claims, warfarin_claims
+from benchmarks.table_spam import spam_table
 from benchmarks.table_speed import cost_claims, peer_claims
 
 
@@ -25,5 +26,5 @@ def run(*, quick: bool, seed: int) -> Outcome:
     cost, cost_tables = cost_claims(quick=quick, seed=seed)
     return Outcome(
         [*steak, *warfarin, *peer, *cost],
-        [*steak_tables, *warfarin_tables, *peer_tables, *cost_tables],
+        [*steak_tables, *warfarin_tables, *peer_tables, *cost_tables, spam_table(seed)],
     )

@@ -32,6 +32,7 @@ from darkroom.errors import DataError, PlanError
 from darkroom.priors.table_build import configure_table_prior
 from darkroom.priors.tables import TablePrior
 from darkroom.targets.schema import Column, Schema, pandas_module, require_column, schema_of
+from darkroom.targets.table import TableTarget
 from darkroom.targets.table_load import load_table_target
 
 if TYPE_CHECKING:
@@ -129,24 +130,32 @@ def load_job(plan: TablePlan, plan_path: Path, reporter: Reporter) -> TableJob:
         trusted=section.trusted,
         folder=plan_path.parent,
     )
-    data = split_tables(plan, schema, private, public)
     return TableJob(
         plan,
         plan_path.read_text(encoding="utf-8"),
         f"darkroom audit {plan_path.name}",
-        table_subject(plan, target, data),
+        table_subject(plan, target, private, public),
     )
 
 
-def table_subject(plan: TablePlan, target: object, data: TableData) -> TableSubject:
-    """Joins a target with its rows as the plan says; see :meth:`TableSubject.of`."""
-    from darkroom.targets.table import TableTarget
+def table_subject(
+    plan: TablePlan, target: TableTarget, frame: pd.DataFrame, public: pd.DataFrame
+) -> TableSubject:
+    """Joins a target with its rows as the plan says.
 
-    assert isinstance(target, TableTarget)
+    Args:
+        plan: What is asked of them.
+        target: The model, with the schema of both tables.
+        frame: The private table.
+        public: The attacker's.
+
+    Raises:
+        DarkroomError: As :func:`split_tables` and :meth:`TableSubject.of`.
+    """
     private = plan.private
     return TableSubject.of(
         target,
-        data,
+        split_tables(plan, target.schema, frame, public),
         positive=private.positive,
         knows=private.knows,
         errors_on=private.errors_on,

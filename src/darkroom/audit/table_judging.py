@@ -131,8 +131,8 @@ def worst_off(members: dict[str, Any]) -> dict[str, Any] | None:
     right, usual = (round(worst[name]["estimate"] * worst["n"]) for name in ("success", "baseline"))
     sentence = (
         f"Members of the group {where} are worst off: the attack is right about {right} of "
-        f"{worst['n']}, imputation about {usual} (p = {worst['p_value']:.2g}; {worst['p_adjusted']:.2g} after "
-        f"Holm's correction for {len(groups)} groups)."
+        f"{worst['n']}, imputation about {usual} (p = {worst['p_value']:.2g}; "
+        f"{worst['p_adjusted']:.2g} after Holm's correction for {len(groups)} groups)."
     )
     return {
         "name": where,

@@ -40,9 +40,11 @@ class Candidates:
             bins: Parts of a numeric column.
 
         Raises:
-            DataError: If a sensitive column is numeric and there are no public rows, or there are
-                more than :data:`MOST_CANDIDATES` joint values.
+            DataError: If there is no sensitive column, one is numeric and there are no public
+                rows, or there are more than :data:`MOST_CANDIDATES` joint values.
         """
+        if not schema.sensitive:
+            raise DataError("no sensitive column: name at least one")
         grids = [grid_of(schema, name, public, bins) for name in schema.sensitive]
         for name, grid in zip(schema.sensitive, grids, strict=True):
             if len(grid) < 2:

@@ -163,7 +163,7 @@ class Schema:
     Attributes:
         columns: The model's inputs, in its order.
         response: What the model predicts: categorical for a classifier, numeric for a regressor.
-        sensitive: Names of the columns to infer.
+        sensitive: Names of the columns to infer; none where a class is to be inverted.
         unknown: Names of further columns that the attacker does not know.
     """
 
@@ -187,8 +187,8 @@ class Schema:
         for name in (*self.sensitive, *self.unknown):
             if name not in names:
                 raise DataError(f"no input column is called {name!r}: {nearest(name, names)}")
-        if not self.sensitive or len(set(self.sensitive)) != len(self.sensitive):
-            raise DataError("name at least one sensitive column, each once")
+        if len(set(self.sensitive)) != len(self.sensitive):
+            raise DataError("a sensitive column is named twice: name each once")
         for name in set(self.sensitive) & set(self.unknown):
             raise DataError(f"column {name!r}: sensitive columns are unknown already: remove it")
         for name in self.sensitive:
