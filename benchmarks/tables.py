@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.claims import Outcome
+from benchmarks.table_models import model_table
 from benchmarks.table_papers import steak_claims, warfarin_claims
 from benchmarks.table_spam import spam_table
 from benchmarks.table_speed import cost_claims, peer_claims
@@ -26,5 +27,12 @@ def run(*, quick: bool, seed: int) -> Outcome:
     cost, cost_tables = cost_claims(quick=quick, seed=seed)
     return Outcome(
         [*steak, *warfarin, *peer, *cost],
-        [*steak_tables, *warfarin_tables, *peer_tables, *cost_tables, spam_table(seed)],
+        [
+            *steak_tables,
+            *warfarin_tables,
+            *peer_tables,
+            *cost_tables,
+            model_table(seed),
+            spam_table(seed),
+        ],
     )

@@ -191,12 +191,15 @@ class SklearnTableTarget(TableTarget):
             return np.empty((0, len(found)), np.int64)
 
         def apply(table: Any) -> Any:
-            return self._last.apply(
-                table if self._prepare is None else self._prepare.transform(table)
-            )
+            prepared = table if self._prepare is None else self._prepare.transform(table)
+            if hasattr(prepared, "tocsr"):
+                matrix = prepared.tocsr().astype(np.float32)
+            else:
+                matrix = np.ascontiguousarray(prepared, dtype=np.float32)
+            # Straight to the trees: a booster's own apply warns of names its trees do not have.
+            return np.stack([tree.apply(matrix) for tree in found], axis=1)
 
-        reached = np.asarray(answered(apply, self._table(rows), self.name))
-        return reached.reshape(len(rows), -1).astype(np.int64)
+        return np.asarray(answered(apply, self._table(rows), self.name), dtype=np.int64)
 
     def fingerprint(self) -> str:
         """Hashes the class, the parameters, and the answers to a fixed set of rows."""
