@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -129,7 +130,13 @@ def _fitted(
         model_name = model
     if model_name == "marginals":
         return "marginals", None
-    return model_name, kinds[model_name].fit(features, truth)
+    return model_name, _fit(kinds[model_name], features, truth)
+
+
+def _fit(kind: Any, features: Rows, truth: NDArray[np.int64]) -> Any:
+    """Trains a classifier; one that has not quite converged is weighed like any other."""
+    with warnings.catch_warnings(action="ignore"):
+        return kind.fit(features, truth)
 
 
 def _loss(kind: Any, features: Rows, truth: NDArray[np.int64], seed: int) -> float:
@@ -147,7 +154,7 @@ def _loss(kind: Any, features: Rows, truth: NDArray[np.int64], seed: int) -> flo
         shares = (counts + 1 / values) / (counts.sum() + 1)
         chances = np.tile(shares, (int(test.sum()), 1))
         if kind is not None and (counts > 0).sum() > 1:
-            fitted = clone(kind).fit(features[learn], truth[learn])
+            fitted = _fit(clone(kind), features[learn], truth[learn])
             trust = learn.sum() / (learn.sum() + 1)
             chances *= 1 - trust
             chances[:, fitted.classes_] += trust * fitted.predict_proba(features[test])

@@ -247,8 +247,9 @@ def class_places(names: NDArray[Any], target: TableTarget) -> NDArray[np.int64]:
     values = target.schema.response.values
     places = pandas_module().Index(values).get_indexer(names)
     if (places < 0).any():
+        stranger = names[places < 0].tolist()[0]
         raise TargetError(
-            f"target {target.name} predicts {names[places < 0][0]!r}, which is no value of "
+            f"target {target.name} predicts {stranger!r}, which is no value of "
             f"{target.schema.response.name!r} ({', '.join(map(str, values[:6]))}): check [target] "
             "response"
         )

@@ -134,7 +134,7 @@ class SklearnTableTarget(TableTarget):
         frame = self.schema.decode(rows)
         if self._named:
             return frame
-        numeric = all(np.issubdtype(dtype, np.number) for dtype in frame.dtypes.tolist())
+        numeric = all(getattr(dtype, "kind", "O") in "biuf" for dtype in frame.dtypes)
         return frame.to_numpy(np.float64 if numeric else object)
 
     def predict(self, rows: Rows) -> Predictions:
