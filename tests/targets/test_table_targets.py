@@ -103,13 +103,13 @@ def _onnx(path: Path, model: Any, schema: Schema) -> OnnxTableTarget:
 def _assert_rows_alone(target: TableTarget, rows: Rows) -> None:
     together = target.predict(rows)
     alone = np.concatenate([target.predict(rows[place : place + 1]) for place in range(len(rows))])
-    np.testing.assert_allclose(together, alone, rtol=1e-12)
+    np.testing.assert_allclose(together, alone, rtol=1e-6)
     assert target.predict(rows[:0]).shape == (0,)
     if target.has_scores:
         scores = target.scores(rows)
         np.testing.assert_allclose(scores.sum(axis=1), 1, rtol=1e-12)
         alone = np.concatenate([target.scores(rows[place : place + 1]) for place in range(9)])
-        np.testing.assert_allclose(scores[:9], alone, rtol=1e-9)
+        np.testing.assert_allclose(scores[:9], alone, rtol=1e-6)  # ONNX counts in float32
         assert target.scores(rows[:0]).shape == (0, target.classes)
 
 

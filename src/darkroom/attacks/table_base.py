@@ -219,6 +219,8 @@ class TableAttack(ABC):
             )
         if prior.candidates.schema != view.schema:
             raise PlanError(f"prior {prior.name} is of another table than the target's")
+        if not len(records.known):
+            raise PlanError(f"attack {self.name}: no records: give at least one record")
         if records.known.shape != (len(records.response), len(view.schema.columns)):
             raise PlanError(
                 f"records of shape {list(records.known.shape)}: the target takes "
