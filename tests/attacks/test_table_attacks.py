@@ -224,7 +224,12 @@ def _numeric_schema(unknown: tuple[str, ...] = ()) -> Schema:
 
 
 def _attack(
-    attack: TableAttack, target: TableTarget, prior: TablePrior, known: Any, response: Any, errors: Any
+    attack: TableAttack,
+    target: TableTarget,
+    prior: TablePrior,
+    known: Any,
+    response: Any,
+    errors: Any,
 ) -> NDArray[np.float64]:
     rows = np.asarray(known, dtype=float).copy()
     rows[:, target.schema.hidden] = np.nan
@@ -318,9 +323,7 @@ def test_tree_counts_are_the_shares_of_rows_at_the_leaves() -> None:
     target = SklearnTableTarget(tree, schema)
     prior = UniformPrior(Candidates.of(schema))
     errors = Errors(None, np.eye(2))
-    ignored = _attack(
-        TreeCountsAttack(response="ignore"), target, prior, [[0, 0, 0]], [1], errors
-    )
+    ignored = _attack(TreeCountsAttack(response="ignore"), target, prior, [[0, 0, 0]], [1], errors)
     np.testing.assert_allclose(ignored[0], [0.6, 0.2, 0.2])
     weighed = _attack(TreeCountsAttack(), target, prior, [[0, 0, 0]], [1], errors)
     expected = np.array([0.75 * 6 / 30, 0.25 * 0.9, 0.25 * 0.9])
@@ -354,7 +357,9 @@ def test_csmia_breaks_ties_by_the_prior() -> None:
     rows[:, 1] = 2
     prior = MarginalsPrior(Candidates.of(target.schema), rows)
     for response in (0, 1):
-        found = _attack(CsmiaAttack(), target, prior, [[0, 0, 0]], [response], Errors(None, np.eye(3)))
+        found = _attack(
+            CsmiaAttack(), target, prior, [[0, 0, 0]], [response], Errors(None, np.eye(3))
+        )
         assert found[0].argmax() == 2
         np.testing.assert_allclose(found[0], 1 / 3, rtol=1e-6)
 
@@ -368,7 +373,9 @@ def test_lomia_learns_from_records_that_give_themselves_away() -> None:
 
     rng = np.random.default_rng(0)
     secret = rng.integers(3, size=300)
-    rows = np.column_stack([3.0 * secret + rng.normal(0, 0.3, 300), secret, rng.integers(2, size=300)])
+    rows = np.column_stack(
+        [3.0 * secret + rng.normal(0, 0.3, 300), secret, rng.integers(2, size=300)]
+    )
     response = np.ones(300)
     target = _function(label)
     prior = UniformPrior(Candidates.of(target.schema))

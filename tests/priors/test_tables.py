@@ -110,7 +110,10 @@ def test_too_many_unknown_values_are_drawn_evenly() -> None:
 
 def test_no_unknown_columns_is_one_draw_of_nothing() -> None:
     schema = _schema()
-    for prior in (MarginalsPrior(Candidates.of(schema), PUBLIC), UniformPrior(Candidates.of(schema))):
+    for prior in (
+        MarginalsPrior(Candidates.of(schema), PUBLIC),
+        UniformPrior(Candidates.of(schema)),
+    ):
         unknown = prior.unknown(PUBLIC[:5], 4, np.random.default_rng(0))
         assert unknown.values.shape == (1, 5, 0)
         assert unknown.weights.tolist() == [[1.0] * 5]

@@ -172,7 +172,11 @@ def test_candidates_of_a_number_are_usual_values() -> None:
     candidates = Candidates.of(_schema("bmi"), public, bins=4)
     assert candidates.numeric
     assert candidates.values[:, 0].tolist() == [12.375, 37.125, 61.875, 86.625]
-    assert candidates.place(np.array([[0.0, 0, 0], [40.0, 0, 0], [99.0, 0, 0]])).tolist() == [0, 1, 3]
+    assert candidates.place(np.array([[0.0, 0, 0], [40.0, 0, 0], [99.0, 0, 0]])).tolist() == [
+        0,
+        1,
+        3,
+    ]
     posterior = np.array([[0.0, 0.0, 1.0, 0.0], [0.25, 0.25, 0.25, 0.25]])
     middle, low, high = candidates.summary(posterior, level=0.9)
     assert middle.tolist() == [61.875, 37.125]

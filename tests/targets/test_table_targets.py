@@ -58,9 +58,7 @@ NUMBERS = schema_of(FRAME.drop(columns="class"), "risk", ["smokes"])
 
 
 def _pipeline(model: Any) -> Any:
-    encode = make_column_transformer(
-        (OneHotEncoder(), ["city", "smokes"]), remainder="passthrough"
-    )
+    encode = make_column_transformer((OneHotEncoder(), ["city", "smokes"]), remainder="passthrough")
     return make_pipeline(encode, model)
 
 
@@ -203,7 +201,9 @@ def test_the_fingerprint_tells_models_apart() -> None:
     prints = {_classifier(name).fingerprint() for name in ("tree", "forest", "logistic")}
     assert len(prints) == 3
     assert _classifier("forest").fingerprint() == _classifier("forest").fingerprint()
-    model = _pipeline(DecisionTreeClassifier(random_state=0)).fit(INPUTS[:100], FRAME["class"][:100])
+    model = _pipeline(DecisionTreeClassifier(random_state=0)).fit(
+        INPUTS[:100], FRAME["class"][:100]
+    )
     assert SklearnTableTarget(model, CLASSES).fingerprint() not in prints
 
 
@@ -358,7 +358,9 @@ def test_onnx_files_that_do_not_do(tmp_path: Path) -> None:
     with pytest.raises(TargetError, match="no ONNX model"):
         OnnxTableTarget(tmp_path / "bad.onnx", CLASSES)
     model = _pipeline(DecisionTreeClassifier()).fit(INPUTS, FRAME["class"])
-    other = schema_of(FRAME.drop(columns="risk").rename(columns={"age": "years"}), "class", ["city"])
+    other = schema_of(
+        FRAME.drop(columns="risk").rename(columns={"age": "years"}), "class", ["city"]
+    )
     with pytest.raises(TargetError, match="takes column 'age', which the table lacks"):
         _onnx(tmp_path / "model.onnx", model, other)
 
@@ -381,7 +383,9 @@ def test_loading_by_the_words_of_a_plan(tmp_path: Path) -> None:
     rows = CLASSES.encode(FRAME)
     loaded = load_table_target("sklearn", "model.skops", CLASSES, folder=tmp_path)
     assert loaded.name == "model.skops"
-    np.testing.assert_array_equal(loaded.predict(rows), SklearnTableTarget(model, CLASSES).predict(rows))
+    np.testing.assert_array_equal(
+        loaded.predict(rows), SklearnTableTarget(model, CLASSES).predict(rows)
+    )
     called = load_table_target("sklearn", "own_tables:model", CLASSES, folder=tmp_path)
     assert called.predict(rows).tolist() == [0.0] * len(rows)
     function = load_table_target("function", "own_tables:always", CLASSES, folder=tmp_path)

@@ -29,7 +29,9 @@ def _target(model: object) -> TableTarget:
     return SklearnTableTarget(fitted, Schema(COLUMNS, response, ("s",)))
 
 
-def _view(model: object, access: Access, limit: Limit | None = None, *defenses: object) -> TableView:
+def _view(
+    model: object, access: Access, limit: Limit | None = None, *defenses: object
+) -> TableView:
     return TableView(
         _target(model),
         access,
