@@ -86,3 +86,23 @@ def test_charging_no_rows_is_always_allowed() -> None:
     ledger = QueryLedger(1, Limit(per_goal=0, total=0))
     ledger.charge(np.empty(0, dtype=np.int64))
     assert ledger.total == 0
+
+
+def test_a_bill_follows_what_the_server_saw() -> None:
+    told: list[int] = []
+    ledger = QueryLedger(3, Limit(per_goal=2), told.append)
+    bill = ledger.bill(np.array([2, 0, 2]))
+    with pytest.raises(BudgetExhausted):
+        bill.again(np.array([1, 2]))
+    assert ledger.spent.tolist() == [1, 0, 2]
+    bill.unsent(np.array([0]))
+    bill.again(np.array([1, 2]))
+    assert ledger.spent.tolist() == [2, 0, 2]
+    assert told == [3, 2, 4]
+
+
+def test_a_bill_that_cannot_be_paid_is_not_written() -> None:
+    ledger = QueryLedger(1, Limit(total=2))
+    with pytest.raises(BudgetExhausted):
+        ledger.bill(np.zeros(3, np.int64))
+    assert ledger.total == 0

@@ -21,6 +21,7 @@ Examples:
   darkroom audit plan.toml --resume        go on after an interruption
   darkroom audit plan.toml --fail-on-leak  exit 1 above the plan's limit
   darkroom report runs/face-login          write a run's report anew
+  darkroom budget runs/face-login          how long ten queries a day hold it off
   darkroom employees faces --people 40     render a data set of faces
 """
 
@@ -78,6 +79,38 @@ def report(
 
     opened = open_run(run, reveal=reveal)
     _print(opened.folder, opened.results, as_json)
+
+
+@app.command(epilog="Example: darkroom budget runs/face-login --per-day 10 --accounts 1")
+def budget(
+    run: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    per_day: Annotated[int, typer.Option(help="Queries a day for each account.")] = 10,
+    accounts: Annotated[int, typer.Option(help="Accounts that the attacker has.")] = 1,
+    total: Annotated[
+        int | None, typer.Option(help="Queries a day for all accounts together.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Say how long a limit of queries a day holds each attack of a run off."""
+    from darkroom.report.budget import Policy, answer, holdings
+    from darkroom.report.records import parse_cells
+    from darkroom.report.results import collect
+
+    policy = Policy(per_day, accounts, total)
+    held = holdings(parse_cells(run, collect(run)), policy)
+    if as_json:
+        typer.echo(json.dumps({"rate": policy.rate, "cells": [one.record() for one in held]}))
+    elif not held:
+        typer.echo("Every attack of this run holds the weights: no limit of queries concerns it.")
+    else:
+        table = Table(title=f"Until half are recovered, with {policy.words}", title_justify="left")
+        for heading in ("attack", "access", "defence", "queries", "time"):
+            table.add_column(heading)
+        for one in held:
+            cell = one.cell
+            table.add_row(cell.attack, cell.access, cell.defense, one.queries, one.days)
+        Console().print(table)
+        typer.echo(answer(held))
 
 
 @app.command(epilog="Example: darkroom demo --out runs")

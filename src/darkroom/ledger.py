@@ -93,5 +93,65 @@ class QueryLedger:
         if limit.per_goal is not None and (self._spent + rows > limit.per_goal).any():
             raise BudgetExhausted(f"the budget of {limit.per_goal} rows a goal is spent")
         self._spent += rows
+        self._told()
+
+    def bill(self, goals: NDArray[np.int64]) -> Bill:
+        """Charges the rows of one query and returns what corrects the charge; see :class:`Bill`.
+
+        Args:
+            goals: The position of the goal that each row serves, int64 ``(rows,)``.
+
+        Raises:
+            BudgetExhausted: As :meth:`charge` does.
+        """
+        self.charge(goals)
+        return Bill(self, goals)
+
+    def refund(self, goals: NDArray[np.int64]) -> None:
+        """Takes back one row from each goal listed: rows that were charged and never sent.
+
+        Args:
+            goals: As :meth:`charge` had them.
+        """
+        self._spent -= np.bincount(goals, minlength=len(self._spent))
+        self._told()
+
+    def _told(self) -> None:
         if self._on_charge is not None:
             self._on_charge(self.total)
+
+
+class Bill:
+    """The rows of one query, charged; a remote target corrects it when a network fails.
+
+    >>> ledger = QueryLedger(goals=2)
+    >>> bill = ledger.bill(np.array([0, 1, 1]))
+    >>> bill.again(np.array([0]))
+    >>> bill.unsent(np.array([1, 2]))
+    >>> ledger.spent.tolist()
+    [2, 0]
+    """
+
+    def __init__(self, ledger: QueryLedger, goals: NDArray[np.int64]) -> None:
+        """Keeps whom the rows serve; use :meth:`QueryLedger.bill`, which charges them too."""
+        self._ledger = ledger
+        self._goals = goals
+
+    def again(self, rows: NDArray[np.int64]) -> None:
+        """Charges rows that are about to be sent once more.
+
+        Args:
+            rows: Their positions in the query.
+
+        Raises:
+            BudgetExhausted: If they would go over the limit; they must not be sent then.
+        """
+        self._ledger.charge(self._goals[rows])
+
+    def unsent(self, rows: NDArray[np.int64]) -> None:
+        """Takes back rows that were charged and never sent.
+
+        Args:
+            rows: Their positions in the query.
+        """
+        self._ledger.refund(self._goals[rows])

@@ -62,6 +62,31 @@ def test_too_little_access_is_refused(access: Access) -> None:
         run([0], MeanPrior.black(SPEC), access)
 
 
+class Frugal(Idle):
+    """Works with labels, though it is run with scores."""
+
+    least_access: ClassVar[Access] = Access.LABEL
+
+
+class Calm(Frugal):
+    """Changes nothing of what it needs."""
+
+
+@pytest.mark.parametrize("kind", [Frugal, Calm])
+def test_the_least_access_decides(kind: type[Attack]) -> None:
+    assert (Idle.least_access, kind.access, kind.least_access) == (
+        Access.SCORES,
+        Access.SCORES,
+        Access.LABEL,
+    )
+    prior, rng = MeanPrior.black(SPEC), np.random.default_rng(0)
+    assert len(list(kind().run(view(Access.LABEL), prior, np.array([0]), rng=rng))) == 1
+
+
+def test_an_attack_that_does_not_adapt_says_nothing() -> None:
+    assert Idle().adaptation(view()) == ()
+
+
 @pytest.mark.parametrize("goals", [[], [3], [-1], [0, 1, 7]])
 def test_goals_that_are_no_classes_are_refused(goals: list[int]) -> None:
     with pytest.raises(PlanError, match="goals must be classes 0 to 2 of the target"):

@@ -12,6 +12,7 @@ from darkroom.audit.image_plan import ImagePlan
 from darkroom.audit.modalities import read_plan
 from darkroom.audit.plan import parse_slice
 from darkroom.errors import PlanError
+from darkroom.targets.sections import TorchSection
 
 FULL = """\
 [run]
@@ -89,6 +90,7 @@ def test_a_full_plan(tmp_path: Path) -> None:
     plan = read(tmp_path, FULL)
     assert (plan.run.name, plan.run.seed, plan.run.out) == ("face-login", 3, Path("runs"))
     assert plan.run.authorized_by == "name and role"
+    assert isinstance(plan.target, TorchSection)
     assert plan.target.shape == [1, 112, 92]
     assert (plan.target.range, plan.target.outputs) == ((-1.0, 1.0), "probabilities")
     assert (plan.private.trained_on, plan.private.people) == ("0:7", "0:40")
@@ -112,6 +114,7 @@ def test_a_full_plan(tmp_path: Path) -> None:
 def test_what_may_be_left_out(tmp_path: Path) -> None:
     plan = read(tmp_path, tomli_w.dumps(SMALL))
     assert (plan.run.seed, plan.run.out, plan.run.authorized_by) == (0, Path("runs"), None)
+    assert isinstance(plan.target, TorchSection)
     assert (plan.target.kind, plan.target.outputs, plan.target.device) == ("torch", "logits", "cpu")
     assert plan.target.range == (0.0, 1.0)
     assert plan.target.weights is None
@@ -122,6 +125,7 @@ def test_what_may_be_left_out(tmp_path: Path) -> None:
 
 def test_paths_are_beside_the_plan_and_the_output_is_not(tmp_path: Path) -> None:
     plan = read(tmp_path, FULL)
+    assert isinstance(plan.target, TorchSection)
     assert plan.target.weights == tmp_path / "face_net.safetensors"
     assert plan.private.images == tmp_path / "data/employees"
     assert plan.public is not None
@@ -129,7 +133,9 @@ def test_paths_are_beside_the_plan_and_the_output_is_not(tmp_path: Path) -> None
     assert plan.run.out == Path("runs")
     elsewhere = changed(("private", "images", "/photos"), ("target", "weights", "/w.pt"))
     plan = read(tmp_path, tomli_w.dumps(elsewhere))
+    assert isinstance(plan.target, TorchSection)
     assert plan.private.images == Path("/photos")
+    assert isinstance(plan.target, TorchSection)
     assert plan.target.weights == Path("/w.pt")
 
 
@@ -165,7 +171,9 @@ def test_paths_are_beside_the_plan_and_the_output_is_not(tmp_path: Path) -> None
         (changed(("target", "shape", [1, 8, "8 pixels"])), "target.shape.2: "),
         (changed(("target", "range", [0.0])), "target.range"),
         (changed(("target", "outputs", "scores")), "'logits' or 'probabilities', got 'scores'"),
-        (changed(("target", "kind", "sklearn")), "target.kind: "),
+        (changed(("target", "kind", "sklern")), "target.kind: must be torch, sklearn, onnx, or "),
+        (changed(("target", "kind", "http")), "or http with protocol v2, torchserve"),
+        (changed(("target", "protocol", "v2")), "unknown key target.protocol"),
         (changed(("private", "images", 3)), "private.images: "),
         (changed(("private", "trained_on", "7")), "'7' is no slice such as '0:7'"),
         (changed(("private", "trained_on", "5:5")), "'5:5' selects nothing"),
@@ -213,3 +221,54 @@ def test_slices(text: str, expected: slice) -> None:
 def test_what_is_no_slice(text: str) -> None:
     with pytest.raises(ValueError, match=r"is no slice|selects nothing"):
         parse_slice(text)
+
+
+HTTP = """\
+[run]
+name = "api"
+authorized_by = "name and role"
+[target]
+kind = "http"
+protocol = "v2"
+url = "https://models.example"
+model = "faces"
+shape = [1, 8, 8]
+[private]
+images = "people"
+[[attack]]
+name = "gradient"
+"""
+
+
+def test_a_remote_target_needs_leave(tmp_path: Path) -> None:
+    assert read(tmp_path, HTTP).run.authorized_by == "name and role"
+    for leave in ("", 'authorized_by = ""', 'authorized_by = "  "'):
+        text = HTTP.replace('authorized_by = "name and role"', leave)
+        assert 'set [run] authorized_by = "name and role"' in refused(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ('modle = "faces"', "unknown key target.modle: did you mean 'model'?"),
+        ("batch = 0", "target.batch: input should be greater than or equal to 1, got 0"),
+        ("path = 'scores'", "unknown key target.path"),
+        ('classes = ["ada"]', "target.classes"),
+        ("timeout = 0", "target.timeout: "),
+        ('answers = "weights"', "target.answers: "),
+    ],
+)
+def test_mistakes_in_a_remote_target(tmp_path: Path, line: str, expected: str) -> None:
+    assert expected in refused(tmp_path, HTTP.replace("[private]", f"{line}\n[private]"))
+
+
+def test_a_key_in_a_plan_is_refused_and_not_shown(tmp_path: Path) -> None:
+    line = 'headers = {Authorization = "Bearer sesame"}'
+    message = refused(tmp_path, HTTP.replace("[private]", f"{line}\n[private]"))
+    assert "a plan holds no keys" in message
+    assert "sesame" not in message
+
+
+def test_a_missing_key_of_a_remote_target(tmp_path: Path) -> None:
+    message = refused(tmp_path, HTTP.replace('model = "faces"\n', ""))
+    assert "target.model is missing" in message

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import ClassVar, NamedTuple, final
+from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,19 +37,38 @@ class Attack(ABC):
 
     Attributes:
         name: The word used in plans.
-        access: The least access that the attack needs.
+        access: The access that the attack is run with unless told otherwise.
+        least_access: The least with which it still works; ``access`` unless the class says less.
         paper: The source, in one line.
         confidence: The target's confidence at which a goal counts as reached.
     """
 
     name: ClassVar[str]
     access: ClassVar[Access]
+    least_access: ClassVar[Access]
     paper: ClassVar[str]
     confidence: float
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Lets an attack that names no lesser access need all that it is run with."""
+        super().__init_subclass__(**kwargs)
+        if "access" in vars(cls) and "least_access" not in vars(cls):
+            cls.least_access = cls.access
 
     @abstractmethod
     def expected_queries(self) -> int:
         """Returns the rows a goal that the attack spends when nothing ends it early."""
+
+    def adaptation(self, view: View) -> tuple[str, ...]:  # noqa: ARG002 - for those that adapt
+        """Says, in sentences, what the attack does about what the view withholds.
+
+        Args:
+            view: The target as the attacker sees it; nothing is asked of it.
+
+        Returns:
+            A sentence for each thing that is otherwise than against all scores undefended.
+        """
+        return ()
 
     @final
     def run(
@@ -71,9 +90,9 @@ class Attack(ABC):
             PlanError: If the view allows too little, the prior makes other images than the target
                 takes, or a goal is no class of the target.
         """
-        if not view.access.includes(self.access):
+        if not view.access.includes(self.least_access):
             raise PlanError(
-                f"attack {self.name} needs {self.access} but the view allows {view.access}: "
+                f"attack {self.name} needs {self.least_access} but the view allows {view.access}: "
                 "choose another attack or access"
             )
         if prior.spec != view.spec:

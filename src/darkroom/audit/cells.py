@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -86,15 +86,16 @@ class Point(NamedTuple):
     """What the attack had at one milestone.
 
     Attributes:
-        queries: The median over goals of the rows spent.
+        queries: The rows spent on the goal that cost most: a budget a goal at which every goal is
+            this far.
         success: The judges' verdict on the best so far.
-        confidence: The median over goals of the target's confidence.
+        confidence: The median over goals of the target's confidence; ``None`` where it shows none.
         frame: The best so far as bytes, ``(goals, channels, height, width)``.
     """
 
     queries: int
     success: Interval
-    confidence: float
+    confidence: float | None
     frame: NDArray[np.uint8]
 
 
@@ -138,15 +139,15 @@ def run_cell(
     for progress in plan.attack.run(view, prior, goals, rng=rng):
         progress = _with_confidence(progress, subject)
         success = _rate(bench.panel.judge(progress.reconstructions).names(goals))
-        median = float(np.median(progress.confidence))
+        median = _known(progress.confidence)
         frame = _bytes(subject.unit(progress.reconstructions))
-        points.append(Point(int(np.median(progress.queries)), success, median, frame))
+        points.append(Point(int(progress.queries.max()), success, median, frame))
     seconds = time.monotonic() - began
     people, photos = _people(progress, subject, bench, prior, plan.seed)
     kept = sorted(
         {int(index) for index in np.linspace(0, len(points) - 1, SNAPSHOTS, endpoint=False)}
     )
-    details = _details(plan, subject, bench, people, points)
+    details = _details(plan, subject, bench, people, points, plan.attack.adaptation(view))
     details["snapshots"] = [points[index].queries for index in kept]
     cell = {
         "key": key,
@@ -157,7 +158,10 @@ def run_cell(
         "access": str(view.access),
         "prior": plan.prior_name,
         "goals": len(goals),
-        "queries": {"per_goal_median": points[-1].queries, "total": ledger.total},
+        "queries": {
+            "per_goal_median": float(np.median(progress.queries)),
+            "total": ledger.total,
+        },
         **_rates(people, bench, prior, goals, plan.seed),
         "curve": [
             {"queries": point.queries, "success": point.success.estimate}
@@ -165,7 +169,9 @@ def run_cell(
         ],
         "confidence": {
             "median": points[-1].confidence,
-            "reached": float((progress.confidence >= plan.attack.confidence).mean()),
+            "reached": None
+            if np.isnan(progress.confidence).any()
+            else float((progress.confidence >= plan.attack.confidence).mean()),
         },
         "judges": bench.rates(),
         "utility": _utility(subject, plan.defense),
@@ -182,14 +188,23 @@ def run_cell(
 
 
 def _with_confidence(progress: Progress, subject: Subject) -> Progress:
-    """Fills in confidences that the attacker could not pay for; the audit itself may ask."""
+    """Fills in confidences that the attacker could not see or pay for; the audit itself may ask.
+
+    Those of a target that shows no scores stay unknown.
+    """
     unknown = np.isnan(progress.confidence)
-    if not unknown.any():
+    if not unknown.any() or not subject.target.access.includes(Access.SCORES):
         return progress
     scores = subject.target.scores(progress.reconstructions[unknown])
     confidence = progress.confidence.copy()
     confidence[unknown] = scores[np.arange(len(scores)), subject.goals[unknown]]
     return progress._replace(confidence=confidence)
+
+
+def _known(confidence: NDArray[np.float64]) -> float | None:
+    """Returns the median of the confidences that are known, or ``None`` without any."""
+    known = confidence[~np.isnan(confidence)]
+    return float(np.median(known)) if len(known) else None
 
 
 def _asked(points: list[Point]) -> list[Point]:
@@ -243,7 +258,7 @@ def _people(
             "goal": int(goal),
             "name": subject.private.names[goal],
             "queries": int(progress.queries[row]),
-            "confidence": float(progress.confidence[row]),
+            "confidence": _known(progress.confidence[row : row + 1]),
             "distance": float(judged.distances[row]),
             "plausible": bool(judged.plausible[row]),
             "votes": [bool(vote) for vote in votes[row]],
@@ -268,10 +283,11 @@ def _details(
     bench: Bench,
     people: list[dict[str, Any]],
     points: list[Point],
+    adaptation: Sequence[str],
 ) -> dict[str, Any]:
     """Returns what the report shows beside the rates."""
     return {
-        "threat_model": _threat_model(plan, subject),
+        "threat_model": [*_threat_model(plan, subject), *adaptation],
         "attack": {"name": plan.attack.name, "parameters": parameters_of(plan.attack)},
         "prior": {"name": plan.prior_name, "parameters": plan.prior.model_dump(mode="json")},
         "judge_names": list(Panel.names),
@@ -292,13 +308,28 @@ def _details(
     }
 
 
+def _asks(plan: CellPlan, name: str) -> str:
+    """Says what the attacker asks, how often it may, and what it sees."""
+    budget = "without limit" if plan.budget is None else f"{plan.budget} times a person at most"
+    if plan.access is Access.WEIGHTS:
+        return (
+            f"The attacker holds the weights of {name} and follows its gradients {budget}; a "
+            "gradient counts as one query."
+        )
+    seen = {
+        Access.SCORES: "the confidence in every class",
+        Access.TOP_K: "the highest confidences",
+        Access.LABEL: "the winning class alone",
+    }[min(plan.access, plan.defense.leaves, key=lambda access: access.rank)]
+    behind = f", behind the defence {plan.defense.name}," if plan.defense.defenses else ""
+    return f"The attacker asks {name}{behind} {budget} and sees {seen}; a row counts as one query."
+
+
 def _threat_model(plan: CellPlan, subject: Subject) -> list[str]:
     """Says in sentences what the attacker has."""
     public = subject.public
-    budget = "without limit" if plan.budget is None else f"{plan.budget} times a person at most"
     return [
-        f"The attacker holds the weights of {subject.target.name} and follows its gradients "
-        f"{budget}; a gradient counts as one query.",
+        _asks(plan, subject.target.name),
         f"The attacker knows the names of its {subject.target.classes} classes, and no photo of "
         "anyone in them.",
         "The attacker has no photos at all."
@@ -311,7 +342,7 @@ def _threat_model(plan: CellPlan, subject: Subject) -> list[str]:
 
 def _worst_off(people: list[dict[str, Any]]) -> dict[str, Any]:
     """Returns the person of whom the reconstruction says most, corrected for having looked."""
-    worst = min(people, key=lambda person: (person["p_value"], -person["confidence"]))
+    worst = min(people, key=lambda person: (person["p_value"], -(person["confidence"] or 0.0)))
     images = worst["images"]
     nearer = round(worst["p_value"] * (images + 1)) - 1
     sentence = (

@@ -23,7 +23,7 @@ from darkroom.defenses.outputs import Pipeline, make_defense
 from darkroom.priors.base import ImagePrior
 from darkroom.priors.build import Materials, configure_prior
 from darkroom.targets.base import ImageSpec
-from darkroom.targets.load import load_target
+from darkroom.targets.load import open_target
 
 
 @dataclass(frozen=True)
@@ -107,16 +107,7 @@ def load_job(plan: ImagePlan, plan_path: Path, reporter: Reporter) -> ImageJob:
         DarkroomError: If any of them does not do; the message says which and why.
     """
     cell_plans(plan)  # a mistyped attack or prior shows before anything is read
-    section = plan.target
-    target = load_target(
-        section.load,
-        section.shape,
-        weights=section.weights,
-        value_range=section.range,
-        outputs=section.outputs,
-        device=section.device,
-        folder=plan_path.parent,
-    )
+    target = open_target(plan.target, folder=plan_path.parent, authorized_by=plan.run.authorized_by)
     with reporter.stage("Reading photos") as advance:
         private = _photos(plan.private, target.spec)
         advance(1, 2)

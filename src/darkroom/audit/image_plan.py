@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Self
 
-from pydantic import Field, field_validator
+from pydantic import field_validator, model_validator
 
 from darkroom.audit.plan import BasePlan, Section, checked_slice
-
-
-class TargetSection(Section):
-    """The model; see :func:`darkroom.targets.load.load_target`."""
-
-    kind: Literal["torch"] = "torch"
-    load: str
-    weights: Path | None = None
-    shape: Annotated[list[int], Field(min_length=3, max_length=3)]
-    range: tuple[float, float] = (0.0, 1.0)
-    outputs: Literal["logits", "probabilities"] = "logits"
-    device: str = "cpu"
+from darkroom.errors import PlanError
+from darkroom.targets.sections import TargetSection
 
 
 class PublicSection(Section):
@@ -47,6 +37,15 @@ class ImagePlan(BasePlan):
     private: PrivateSection
     public: PublicSection | None = None
 
+    @model_validator(mode="after")
+    def _leave(self) -> Self:
+        if self.target.kind == "http" and not (self.run.authorized_by or "").strip():
+            raise PlanError(
+                "a remote target is audited only with leave: set [run] authorized_by = "
+                '"name and role"'
+            )
+        return self
+
     def anchored(self, folder: Path) -> Self:
         """Returns the plan with the paths of its inputs made relative to a folder.
 
@@ -61,7 +60,7 @@ class ImagePlan(BasePlan):
 
         return self.model_copy(
             update={
-                "target": moved(self.target, "weights"),
+                "target": self.target.anchored(folder),
                 "private": moved(self.private, "images"),
                 "public": moved(self.public, "images") if self.public else None,
             }

@@ -16,6 +16,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    Tag,
     ValidationError,
     field_validator,
     model_validator,
@@ -163,6 +164,8 @@ def validate(kind: type[P], table: Mapping[str, Any], where: str) -> P:
         return kind.model_validate(table)
     except ValidationError as error:
         raise PlanError(f"{where}: {explain(error, kind)}") from error
+    except PlanError as error:
+        raise PlanError(f"{where}: {error}") from error
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -184,39 +187,47 @@ def explain(error: ValidationError, plan: type[BasePlan]) -> str:
     mistakes = error.errors()
     # A mistyped key leaves the right one missing; the typing mistake is what helps.
     first = next((one for one in mistakes if one["type"] == "extra_forbidden"), mistakes[0])
-    place = ".".join(str(part) for part in first["loc"])
+    steps, _ = _located(plan, first["loc"])
+    place = ".".join(str(step) for step in steps)
     if first["type"] == "extra_forbidden":
-        known = known_keys(plan, first["loc"][:-1])
+        _, models = _located(plan, first["loc"][:-1])
+        known = {key for model in models for key in model.model_fields}
         return f"unknown key {place}: {nearest(str(first['loc'][-1]), known)}"
+    if first["type"] == "target_kind":
+        return f"{place}.kind: {first['msg']}"
     if first["type"] == "missing":
         return f"{place} is missing: add it"
     message = first["msg"].removeprefix("Value error, ")
-    return f"{place}: {message[:1].lower()}{message[1:]}, got {first['input']!r}"
+    # What stands in a header may be a key.
+    got = "" if place.startswith("target.headers") else f", got {first['input']!r}"
+    return f"{place}: {message[:1].lower()}{message[1:]}{got}"
 
 
-def known_keys(model: type[BaseModel], place: Sequence[int | str]) -> list[str]:
-    """Returns the keys of the table at ``place`` of a model.
+def _located(
+    plan: type[BasePlan], place: Sequence[int | str]
+) -> tuple[list[int | str], list[type[BaseModel]]]:
+    """Returns a place without the tags of unions, which are no keys, and the models there."""
+    steps: list[int | str] = []
+    models: list[type[BaseModel]] = [plan]
+    tags: dict[object, type[BaseModel]] = {}
+    for step in place:
+        if step in tags:
+            models, tags = [tags[step]], {}
+            continue
+        steps.append(step)
+        if isinstance(step, int):
+            continue
+        fields = [model.model_fields[step] for model in models if step in model.model_fields]
+        members = [member for field in fields for member in _members(field.annotation)]
+        models = [model for _, model in members]
+        tags = {tag: model for tag, model in members if tag is not None}
+    return steps, models
 
-    Of a union, the member that the place names by its tag counts, as pydantic's places do.
-    """
-    if not place:
-        return list(model.model_fields)
-    step, *rest = place
-    if step not in model.model_fields:
-        return []
-    members = _models(model.model_fields[str(step)].annotation)
-    tagged = [one for one in members if rest and _tag(one) == rest[0]]
-    rest = rest[1:] if tagged else [part for part in rest if not isinstance(part, int)]
-    return sorted({key for one in tagged or members for key in known_keys(one, rest)})
 
-
-def _models(annotation: Any) -> list[type[BaseModel]]:
-    """Returns the models in a type, however deep in unions, lists and annotations."""
+def _members(annotation: Any, tag: object = None) -> list[tuple[object, type[BaseModel]]]:
+    """Returns the models in a type, however deep in unions and lists, with their tags."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for part in get_args(annotation) for model in _models(part)]
-
-
-def _tag(model: type[BaseModel]) -> object:
-    kind = model.model_fields.get("kind")
-    return None if kind is None else next(iter(get_args(kind.annotation)), None)
+        return [(tag, annotation)]
+    parts = get_args(annotation)
+    tags = [part.tag for part in parts if isinstance(part, Tag)]
+    return [member for part in parts for member in _members(part, *tags)]

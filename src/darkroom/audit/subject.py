@@ -11,7 +11,7 @@ from darkroom.data.photos import Photos
 from darkroom.defenses.outputs import Pipeline
 from darkroom.errors import DataError
 from darkroom.metrics.intervals import Interval, clopper_pearson
-from darkroom.targets.torch import TorchTarget
+from darkroom.targets.base import Target
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Subject:
         public: Photos of other people, or ``None``.
     """
 
-    target: TorchTarget
+    target: Target
     private: Photos
     trained: NDArray[np.bool_]
     public: Photos | None
@@ -104,10 +104,11 @@ class Subject:
         photos = self.held_out
         if not len(photos.people):
             return None
-        answers = self.target.scores(photos.images)
-        if defense is not None:
-            answers = defense(answers, np.random.default_rng(0))
-        named = answers.argmax(axis=1)
+        if defense is None or not defense.defenses:
+            named = self.target.labels(photos.images)
+        else:
+            answers = self.target.scores(photos.images)
+            named = defense(answers, np.random.default_rng(0)).argmax(axis=1)
         return clopper_pearson(int((named == photos.people).sum()), len(named))
 
     def unit(self, images: NDArray[np.float32]) -> NDArray[np.float32]:

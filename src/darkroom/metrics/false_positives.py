@@ -19,6 +19,7 @@ from darkroom.errors import DataError
 from darkroom.metrics.images import Images
 from darkroom.metrics.intervals import Interval, clopper_pearson
 from darkroom.metrics.judges import Panel
+from darkroom.targets.base import Target
 from darkroom.targets.torch import TorchTarget
 
 Labels = NDArray[np.int64]
@@ -111,7 +112,7 @@ def judge_accuracy(panel: Panel, photos: Images, people: Labels) -> Accuracy:
 
 def false_positive_rates(
     panel: Panel,
-    target: TorchTarget,
+    target: Target,
     photos: Images,
     people: Labels,
     *,
@@ -132,7 +133,8 @@ def false_positive_rates(
 
     Args:
         panel: The judges.
-        target: The model; its gradients are used, so it is always taken without defences.
+        target: The model; its gradients are used, so it is always taken without defences. Of one
+            without weights, the rates on noise and on changed photos stay unknown.
         photos: Photos in the target's range that none of the judges was trained on, of two people
             or more, ``(n, channels, height, width)``.
         people: The class of each, ``(n,)``.
@@ -151,19 +153,21 @@ def false_positive_rates(
     _check(photos, people)
     report = on_progress or (lambda _done, _total: None)
     rng = np.random.default_rng(seed)
+    # Unchanged photos first: what they are asked for must not hang on the other two.
+    stranger, named = _strangers(people, goals, rng)
+    plain = Rate.of(panel.judge(photos[stranger]).names(named))
+    report(1, 3)
+    if not isinstance(target, TorchTarget):
+        unknown = Rate(0, 0, 0, None)
+        return FalsePositives(unknown, unknown, plain)
     wanted = np.repeat(goals, per_goal)
     noise = _ascend(target, _noise(target, len(wanted), rng), wanted, confidence, steps, None)
-    report(1, 3)
+    report(2, 3)
     photo, shown = _others(target.scores(photos)[:, goals].T, people, goals, per_goal)
     largest = _LARGEST_CHANGE * target.spec.width_of_range
     changed = _ascend(target, photos[photo], shown, confidence, steps, largest)
-    report(2, 3)
-    stranger, named = _strangers(people, goals, rng)
-    plain = panel.judge(photos[stranger]).names(named)
     report(3, 3)
-    return FalsePositives(
-        _judged(panel, noise, wanted), _judged(panel, changed, shown), Rate.of(plain)
-    )
+    return FalsePositives(_judged(panel, noise, wanted), _judged(panel, changed, shown), plain)
 
 
 class _Grown(NamedTuple):

@@ -69,9 +69,9 @@ class Gate:
         """Spans the space and sets the limits so that about 99% of fresh photos pass all three.
 
         With enough public photos they alone span the space. The judges' photos set the limits,
-        together with the strangers' own where it is known who is on them: in four rounds, a
-        quarter of the strangers is compared with the others. A few dozen photos of the judges
-        alone put the limits anywhere.
+        and so do the strangers' own where it is known who is on them: in four rounds, a quarter
+        of the strangers is compared with the others. Of the two, the wider limit holds: some
+        people vary more than others, and a few dozen photos may happen to be of those who do not.
 
         With fewer public photos, the judges' photos join them, and the limits come from three
         rounds in each of which a third of everybody's photos is kept out. Either way no photo
@@ -85,14 +85,10 @@ class Gate:
         """
         if len(public) >= _ENOUGH_PUBLIC:
             space, gallery = _span(public)
-            measured = [_measure(space, gallery, private)]
+            limits = _limits([_measure(space, gallery, private)])
             if public_people is not None and len(np.unique(public_people)) >= _ENOUGH_STRANGERS:
-                turns = np.unique(public_people, return_inverse=True)[1] % _ROUNDS
-                measured += [
-                    _measure(*_span(public[turns != turn]), public[turns == turn])
-                    for turn in range(_ROUNDS)
-                ]
-            return cls(space, gallery, *_limits(measured))
+                limits = _wider(limits, _limits(_among_strangers(public, public_people)))
+            return cls(space, gallery, *limits)
         turns = np.empty(len(people), np.int64)
         turns[np.argsort(people, kind="stable")] = np.arange(len(people)) % 3
         rounds = [turns == turn for turn in range(3) if (turns == turn).any()]
@@ -128,6 +124,21 @@ def _span(photos: Tensor) -> tuple[FaceSpace, NDArray[np.float32]]:
     """Returns the face space and the gallery of some photos."""
     seen = standardise(variants(photos, 0 if len(photos) > _MANY else 2)).numpy()
     return FaceSpace.fit(seen, min(150, max(2, len(seen) // 4))), _unit(seen)
+
+
+def _among_strangers(public: Tensor, people: NDArray[np.int64]) -> list[Measures]:
+    """Measures each quarter of the strangers against the others."""
+    turns = np.unique(people, return_inverse=True)[1] % _ROUNDS
+    return [
+        _measure(*_span(public[turns != turn]), public[turns == turn]) for turn in range(_ROUNDS)
+    ]
+
+
+def _wider(
+    one: tuple[float, float, float], other: tuple[float, float, float]
+) -> tuple[float, float, float]:
+    """Returns the limits that let more pass, each for itself."""
+    return max(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2])
 
 
 def _unit(seen: Images) -> NDArray[np.float32]:

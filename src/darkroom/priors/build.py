@@ -71,7 +71,7 @@ class EigenfacesConfiguration(PriorConfiguration):
 
     components: int = Field(default=150, ge=1)
     augmentation: int = Field(default=7, ge=0)
-    reach: float = Field(default=0.7, gt=0)
+    reach: float = Field(default=1.0, gt=0)
 
     def build(self, materials: Materials) -> ImagePrior:
         """Finds the components."""

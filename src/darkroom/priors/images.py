@@ -88,7 +88,7 @@ class EigenfacePrior(ImagePrior):
     name: ClassVar[str] = "eigenfaces"
 
     def __init__(
-        self, mean: Tensor, components: Tensor, spec: ImageSpec, *, reach: float = 0.7
+        self, mean: Tensor, components: Tensor, spec: ImageSpec, *, reach: float = 1.0
     ) -> None:
         """Takes the average and the scaled components.
 
@@ -114,7 +114,7 @@ class EigenfacePrior(ImagePrior):
         *,
         components: int = 150,
         augmentation: int = 7,
-        reach: float = 0.7,
+        reach: float = 1.0,
         seed: int = 0,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> EigenfacePrior:

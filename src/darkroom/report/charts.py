@@ -76,6 +76,7 @@ def curve_chart(
     name: str,
     title: str,
     baseline_label: str = "without the model (baseline)",
+    across: str = "queries a goal (logarithmic)",
 ) -> Chart | None:
     """Draws success against queries, with interval bands where the points have them.
 
@@ -85,6 +86,7 @@ def curve_chart(
         name: Unique on the page; letters, digits and hyphens. All identifiers start with it.
         title: What the chart shows, read out instead of it.
         baseline_label: What the legend calls the dashed line.
+        across: What the horizontal axis counts.
 
     Returns:
         The chart, or ``None`` where no series has a point.
@@ -96,7 +98,8 @@ def curve_chart(
     narrow = _Format("narrow", 4.9, 4.6 + 0.24 * len(drawable), 1)
     level = _Baseline(baseline, baseline_label)
     return Chart(
-        _draw(drawable, level, wide, name, title), _draw(drawable, level, narrow, name, title)
+        _draw(drawable, level, wide, name, title, across),
+        _draw(drawable, level, narrow, name, title, across),
     )
 
 
@@ -155,7 +158,12 @@ def _positive(line: Series) -> list[CurvePoint]:
 
 
 def _draw(
-    series: Sequence[Series], baseline: _Baseline, form: _Format, name: str, title: str
+    series: Sequence[Series],
+    baseline: _Baseline,
+    form: _Format,
+    name: str,
+    title: str,
+    across: str,
 ) -> str:
     identity = f"{name}-{form.suffix}"
     with _context(identity):
@@ -168,7 +176,7 @@ def _draw(
         axes.axhline(
             baseline.rate, color=_MUTED, linestyle=dashes, linewidth=1.8, label=baseline.label
         )
-        _dress(axes, [p.queries for line in series for p in _positive(line)])
+        _dress(axes, [p.queries for line in series for p in _positive(line)], across)
         figure.legend(loc="outside lower left", ncols=form.columns, frameon=False, labelcolor=_INK)
         return _embed(_svg(figure), identity, form, title, len(series))
 
@@ -220,7 +228,7 @@ def _plot(axes: Axes, line: Series, place: int) -> None:
     )
 
 
-def _dress(axes: Axes, queries: Sequence[int]) -> None:
+def _dress(axes: Axes, queries: Sequence[int], across: str) -> None:
     low, high = min(queries), max(queries)
     margin = (high / low) ** 0.03 if high > low else 2.0
     axes.set_xscale("log")
@@ -231,7 +239,7 @@ def _dress(axes: Axes, queries: Sequence[int]) -> None:
     axes.set_ylim(0, 1)
     axes.yaxis.set_major_locator(FixedLocator([0, 0.25, 0.5, 0.75, 1]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
-    axes.set_xlabel("queries a goal (logarithmic)", color=_MUTED)
+    axes.set_xlabel(across, color=_MUTED)
     axes.set_ylabel("reconstructed", color=_MUTED)
     _plain(axes)
 

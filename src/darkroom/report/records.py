@@ -177,7 +177,7 @@ class Person(Record):
     goal: int
     name: str
     queries: Count
-    confidence: Rate
+    confidence: Rate | None
     distance: float | None = None
     plausible: bool
     votes: tuple[bool, ...]

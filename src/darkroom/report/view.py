@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from darkroom.report.budget import USUAL, Holding, answer, holdings
 from darkroom.report.charts import MOST_SERIES, Chart, Series, curve_chart
 from darkroom.report.pictures import Development, Pictures, read_pictures
-from darkroom.report.records import Cell, ImageDetails, MeasuredRate, Person, RunRecord
+from darkroom.report.records import Cell, CurvePoint, ImageDetails, MeasuredRate, Person, RunRecord
 from darkroom.report.table_records import TableDetails
 from darkroom.report.table_view import TableView, table_view
 from darkroom.report.verdict import (
@@ -82,6 +83,24 @@ class CellView:
 
 
 @dataclass(frozen=True)
+class BudgetView:
+    """How long the usual policies hold the attacks off.
+
+    Attributes:
+        answer: In a sentence, for the first policy.
+        policies: Those compared, in words.
+        rows: For each attack that asks the model: its name, the queries that it needs, and how
+            long each policy holds it off.
+        chart: Success against days under the first policy.
+    """
+
+    answer: str
+    policies: tuple[str, ...]
+    rows: tuple[tuple[str, str, tuple[str, ...]], ...]
+    chart: Chart | None
+
+
+@dataclass(frozen=True)
 class Page:
     """The whole page.
 
@@ -91,6 +110,7 @@ class Page:
         threats: Sentences of the threat model that hold for every cell.
         cells: In the plan's order.
         overview: All cells in one chart, when there are several.
+        budget: What limits of queries are worth, when an attack asks the model.
         plan: The plan's text, without credentials.
         digest: SHA-256 of ``results.json``.
     """
@@ -100,6 +120,7 @@ class Page:
     threats: tuple[str, ...]
     cells: tuple[CellView, ...]
     overview: Chart | None
+    budget: BudgetView | None
     plan: str
     digest: str
 
@@ -153,6 +174,7 @@ def build_page(
         threats=threats,
         cells=tuple(cells),
         overview=_overview(judged),
+        budget=_budget([one.cell for one in judged if one.cell.modality != "table"]),
         plan=plan,
         digest=digest,
     )
@@ -202,6 +224,38 @@ def _overview(judged: Sequence[Judged]) -> Chart | None:
     )
 
 
+def _budget(cells: Sequence[Cell]) -> BudgetView | None:
+    held = [holdings(cells, policy) for policy in USUAL]
+    if not held[0]:
+        return None
+    first, days = USUAL[0], held[0]
+    rows = [
+        (_name(columns[0].cell), columns[0].queries, tuple(one.days for one in columns))
+        for columns in zip(*held, strict=True)
+    ]
+    # A chart of many lines shows nothing: those that get farthest stand for the rest.
+    farthest = sorted(days, key=lambda one: -one.cell.success.estimate)[:MOST_SERIES]
+    lines = tuple(Series(_name(one.cell), _in_days(one)) for one in days if one in farthest)
+    chart = curve_chart(
+        lines,
+        baseline=max(one.cell.baseline.estimate for one in farthest),
+        name="chart-budget",
+        title=f"Success against days with {first.words}; the table has the figures",
+        across=f"days with {first.words} (logarithmic)",
+    )
+    return BudgetView(answer(days), tuple(policy.words for policy in USUAL), tuple(rows), chart)
+
+
+def _in_days(held: Holding) -> tuple[CurvePoint, ...]:
+    """Returns a curve with whole days in the place of queries; of a day, its last point."""
+    rate = held.policy.rate
+    latest = {
+        -(-point.queries // rate): point
+        for point in sorted(held.cell.curve, key=lambda point: point.queries)
+    }
+    return tuple(CurvePoint(queries=day, success=point.success) for day, point in latest.items())
+
+
 def _name(cell: Cell) -> str:
     attack = f"{cell.attack} with {cell.prior}" if cell.prior else cell.attack
     return f"{attack}, undefended" if cell.defense == "none" else f"{attack} against {cell.defense}"
@@ -231,7 +285,7 @@ def _image_view(
 
 def _exposure(person: Person) -> tuple[Any, ...]:
     p_value = math.inf if person.p_value is None else person.p_value
-    return p_value, -person.confidence, person.goal
+    return p_value, -(person.confidence or 0.0), person.goal
 
 
 def _person_view(person: Person, details: ImageDetails, pictures: Pictures) -> PersonView:

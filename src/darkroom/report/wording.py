@@ -71,7 +71,7 @@ def count(value: float) -> str:
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
 
 
-def several(value: int, one: str, many: str) -> str:
+def several(value: float, one: str, many: str) -> str:
     """Writes a number with its noun.
 
     >>> several(1, "cell", "cells"), several(3, "cell", "cells")

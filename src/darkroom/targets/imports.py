@@ -22,14 +22,19 @@ def import_callable(load: str, folder: Path | None = None) -> Callable[..., Any]
     Raises:
         TargetError: If the path is none, the import fails or there is no such callable.
     """
-    if Path(load).suffix in {".pkl", ".pickle", ".joblib"}:
+    if Path(load).suffix in {".joblib", ".pkl", ".pickle"}:
         raise TargetError(
-            f"{load}: a pickle can run any code, so it is never opened: save a scikit-learn model "
-            "with skops.io.dump, or give the import path of a callable that returns it"
+            f"{load}: a file of weights alone is no model, and Darkroom never unpickles: write a "
+            "scikit-learn model with skops.io.dump, or name the code that builds the model"
+        )
+    if Path(load).suffix in {".pt", ".pth", ".safetensors"}:
+        raise TargetError(
+            f"{load}: a file of weights alone is no model: set load = "
+            '"module:callable" to the code that builds it, and weights to this file'
         )
     module_name, _, attribute = load.partition(":")
     if not module_name or not attribute:
-        raise TargetError(f"{load}: give an import path such as mymodels:dose_model, or a file")
+        raise TargetError(f"{load}: give an import path such as mymodels:face_net")
     with importable(folder):
         try:
             module = importlib.import_module(module_name)

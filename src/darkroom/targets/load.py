@@ -1,20 +1,158 @@
-"""Loading a model from an import path, with weights from a file that cannot run code."""
+"""Targets as plans name them: import paths, files that cannot run code, and servers."""
 
 from __future__ import annotations
 
 import importlib
 import pickle
-import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import torch
 from torch import nn
 
+from darkroom.access import Access
 from darkroom.errors import MissingExtraError, TargetError, one_line
+from darkroom.targets.base import ImageSpec, Target
+from darkroom.targets.imports import call_import
+from darkroom.targets.sections import (
+    HttpSection,
+    HuggingFaceSection,
+    OnnxSection,
+    OpenInferenceSection,
+    PlainJsonSection,
+    SklearnSection,
+    TargetSection,
+    TorchSection,
+    TorchServeSection,
+)
 from darkroom.targets.torch import Outputs, TorchTarget
+
+
+def open_target(
+    section: TargetSection, *, folder: Path | None = None, authorized_by: str | None = None
+) -> Target:
+    """Opens the target that a plan describes.
+
+    Args:
+        section: The plan's ``[target]``.
+        folder: The plan's, where its modules are looked for.
+        authorized_by: Who allowed the audit; needed for a remote target.
+
+    Raises:
+        MissingExtraError: If the kind needs a library that is not installed.
+        TargetError: If the target cannot be had, or is not what it was declared to be.
+    """
+    if isinstance(section, TorchSection):
+        return load_target(
+            section.load,
+            section.shape,
+            weights=section.weights,
+            value_range=section.range,
+            outputs=section.outputs,
+            device=section.device,
+            folder=folder,
+        )
+    if isinstance(section, SklearnSection):
+        return _open_sklearn(section, folder)
+    if isinstance(section, OnnxSection):
+        return _open_onnx(section)
+    return _open_http(section, authorized_by or "")
+
+
+def _open_sklearn(section: SklearnSection, folder: Path | None) -> Target:
+    found = _needing("darkroom.targets.sklearn", "vision")
+    name = section.load
+    if Path(name).suffix == ".skops":
+        estimator, name = found.load_skops(Path(name), section.trusted), Path(name).name
+    else:
+        estimator = call_import(name, folder)
+    target: Target = found.SklearnTarget(
+        estimator,
+        section.shape,
+        value_range=section.range,
+        channels=section.channels,
+        name=name,
+        batch=section.batch,
+    )
+    return target
+
+
+def _open_onnx(section: OnnxSection) -> Target:
+    target: Target = _needing("darkroom.targets.onnx", "onnx").OnnxTarget(
+        section.load,
+        section.shape,
+        value_range=section.range,
+        outputs=section.outputs,
+        output=section.output,
+        channels=section.channels,
+        classes=section.classes,
+        batch=section.batch,
+    )
+    return target
+
+
+def _open_http(section: HttpSection, authorized_by: str) -> Target:
+    http = _needing("darkroom.targets.http", "http")
+    target: Target = http.HttpTarget(
+        _wire(section),
+        section.shape,
+        authorized_by=authorized_by,
+        value_range=section.range,
+        outputs=section.outputs,
+        tolerance=section.tolerance,
+        delivery=http.Delivery(
+            batch=section.batch,
+            concurrency=section.concurrency,
+            timeout=section.timeout,
+            retries=section.retries,
+            patience=section.patience,
+            backoff=section.backoff,
+            longest_answer=section.longest_answer,
+        ),
+        headers=section.headers,
+        secret_headers=http.secret_headers(section.api_key_env, section.headers_from_env),
+    )
+    return target
+
+
+def _wire(section: HttpSection) -> Any:
+    """Returns the wire format of a server."""
+    classes = section.classes if isinstance(section.classes, int | None) else (*section.classes,)
+    base = _needing("darkroom.targets.wire.base", "http")
+    shows = base.Shows(Access(section.answers), classes, section.k)
+    spec = ImageSpec.of(section.shape, section.range)
+    if isinstance(section, OpenInferenceSection):
+        module = _needing("darkroom.targets.wire.open_inference", "http")
+        keys = {"version", "input", "output", "datatype", "flat", "channels"}
+        chosen = section.model_dump(include=keys)
+        return module.OpenInference(section.url, section.model, shows=shows, **chosen)
+    if isinstance(section, TorchServeSection):
+        module = _needing("darkroom.targets.wire.torchserve", "http")
+        chosen = section.model_dump(include={"version", "channels"})
+        return module.TorchServe(section.url, section.model, spec, shows=shows, **chosen)
+    if isinstance(section, HuggingFaceSection):
+        module = _needing("darkroom.targets.wire.hugging_face", "http")
+        chosen = section.model_dump(include={"encoding", "channels"})
+        return module.HuggingFace(section.url, spec, shows, **chosen)
+    assert isinstance(section, PlainJsonSection)
+    module = _needing("darkroom.targets.wire.plain_json", "http")
+    keys = {"inputs", "path", "extra", "encoding", "channels", "one_by_one"}
+    return module.PlainJson(section.url, spec, shows=shows, **section.model_dump(include=keys))
+
+
+def _needing(module: str, extra: str) -> ModuleType:
+    """Imports a module of ours that needs an optional library.
+
+    Raises:
+        MissingExtraError: If the library is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(str(error.name), extra) from error
 
 
 def load_target(
@@ -58,55 +196,12 @@ def load_module(load: str, weights: Path | None = None, *, folder: Path | None =
     Raises:
         TargetError: If the import, the call or the weights fail.
     """
-    model = _call(load, folder)
+    model = call_import(load, folder)
+    if not isinstance(model, nn.Module):
+        raise TargetError(f"{load}: it returned {type(model).__name__}, not a torch.nn.Module")
     if weights is not None:
         _load_weights(model, weights)
     return model
-
-
-def _call(load: str, folder: Path | None) -> nn.Module:
-    if Path(load).suffix in {".pt", ".pth", ".pkl", ".pickle", ".safetensors"}:
-        raise TargetError(
-            f"{load}: a file of weights alone is no model: set load = "
-            '"module:callable" to the code that builds it, and weights to this file'
-        )
-    module_name, _, attribute = load.partition(":")
-    if not module_name or not attribute:
-        raise TargetError(f"{load}: give an import path such as mymodels:face_net")
-    with _importable(folder):
-        try:
-            found = importlib.import_module(module_name)
-        except (Exception, SystemExit) as error:
-            raise TargetError(
-                f"{load}: cannot import {module_name} ({one_line(error)}): check the name, or "
-                "start where it can be imported"
-            ) from error
-        builder = getattr(found, attribute, None)
-        if not callable(builder):
-            raise TargetError(f"{load}: {module_name} has no callable {attribute}")
-        try:
-            model = builder()
-        except (Exception, SystemExit) as error:
-            raise TargetError(
-                f"{load}: calling it failed ({one_line(error)}): it is called without arguments "
-                "and must return the model"
-            ) from error
-    if not isinstance(model, nn.Module):
-        raise TargetError(f"{load}: it returned {type(model).__name__}, not a torch.nn.Module")
-    return model
-
-
-@contextmanager
-def _importable(folder: Path | None) -> Iterator[None]:
-    """Lets modules beside the plan and in the working folder be imported."""
-    # Python remembers what a relative path meant at its first use, so paths are made absolute.
-    added = [str(path.resolve()) for path in (folder, Path.cwd()) if path is not None]
-    sys.path[:0] = added
-    try:
-        yield
-    finally:
-        for path in added:
-            sys.path.remove(path)
 
 
 def _load_weights(model: nn.Module, file: Path) -> None:

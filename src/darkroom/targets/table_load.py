@@ -9,9 +9,10 @@ from typing import Literal
 from darkroom.errors import TargetError
 from darkroom.targets.imports import call_import, import_callable
 from darkroom.targets.schema import Schema
+from darkroom.targets.sklearn import load_skops
 from darkroom.targets.table import CallableTableTarget, TableTarget
 from darkroom.targets.table_onnx import OnnxTableTarget
-from darkroom.targets.table_sklearn import SklearnTableTarget, load_skops
+from darkroom.targets.table_sklearn import SklearnTableTarget
 
 TableKind = Literal["sklearn", "onnx", "function"]
 
@@ -48,7 +49,7 @@ def load_table_target(
     if ":" in load or path.suffix != ".skops":
         model, name = call_import(load, folder), load
     else:
-        model, name = load_skops(path, list(trusted)), path.name
+        model, name = load_skops(path, trusted), path.name
     if not hasattr(model, "predict"):
         raise TargetError(f"{load}: it gave {type(model).__name__}, not a fitted estimator")
     return SklearnTableTarget(model, schema, name=name)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.access import Access
-from darkroom.errors import MissingExtraError, TargetError, one_line
+from darkroom.errors import MissingExtraError, TargetError
 from darkroom.targets.schema import Rows, Schema
 from darkroom.targets.table import (
     Linear,
@@ -222,37 +222,3 @@ def _trees(model: Any) -> list[Any] | None:
         return None
     flat = np.asarray(estimators, dtype=object).ravel().tolist()
     return [one.tree_ for one in flat] if all(hasattr(one, "tree_") for one in flat) else None
-
-
-def load_skops(path: Any, trusted: list[str] | None = None) -> Any:
-    """Reads an estimator from a skops file, which cannot run code.
-
-    Args:
-        path: The file.
-        trusted: Types beside skops' own that the plan's owner trusts.
-
-    Raises:
-        TargetError: If it is missing, no skops file, or holds types that nobody trusts.
-    """
-    try:
-        from skops import io
-    except ImportError as error:
-        raise MissingExtraError("skops", "tables") from error
-    if not path.is_file():
-        raise TargetError(f"{path}: no such file: check [target] load")
-    try:
-        types = io.get_untrusted_types(file=path)
-    except Exception as error:
-        raise TargetError(
-            f"{path}: no skops file ({one_line(error)}): save the model with skops.io.dump"
-        ) from error
-    strangers = [name for name in types if name not in (trusted or [])]
-    if strangers:
-        raise TargetError(
-            f"{path}: holds types that could run code ({', '.join(strangers[:5])}): list them in "
-            "[target] trusted if they are yours"
-        )
-    try:
-        return io.load(path, trusted=types)
-    except Exception as error:
-        raise TargetError(f"{path}: cannot be loaded ({one_line(error)})") from error

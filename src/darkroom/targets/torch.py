@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import torch
@@ -13,9 +12,8 @@ from torch import Tensor, nn
 
 from darkroom.access import Access
 from darkroom.errors import TargetError, one_line
+from darkroom.targets.answers import Outputs as Outputs
 from darkroom.targets.base import ImageSpec, Target
-
-Outputs = Literal["logits", "probabilities"]
 
 
 class TorchTarget(Target):
@@ -55,7 +53,7 @@ class TorchTarget(Target):
             TargetError: If the module fails on such images, or if what it returns is of the wrong
                 shape, not finite, or not what ``outputs`` says.
         """
-        self.spec = ImageSpec(_three(shape), *value_range)
+        self.spec = ImageSpec.of(shape, value_range)
         self.name = name
         self.outputs = outputs
         self.batch = batch
@@ -161,12 +159,6 @@ class TorchTarget(Target):
             flat = value.detach().cpu().contiguous().flatten()
             digest.update(flat.view(torch.uint8).numpy().data)
         return digest.hexdigest()
-
-
-def _three(shape: Sequence[int]) -> tuple[int, int, int]:
-    if len(shape) != 3:
-        raise TargetError(f"target shape {list(shape)}: give [channels, height, width]")
-    return int(shape[0]), int(shape[1]), int(shape[2])
 
 
 def _are_probabilities(answers: Tensor) -> bool:

@@ -48,8 +48,13 @@ class View:
             k: How many classes ``top_k`` shall name.
 
         Raises:
-            TargetError: If the target cannot give that much.
+            TargetError: If the target cannot give that much, or shows too little for a defence.
         """
+        if defense is not None and defense.defenses and not target.access.includes(Access.SCORES):
+            raise TargetError(
+                f"target {target.name} answers {target.access} at most: output defences can be "
+                "tried on scores alone; leave out [[defense]]"
+            )
         if not target.access.includes(access):
             raise TargetError(
                 f"target {target.name} answers {target.access} at most, but the attack needs "
@@ -62,7 +67,8 @@ class View:
         if access is not Access.WEIGHTS and access.includes(self.defense.leaves):
             self.access = self.defense.leaves
         self.ledger = ledger
-        self.k = min([k, *(one.k for one in self.defense.defenses if isinstance(one, KeepTopK))])
+        kept = [one.k for one in self.defense.defenses if isinstance(one, KeepTopK)]
+        self.k = min([k, target.largest_k, *kept])
 
     @property
     def spec(self) -> ImageSpec:
@@ -86,7 +92,7 @@ class View:
             BudgetExhausted: If the rows would go over the budget; none was asked then.
         """
         self._require(Access.SCORES)
-        return self._answer(images, goals)
+        return self._scores(images, goals)
 
     def top_k(self, images: NDArray[np.float32], goals: NDArray[np.int64]) -> TopK:
         """Returns the classes of the largest confidences, and those; arguments as ``scores``.
@@ -96,7 +102,10 @@ class View:
             BudgetExhausted: If the rows would go over the budget; none was asked then.
         """
         self._require(Access.TOP_K)
-        answers = self._answer(images, goals)
+        if not self._target.access.includes(Access.SCORES):
+            with self._target.billed(self.ledger.bill(goals)):
+                return self._target.top_k(images, self.k)
+        answers = self._scores(images, goals)
         classes = largest(answers, self.k)
         return TopK(classes, np.take_along_axis(answers, classes, axis=1))
 
@@ -106,13 +115,16 @@ class View:
         Raises:
             BudgetExhausted: If the rows would go over the budget; none was asked then.
         """
-        winners: NDArray[np.int64] = self._answer(images, goals).argmax(axis=1)
+        if not self._target.access.includes(Access.SCORES):
+            with self._target.billed(self.ledger.bill(goals)):
+                return self._target.labels(images)
+        winners: NDArray[np.int64] = self._scores(images, goals).argmax(axis=1)
         return winners
 
-    def _answer(self, images: NDArray[np.float32], goals: NDArray[np.int64]) -> NDArray[np.float64]:
+    def _scores(self, images: NDArray[np.float32], goals: NDArray[np.int64]) -> NDArray[np.float64]:
         """Charges the rows, asks the target, and lets the defences change what it says."""
-        self.ledger.charge(goals)
-        answers = self._target.scores(images)
+        with self._target.billed(self.ledger.bill(goals)):
+            answers = self._target.scores(images)
         return answers if self.access is Access.WEIGHTS else self.defense(answers, self._noise)
 
     def log_scores(self, images: Tensor, goals: NDArray[np.int64]) -> Tensor:

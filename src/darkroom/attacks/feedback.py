@@ -1,0 +1,269 @@
+"""What a score attack makes of answers: one objective, whatever the view leaves of the scores.
+
+The attacker knows the output defences (Kerckhoffs), so it reads answers for what they can still
+tell: differences below a rounding step or below the noise are not taken for differences, fresh
+noise is averaged away, and where only the largest scores are named, the others are bounded.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from darkroom.access import Access
+from darkroom.defenses.outputs import Noise, Rounding
+from darkroom.ledger import QueryLedger
+from darkroom.targets.view import View
+
+Rows = NDArray[np.float64]
+
+EXACT = 1e-300
+"""What is added to a score before its logarithm where nothing hides small scores."""
+
+AIM = 0.02
+"""The standard deviation to which repeats bring fresh noise down."""
+
+MOST_REPEATS = 64
+
+
+@dataclass(frozen=True)
+class Channel:
+    """What a view's answers can tell.
+
+    Attributes:
+        classes: How many classes there are.
+        named: How many of them an answer names.
+        step: The rounding step of a score; 0 when not rounded.
+        decimals: The digits that are left, or ``None`` when not rounded.
+        deviation: The standard deviation of fresh noise on a score; 0 without.
+        laplace: Whether that noise is Laplace's instead of Gaussian.
+    """
+
+    classes: int
+    named: int
+    step: float = 0.0
+    decimals: int | None = None
+    deviation: float = 0.0
+    laplace: bool = False
+
+    @classmethod
+    def of(cls, view: View) -> Channel:
+        """Reads a view's access level and the defences that it names; asks nothing."""
+        named = view.k if view.access is Access.TOP_K else view.classes
+        defenses = () if view.access is Access.WEIGHTS else view.defense.defenses
+        decimals = min((d.decimals for d in defenses if isinstance(d, Rounding)), default=None)
+        noises = [d for d in defenses if isinstance(d, Noise) and d.deviation > 0]
+        return cls(
+            view.classes,
+            min(named, view.classes),
+            0.0 if decimals is None else 10.0**-decimals,
+            decimals,
+            math.sqrt(sum(noise.deviation**2 for noise in noises)),
+            any(noise.kind == "laplace" for noise in noises),
+        )
+
+    @property
+    def noisy(self) -> bool:
+        """Whether the same image is answered otherwise each time."""
+        return self.deviation > 0
+
+    @property
+    def repeats(self) -> int:
+        """How often an image is asked, so that the mean's deviation is at most :data:`AIM`."""
+        return min(MOST_REPEATS, max(1, math.ceil((self.deviation / AIM) ** 2)))
+
+    @property
+    def resolution(self) -> float:
+        """The smallest difference of scores that a mean of :attr:`repeats` answers shows."""
+        return max(self.step, self.deviation / math.sqrt(self.repeats))
+
+    @property
+    def adaptation(self) -> tuple[str, ...]:
+        """A sentence for each thing that hides scores, and what is done about it."""
+        said = []
+        if self.named < self.classes:
+            said.append(
+                f"Answers name {self.named} of {self.classes} classes: a goal that is not named is "
+                "taken to lie below the last that is, and the lead of the first over that one is "
+                "lowered until the goal appears."
+            )
+        if self.decimals is not None:
+            said.append(
+                f"The scores are rounded to {self.decimals} decimals: differences below "
+                f"{self.step:g} count for nothing, steps are wider, and while the goal's score "
+                "rounds to zero the lead of the others is lowered."
+            )
+        if self.noisy:
+            said.append(
+                f"Fresh noise of deviation {self.deviation:g} is on the scores: every image is "
+                f"asked {self.repeats} times and the mean is freed of the noise's bias; the best "
+                "is chosen on answers asked anew, never on a lucky one."
+            )
+        return tuple(said)
+
+
+class Answers(NamedTuple):
+    """What came back for some images, read for the goal of each.
+
+    Attributes:
+        goal: The logarithm of the goal's score, ``(n,)``; a guess below its bound where it is not
+            named.
+        other: The logarithm of the largest score of another class, ``(n,)``.
+        confidence: The goal's score, ``(n,)``; NaN where it is not named.
+        logs: The logarithms of all scores, ``(n, classes)``, with guesses as in ``goal``.
+    """
+
+    goal: Rows
+    other: Rows
+    confidence: Rows
+    logs: Rows
+
+    @property
+    def objective(self) -> Rows:
+        """The lead of the best other class on the log-scores, ``(n,)``; lower is better."""
+        return self.other - self.goal
+
+
+class Feedback:
+    """Asks a view about images and reads the answers for their goals.
+
+    Attributes:
+        channel: What the answers can tell.
+    """
+
+    def __init__(self, view: View, goals: NDArray[np.int64]) -> None:
+        """Asks nothing yet.
+
+        Args:
+            view: The target as the attacker sees it; at least the top classes' scores.
+            goals: The class of each goal, by its position in the ledger, ``(goals,)``.
+        """
+        self.channel = Channel.of(view)
+        self._view = view
+        self._goals = goals
+
+    def cost(self, repeats: int | None = None) -> int:
+        """Returns the rows that one image costs; see :meth:`ask`."""
+        return self.channel.repeats if repeats is None else repeats
+
+    def ask(
+        self,
+        images: NDArray[np.float32],
+        positions: NDArray[np.int64],
+        *,
+        repeats: int | None = None,
+    ) -> Answers:
+        """Asks about each image as often as its answers are noisy.
+
+        Args:
+            images: ``(n, channels, height, width)`` in the target's range.
+            positions: The position of the goal that each serves, ``(n,)``.
+            repeats: How often each is asked; the channel's own number when left out. Every repeat
+                is charged.
+
+        Raises:
+            BudgetExhausted: If the rows would go over the budget; none was asked then.
+        """
+        times = self.cost(repeats)
+        if times > 1:
+            images, asked = np.repeat(images, times, axis=0), np.repeat(positions, times)
+        else:
+            asked = positions
+        scores, last = self._scores(images, asked)
+        if times > 1:
+            scores = scores.reshape(-1, times, scores.shape[1]).mean(axis=1)
+            last = last.reshape(-1, times).mean(axis=1)
+        return self._read(scores, last, self._goals[positions])
+
+    def _scores(
+        self, images: NDArray[np.float32], positions: NDArray[np.int64]
+    ) -> tuple[Rows, Rows]:
+        """Returns scores, zero for classes not named, and a bound of those, ``(n,)``."""
+        if self.channel.named == self.channel.classes and self._view.access is not Access.TOP_K:
+            scores = self._view.scores(images, positions)
+            return scores, np.zeros(len(scores))
+        top = self._view.top_k(images, positions)
+        scores = np.zeros((len(images), self.channel.classes))
+        np.put_along_axis(scores, top.classes, top.scores, axis=1)
+        rest = (1 - top.scores.sum(axis=1)).clip(0, None)
+        return scores, np.minimum(top.scores[:, -1], rest)
+
+    def _read(self, scores: Rows, last: Rows, goals: NDArray[np.int64]) -> Answers:
+        """Turns mean scores into answers."""
+        channel = self.channel
+        if channel.noisy and channel.named == channel.classes:
+            scores = without_bias(scores, channel.deviation, laplace=channel.laplace)
+        floor = max(EXACT, channel.resolution / 2)
+        logs: Rows = np.log(scores + floor)
+        rows = np.arange(len(scores))
+        confidence = scores[rows, goals]
+        if channel.named < channel.classes:
+            # Somewhere below the last one named: an even guess among the classes that are not.
+            below = np.log(last + floor) - math.log(channel.classes)
+            logs = np.where(scores > 0, logs, below[:, None])
+            confidence = np.where(confidence > 0, confidence, np.nan)
+        goal = logs[rows, goals]
+        others = logs.copy()
+        others[rows, goals] = -np.inf
+        return Answers(goal, others.max(axis=1), confidence, logs)
+
+
+def without_bias(means: Rows, deviation: float, *, laplace: bool = False) -> Rows:
+    """Estimates the scores behind noise that was cut off below zero and divided by the sum.
+
+    Cutting raises the mean of a score ``s`` to ``g(s) = E max(s + noise, 0)``, and the division
+    makes ``g(s) / S`` of it for a sum ``S`` that a row has in common. ``S`` is found by bisection
+    as that for which the scores add up to one.
+
+    Args:
+        means: Mean answers, ``(n, classes)``, rows summing to one.
+        deviation: The noise's standard deviation, above 0.
+        laplace: Whether the noise is Laplace's instead of Gaussian.
+
+    Returns:
+        The same shape, between zero and one; rows sum to about one.
+    """
+    grid = np.concatenate([np.linspace(0, 1, 2001), [2.0]])
+    raised = _raised(grid, deviation, laplace)
+    low, high = np.ones(len(means)), np.full(len(means), 1 + means.shape[1] * deviation)
+    for _ in range(25):
+        middle = (low + high) / 2
+        total = np.interp(means * middle[:, None], raised, grid).sum(axis=1)
+        low = np.where(total < 1, middle, low)
+        high = np.where(total < 1, high, middle)
+    scores: Rows = np.interp(means * high[:, None], raised, grid).clip(0, 1)
+    return scores
+
+
+def _raised(scores: Rows, deviation: float, laplace: bool) -> Rows:
+    """Returns the mean of scores with noise after cutting off what is below zero."""
+    if laplace:
+        scale = deviation / math.sqrt(2)
+        return scores + scale / 2 * np.exp(-scores / scale)
+    units = scores / deviation
+    density = np.exp(-(units**2) / 2) / math.sqrt(2 * math.pi)
+    raised: Rows = scores * special.ndtr(units) + deviation * density
+    return raised
+
+
+def affordable(ledger: QueryLedger, positions: NDArray[np.int64]) -> int | None:
+    """Returns the rows that each of these goals can still be charged, all of them alike.
+
+    Args:
+        ledger: What counts the rows.
+        positions: The goals that go on, each once; at least one.
+
+    Returns:
+        The rows a goal, or ``None`` without a limit.
+    """
+    left = []
+    if ledger.limit.per_goal is not None:
+        left.append(ledger.limit.per_goal - int(ledger.spent[positions].max()))
+    if ledger.limit.total is not None:
+        left.append((ledger.limit.total - ledger.total) // len(positions))
+    return min(left) if left else None

@@ -1,0 +1,100 @@
+"""Slopes of the target's log-scores, learned from every answer that was paid for."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+RIVALS = 50
+"""How many classes, beside the goal, are followed."""
+
+
+class LogScoreRegression:
+    """Ridge regression of the goal's and its rivals' log-scores on the points asked.
+
+    Each search has a regression of its own, all solved in one batch. Differences within a
+    generation alone count, so whatever a generation has in common (a random move of its images,
+    the place where it was drawn) cancels. A linear softmax is learned exactly from as many rows as
+    there are coordinates.
+
+    Attributes:
+        rows: How many points each search has learned from.
+    """
+
+    def __init__(self, classes: Tensor, dimensions: int) -> None:
+        """Knows nothing yet.
+
+        Args:
+            classes: The goal of each search, int64 ``(searches,)``.
+            dimensions: The coordinates of a point.
+        """
+        self.rows = 0
+        self._classes = classes
+        self._followed: Tensor | None = None
+        self._squares = torch.zeros(len(classes), dimensions, dimensions)
+        self._products = torch.zeros(0)
+        self._ridge = 0.0
+        self._middle = torch.zeros(len(classes), dimensions)
+        self._levels = torch.zeros(0)
+
+    def add(self, searches: Tensor, points: Tensor, logs: Tensor) -> None:
+        """Learns from one generation.
+
+        Args:
+            searches: Which of the searches asked, ``(active,)``.
+            points: ``(active, n, dimensions)``.
+            logs: What came back, ``(active, n, classes)``.
+        """
+        if self._followed is None:
+            self._followed = self._rivals(logs)
+            count = self._followed.shape[1]
+            self._products = torch.zeros(*self._middle.shape, count)
+            self._levels = torch.zeros(len(self._classes), count)
+        chosen = self._followed[searches][:, None].expand(-1, logs.shape[1], -1)
+        values = logs.gather(2, chosen)
+        self._middle[searches], self._levels[searches] = points.mean(dim=1), values.mean(dim=1)
+        away = points - points.mean(dim=1, keepdim=True)
+        rise = values - values.mean(dim=1, keepdim=True)
+        self._squares[searches] += away.mT @ away
+        self._products[searches] += away.mT @ rise
+        if self.rows == 0:
+            self._ridge = float(away.square().mean())
+        self.rows += points.shape[1]
+
+    def _rivals(self, logs: Tensor) -> Tensor:
+        """Returns the goal and its strongest rivals of each search, ``(searches, followed)``."""
+        goals = self._classes[:, None]
+        average = logs.mean(dim=1).scatter(1, goals, torch.inf)
+        return average.topk(min(RIVALS + 1, average.shape[1]), dim=1).indices
+
+    def slopes(self, searches: Tensor) -> Slopes:
+        """Returns the linear model of each of these searches around its latest generation."""
+        squares = self._squares[searches]
+        squares.diagonal(dim1=1, dim2=2).add_(self._ridge)
+        slopes = torch.linalg.solve(squares, self._products[searches])
+        return Slopes(self._middle[searches], self._levels[searches], slopes)
+
+
+class Slopes:
+    """Log-scores as linear functions of the point; the goal's comes first."""
+
+    def __init__(self, middle: Tensor, levels: Tensor, slopes: Tensor) -> None:
+        """Takes the models.
+
+        Args:
+            middle: Where the levels hold, ``(n, dimensions)``.
+            levels: The log-scores there, ``(n, followed)``.
+            slopes: ``(n, dimensions, followed)``.
+        """
+        self._middle, self._levels, self._slopes = middle, levels, slopes
+
+    def uphill(self, points: Tensor) -> Tensor:
+        """Returns the gradient of the best rival's lead over the goal, ``(n, dimensions)``.
+
+        Args:
+            points: Where, ``(n, dimensions)``.
+        """
+        here = self._levels + ((points - self._middle)[:, None] @ self._slopes)[:, 0]
+        rival = here[:, 1:].argmax(dim=1) + 1
+        chosen = self._slopes.gather(2, rival[:, None, None].expand(-1, points.shape[1], 1))
+        return chosen[:, :, 0] - self._slopes[:, :, 0]

@@ -1,0 +1,218 @@
+"""How long a policy of so many queries a day holds an attacker off.
+
+A curve says what an attack has after so many queries. A policy turns queries into days, so the
+question "is ten requests a day enough?" is read off the curve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from darkroom.errors import PlanError
+from darkroom.metrics.intervals import clopper_pearson
+from darkroom.report.records import Cell
+from darkroom.report.wording import count, goals_noun, several
+
+HALF = 0.5
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a service lets through.
+
+    Attributes:
+        per_day: Queries a day for each account, 1 or more.
+        accounts: Accounts that the attacker has, 1 or more.
+        total: Queries a day for all accounts together, or ``None`` for no such limit.
+    """
+
+    per_day: int
+    accounts: int = 1
+    total: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses policies that let nothing through.
+
+        Raises:
+            PlanError: If a number is below 1.
+        """
+        for name in ("per_day", "accounts", "total"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise PlanError(f"policy: {name} must be 1 or more, got {value}")
+
+    @property
+    def rate(self) -> int:
+        """Queries a day that reach the model.
+
+        >>> Policy(10, accounts=100).rate, Policy(10, accounts=100, total=500).rate
+        (1000, 500)
+        """
+        every = self.per_day * self.accounts
+        return every if self.total is None else min(every, self.total)
+
+    @property
+    def words(self) -> str:
+        """The policy in words.
+
+        >>> Policy(10).words, Policy(10, 100, 500).words
+        ('10 queries a day, 1 account', '10 queries a day, 100 accounts, 500 in all')
+        """
+        together = "" if self.total is None else f", {count(self.total)} in all"
+        accounts = several(self.accounts, "account", "accounts")
+        return f"{several(self.per_day, 'query', 'queries')} a day, {accounts}{together}"
+
+
+USUAL = (Policy(10), Policy(10, accounts=100), Policy(1000))
+"""The policies that a report compares."""
+
+
+class Reached(NamedTuple):
+    """Where a curve reaches a share of the goals.
+
+    Attributes:
+        queries: The first milestone at which the share is reached, in queries a goal; ``None`` if
+            none is.
+        low: The first milestone at which the interval's upper end reaches it: it may be true so
+            early. ``None`` if it never does.
+        high: The first milestone at which the interval's lower end reaches it: by then it surely
+            is. ``None`` if it never does.
+        asked: The last milestone.
+    """
+
+    queries: int | None
+    low: int | None
+    high: int | None
+    asked: int
+
+
+def queries_to(cell: Cell, share: float = HALF) -> Reached:
+    """Returns after how many queries a goal an attack has recovered a share of the goals.
+
+    The interval inverts the exact 95% interval of the success at each milestone.
+
+    Args:
+        cell: One with a curve.
+        share: Of the goals, in (0, 1].
+    """
+    points = sorted(cell.curve, key=lambda point: point.queries)
+    intervals = [clopper_pearson(round(p.success * cell.goals), cell.goals) for p in points]
+
+    def first(reached: Sequence[bool]) -> int | None:
+        return next((p.queries for p, one in zip(points, reached, strict=True) if one), None)
+
+    return Reached(
+        first([interval.estimate >= share for interval in intervals]),
+        first([interval.high >= share for interval in intervals]),
+        first([interval.low >= share for interval in intervals]),
+        points[-1].queries if points else 0,
+    )
+
+
+class Holding(NamedTuple):
+    """How long a policy holds one attack off, until it has even odds on any one goal.
+
+    Attributes:
+        cell: The attack.
+        policy: The policy.
+        reached: The queries.
+    """
+
+    cell: Cell
+    policy: Policy
+    reached: Reached
+
+    @property
+    def days(self) -> str:
+        """The days in words, with the interval.
+
+        An attack that never got there in the run has lasted at least as long as it was tried.
+        """
+        reached, rate = self.reached, self.policy.rate
+        if reached.queries is None:
+            return f"more than {_days(reached.asked, rate)}"
+        low, high = reached.low, reached.high
+        earliest = _days(reached.queries if low is None else low, rate)
+        latest = "?" if high is None else _days(high, rate)
+        return f"{_days(reached.queries, rate)} ({earliest} to {latest})"
+
+    @property
+    def queries(self) -> str:
+        """The queries in words, with the interval."""
+        reached = self.reached
+        if reached.queries is None:
+            return f"more than {count(reached.asked)}"
+        low = reached.queries if reached.low is None else reached.low
+        high = "?" if reached.high is None else count(reached.high)
+        return f"{count(reached.queries)} ({count(low)} to {high})"
+
+    def record(self) -> dict[str, object]:
+        """Returns it as JSON has it; days are null where queries are."""
+        reached, rate = self.reached, self.policy.rate
+        numbers = {name: getattr(reached, name) for name in ("queries", "low", "high")}
+        return {
+            "cell": self.cell.key,
+            "attack": self.cell.attack,
+            "access": self.cell.access,
+            "prior": self.cell.prior,
+            "defense": self.cell.defense,
+            "queries_tried": reached.asked,
+            "queries_to_half": numbers,
+            "days_to_half": {
+                name: None if value is None else value / rate for name, value in numbers.items()
+            },
+        }
+
+
+def holdings(cells: Sequence[Cell], policy: Policy) -> list[Holding]:
+    """Reads every attack that asks the model; who has the weights asks nobody.
+
+    Args:
+        cells: Of a run.
+        policy: What the service lets through.
+    """
+    asking = [cell for cell in cells if cell.access != "weights" and cell.curve]
+    return [Holding(cell, policy, queries_to(cell)) for cell in asking]
+
+
+def answer(held: Sequence[Holding]) -> str:
+    """Says in a sentence whether a policy is enough.
+
+    Args:
+        held: Of one policy, at least one.
+    """
+    policy = held[0].policy
+    one = goals_noun(held[0].cell.modality, 1)
+    inside = [each for each in held if each.reached.queries is not None]
+    if not inside:
+        longest = max(held, key=lambda each: each.reached.asked)
+        return (
+            f"With {policy.words}, no attack of this run got even odds on a {one} within "
+            f"{_days(longest.reached.asked, policy.rate)}, the longest that one was tried. A "
+            "stronger or longer attack may."
+        )
+    fastest = min(inside, key=lambda each: each.reached.queries or 0)
+    behind = "" if fastest.cell.defense == "none" else f" behind {fastest.cell.defense}"
+    return (
+        f"With {policy.words}, the fastest attack of this run ({fastest.cell.attack}, "
+        f"{fastest.cell.access}{behind}) has even odds on any one {one} after {fastest.days}. A "
+        f"limit of queries buys that much time for each {one}, and no more."
+    )
+
+
+def _days(queries: float, rate: int) -> str:
+    """Writes days, from minutes to years.
+
+    >>> _days(300, 10), _days(3650, 10), _days(5, 1000), _days(7300, 10)
+    ('30 days', '1 year', '8 minutes', '2 years')
+    """
+    days = queries / rate
+    if days < 1 / 24:
+        return several(max(1, -(-round(days * 86400) // 60)), "minute", "minutes")
+    if days < 1:
+        return several(round(days * 24), "hour", "hours")
+    if days < 365:
+        return several(round(days), "day", "days")
+    return several(round(days / 365, 1), "year", "years")

@@ -1,0 +1,418 @@
+"""Sending requests until each is answered, counting each that a server may have seen."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import httpx
+import numpy as np
+
+from darkroom.errors import DarkroomError, TargetError, one_line
+from darkroom.ledger import Bill
+from darkroom.targets.answers import AnswerError
+from darkroom.targets.pace import Pace, retry_after
+from darkroom.targets.wire.base import Request
+
+_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+_RETRIES_OF_500 = 2
+"""A server error may be an accident; more often it is what the server makes of this request."""
+
+_LONGEST_BACKOFF = 10.0
+
+FIRST_CONTACT = 10.0
+"""The most seconds that a server may take to be there when an audit starts."""
+
+CONNECTING = 0.4
+"""Share of the time-out for connecting (once for TCP, once for TLS), so that an attempt whose whole
+time is over was connected, and its request may have been seen."""
+
+_NOT_REACHED = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+    httpx.LocalProtocolError,
+)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How a server is asked.
+
+    Attributes:
+        batch: The most rows in a request.
+        concurrency: The most requests at once.
+        timeout: Seconds that one attempt may take from connecting to the last byte.
+        retries: How often a request that may have reached the server is sent once more.
+        patience: Seconds to wait in all for a server that is away, restarts or fails, and the
+            longest pause that a rate limit may ask for.
+        backoff: Seconds before the first retry; they double with each, up to ten.
+        longest_answer: The most bytes of an answer.
+    """
+
+    batch: int = 32
+    concurrency: int = 4
+    timeout: float = 30.0
+    retries: int = 6
+    patience: float = 120.0
+    backoff: float = 0.5
+    longest_answer: int = 64 * 2**20
+
+
+class Miss(NamedTuple):
+    """An attempt without an answer.
+
+    Attributes:
+        reason: What happened.
+        reached: Whether the server may have seen the request.
+        retries: How often it may be sent once more after a miss of this kind.
+        wait: Seconds that the server asks for.
+    """
+
+    reason: str
+    reached: bool
+    retries: int
+    wait: float = 0.0
+
+
+class Parcel:
+    """Some rows of a query, on their way in one request.
+
+    Attributes:
+        first: The position of the first row in the query.
+        last: One after the position of the last.
+        paid: Whether a charge is there that no attempt has used.
+    """
+
+    def __init__(self, first: int, last: int) -> None:
+        """Makes one that nobody has sent; its rows were charged with the query."""
+        self.first, self.last = first, last
+        self.paid = True
+
+    @property
+    def rows(self) -> int:
+        """How many rows it holds."""
+        return self.last - self.first
+
+
+class Sender:
+    """Sends requests over pooled connections, and keeps to the server's limits.
+
+    Attributes:
+        rows_sent: Rows that the server may have seen, each attempt counted.
+    """
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        delivery: Delivery,
+        *,
+        name: str,
+        secrets: Sequence[str] = (),
+        seed: int = 0,
+    ) -> None:
+        """Takes a client, which the caller closes.
+
+        Args:
+            client: Its headers are sent along; it must not follow redirects.
+            delivery: How the server is asked.
+            name: The target's, for messages.
+            secrets: What no message may show, even if the server sends it back.
+            seed: For the jitter of waiting times, which nothing else depends on.
+        """
+        self._client = client
+        self._delivery = delivery
+        self._name = name
+        self._secrets = [secret for secret in secrets if secret]
+        self._rng = np.random.default_rng(seed)
+        self._pace = Pace()
+        self.rows_sent = 0
+
+    async def deliver(
+        self,
+        parcels: Sequence[Parcel],
+        pack: Callable[[Parcel], Request],
+        unpack: Callable[[Parcel, bytes], None],
+        bill: Bill | None,
+    ) -> None:
+        """Sends all parcels and takes in their answers.
+
+        After a failure no more is sent, attempts under way are waited for, so that it is known
+        what the server saw, and the first failure is raised.
+
+        Args:
+            parcels: What to send.
+            pack: Makes the request of a parcel.
+            unpack: Takes its answer; an ``AnswerError`` refuses it.
+            bill: Is kept true to what the server saw.
+
+        Raises:
+            TargetError: If a request fails for good, or an answer is refused.
+            DarkroomError: What ``bill`` raises.
+        """
+        failures: list[Exception] = []
+        stopped = asyncio.Event()
+        queue = iter(parcels)
+
+        async def work() -> None:
+            for parcel in queue:
+                if stopped.is_set():
+                    return
+                try:
+                    await self._deliver(parcel, pack(parcel), unpack, bill, stopped)
+                except Exception as error:
+                    failures.append(error)
+                    stopped.set()
+
+        workers = min(self._delivery.concurrency, len(parcels))
+        await asyncio.gather(*(work() for _ in range(workers)))
+        if failures:
+            unsent = [np.arange(one.first, one.last) for one in parcels if one.paid]
+            if bill is not None and unsent:
+                bill.unsent(np.concatenate(unsent).astype(np.int64))
+            raise failures[0]
+
+    async def _deliver(
+        self,
+        parcel: Parcel,
+        request: Request,
+        unpack: Callable[[Parcel, bytes], None],
+        bill: Bill | None,
+        stopped: asyncio.Event,
+    ) -> None:
+        """Sends one parcel until it is answered; returns early when others have failed."""
+        misses, began = Misses(self._delivery), None
+        while await self._may_go(parcel.rows, stopped):
+            if not parcel.paid:
+                if bill is not None:
+                    bill.again(np.arange(parcel.first, parcel.last))
+                parcel.paid = True
+            outcome = await self._attempt(parcel, request)
+            if isinstance(outcome, bytes):
+                self._take(parcel, outcome, unpack)
+                return
+            began = time.monotonic() if began is None else began
+            wait = misses.next_wait(outcome, self._rng.random())
+            if wait is None or time.monotonic() - began + wait > self.patience(outcome):
+                raise self._given_up(outcome, misses.count, wait)
+            if outcome.wait:
+                self._pace.hold(outcome.wait)
+            await _sleep(wait, stopped)
+
+    async def _may_go(self, rows: int, stopped: asyncio.Event) -> bool:
+        """Waits until the server's limits allow a request; false when others have failed.
+
+        Raises:
+            TargetError: If that takes more than the patience.
+        """
+        while not stopped.is_set():
+            wait = self._pace.wait(rows)
+            if wait <= 0:
+                return True
+            if wait > self._delivery.patience:
+                raise TargetError(
+                    f"target {self._name}: its rate limit is spent for {wait:.0f} s: go on later "
+                    f"with --resume, or set [target] patience above {self._delivery.patience:g}"
+                )
+            await _sleep(wait, stopped)
+        return False
+
+    async def _attempt(self, parcel: Parcel, request: Request) -> bytes | Miss:
+        """Sends a parcel once.
+
+        Raises:
+            TargetError: If the answer is one that asking again will not mend.
+        """
+        reached = True
+        try:
+            return await self.exchange("POST", request.url, request.content, parcel.rows)
+        except Missed as missed:
+            reached = missed.miss.reached
+            return missed.miss
+        finally:
+            if reached:
+                parcel.paid = False
+                self.rows_sent += parcel.rows
+
+    async def exchange(
+        self, method: str, url: str, content: bytes | None = None, rows: int = 0
+    ) -> bytes:
+        """Sends a request once and returns the body of its answer.
+
+        Raises:
+            TargetError: If the answer is one that asking again will not mend.
+            Missed: If there is none, or one that asking again may mend.
+        """
+        delivery = self._delivery
+        self._pace.sent(rows)
+        try:
+            async with (
+                asyncio.timeout(delivery.timeout),
+                self._client.stream(method, url, content=content) as response,
+            ):
+                self._pace.told(response.headers, rows)
+                if response.status_code != httpx.codes.OK:
+                    raise self._bad_status(response, await _start(response))
+                return await self._whole(response)
+        except _NOT_REACHED as error:
+            raise Missed(Miss(one_line(error), False, delivery.retries)) from error
+        except TimeoutError as error:
+            reason = f"no whole answer within {delivery.timeout:g} s"
+            raise Missed(Miss(reason, True, delivery.retries)) from error
+        except httpx.HTTPError as error:
+            raise Missed(Miss(self._clean(one_line(error)), True, delivery.retries)) from error
+        finally:
+            self._pace.returned(rows)
+
+    async def _whole(self, response: httpx.Response) -> bytes:
+        """Reads a body within its bound.
+
+        Raises:
+            TargetError: If it is longer, or compressed, which hides how long it is.
+        """
+        coding, longest = _coding(response), self._delivery.longest_answer
+        if coding:
+            raise TargetError(
+                f"target {self._name}: the server compresses its answer ({coding[:20]!r}) although "
+                "it was asked not to: turn that off"
+            )
+        chunks: list[bytes] = []
+        length = 0
+        async for chunk in response.aiter_bytes():
+            length += len(chunk)
+            if length > longest:
+                raise TargetError(
+                    f"target {self._name}: the answer is longer than {longest} bytes; it begins "
+                    f"{self.excerpt(chunks[0] if chunks else chunk)}: lower [target] batch or set "
+                    "longest_answer"
+                )
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    def patience(self, miss: Miss) -> float:
+        """Returns for how many seconds in all misses like this one may go on."""
+        if miss.reached or self.rows_sent:
+            return self._delivery.patience
+        return min(FIRST_CONTACT, self._delivery.patience)
+
+    def _bad_status(self, response: httpx.Response, start: bytes) -> Exception:
+        """Returns the error for an answer that is not 200."""
+        status = response.status_code
+        said = f"the server answered {status}, {self.excerpt(start)}"
+        if status in _TRANSIENT:
+            limit = _RETRIES_OF_500 if status == httpx.codes.INTERNAL_SERVER_ERROR else None
+            retries = self._delivery.retries
+            wait = retry_after(response.headers) or 0.0
+            return Missed(Miss(said, True, min(retries, limit or retries), wait))
+        hints = {
+            401: "check [target] api_key_env or headers_from_env",
+            403: "check [target] api_key_env or headers_from_env",
+            404: "check [target] url and model",
+            413: "lower [target] batch",
+        }
+        hint = hints.get(status, "check that [target] describes what the server takes")
+        if 300 <= status < 400:
+            hint = "redirects are not followed; set [target] url to where the model is"
+        return TargetError(f"target {self._name}: {said}: {hint}")
+
+    def _take(
+        self, parcel: Parcel, content: bytes, unpack: Callable[[Parcel, bytes], None]
+    ) -> None:
+        try:
+            unpack(parcel, content)
+        except AnswerError as error:
+            raise TargetError(
+                f"target {self._name}: the server's answer to {parcel.rows} rows is refused: "
+                f"{self._clean(str(error))}; it begins {self.excerpt(content)}"
+            ) from error
+
+    def _given_up(self, miss: Miss, count: int, wait: float | None) -> TargetError:
+        asked = f" (it asks to wait {miss.wait:.0f} s)" if miss.wait else ""
+        end = f"tried {count} times: check the server, then go on with --resume"
+        if wait is not None:
+            end = (
+                f"patience of {self.patience(miss):g} s is over after {count} attempts: check the "
+            )
+            end += "server, go on with --resume, or raise [target] patience"
+        where = "no usable answer" if miss.reached else "the server cannot be reached"
+        return TargetError(f"target {self._name}: {where}: {miss.reason}{asked}; {end}")
+
+    def excerpt(self, content: bytes) -> str:
+        """Returns how an answer begins, on one line, without what may not be shown."""
+        text = self._clean(content[:2000].decode("utf-8", "replace"))
+        shown = "".join(one if one.isprintable() else " " for one in text[:120])
+        return repr(" ".join(shown.split()))
+
+    def _clean(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
+
+class Misses:
+    """How often one parcel went without an answer."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        """Starts at none."""
+        self._delivery = delivery
+        self._reached = 0
+        self.count = 0
+
+    def next_wait(self, miss: Miss, jitter: float) -> float | None:
+        """Counts a miss and returns the seconds to wait; ``None`` if it was the last.
+
+        Args:
+            miss: What happened.
+            jitter: Between zero and one: from half to the whole backoff is waited.
+        """
+        self.count += 1
+        self._reached += miss.reached
+        if self._reached > miss.retries:
+            return None
+        backoff = self._delivery.backoff * 2.0 ** min(self.count - 1, 30)
+        return max(miss.wait, min(backoff, _LONGEST_BACKOFF) * (0.5 + jitter / 2))
+
+
+class Missed(DarkroomError):  # noqa: N818 - caught and counted, seldom an error
+    """Carries a miss out of an exchange."""
+
+    def __init__(self, miss: Miss) -> None:
+        """Keeps the miss."""
+        super().__init__(miss.reason)
+        self.miss = miss
+
+
+def _coding(response: httpx.Response) -> str:
+    """Returns how a body is compressed; nothing for not at all."""
+    coding: str = response.headers.get("content-encoding", "")
+    return "" if coding == "identity" else coding
+
+
+async def _start(response: httpx.Response) -> bytes:
+    """Returns the first bytes of a body that may be shown."""
+    start = b""
+    if not _coding(response):
+        async for chunk in response.aiter_bytes():
+            start += chunk[:2000]
+            if len(start) >= 2000:
+                break
+    return start
+
+
+async def _sleep(seconds: float, stopped: asyncio.Event) -> None:
+    """Waits, less long when others have failed."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stopped.wait()
+    except TimeoutError:
+        pass
+
+
+def parcels(rows: int, batch: int) -> Iterator[Parcel]:
+    """Divides the rows of a query."""
+    for first in range(0, rows, batch):
+        yield Parcel(first, min(first + batch, rows))

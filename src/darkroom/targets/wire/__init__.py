@@ -1,0 +1,1 @@
+"""How servers are asked and how they answer, one file a wire format; nothing here sends."""

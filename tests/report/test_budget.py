@@ -1,0 +1,82 @@
+"""Days are read off the curve, with their interval, and never beyond what was tried."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.report.conftest import RunFolder, image_cell
+
+from darkroom.errors import PlanError
+from darkroom.report.budget import Policy, Reached, answer, holdings, queries_to
+from darkroom.report.records import Cell
+
+
+def cell(curve: list[tuple[int, float]], goals: int = 20, **changes: Any) -> Cell:
+    points = [{"queries": queries, "success": success} for queries, success in curve]
+    return Cell.model_validate(
+        {**image_cell(), "access": "scores", "goals": goals, "curve": points, **changes}
+    )
+
+
+RISING = [(10, 0.0), (100, 0.3), (300, 0.5), (1000, 0.7), (3000, 0.95)]
+
+
+def test_half_is_read_off_with_the_interval_of_every_milestone() -> None:
+    # Of 20: 6 hits reach up to 0.54, 10 hits start at 0.27, 14 at 0.46, 19 at 0.75.
+    assert queries_to(cell(RISING)) == Reached(300, 100, 3000, 3000)
+    assert queries_to(cell(RISING, goals=1000)) == Reached(300, 300, 1000, 3000)
+    assert queries_to(cell([(10, 0.0), (100, 0.1)])) == Reached(None, None, None, 100)
+    assert queries_to(cell([(100, 0.45)])) == Reached(None, 100, None, 100)
+
+
+def test_the_order_of_points_does_not_matter() -> None:
+    assert queries_to(cell(RISING[::-1])) == queries_to(cell(RISING))
+
+
+@pytest.mark.parametrize(
+    ("policy", "days"),
+    [
+        (Policy(10), "30 days (10 days to 300 days)"),
+        (Policy(10, accounts=10), "3 days (1 day to 30 days)"),
+        (Policy(10, accounts=10, total=10), "30 days (10 days to 300 days)"),
+        (Policy(1), "300 days (100 days to 8.2 years)"),
+    ],
+)
+def test_days_follow_the_policy(policy: Policy, days: str) -> None:
+    (held,) = holdings([cell(RISING)], policy)
+    assert held.days == days
+    assert days in answer([held])
+
+
+def test_what_was_never_reached_is_more_than_was_tried() -> None:
+    (held,) = holdings([cell([(10, 0.0), (500, 0.1)])], Policy(10))
+    assert (held.queries, held.days) == ("more than 500", "more than 50 days")
+    assert "no attack of this run" in answer([held])
+    assert held.record()["days_to_half"] == {"queries": None, "low": None, "high": None}
+
+
+def test_weights_ask_nobody() -> None:
+    assert holdings([cell(RISING, access="weights")], Policy(10)) == []
+
+
+def test_the_fastest_attack_answers() -> None:
+    slow = cell([(10, 0.0), (5000, 1.0)], attack="policy")
+    said = answer(holdings([slow, cell(RISING, attack="evolution")], Policy(10)))
+    assert "evolution" in said
+    assert "policy" not in said
+
+
+@pytest.mark.parametrize("numbers", [(0, 1, None), (1, 0, None), (1, 1, 0), (-3, 1, None)])
+def test_policies_that_let_nothing_through(numbers: tuple[int, int, int | None]) -> None:
+    with pytest.raises(PlanError, match="must be 1 or more"):
+        Policy(*numbers)
+
+
+def test_the_report_answers_for_attacks_that_ask(run: RunFolder) -> None:
+    assert "Is ten queries a day enough?" not in run.report().text
+    run.cell["access"] = "scores"
+    page = run.report()
+    assert page.text.count("Is ten queries a day enough?") == 2
+    assert "10 queries a day, 100 accounts" in page.text
+    assert 'id="chart-budget-wide' in page.source
