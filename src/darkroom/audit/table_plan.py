@@ -1,0 +1,103 @@
+"""Plans that audit a model of tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator
+
+from darkroom.audit.plan import BasePlan, Section, checked_slice
+from darkroom.data.tables import DIABETES, MISSING
+
+Names = Annotated[list[str], Field(min_length=1)]
+
+
+class TableTargetSection(Section):
+    """The model; see :func:`darkroom.targets.table_load.load_table_target`.
+
+    ``response`` is the column that it predicts, ``inputs`` are those that it takes, in its order:
+    all others of the private table when left out.
+    """
+
+    kind: Literal["sklearn", "onnx", "function"] = "sklearn"
+    load: str
+    response: str
+    inputs: Names | None = None
+    outputs: Literal["predictions", "scores"] = "predictions"
+    trusted: list[str] = Field(default_factory=list)
+
+
+class ColumnSection(Section):
+    """What a column is, where its values do not tell it rightly."""
+
+    kind: Literal["categorical", "numeric"]
+    values: list[str | int | float] = Field(default_factory=list)
+
+
+class PublicTableSection(Section):
+    """Rows that the attacker may have, and how their file is read."""
+
+    table: Path
+    rows: str = ":"
+    encoding: str = "utf-8-sig"
+    separator: str = Field(default=",", min_length=1, max_length=1)
+    header_rows: int = Field(default=1, ge=1)
+    na: list[str] = Field(default_factory=lambda: list(MISSING))
+    text: list[str] = Field(default_factory=list)
+    missing: Literal["drop", "refuse"] = "drop"
+
+    _rows = field_validator("rows")(checked_slice)
+
+
+class PrivateTableSection(PublicTableSection):
+    """The truth: what is sensitive in which rows, and which of them the model was trained on.
+
+    ``trained_on`` counts within ``rows``. ``positive`` is the sensitive value that precision,
+    recall and AUC are about when there are two: the rarer one when left out. ``knows`` is what the
+    attacker has of each record beside the other columns: its true ``response``, or what the model
+    says of the true record, its ``prediction``. ``errors_on`` are the rows whose errors the
+    attacker knows of. ``groups`` are the columns whose values are compared; all when left out.
+    ``tolerance`` is how far off a guess at a number may be and still count.
+    """
+
+    sensitive: Names
+    unknown: list[str] = Field(default_factory=list)
+    trained_on: str = ":"
+    positive: str | None = None
+    knows: Literal["response", "prediction"] = "response"
+    errors_on: Literal["members", "others"] = "members"
+    groups: list[str] | None = None
+    bins: int = Field(default=20, ge=2, le=200)
+    tolerance: float | None = Field(default=None, gt=0)
+    columns: dict[str, ColumnSection] = Field(default_factory=dict)
+
+    _trained_on = field_validator("trained_on")(checked_slice)
+
+    @field_validator("sensitive", mode="before")
+    @classmethod
+    def _name_alone(cls, value: object) -> object:
+        return [value] if isinstance(value, str) else value
+
+
+class TablePlan(BasePlan):
+    """A whole plan."""
+
+    target: TableTargetSection
+    private: PrivateTableSection
+    public: PublicTableSection
+
+    def anchored(self, folder: Path) -> Self:
+        """Returns the plan with the paths of its inputs made relative to a folder.
+
+        ``out`` stays relative to the working folder.
+        """
+
+        def moved(section: Any) -> Any:
+            if str(section.table) == DIABETES:
+                return section
+            return section.model_copy(update={"table": folder / section.table})
+
+        return self.model_copy(
+            update={"private": moved(self.private), "public": moved(self.public)}
+        )
