@@ -31,6 +31,10 @@ Integers = NDArray[np.int64]
 
 BITS = 1 / math.log(2)
 
+_WINDOW = 2.0
+"""Bits by which a partial secret may be more surprising than the first of its batch: what is
+farther off will hardly be needed."""
+
 
 class Node(NamedTuple):
     """A partial secret that the model has been asked about, or is about to be.
@@ -152,6 +156,8 @@ class Search:
             complete = bool(block.complete[rank])
             if (complete and taken) or (not complete and len(taken) == most):
                 break
+            if taken and cost > taken[0].cost + _WINDOW:
+                break
             if rank + 1 < len(block.costs):
                 heapq.heapreplace(self._queue, (float(block.costs[rank + 1]), number, rank + 1))
             else:
@@ -217,8 +223,9 @@ class BestFirst(SecretAttack):
     Differences from the paper: the steps are the model's tokens within the format's automaton,
     whose canonical cutting across the boundary of prompt and secret is kept, instead of single
     characters; the queue of every goal is served in one batch, with keys and values of prefixes
-    kept once for all that grow from them; each step takes twice as many partial secrets as the one
-    before, up to ``batch``, which asks a little more than needed; where a view tells only the
+    kept once for all that grow from them; each step takes up to twice as many partial secrets as
+    the one before, of those within two bits of the first, up to ``batch``, which asks a little more
+    than needed; where a view tells only the
     likeliest tokens, what it hides is bounded, and an answer that the bound does not cover is
     marked as uncertain.
 
@@ -257,7 +264,22 @@ class BestFirst(SecretAttack):
         rng: np.random.Generator,  # noqa: ARG002 - nothing is drawn
     ) -> Iterator[SecretProgress]:
         places = Places(view)
-        searches = [Search(places.of(goal), self.wanted) for goal in goals]
+        yield from self._drive(view, [Search(places.of(goal), self.wanted) for goal in goals])
+
+    def explore(self, view: LanguageView, goal: SecretGoal) -> Search:
+        """Searches for one secret and returns all that was looked at on the way.
+
+        Args:
+            view: The target; rows are charged to its first goal.
+            goal: The secret to find.
+        """
+        search = Search(Places(view).of(goal), self.wanted)
+        for _ in self._drive(view, [search]):
+            pass
+        return search
+
+    def _drive(self, view: LanguageView, searches: Sequence[Search]) -> Iterator[SecretProgress]:
+        """Runs searches side by side until each is done or out of rows."""
         spent = np.zeros(len(searches), np.int64)
         trie = view.trie()
         yield _progress(spent, searches)

@@ -256,6 +256,10 @@ class SecretTokens:
         """What the model is given, and the state before the first token; often one pair."""
         return [(self.prompt, self.spelling.automaton.start)]
 
+    def beginning(self, path: Tokens) -> Prompt:  # noqa: ARG002 - the same for every path here
+        """Returns what the model is given before a path of tokens."""
+        return self.prompt
+
     def children(self, state: int) -> Children:
         """Returns the tokens that may follow in a state."""
         return self.spelling.children(state)
@@ -429,6 +433,10 @@ class FillTokens(SecretTokens):
     def left(self, state: int) -> int:
         """Returns how many secrets can still be reached from a state, at most."""
         return self.spelling.automaton.counts[state // self._longest]
+
+    def beginning(self, path: Tokens) -> Prompt:
+        """Returns the text with as many masks as a path has tokens."""
+        return self.blank(path)
 
     def blank(self, path: Tokens) -> Blank:
         """Returns the text around a secret of these tokens."""
