@@ -82,7 +82,7 @@ class TextCellPlan:
 
 
 class Point(NamedTuple):
-    """What the attack had at one milestone: the median of rows spent, and success."""
+    """The share of goals found within so many queries each."""
 
     queries: int
     success: Interval
@@ -189,14 +189,19 @@ def _attack(
         defense = TopLogprobs()
     view = LanguageView(target, plan.access, ledger, defense=defense, noise=noise)
     rng = np.random.default_rng([plan.seed, 1])
-    points: dict[int, Point] = {}
+    # From how many queries on each goal's first guess was right, and stayed so.
+    since = np.full(len(goals), np.inf)
     for progress in plan.attack.run(view, goals, rng=rng):
         hits = _hits(progress, every)
-        queries = int(np.median(progress.queries[inserted]))
-        if queries > 0:
-            success = clopper_pearson(int(hits[inserted].sum()), int(inserted.sum()))
-            points[queries] = Point(queries, success)
-    return Attacked(list(points.values()), progress, hits, ledger.total)
+        since = np.where(hits, np.minimum(since, progress.queries), np.inf)
+    points = _course(since[inserted], int(progress.queries[inserted].max()))
+    return Attacked(points, progress, hits, ledger.total)
+
+
+def _course(since: NDArray[np.float64], most: int) -> list[Point]:
+    """Returns the share of goals found within so many queries each, at powers of two."""
+    steps = sorted({min(2**power, most) for power in range(most.bit_length() + 1)} - {0})
+    return [Point(step, clopper_pearson(int((since <= step).sum()), len(since))) for step in steps]
 
 
 def _hits(progress: SecretProgress, canaries: Sequence[Canary]) -> Hits:
