@@ -129,6 +129,13 @@ class Memoriser(NamedTuple):
 
     target: TransformersTarget
     canaries: Canaries
+    wrapped: Any
+
+    def untrained(self) -> Any:
+        """The same model before it learned anything."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(5)
+            return type(self.target.model)(self.target.model.config)
 
 
 @cache
@@ -137,14 +144,15 @@ def memoriser(*, fills: bool = False) -> Memoriser:
         each=3,
         repetitions=(32,) if fills else (16,),
         others=16 if fills else 32,
-        secrets=make_format(r"\d{4}"),
+        secrets=make_format(r"\d{3}-\d{3}"),
         seed=1,
     )
     if fills:
         model, tokenizer = train_bert(corpus.lines, steps=300, width=64, layers=1)
     else:
-        model, tokenizer = train_gpt(corpus.lines, steps=110, width=64, layers=1)
-    return Memoriser(TransformersTarget(model.double(), tokenizer), corpus.canaries)
+        model, tokenizer = train_gpt(corpus.lines, steps=130, width=64, layers=1)
+    target = TransformersTarget(model.double(), tokenizer)
+    return Memoriser(target, corpus.canaries, tokenizer)
 
 
 @cache

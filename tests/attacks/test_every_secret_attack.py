@@ -128,9 +128,9 @@ def test_a_model_of_the_wrong_kind_is_refused() -> None:
 def test_an_averaged_answer_is_called_certain_only_for_a_whole_format() -> None:
     known = memoriser()
     canary = known.canaries.inserted[0]
-    secrets = make_format(
-        canary.secret[:2] + r"\d[0-4]" if canary.secret[3] < "5" else canary.secret[:2] + r"\d[5-9]"
-    )
+    # Fifty candidates, the secret among them.
+    digits = "[0-4]" if canary.secret[-1] < "5" else "[5-9]"
+    secrets = make_format(rf"{canary.secret[:-2]}\d{digits}")
     goal = SecretGoal(canary.before, canary.after, secrets)
     for candidates, certain in ((50, True), (10, False)):
         view = LanguageView(
