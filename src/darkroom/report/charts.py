@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import io
 import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -66,6 +67,7 @@ class _Format:
     width: float
     height: float
     columns: int
+    letters: int
 
 
 def curve_chart(
@@ -93,8 +95,10 @@ def curve_chart(
     drawable = [line for line in series[:MOST_SERIES] if _positive(line)]
     if not drawable:
         return None
-    wide = _Format("wide", 8.6, 4.0, 3)
-    narrow = _Format("narrow", 4.9, 4.6 + 0.24 * len(drawable), 1)
+    longest = max(len(label) for label in (baseline_label, *(one.label for one in drawable)))
+    wide = _Format("wide", 8.6, 4.0, 3 if longest < 30 else 2, 48)
+    lines = sum(len(textwrap.wrap(one.label, 42)) for one in drawable)
+    narrow = _Format("narrow", 4.9, 4.6 + 0.24 * lines, 1, 42)
     level = _Baseline(baseline, baseline_label)
     return Chart(
         _draw(drawable, level, wide, name, title, across),
@@ -127,7 +131,7 @@ def _draw(
         FigureCanvasSVG(figure)
         axes = figure.add_subplot()
         for place, line in enumerate(series):
-            _plot(axes, line, place)
+            _plot(axes, line, place, textwrap.fill(line.label, form.letters))
         dashes = (0, (5, 4))
         axes.axhline(
             baseline.rate, color=_MUTED, linestyle=dashes, linewidth=1.8, label=baseline.label
@@ -139,7 +143,7 @@ def _draw(
     return _embed(buffer.getvalue(), identity, form, title, len(series))
 
 
-def _plot(axes: Axes, line: Series, place: int) -> None:
+def _plot(axes: Axes, line: Series, place: int, label: str) -> None:
     points = _positive(line)
     colour = _series_colour(place)
     queries = [p.queries for p in points]
@@ -162,7 +166,7 @@ def _plot(axes: Axes, line: Series, place: int) -> None:
         linestyle=("-", (0, (6, 2)), (0, (1, 1.5)), "-.", "-", (0, (6, 2)))[place],
         marker=("o", "s", "^", "D", "v", "P")[place],
         markersize=6.5,
-        label=line.label,
+        label=label,
         zorder=3,
         clip_on=False,
     )
