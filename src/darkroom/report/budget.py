@@ -135,7 +135,8 @@ class Holding(NamedTuple):
             return f"more than {_days(reached.asked, rate)}"
         low, high = reached.low, reached.high
         earliest = _days(reached.queries if low is None else low, rate)
-        return _ranged(_days(reached.queries, rate), earliest, high and _days(high, rate))
+        latest = None if high is None else _days(high, rate)
+        return _ranged(_days(reached.queries, rate), earliest, latest)
 
     @property
     def queries(self) -> str:
@@ -144,7 +145,8 @@ class Holding(NamedTuple):
         if reached.queries is None:
             return f"more than {count(reached.asked)}"
         low = reached.queries if reached.low is None else reached.low
-        return _ranged(count(reached.queries), count(low), reached.high and count(reached.high))
+        high = None if reached.high is None else count(reached.high)
+        return _ranged(count(reached.queries), count(low), high)
 
     def record(self) -> dict[str, object]:
         """Returns it as JSON has it; days are null where queries are."""
