@@ -160,7 +160,7 @@ def cell_plans(plan: ImagePlan, most: Access = Access.WEIGHTS) -> list[CellPlan]
             if access is Access.WEIGHTS and defense.defenses:
                 continue
             left = min(access, defense.leaves, key=lambda one: one.rank)
-            if left.includes(attack.least_access):
+            if access is Access.WEIGHTS or left.includes(attack.least_access):
                 cells.append(_cell_plan(plan, section, attack, access, defense))
             else:
                 standing_in = _cell_plan(plan, section, AutoAttack(), access, defense)
