@@ -254,7 +254,8 @@ class Sender:
                 asyncio.timeout(delivery.timeout),
                 self._client.stream(method, url, content=content) as response,
             ):
-                self._pace.told(response.headers, rows)
+                if any(b"rate" in name.lower() for name, _ in response.headers.raw):
+                    self._pace.told(response.headers, rows)
                 if response.status_code != httpx.codes.OK:
                     raise self._bad_status(response, await _start(response))
                 return await self._whole(response)
