@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from benchmarks.claims import Claim, Table, tell
 from darkroom.targets.base import ImageSpec
+from darkroom.targets.delivery import Delivery
 from darkroom.targets.http import HttpTarget
-from darkroom.targets.sending import Delivery
 from darkroom.targets.wire.plain_json import PlainJson
 
 SHAPE = (1, 56, 46)

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from darkroom.errors import TargetError
 from darkroom.ledger import QueryLedger
 from darkroom.targets.base import ImageSpec
+from darkroom.targets.delivery import Delivery
 from darkroom.targets.http import HttpTarget
-from darkroom.targets.sending import Delivery
 from darkroom.targets.wire.plain_json import PlainJson
 
 SHAPE = (1, 2, 2)

@@ -15,9 +15,9 @@ from sklearn.linear_model import LogisticRegression
 from darkroom.access import Access
 from darkroom.errors import MissingExtraError, PlanError, TargetError
 from darkroom.targets.base import ImageSpec, Target
+from darkroom.targets.delivery import Delivery
 from darkroom.targets.load import open_target
 from darkroom.targets.sections import TARGET_SECTIONS, TargetSection
-from darkroom.targets.sending import Delivery
 from darkroom.targets.sklearn import SklearnTarget
 from darkroom.targets.torch import TorchTarget
 from darkroom.targets.wire.base import Shows
