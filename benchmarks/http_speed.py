@@ -27,6 +27,9 @@ CLASSES = 40
 SETTINGS = ((1, 1), (1, 8), (16, 4), (64, 4))
 """Rows a request, and requests at once."""
 
+QUERY = 256
+"""The fewest rows asked about at a time: some people with a dozen candidates each."""
+
 
 def http_claims(*, quick: bool, seed: int) -> tuple[list[Claim], list[Table]]:
     """Times both against one server on loopback, in turns, and takes medians.
@@ -49,7 +52,7 @@ def http_claims(*, quick: bool, seed: int) -> tuple[list[Claim], list[Table]]:
     with _server() as url:
         for batch, concurrency in SETTINGS:
             tell(f"timing HTTP: {batch} rows a request, {concurrency} at once")
-            images = rng.random((batch * concurrency * 8, *SHAPE), np.float32)
+            images = rng.random((max(QUERY, batch * concurrency * 8), *SHAPE), np.float32)
             with (
                 _target(url, batch, concurrency) as target,
                 _Plain(url, batch, concurrency) as loop,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 
 import httpx
 import numpy as np
@@ -79,6 +80,8 @@ class Sender:
             seed: For the jitter of waiting times, which nothing else depends on.
         """
         self._client = client
+        self._headers = client.headers
+        self._extensions = {"timeout": client.timeout.as_dict()}
         self._delivery = delivery
         self._name = name
         self._secrets = [secret for secret in secrets if secret]
@@ -206,7 +209,7 @@ class Sender:
         try:
             async with (
                 asyncio.timeout(delivery.timeout),
-                self._client.stream(method, url, content=content) as response,
+                self._answer(method, url, content) as response,
             ):
                 if any(b"rate" in name.lower() for name, _ in response.headers.raw):
                     self._pace.told(response.headers, rows)
@@ -222,6 +225,21 @@ class Sender:
             raise Missed(Miss(self._clean(one_line(error)), True, delivery.retries)) from error
         finally:
             self._pace.returned(rows)
+
+    @asynccontextmanager
+    async def _answer(
+        self, method: str, url: str, content: bytes | None
+    ) -> AsyncIterator[httpx.Response]:
+        """Sends a request and gives its answer, the body still unread."""
+        # Made directly, since the client would merge headers and address anew each time.
+        request = httpx.Request(
+            method, url, headers=self._headers, content=content, extensions=self._extensions
+        )
+        response = await self._client.send(request, stream=True)
+        try:
+            yield response
+        finally:
+            await response.aclose()
 
     async def _whole(self, response: httpx.Response) -> bytes:
         """Reads a body within its bound.
