@@ -31,15 +31,8 @@ from darkroom.targets.answers import (
     probe_images,
 )
 from darkroom.targets.base import ImageSpec, Target, TopK
-from darkroom.targets.sending import (
-    CONNECTING,
-    FIRST_CONTACT,
-    Delivery,
-    Missed,
-    Parcel,
-    Sender,
-    parcels,
-)
+from darkroom.targets.delivery import FIRST_CONTACT, Delivery, Missed
+from darkroom.targets.sending import CONNECTING, Parcel, Sender, parcels
 from darkroom.targets.wire.base import Decoded, Request, Wire
 
 _Result = TypeVar("_Result")
