@@ -17,7 +17,7 @@ from darkroom.audit.progress import Reporter
 from darkroom.audit.runner import Facts, FinishedCell, Job
 from darkroom.audit.table_cells import TableCellPlan, run_table_cell
 from darkroom.audit.table_judging import set_up_table_bench
-from darkroom.audit.table_plan import PublicTableSection, TablePlan
+from darkroom.audit.table_plan import TablePlan, TableSection
 from darkroom.audit.table_subject import TableSubject
 from darkroom.data.tables import (
     DIABETES,
@@ -57,7 +57,7 @@ class TableJob(Job):
 
     def keys(self, version: str) -> list[str]:
         """Returns the key of every cell; see :meth:`Job.keys`."""
-        digest = self.subject.digest()
+        digest = f"{self.subject.digest()} {self.plan.public.imputer}"
         return [cell.key(digest, version) for cell in table_cell_plans(self.plan)]
 
     def facts(self) -> Facts:
@@ -94,7 +94,7 @@ class TableJob(Job):
         """Runs cells; those with the same prior share it; see :meth:`Job.run`."""
         subject, public = self.subject, self.subject.data.public.rows
         with reporter.stage("Training the imputation model"):
-            bench = set_up_table_bench(subject, self.plan.run.seed)
+            bench = set_up_table_bench(subject, self.plan.run.seed, self.plan.public.imputer)
         priors: dict[str, TablePrior] = {}
         for key, cell in zip(self.keys(version), table_cell_plans(self.plan), strict=True):
             if key not in keys:
@@ -165,7 +165,7 @@ def table_subject(
     )
 
 
-def _frame(section: PublicTableSection) -> pd.DataFrame:
+def _frame(section: TableSection) -> pd.DataFrame:
     """Reads the rows that a plan names, numbered as in the file."""
     if str(section.table) == DIABETES:
         frame = load_diabetes_table()

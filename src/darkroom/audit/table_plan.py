@@ -35,8 +35,8 @@ class ColumnSection(Section):
     values: list[str | int | float] = Field(default_factory=list)
 
 
-class PublicTableSection(Section):
-    """Rows that the attacker may have, and how their file is read."""
+class TableSection(Section):
+    """Rows of a file, and how it is read."""
 
     table: Path
     rows: str = ":"
@@ -50,7 +50,13 @@ class PublicTableSection(Section):
     _rows = field_validator("rows")(checked_slice)
 
 
-class PrivateTableSection(PublicTableSection):
+class PublicTableSection(TableSection):
+    """Rows that the attacker may have; ``imputer`` is the baseline that is trained on them."""
+
+    imputer: Literal["auto", "logistic", "forest"] = "auto"
+
+
+class PrivateTableSection(TableSection):
     """The truth: what is sensitive in which rows, and which of them the model was trained on.
 
     ``trained_on`` counts within ``rows``. ``positive`` is the sensitive value that precision,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -175,10 +176,12 @@ class CallableTableTarget(TableTarget):
         return answered(self._function, self.schema.decode(rows), self.name)
 
     def fingerprint(self) -> str:
-        """Hashes the function's code and its answers to a fixed set of rows."""
+        """Hashes the function's code and its answers to a fixed set of rows, if it takes them."""
         code = getattr(self._function, "__code__", None)
-        digest = hashlib.sha256(code.co_code if code is not None else self.name.encode())
-        digest.update(self.predict(probe_rows(self.schema)).tobytes())
+        words = [self.name] if code is None else [code.co_code.hex(), repr(code.co_consts)]
+        digest = hashlib.sha256(repr((words, self.schema)).encode())
+        with suppress(TargetError):  # a function may refuse rows that no table has
+            digest.update(self.predict(probe_rows(self.schema)).tobytes())
         return digest.hexdigest()
 
 
