@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +98,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "plan.toml").write_text(PLAN)
     monkeypatch.chdir(tmp_path)
     # Modules of this name differ between tests only in the folder that their table is in.
-    monkeypatch.delitem(__import__("sys").modules, "own_people_model", raising=False)
+    monkeypatch.delitem(sys.modules, "own_people_model", raising=False)
     return tmp_path
 
 
@@ -286,9 +288,6 @@ def _table(folder: Path, change: Any) -> None:
 )
 def test_a_bad_table_is_one_clear_line(folder: Path, change: Any, expected: str) -> None:
     # The model has to be there before its table is spoiled.
-    import importlib
-    import sys
-
     sys.path.insert(0, str(folder))
     module = importlib.import_module("own_people_model")
     sys.path.remove(str(folder))
@@ -304,10 +303,7 @@ def test_a_bad_table_is_one_clear_line(folder: Path, change: Any, expected: str)
 
 def test_rows_with_missing_values_are_left_out_and_counted(folder: Path) -> None:
     _table(folder, lambda frame: frame.assign(city=[None] * 4 + list(frame["city"][4:])))
-    run = audit_plan(
-        edited(folder, ('load = "own_people_model:grades"', 'load = "own_people_model:grades"')),
-        progress=False,
-    )
+    run = audit_plan(folder / "plan.toml", progress=False)
     assert run.cells[0]["goals"] == MEMBERS - 4
     record = json.loads((run.folder / "run.json").read_text())
     assert ["Left out", "4 rows with missing values"] in record["tested"]
@@ -449,6 +445,15 @@ def test_arguments_that_do_not_do(options: dict[str, Any], expected: str, tmp_pa
     with pytest.raises(DarkroomError) as caught:
         audit_table(lambda table: ["low"] * len(table), private, public, progress=False, **wanted)
     assert expected in str(caught.value)
+
+
+def test_the_example_is_a_plan() -> None:
+    path = Path(__file__).parents[2] / "examples" / "diabetes" / "plan.toml"
+    job = load_job(path, Reporter(shown=False))
+    assert len(job.keys("1")) == 3
+    assert ("Private rows", "250 that the model was trained on and 70 that it was not") in (
+        job.facts().tested
+    )
 
 
 def test_the_demo_finds_the_leak(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -152,8 +153,6 @@ def test_values_of_strangers_tables_are_escaped(tmp_path: Path) -> None:
 def test_a_damaged_cell_is_one_clear_line(
     leak: Run, tmp_path: Path, spoil: Callable[[dict[str, Any]], object], expected: str
 ) -> None:
-    import shutil
-
     run = tmp_path / "run"
     shutil.copytree(leak.folder, run)
     path = run / "cells" / leak.cells[0]["key"] / "cell.json"
@@ -167,8 +166,6 @@ def test_a_damaged_cell_is_one_clear_line(
 
 
 def test_records_that_are_not_there_cannot_be_revealed(leak: Run, tmp_path: Path) -> None:
-    import shutil
-
     run = tmp_path / "run"
     shutil.copytree(leak.folder, run)
     (run / "cells" / leak.cells[0]["key"] / "reconstructions.npz").write_bytes(b"nothing")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Discriminator, Field, Tag, field_validator
 
 from darkroom.audit.plan import BasePlan, Section, checked_slice
 from darkroom.data.tables import DIABETES, MISSING
@@ -26,6 +26,36 @@ class TableTargetSection(Section):
     inputs: Names | None = None
     outputs: Literal["predictions", "scores"] = "predictions"
     trusted: list[str] = Field(default_factory=list)
+
+
+class TableHttpSection(Section):
+    """A model of tables that is served; see :class:`darkroom.targets.table_http.HttpTableTarget`.
+
+    ``protocol`` is ``json`` (rows as objects under ``rows``, one answer a row under ``path``) or
+    ``v2``, the Open Inference Protocol with one tensor a column. Keys do not belong into a plan:
+    ``headers_from_env`` and ``api_key_env`` name environment variables.
+    """
+
+    kind: Literal["http"]
+    protocol: Literal["json", "v2"]
+    url: str
+    response: str
+    inputs: Names | None = None
+    answers: Literal["scores", "predictions"] = "predictions"
+    model: str | None = None
+    version: str | None = None
+    output: str | None = None
+    rows: str = "inputs"
+    path: str | None = None
+    extra: dict[str, Any] = Field(default_factory=dict)
+    tolerance: float = Field(default=1e-3, ge=0, le=0.5)
+    batch: int = Field(default=256, ge=1, le=100_000)
+    concurrency: int = Field(default=4, ge=1, le=256)
+    timeout: float = Field(default=30.0, gt=0, le=3600)
+    retries: int = Field(default=6, ge=0, le=100)
+    patience: float = Field(default=120.0, ge=0, le=30 * 86_400)
+    headers_from_env: dict[str, str] = Field(default_factory=dict)
+    api_key_env: str | None = None
 
 
 class ColumnSection(Section):
@@ -86,10 +116,19 @@ class PrivateTableSection(TableSection):
         return [value] if isinstance(value, str) else value
 
 
+def _served(section: Any) -> str:
+    """Tells a ``[target]`` that is served from one in this process."""
+    kind = section.get("kind") if isinstance(section, dict) else getattr(section, "kind", None)
+    return "http" if kind == "http" else "model"
+
+
 class TablePlan(BasePlan):
     """A whole plan."""
 
-    target: TableTargetSection
+    target: Annotated[
+        Annotated[TableTargetSection, Tag("model")] | Annotated[TableHttpSection, Tag("http")],
+        Discriminator(_served),
+    ]
     private: PrivateTableSection
     public: PublicTableSection
 

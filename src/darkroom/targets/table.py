@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from darkroom.access import Access
 from darkroom.errors import TargetError, one_line
+from darkroom.ledger import Bill
 from darkroom.targets.schema import Rows, Schema, pandas_module
 
 Scores = NDArray[np.float64]
@@ -116,6 +117,17 @@ class TableTarget(ABC):
             TargetError: If the model is not made of trees, or refuses the rows.
         """
         raise TargetError(f"target {self.name} is not made of decision trees: use another attack")
+
+    def billed(self, bill: Bill) -> AbstractContextManager[None]:  # noqa: ARG002
+        """Keeps the ledger true to what a server saw, as long as the context lasts.
+
+        A model in this process is asked once for each row that was charged; see
+        :meth:`darkroom.targets.base.Target.billed` for those that are not.
+
+        Args:
+            bill: Of the next query.
+        """
+        return nullcontext()
 
     @abstractmethod
     def fingerprint(self) -> str:
