@@ -22,8 +22,8 @@ from darkroom.errors import DarkroomError, TargetError
 from darkroom.ledger import BudgetExhausted, Limit, QueryLedger
 from darkroom.priors.tables import UniformPrior
 from darkroom.targets.candidates import Candidates
+from darkroom.targets.delivery import Delivery
 from darkroom.targets.schema import Column, Schema
-from darkroom.targets.sending import Delivery
 from darkroom.targets.table_http import HttpTableTarget
 from darkroom.targets.table_view import TableView
 from darkroom.targets.wire.tables import TableJson, TableOpenInference, TableWire

@@ -26,13 +26,9 @@ from darkroom.targets.answers import (
     probe_images,
 )
 from darkroom.targets.base import ImageSpec, Target, TopK
+from darkroom.targets.delivery import FIRST_CONTACT, Delivery, Missed
 from darkroom.targets.line import Line
-from darkroom.targets.sending import (
-    FIRST_CONTACT,
-    Delivery,
-    Missed,
-    Parcel,
-)
+from darkroom.targets.sending import Parcel
 from darkroom.targets.wire.base import Decoded, Request, Wire
 
 _Result = TypeVar("_Result")

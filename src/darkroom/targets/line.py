@@ -15,7 +15,8 @@ import httpx
 
 from darkroom.errors import TargetError, one_line
 from darkroom.ledger import Bill
-from darkroom.targets.sending import CONNECTING, Delivery, Parcel, Sender, parcels
+from darkroom.targets.delivery import Delivery
+from darkroom.targets.sending import CONNECTING, Parcel, Sender, parcels
 from darkroom.targets.wire.base import Request
 
 _Result = TypeVar("_Result")

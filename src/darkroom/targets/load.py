@@ -16,6 +16,7 @@ from torch import nn
 from darkroom.access import Access
 from darkroom.errors import MissingExtraError, TargetError, one_line
 from darkroom.targets.base import ImageSpec, Target
+from darkroom.targets.delivery import Delivery
 from darkroom.targets.imports import call_import
 from darkroom.targets.sections import (
     HttpSection,
@@ -103,7 +104,7 @@ def _open_http(section: HttpSection, authorized_by: str) -> Target:
         value_range=section.range,
         outputs=section.outputs,
         tolerance=section.tolerance,
-        delivery=http.Delivery(
+        delivery=Delivery(
             batch=section.batch,
             concurrency=section.concurrency,
             timeout=section.timeout,

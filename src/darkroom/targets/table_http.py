@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from darkroom.access import Access
 from darkroom.ledger import Bill
 from darkroom.targets.answers import TOLERANCE, probabilities
+from darkroom.targets.delivery import Delivery
 from darkroom.targets.line import Line
 from darkroom.targets.schema import Rows
-from darkroom.targets.sending import Delivery, Parcel
+from darkroom.targets.sending import Parcel
 from darkroom.targets.table import Predictions, Scores, TableTarget, checked_predictions
 from darkroom.targets.wire.base import Request
 from darkroom.targets.wire.tables import TableWire

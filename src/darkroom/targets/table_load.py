@@ -86,8 +86,8 @@ def reach_table_target(
         TargetError: If nobody allowed it, or an address, a path or a variable does not do.
     """
     try:
+        from darkroom.targets.delivery import Delivery
         from darkroom.targets.http import secret_headers
-        from darkroom.targets.sending import Delivery
         from darkroom.targets.table_http import HttpTableTarget
         from darkroom.targets.wire.tables import TableJson, TableOpenInference
     except ModuleNotFoundError as error:
