@@ -37,6 +37,7 @@ COLUMNS = (
 )
 NUMBER = Schema(COLUMNS, Column("dose", "numeric"), ("gene",))
 CLASS = Schema(COLUMNS, Column("risk", "categorical", ("high", "low")), ("gene",))
+FLOATS = Schema(COLUMNS, Column("risk", "categorical", (0.0, 1.0)), ("gene",))
 WHOLE = Schema(COLUMNS, Column("risk", "categorical", (0, 1)), ("gene",))
 ROWS = np.column_stack([np.arange(10.0), np.arange(10) % 3, np.arange(10) % 2])
 
@@ -115,7 +116,13 @@ def test_a_column_is_a_tensor_of_the_open_inference_protocol() -> None:
 
 @pytest.mark.parametrize(
     ("schema", "said"),
-    [(CLASS, ["high", "low"]), (WHOLE, [0, 1]), (WHOLE, [0.0, 1.0]), (WHOLE, ["0", "1"])],
+    [
+        (CLASS, ["high", "low"]),
+        (WHOLE, [0, 1]),
+        (WHOLE, [0.0, 1.0]),
+        (WHOLE, ["0", "1"]),
+        (FLOATS, [0, 1]),
+    ],
 )
 def test_classes_are_named_as_servers_name_them(schema: Schema, said: list[Any]) -> None:
     server = Server(lambda table: {"predictions": [said[int(one)] for one in table["smokes"]]})

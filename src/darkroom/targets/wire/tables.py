@@ -49,9 +49,8 @@ class TableWire(ABC):
                 f"target {url}: scores of a numeric response {response.name!r}: set [target] "
                 'answers = "predictions"'
             )
-        self.names = (
-            ClassNames(tuple(map(str, response.values))) if response.kind == "categorical" else None
-        )
+        self.classes = tuple(str(class_name(value)) for value in response.values)
+        self.names = ClassNames(self.classes) if response.kind == "categorical" else None
 
     @abstractmethod
     def request(self, table: pd.DataFrame) -> Request:
@@ -74,16 +73,18 @@ class TableWire(ABC):
         alone = [one[0] if isinstance(one, list) and len(one) == 1 else one for one in values]
         if self.names is None:
             return numbers(alone)
-        return labels([_whole(one) for one in alone], self.names).astype(np.float64)
+        return labels([class_name(one) for one in alone], self.names).astype(np.float64)
 
 
-def _whole(value: object) -> object:
-    """Returns a class as it is named: JSON of some servers has 1.0 where the class is 1."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else _named(value)
+def class_name(value: object) -> object:
+    """Returns how a class is named on the wire: 1, 1.0 and "1" are the same class.
 
-
-def _named(value: object) -> object:
-    return str(value) if isinstance(value, int | float | bool) else value
+    >>> class_name(1.0), class_name(1), class_name("high"), class_name(True)
+    ('1', '1', 'high', 'True')
+    """
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value) if isinstance(value, int | float) else value
 
 
 def _plain(values: Any) -> list[Any]:
@@ -147,8 +148,7 @@ class TableJson(TableWire):
         if self.answers == "predictions":
             return self._predictions(listed(found, rows, "the answer"))
         assert self.names is not None
-        classes = tuple(map(str, self.schema.response.values))
-        decoded = decode_rows(found, rows, Shows(Access.SCORES, classes))
+        decoded = decode_rows(found, rows, Shows(Access.SCORES, self.classes))
         assert isinstance(decoded, np.ndarray)
         return decoded.astype(np.float64)
 
