@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from darkroom.api import Run as Run
     from darkroom.api import audit as audit
     from darkroom.api import audit_plan as audit_plan
+    from darkroom.api import audit_table as audit_table
     from darkroom.errors import DarkroomError as DarkroomError
     from darkroom.targets.load import load_target as load_target
     from darkroom.targets.torch import TorchTarget as TorchTarget
@@ -25,6 +26,7 @@ __all__ = [
     "TorchTarget",
     "audit",
     "audit_plan",
+    "audit_table",
     "load_target",
 ]
 
@@ -34,6 +36,7 @@ _HOMES = {
     "Run": "api",
     "TorchTarget": "targets.torch",
     "audit_plan": "api",
+    "audit_table": "api",
     "load_target": "targets.load",
 }
 

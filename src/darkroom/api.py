@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import tomli_w
@@ -20,10 +20,17 @@ from darkroom.audit.plan import parse_slice, validate
 from darkroom.audit.progress import Reporter
 from darkroom.audit.runner import Job, run_job
 from darkroom.audit.subject import Subject
+from darkroom.audit.table_job import TableJob, plan_schema, table_subject
+from darkroom.audit.table_plan import TablePlan
 from darkroom.data.photos import Photos
 from darkroom.errors import DataError
 from darkroom.report import write_report
+from darkroom.targets.table import CallableTableTarget, TableTarget
+from darkroom.targets.table_sklearn import SklearnTableTarget
 from darkroom.targets.torch import Outputs, TorchTarget
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Labelled = tuple[NDArray[np.float32], NDArray[np.int64]]
 """Images ``(n, channels, height, width)`` with the person on each, ``(n,)``."""
@@ -121,6 +128,88 @@ def audit(
     return _finish(job, resume, Reporter(shown=progress))
 
 
+def audit_table(
+    model: Any,
+    private: pd.DataFrame,
+    public: pd.DataFrame,
+    *,
+    response: str,
+    sensitive: str | Sequence[str],
+    trained_on: str = ":",
+    unknown: Sequence[str] = (),
+    positive: str | None = None,
+    knows: Literal["response", "prediction"] = "response",
+    imputer: Literal["auto", "logistic", "forest"] = "auto",
+    attacks: Sequence[str | Mapping[str, Any]] = ("map",),
+    defenses: Sequence[str | Mapping[str, Any]] = (),
+    outputs: Literal["predictions", "scores"] = "predictions",
+    name: str = "audit",
+    out: str | Path = "runs",
+    seed: int = 0,
+    resume: bool = False,
+    progress: bool = True,
+) -> Run:
+    """Infers sensitive columns of a model of tables of one's own, and writes a report.
+
+    Args:
+        model: A fitted scikit-learn estimator or pipeline, or a function that takes a DataFrame
+            and returns predictions, or probabilities in the order of the response's sorted values.
+        private: The truth: the model's inputs in its order, and the response.
+        public: Rows that the attacker may have, with the same columns; none of the private ones.
+        response: The column that the model predicts.
+        sensitive: The column to infer, or several.
+        trained_on: Which private rows the model was trained on, as a slice such as ``"0:800"``.
+        unknown: Further columns that the attacker does not know.
+        positive: The sensitive value that precision, recall and AUC are about; the rarest when
+            left out.
+        knows: Whether the attacker has each record's true ``response`` or the model's
+            ``prediction`` of it.
+        imputer: The baseline that is trained on public rows; ``auto`` takes the better one.
+        attacks: Names, or mappings as a plan's ``[[attack]]`` has them.
+        defenses: Names, or mappings as a plan's ``[[defense]]`` has them.
+        outputs: What a function returns: ``predictions`` or ``scores``.
+        name: The run's; its folder is ``out/name``.
+        out: The folder of all runs.
+        seed: The same seed gives the same results.
+        resume: Whether to go on with a run that is there already.
+        progress: Whether to show bars on standard error.
+
+    Raises:
+        DarkroomError: If an argument does not do; one sentence says which, why and how to mend it.
+    """
+    table = {
+        "run": {"name": name, "seed": seed, "out": str(out)},
+        "target": {
+            "kind": "sklearn" if hasattr(model, "predict") else "function",
+            "load": getattr(model, "__name__", type(model).__name__),
+            "response": response,
+            "outputs": outputs,
+        },
+        "private": {
+            "table": "(DataFrame)",
+            "sensitive": [sensitive] if isinstance(sensitive, str) else list(sensitive),
+            "unknown": list(unknown),
+            "trained_on": trained_on,
+            "knows": knows,
+            **({} if positive is None else {"positive": positive}),
+        },
+        "public": {"table": "(DataFrame)", "imputer": imputer},
+        "attack": _tables(attacks),
+        "defense": _tables(defenses),
+    }
+    plan = validate(TablePlan, table, "darkroom.audit_table")
+    schema = plan_schema(plan, private, public)
+    target: TableTarget
+    if hasattr(model, "predict"):
+        target = SklearnTableTarget(model, schema)
+    else:
+        target = CallableTableTarget(model, schema, outputs=outputs)
+    subject = table_subject(plan, target, private, public)
+    text = "# From Python: darkroom.audit_table(...) with a model and tables.\n"
+    job = TableJob(plan, text + tomli_w.dumps(table), "darkroom.audit_table(...)", subject)
+    return _finish(job, resume, Reporter(shown=progress))
+
+
 def audit_plan(path: Path, *, resume: bool = False, progress: bool = True) -> Run:
     """Runs a plan, as ``darkroom audit`` does.
 
@@ -136,13 +225,17 @@ def audit_plan(path: Path, *, resume: bool = False, progress: bool = True) -> Ru
     return _finish(load_job(path, reporter), resume, reporter)
 
 
-def open_run(folder: Path) -> Run:
+def open_run(folder: Path, *, reveal: bool = False) -> Run:
     """Writes the report of a run anew from its cells.
+
+    Args:
+        folder: The run's.
+        reveal: Whether the report shows single records of tables.
 
     Raises:
         RunError: If the run or one of its cells is missing or damaged.
     """
-    report = write_report(folder)
+    report = write_report(folder, reveal=reveal)
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     return Run(folder, results, report)
 

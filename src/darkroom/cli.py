@@ -68,12 +68,16 @@ def audit(
 
 @app.command(epilog="Example: darkroom report runs/face-login")
 def report(
-    run: Annotated[Path, typer.Argument(help="The folder of a run.")], as_json: Json = False
+    run: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    reveal: Annotated[
+        bool, typer.Option("--reveal", help="Show single records of tables with what was inferred.")
+    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Write the report of a finished run anew."""
     from darkroom.api import open_run
 
-    opened = open_run(run)
+    opened = open_run(run, reveal=reveal)
     _print(opened.folder, opened.results, as_json)
 
 

@@ -217,7 +217,7 @@ def test_large_pictures_and_many_cells_stay_bounded(run: RunFolder) -> None:
     assert max(max(picture(a).shape) for a in page.all("img")) <= 160
 
 
-@pytest.mark.parametrize("modality", ["table", "text"])
+@pytest.mark.parametrize("modality", ["text"])
 def test_other_modalities_get_a_row_and_no_pictures(run: RunFolder, modality: str) -> None:
     """Their cells are shown by what all cells have in common."""
     cell = run.image_cell()

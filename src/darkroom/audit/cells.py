@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from darkroom.access import Access
 from darkroom.attacks.base import Attack, Progress
-from darkroom.audit.judging import Bench, chance_of, guess, holm
+from darkroom.audit.judging import Bench, chance_of, guess
 from darkroom.audit.subject import Subject
 from darkroom.defenses.outputs import Pipeline
 from darkroom.ledger import Limit, QueryLedger
 from darkroom.metrics.images import nearest_photo
 from darkroom.metrics.intervals import Interval, clopper_pearson, newcombe
 from darkroom.metrics.judges import Panel
+from darkroom.metrics.multiplicity import holm
 from darkroom.named import parameters_of
 from darkroom.priors.base import ImagePrior
 from darkroom.priors.build import PriorConfiguration

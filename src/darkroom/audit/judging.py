@@ -170,19 +170,6 @@ def chance_of(
     return p_values, len(null)
 
 
-def holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Corrects p-values for the number of them (Holm 1979).
-
-    >>> holm(np.array([0.01, 0.04, 0.03])).tolist()
-    [0.03, 0.06, 0.06]
-    """
-    order = np.argsort(p_values, kind="stable")
-    scaled = p_values[order] * np.arange(len(p_values), 0, -1)
-    adjusted = np.empty_like(scaled)
-    adjusted[order] = np.minimum(np.maximum.accumulate(scaled), 1.0)
-    return adjusted
-
-
 def _nearest(points: NDArray[np.float64], targets: NDArray[np.float64]) -> NDArray[np.float64]:
     """Returns each point's squared distance to the nearest target, ``(points,)``."""
     squares = (points**2).sum(axis=1)[:, None] + (targets**2).sum(axis=1)[None, :]

@@ -28,6 +28,7 @@ class Modality(NamedTuple):
 
 MODALITIES = {
     "images": Modality("darkroom.audit.image_plan:ImagePlan", "darkroom.audit.image_job:load_job"),
+    "table": Modality("darkroom.audit.table_plan:TablePlan", "darkroom.audit.table_job:load_job"),
 }
 """Modalities by the key of ``[private]`` that marks them."""
 

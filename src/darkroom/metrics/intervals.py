@@ -66,7 +66,7 @@ def newcombe(hits_a: int, n_a: int, hits_b: int, n_b: int, level: float = 0.95) 
     Raises:
         ValueError: As for :func:`clopper_pearson`, for either sample.
     """
-    a, b = _wilson(hits_a, n_a, level), _wilson(hits_b, n_b, level)
+    a, b = wilson(hits_a, n_a, level), wilson(hits_b, n_b, level)
     difference = a.estimate - b.estimate
     below = sqrt((a.estimate - a.low) ** 2 + (b.high - b.estimate) ** 2)
     above = sqrt((a.high - a.estimate) ** 2 + (b.estimate - b.low) ** 2)
@@ -74,7 +74,8 @@ def newcombe(hits_a: int, n_a: int, hits_b: int, n_b: int, level: float = 0.95) 
     return Interval(difference, max(-1.0, difference - below), min(1.0, difference + above))
 
 
-def _wilson(hits: int, n: int, level: float) -> Interval:
+def wilson(hits: int, n: int, level: float = 0.95) -> Interval:
+    """Returns Wilson's score interval of a rate (1927); see :func:`clopper_pearson`."""
     _check(hits, n, level)
     ends = binomtest(int(hits), int(n)).proportion_ci(level, method="wilson")
     return Interval(hits / n, float(ends.low), float(ends.high))

@@ -11,10 +11,11 @@ import io
 import re
 import textwrap
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from darkroom.errors import MissingExtraError
-from darkroom.report.records import CurvePoint
+from darkroom.report.records import CurvePoint, Interval
 from darkroom.report.wording import count
 
 try:
@@ -106,6 +107,56 @@ def curve_chart(
     )
 
 
+def calibration_chart(points: Sequence[tuple[float, Interval]], *, name: str, title: str) -> Chart:
+    """Draws how often guesses are right against how probable the guesser called them.
+
+    Args:
+        points: The mean probability claimed in each part, and the share that is right.
+        name: Unique on the page; letters, digits and hyphens. All identifiers start with it.
+        title: What the chart shows, read out instead of it.
+    """
+    forms = (_Format("wide", 5.6, 4.2, 1, 48), _Format("narrow", 4.9, 4.4, 1, 42))
+    return Chart(*(_draw_calibration(points, form, name, title) for form in forms))
+
+
+def _draw_calibration(
+    points: Sequence[tuple[float, Interval]], form: _Format, name: str, title: str
+) -> str:
+    identity = f"{name}-{form.suffix}"
+    with _context(identity):
+        figure = Figure(figsize=(form.width, form.height), layout="constrained")
+        FigureCanvasSVG(figure)
+        axes = figure.add_subplot()
+        axes.plot([0, 1], [0, 1], color=_MUTED, linestyle=(0, (5, 4)), linewidth=1.8)
+        claimed = [claim for claim, _ in points]
+        right = [rate.estimate for _, rate in points]
+        reach = [
+            [rate.estimate - rate.low for _, rate in points],
+            [rate.high - rate.estimate for _, rate in points],
+        ]
+        axes.errorbar(
+            claimed,
+            right,
+            yerr=reach,
+            color=_series_colour(0),
+            linewidth=2.4,
+            elinewidth=1.6,
+            marker="o",
+            markersize=6.5,
+            clip_on=False,
+            zorder=3,
+        )
+        axes.set_xlim(max(0.0, min(claimed) - 0.06), 1)
+        axes.set_ylim(0, 1)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(FixedLocator([0, 0.25, 0.5, 0.75, 1]))
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
+        axes.set_xlabel("probability that the attacker gives its guess", color=_MUTED)
+        axes.set_ylabel("guesses that are right", color=_MUTED)
+        _plain(axes)
+        return _embed(_svg(figure), identity, form, title, 1)
+
+
 def _positive(line: Series) -> list[CurvePoint]:
     return sorted((p for p in line.points if p.queries > 0), key=lambda p: p.queries)
 
@@ -119,14 +170,7 @@ def _draw(
     across: str,
 ) -> str:
     identity = f"{name}-{form.suffix}"
-    with mpl.rc_context(
-        {
-            "svg.fonttype": "none",
-            "svg.hashsalt": identity,
-            "font.size": 12.5,
-            "text.parse_math": False,
-        }
-    ):
+    with _context(identity):
         figure = Figure(figsize=(form.width, form.height), layout="constrained")
         FigureCanvasSVG(figure)
         axes = figure.add_subplot()
@@ -138,9 +182,25 @@ def _draw(
         )
         _dress(axes, [p.queries for line in series for p in _positive(line)], across)
         figure.legend(loc="outside lower left", ncols=form.columns, frameon=False, labelcolor=_INK)
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    return _embed(buffer.getvalue(), identity, form, title, len(series))
+        return _embed(_svg(figure), identity, form, title, len(series))
+
+
+def _context(identity: str) -> AbstractContextManager[None]:
+    """Makes Matplotlib write text as text, and the same identifiers every time."""
+    return mpl.rc_context(
+        {
+            "svg.fonttype": "none",
+            "svg.hashsalt": identity,
+            "font.size": 12.5,
+            "text.parse_math": False,
+        }
+    )
+
+
+def _svg(figure: Figure) -> str:
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    return buffer.getvalue()
 
 
 def _plot(axes: Axes, line: Series, place: int, label: str) -> None:
@@ -185,6 +245,11 @@ def _dress(axes: Axes, queries: Sequence[int], across: str) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
     axes.set_xlabel(across, color=_MUTED)
     axes.set_ylabel("reconstructed", color=_MUTED)
+    _plain(axes)
+
+
+def _plain(axes: Axes) -> None:
+    """Leaves an axis below, faint lines across, and nothing else."""
     axes.tick_params(colors=_MUTED, length=0, pad=7)
     axes.grid(axis="y", color=_GRID, linewidth=1)
     axes.set_axisbelow(True)

@@ -14,15 +14,23 @@ from markupsafe import Markup
 from darkroom.files import write_private
 from darkroom.report import wording
 from darkroom.report.files import read_text
-from darkroom.report.records import image_details, parse_cells, read_run
+from darkroom.report.records import ImageDetails, parse_cells, parse_details, read_run
 from darkroom.report.results import write_results
+from darkroom.report.table_records import TableDetails
 from darkroom.report.verdict import judge, reach
 
 if TYPE_CHECKING:
     from darkroom.report.view import Page
 
 
-def write_report(run: Path) -> Path:
+DETAILS: dict[str, type[ImageDetails] | type[TableDetails]] = {
+    "image": ImageDetails,
+    "table": TableDetails,
+}
+"""What the details of a cell are, by its modality."""
+
+
+def write_report(run: Path, *, reveal: bool = False) -> Path:
     """Writes ``results.json`` and ``report.html`` into the run folder.
 
     The page is a single file, the same for the same run, readable by its owner alone: it shows
@@ -31,6 +39,7 @@ def write_report(run: Path) -> Path:
 
     Args:
         run: The run folder, such as ``runs/demo``.
+        reveal: Whether single records of tables are shown.
 
     Returns:
         The path of ``report.html``.
@@ -46,10 +55,10 @@ def write_report(run: Path) -> Path:
     content = write_results(run).read_bytes()
     judged = []
     for cell in parse_cells(run, json.loads(content)):
-        details = image_details(run, cell) if cell.modality == "image" else None
-        judged.append(judge(cell, details))
+        kind = DETAILS.get(cell.modality)
+        judged.append(judge(cell, None if kind is None else parse_details(run, cell, kind)))
     digest = hashlib.sha256(content).hexdigest()
-    page = build_page(run, read_run(run), judged, plan, digest)
+    page = build_page(run, read_run(run), judged, plan, digest, reveal=reveal)
     return write_private(run / "report.html", render(page).encode())
 
 
@@ -73,6 +82,7 @@ def _environment() -> Environment:
         points=wording.points,
         confidence=wording.confidence,
         probability=wording.probability,
+        score=wording.score,
         count=wording.count,
         moment=wording.moment,
         reach=reach,
@@ -83,6 +93,7 @@ def _environment() -> Environment:
     environment.globals.update(
         several=wording.several,
         goals_noun=wording.goals_noun,
+        recovers=wording.recovers,
     )
     return environment
 

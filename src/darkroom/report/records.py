@@ -240,13 +240,18 @@ def parse_cells(run: Path, document: Mapping[str, Any]) -> tuple[Cell, ...]:
     return tuple(_parse(Cell, cell, cell_path(run, cell["key"])) for cell in document["cells"])
 
 
-def image_details(run: Path, cell: Cell) -> ImageDetails:
-    """Reads the ``details`` of an image cell.
+def parse_details(run: Path, cell: Cell, kind: type[_Model]) -> _Model:
+    """Reads the ``details`` of a cell.
+
+    Args:
+        run: The run folder, for messages.
+        cell: The cell.
+        kind: What its modality's details are.
 
     Raises:
         RunError: If a part is missing or out of range.
     """
-    return _parse(ImageDetails, cell.details, cell_path(run, cell.key), "details.")
+    return _parse(kind, cell.details, cell_path(run, cell.key), "details.")
 
 
 def cell_path(run: Path, key: str) -> Path:

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from darkroom.report.records import Cell, ImageDetails
-from darkroom.report.wording import access_phrase, goals_noun, percent, points, several, spread
+from darkroom.report.table_records import TableDetails
+from darkroom.report.wording import (
+    access_phrase,
+    goals_noun,
+    percent,
+    points,
+    recovers,
+    several,
+    spread,
+    unit_noun,
+)
 
 LARGEST_FALSE_POSITIVE_RATE = 0.05
 SMALLEST_ACCURACY = 0.8
@@ -26,15 +36,15 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True)
 class Judged:
-    """A cell, its image details where it has them, and why its judges fail, if they do."""
+    """A cell, its details where they are known, and why its judges fail, if they do."""
 
     cell: Cell
-    details: ImageDetails | None
+    details: ImageDetails | TableDetails | None
     unsound: tuple[str, ...]
 
     @property
     def exposed(self) -> bool:
-        """Whether the worst-off person stands out after correction for the number of people."""
+        """Whether the worst-off person or group stands out after correction for their number."""
         worst = self.details.worst_off if self.details else None
         return worst is not None and (
             worst.p_adjusted is not None and worst.p_adjusted < _SIGNIFICANCE
@@ -64,15 +74,15 @@ class Verdict:
     cell: Cell
 
 
-def judge(cell: Cell, details: ImageDetails | None) -> Judged:
+def judge(cell: Cell, details: ImageDetails | TableDetails | None) -> Judged:
     """Says whether the judges of a cell can support a verdict.
 
     Args:
         cell: The cell.
-        details: Its image details; other modalities have none and need no judges.
+        details: Its details; only images need judges.
     """
-    if details is None:
-        return Judged(cell, None, ())
+    if not isinstance(details, ImageDetails):
+        return Judged(cell, details, ())
     rates = cell.judges
     reasons = []
     if rates.accuracy is None:
@@ -117,7 +127,7 @@ def decide(cells: Sequence[Judged], limit: float | None) -> Verdict:
     standing = _stand(strongest, sound, limit)
     return Verdict(
         standing=standing,
-        label=_label(standing),
+        label=_label(standing, strongest.cell.modality),
         headline=_headline(standing, strongest.cell),
         sentences=tuple(_sentences(standing, strongest, cells, sound)),
         by_defense=tuple(_by_defense(sound)),
@@ -141,14 +151,14 @@ def _stand(strongest: Judged, sound: Sequence[Judged], limit: float | None) -> S
     return Standing.PERSON if any(judged.exposed for judged in sound) else Standing.CLEAR
 
 
-def _label(standing: Standing) -> str:
+def _label(standing: Standing, modality: str) -> str:
     match standing:
         case Standing.LEAK:
             return "Leak"
         case Standing.WITHIN:
             return "Leak within the limit"
         case Standing.PERSON:
-            return "A person stands out"
+            return f"A {unit_noun(modality)} stands out"
         case Standing.UNSUPPORTED:
             return "No verdict"
         case Standing.CLEAR:
@@ -156,18 +166,17 @@ def _label(standing: Standing) -> str:
 
 
 def _headline(standing: Standing, cell: Cell) -> str:
-    attacker = f"an attacker {access_phrase(cell.access)}{_against(cell)}"
+    attacker = f"an attacker {access_phrase(cell.access, cell.modality)}{_against(cell)}"
     without = f"without the model the same attacker gets {percent(cell.baseline.estimate)}"
-    many = goals_noun(cell.modality)
+    many, verb = goals_noun(cell.modality), recovers(cell.modality)
     match standing:
         case Standing.LEAK:
             whom = f"its {many}" if cell.success.estimate >= 0.5 else f"some of its {many}"
-            return (
-                f"This model gives {whom} away: {attacker} reconstructs {reach(cell)}; {without}."
-            )
+            start = "leaks" if cell.modality == "table" else f"gives {whom} away"
+            return f"This model {start}: {attacker} {verb} {reach(cell)}; {without}."
         case Standing.WITHIN:
             return (
-                f"This model leaks, within the plan's limit: {attacker} reconstructs "
+                f"This model leaks, within the plan's limit: {attacker} {verb} "
                 f"{reach(cell)}; {without}."
             )
         case Standing.UNSUPPORTED:
@@ -177,12 +186,13 @@ def _headline(standing: Standing, cell: Cell) -> str:
             )
         case Standing.PERSON:
             start = (
-                "No leak found above the baseline on average, but at least one person stands out"
+                "No leak found above the baseline on average, but at least one "
+                f"{unit_noun(cell.modality)} stands out"
             )
         case Standing.CLEAR:
             start = "No leak found above the baseline"
     return (
-        f"{start}: {attacker} reconstructs {reach(cell)}; {without}, so the model adds at most "
+        f"{start}: {attacker} {verb} {reach(cell)}; {without}, so the model adds at most "
         f"{points(max(cell.advantage.high, 0.0)).removeprefix('+')} percentage points."
     )
 
@@ -204,7 +214,8 @@ def _sentences(
         )
     worst = _worst_off(strongest, sound)
     if worst:
-        sentences.append(f"Worst-off person: {worst}")
+        unit = unit_noun(strongest.cell.modality)
+        sentences.append(f"Worst-off {unit}: {worst}")
     if standing in (Standing.CLEAR, Standing.PERSON):
         sentences.append(
             "This speaks for the attacks, access and query budgets listed here, not for others."
@@ -230,7 +241,8 @@ def _by_defense(sound: Sequence[Judged]) -> list[str]:
         cell = max(group, key=_strength).cell
         start = "Without a defence" if name == "none" else f"Against {name}"
         sentences.append(
-            f"{start}, the strongest attack tried ({cell.attack}) reconstructs {reach(cell)}."
+            f"{start}, the strongest attack tried ({cell.attack}) {recovers(cell.modality)} "
+            f"{reach(cell)}."
         )
     return sentences
 

@@ -12,6 +12,8 @@ from darkroom.report.budget import USUAL, Holding, answer, holdings
 from darkroom.report.charts import MOST_SERIES, Chart, Series, curve_chart
 from darkroom.report.pictures import Development, Pictures, read_pictures
 from darkroom.report.records import Cell, CurvePoint, ImageDetails, MeasuredRate, Person, RunRecord
+from darkroom.report.table_records import TableDetails
+from darkroom.report.table_view import TableView, table_view
 from darkroom.report.verdict import (
     LARGEST_FALSE_POSITIVE_RATE,
     SMALLEST_ACCURACY,
@@ -71,7 +73,8 @@ class CellView:
     name: str
     unsound: tuple[str, ...]
     chart: Chart | None
-    image: ImageView | None
+    image: ImageView | None = None
+    table: TableView | None = None
 
     @property
     def anchor(self) -> str:
@@ -122,13 +125,29 @@ class Page:
     digest: str
 
     @property
+    def modalities(self) -> frozenset[str]:
+        """What the cells are of."""
+        return frozenset(view.cell.modality for view in self.cells)
+
+    @property
+    def tables_alone(self) -> bool:
+        """Whether all cells are of tables."""
+        return self.modalities == {"table"}
+
+    @property
     def shows_people(self) -> bool:
         """Whether the page holds faces."""
-        return any(view.image for view in self.cells)
+        return any(view.image or (view.table and view.table.rows) for view in self.cells)
 
 
 def build_page(
-    run: Path, record: RunRecord, judged: Sequence[Judged], plan: str, digest: str
+    run: Path,
+    record: RunRecord,
+    judged: Sequence[Judged],
+    plan: str,
+    digest: str,
+    *,
+    reveal: bool = False,
 ) -> Page:
     """Works out the page of a run.
 
@@ -138,6 +157,7 @@ def build_page(
         judged: Its cells, in order.
         plan: The plan's text, without credentials.
         digest: SHA-256 of ``results.json``.
+        reveal: Whether single records of tables are shown.
 
     Raises:
         RunError: If pictures are missing or damaged.
@@ -145,19 +165,21 @@ def build_page(
     threats = _shared_threats(judged)
     cells = []
     for number, one in enumerate(judged, 1):
-        image = None
-        if one.details is not None:
+        image = table = None
+        if isinstance(one.details, TableDetails):
+            table = table_view(run, one.cell, one.details, threats, number, reveal=reveal)
+        elif one.details is not None:
             path = run / "cells" / one.cell.key / "reconstructions.npz"
             pictures = read_pictures(path, record.target.range)
             image = _image_view(one.details, pictures, threats, len(judged))
-        cells.append(_cell_view(one, number, image))
+        cells.append(_cell_view(one, number, image, table))
     return Page(
         record=record,
         verdict=decide(judged, record.limit.advantage if record.limit else None),
         threats=threats,
         cells=tuple(cells),
         overview=_overview(judged),
-        budget=_budget([one.cell for one in judged]),
+        budget=_budget([one.cell for one in judged if one.cell.modality != "table"]),
         plan=plan,
         digest=digest,
     )
@@ -170,10 +192,14 @@ def _shared_threats(judged: Sequence[Judged]) -> tuple[str, ...]:
     return tuple(line for line in models[0] if all(line in model for model in models))
 
 
-def _cell_view(judged: Judged, number: int, image: ImageView | None) -> CellView:
+def _cell_view(
+    judged: Judged, number: int, image: ImageView | None, table: TableView | None
+) -> CellView:
     cell = judged.cell
-    points = judged.details.curve if judged.details else cell.curve
     name = _name(cell)
+    if table is not None:
+        return CellView(cell, number, name, judged.unsound, None, None, table)
+    points = judged.details.curve if judged.details else cell.curve
     title = (
         f"Success against queries, {name}: {percent(cell.success.estimate)} in the end, interval "
         f"{spread(cell.success)}; {percent(cell.baseline.estimate)} without the model"
@@ -188,6 +214,7 @@ def _cell_view(judged: Judged, number: int, image: ImageView | None) -> CellView
 
 
 def _overview(judged: Sequence[Judged]) -> Chart | None:
+    judged = [one for one in judged if one.cell.modality != "table"]  # they ask but once
     if len(judged) < 2:
         return None
     strongest = sorted(judged, key=lambda one: -one.cell.advantage.low)[:MOST_SERIES]

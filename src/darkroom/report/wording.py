@@ -106,13 +106,42 @@ def goals_noun(modality: str, number: int = 2) -> str:
             return "secret" if number == 1 else "secrets"
 
 
-def access_phrase(access: str) -> str:
+def unit_noun(modality: str) -> str:
+    """Names what can be worst off.
+
+    >>> unit_noun("image"), unit_noun("table")
+    ('person', 'group')
+    """
+    return "group" if modality == "table" else goals_noun(modality, 1)
+
+
+def recovers(modality: str) -> str:
+    """Says what an attack does to its goals, between "an attacker" and their number.
+
+    >>> recovers("image"), recovers("table")
+    ('reconstructs', 'infers the sensitive value of')
+    """
+    return "infers the sensitive value of" if modality == "table" else "reconstructs"
+
+
+def score(value: float) -> str:
+    """Writes a measure between -1 and 1 to two decimals.
+
+    >>> score(0.716), score(-0.2) == f"{MINUS}0.20", score(1.0)
+    ('0.72', True, '1.00')
+    """
+    return f"{MINUS if value < 0 else ''}{abs(value):.2f}"
+
+
+def access_phrase(access: str, modality: str = "image") -> str:
     """Says what an attacker needs at an access level, to follow "an attacker".
 
-    >>> access_phrase("weights")
-    'with its weights'
+    >>> access_phrase("weights"), access_phrase("label", "table")
+    ('with its weights', 'who sees its predictions alone')
     """
     match access:
+        case "label" if modality == "table":
+            return "who sees its predictions alone"
         case "weights":
             return "with its weights"
         case "scores":

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import ipaddress
 import os
-import ssl
-import threading
 import time
-import weakref
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, TypeVar
 
 import httpx
@@ -20,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.access import Access
-from darkroom.errors import TargetError, one_line
+from darkroom.errors import TargetError
 from darkroom.ledger import Bill
 from darkroom.targets.answers import (
     TOLERANCE,
@@ -32,7 +27,8 @@ from darkroom.targets.answers import (
 )
 from darkroom.targets.base import ImageSpec, Target, TopK
 from darkroom.targets.delivery import FIRST_CONTACT, Delivery, Missed
-from darkroom.targets.sending import CONNECTING, Parcel, Sender, parcels
+from darkroom.targets.line import Line
+from darkroom.targets.sending import Parcel
 from darkroom.targets.wire.base import Decoded, Request, Wire
 
 _Result = TypeVar("_Result")
@@ -83,12 +79,6 @@ class HttpTarget(Target):
             TargetError: If nobody allowed it, the address is none, the server cannot be reached,
                 or it answers something else than declared.
         """
-        if not authorized_by.strip():
-            raise TargetError(
-                f"target {wire.url}: a remote model is audited only with leave: set [run] "
-                'authorized_by = "name and role"'
-            )
-        self._host = _checked_host(wire.url)
         self.spec = ImageSpec.of(shape, value_range)
         self.name = name or wire.url
         self.access = wire.shows.access
@@ -100,46 +90,22 @@ class HttpTarget(Target):
         self._batch = min(self._delivery.batch, wire.largest_batch or self._delivery.batch)
         self._bill: Bill | None = None
         self.classes = 0  # not known before the first answer
-        secrets = _checked_headers(secret_headers or {})
-        client = self._client({**_checked_headers(headers or {}), **secrets}, transport)
-        words = [word for value in secrets.values() for word in (value, *value.split())]
-        self._sender = Sender(client, self._delivery, name=self.name, secrets=words, seed=seed)
-        self._loop = _LoopThread(client)
-        self._finalizer = weakref.finalize(self, self._loop.close)
+        self._line = Line(
+            wire.url,
+            authorized_by=authorized_by,
+            name=self.name,
+            delivery=self._delivery,
+            headers=headers,
+            secret_headers=secret_headers,
+            seed=seed,
+            transport=transport,
+        )
         try:
-            self._version = self._loop.run(self._introduced())
+            self._version = self._line.run(self._introduced())
             self.classes = self._probe()
         except BaseException:
             self.close()
             raise
-
-    def _client(
-        self, headers: Mapping[str, str], transport: httpx.AsyncBaseTransport | None
-    ) -> httpx.AsyncClient:
-        seconds, together = self._delivery.timeout, self._delivery.concurrency
-        own = {
-            "accept": "application/json",
-            "accept-encoding": "identity",
-            "content-type": "application/json",
-            "user-agent": "darkroom",
-        }
-        try:
-            return httpx.AsyncClient(
-                headers={**own, **{key.lower(): value for key, value in headers.items()}},
-                timeout=httpx.Timeout(seconds, connect=CONNECTING * seconds),
-                limits=httpx.Limits(max_connections=together, max_keepalive_connections=together),
-                # A server's cookies are neither needed nor let pile up.
-                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-                follow_redirects=False,
-                # The environment's proxy is for what lies outside.
-                trust_env=not _is_loopback(self._host),
-                transport=transport,
-            )
-        except (ssl.SSLError, OSError, ValueError) as error:
-            raise TargetError(
-                f"target {self.name}: no connection can be made ({one_line(error)}): check the "
-                "proxy and certificate settings of the environment"
-            ) from error
 
     @property
     def largest_k(self) -> int:
@@ -149,7 +115,7 @@ class HttpTarget(Target):
     @property
     def rows_sent(self) -> int:
         """Rows that the server may have seen, in all: probes, attacks and judges, and repeats."""
-        return self._sender.rows_sent
+        return self._line.sender.rows_sent
 
     def scores(self, images: NDArray[np.float32]) -> NDArray[np.float64]:
         """Returns the confidence of every class; see :meth:`Target.scores`."""
@@ -185,7 +151,7 @@ class HttpTarget(Target):
 
     def close(self) -> None:
         """Closes all connections; the target cannot be asked afterwards."""
-        self._finalizer()
+        self._line.close()
 
     def fingerprint(self) -> str:
         """Returns a hash of how the server is asked and of what it says its model is.
@@ -198,7 +164,6 @@ class HttpTarget(Target):
 
     def _ask(self, images: NDArray[np.float32]) -> list[Any]:
         """Returns the answers to all images, a part each request."""
-        sent = list(parcels(len(images), self._batch))
         answers: dict[int, Decoded] = {}
 
         def pack(parcel: Parcel) -> Request:
@@ -207,8 +172,7 @@ class HttpTarget(Target):
         def unpack(parcel: Parcel, content: bytes) -> None:
             answers[parcel.first] = self._checked(self._wire.decode(content, parcel.rows))
 
-        if sent:
-            self._loop.run(self._sender.deliver(sent, pack, unpack, self._bill))
+        sent = self._line.deliver(len(images), self._batch, pack, unpack, self._bill)
         return [answers[parcel.first] for parcel in sent]
 
     def _checked(self, answer: Decoded) -> Decoded:
@@ -255,7 +219,7 @@ class HttpTarget(Target):
         until = time.monotonic() + min(FIRST_CONTACT, self._delivery.patience)
         while True:
             try:
-                return await self._sender.exchange("GET", url)
+                return await self._line.sender.exchange("GET", url)
             except TargetError:
                 return None
             except Missed as missed:
@@ -265,38 +229,6 @@ class HttpTarget(Target):
                         "start the server, or check [target] url and model"
                     ) from missed
             await asyncio.sleep(min(self._delivery.backoff, 1.0))
-
-
-class _LoopThread:
-    """An event loop in a thread of its own, so that it serves callers that have a loop too."""
-
-    def __init__(self, client: httpx.AsyncClient) -> None:
-        self._client = client
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=self._loop.run_forever, name="darkroom-http", daemon=True
-        )
-        self._thread.start()
-
-    def run(self, work: Coroutine[Any, Any, _Result]) -> _Result:
-        """Does some work there and waits for it; an interruption here ends it."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
-
-    def close(self) -> None:
-        """Closes connections and ends the thread."""
-        if self._loop.is_closed():
-            return
-        try:
-            self.run(self._client.aclose())
-        finally:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-            self._loop.close()
 
 
 def secret_headers(api_key_env: str | None, headers_from_env: Mapping[str, str]) -> dict[str, str]:
@@ -320,46 +252,3 @@ def _variable(name: str) -> str:
     if not value:
         raise TargetError(f"environment variable {name}, which the plan names, is not set: set it")
     return value
-
-
-def _checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Refuses what cannot stand in a header, without showing it.
-
-    Raises:
-        TargetError: As above.
-    """
-    for name, value in headers.items():
-        if not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():
-            raise TargetError(f"{name!r} is no name of an HTTP header: check [target] headers")
-        if not value.isascii() or not value.isprintable():
-            raise TargetError(f"the value of header {name} holds characters that no header may")
-    return headers
-
-
-def _checked_host(url: str) -> str:
-    """Returns the host of an address.
-
-    Raises:
-        TargetError: If it is no HTTP address, or holds a password.
-    """
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise TargetError(f"{url!r} is no address ({error}): check [target] url") from error
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise TargetError(f"{url!r} is no address of the form http://host:port: check [target] url")
-    if parsed.userinfo:
-        raise TargetError(
-            f"[target] url for {parsed.host} holds a user or password: set [target] "
-            'headers_from_env = {Authorization = "VARIABLE"} instead'
-        )
-    return parsed.host
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import importlib
 import pickle
-import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,6 +17,7 @@ from darkroom.access import Access
 from darkroom.errors import MissingExtraError, TargetError, one_line
 from darkroom.targets.base import ImageSpec, Target
 from darkroom.targets.delivery import Delivery
+from darkroom.targets.imports import call_import
 from darkroom.targets.sections import (
     HttpSection,
     HuggingFaceSection,
@@ -70,7 +69,7 @@ def _open_sklearn(section: SklearnSection, folder: Path | None) -> Target:
     if Path(name).suffix == ".skops":
         estimator, name = found.load_skops(Path(name), section.trusted), Path(name).name
     else:
-        estimator = _call(name, folder)
+        estimator = call_import(name, folder)
     target: Target = found.SklearnTarget(
         estimator,
         section.shape,
@@ -198,61 +197,12 @@ def load_module(load: str, weights: Path | None = None, *, folder: Path | None =
     Raises:
         TargetError: If the import, the call or the weights fail.
     """
-    model = _call(load, folder)
+    model = call_import(load, folder)
     if not isinstance(model, nn.Module):
         raise TargetError(f"{load}: it returned {type(model).__name__}, not a torch.nn.Module")
     if weights is not None:
         _load_weights(model, weights)
     return model
-
-
-def _call(load: str, folder: Path | None) -> Any:
-    """Imports what ``load`` names and returns what calling it gives."""
-    if Path(load).suffix in {".joblib", ".pkl", ".pickle"}:
-        raise TargetError(
-            f"{load}: a file of weights alone is no model, and Darkroom never unpickles: write a "
-            "scikit-learn model with skops.io.dump, or name the code that builds the model"
-        )
-    if Path(load).suffix in {".pt", ".pth", ".safetensors"}:
-        raise TargetError(
-            f"{load}: a file of weights alone is no model: set load = "
-            '"module:callable" to the code that builds it, and weights to this file'
-        )
-    module_name, _, attribute = load.partition(":")
-    if not module_name or not attribute:
-        raise TargetError(f"{load}: give an import path such as mymodels:face_net")
-    with _importable(folder):
-        try:
-            found = importlib.import_module(module_name)
-        except (Exception, SystemExit) as error:
-            raise TargetError(
-                f"{load}: cannot import {module_name} ({one_line(error)}): check the name, or "
-                "start where it can be imported"
-            ) from error
-        builder = getattr(found, attribute, None)
-        if not callable(builder):
-            raise TargetError(f"{load}: {module_name} has no callable {attribute}")
-        try:
-            model = builder()
-        except (Exception, SystemExit) as error:
-            raise TargetError(
-                f"{load}: calling it failed ({one_line(error)}): it is called without arguments "
-                "and must return the model"
-            ) from error
-    return model
-
-
-@contextmanager
-def _importable(folder: Path | None) -> Iterator[None]:
-    """Lets modules beside the plan and in the working folder be imported."""
-    # Python remembers what a relative path meant at its first use, so paths are made absolute.
-    added = [str(path.resolve()) for path in (folder, Path.cwd()) if path is not None]
-    sys.path[:0] = added
-    try:
-        yield
-    finally:
-        for path in added:
-            sys.path.remove(path)
 
 
 def _load_weights(model: nn.Module, file: Path) -> None:

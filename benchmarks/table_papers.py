@@ -1,0 +1,428 @@
+"""The two papers on attribute inference, on their own data: steak survey and warfarin dosing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.claims import Claim, Table, tell
+from darkroom.attacks.map import MapAttack
+from darkroom.attacks.table_base import Errors, Records, TableAttack
+from darkroom.attacks.tree_confusion import TreeConfusionAttack
+from darkroom.attacks.tree_counts import TreeCountsAttack
+from darkroom.data.tables import encode_table, load_steak, load_warfarin
+from darkroom.ledger import QueryLedger
+from darkroom.metrics.attributes import mcc
+from darkroom.metrics.clustered import pigeonhole
+from darkroom.metrics.intervals import Interval
+from darkroom.priors.imputation import Imputer
+from darkroom.priors.tables import ConditionalPrior, MarginalsPrior, TablePrior
+from darkroom.targets.candidates import Candidates
+from darkroom.targets.schema import Column, Rows, Schema, schema_of
+from darkroom.targets.table import TableTarget
+from darkroom.targets.table_sklearn import SklearnTableTarget
+from darkroom.targets.table_view import TableView
+
+Places = NDArray[np.int64]
+Values = NDArray[np.float64]
+
+
+def posterior_of(
+    attack: TableAttack,
+    target: TableTarget,
+    prior: TablePrior,
+    rows: Rows,
+    response: Values,
+    errors: Errors,
+) -> Values:
+    """Attacks rows whose sensitive and unknown columns it hides first, ``(rows, candidates)``."""
+    view = TableView(target, attack.access, QueryLedger(len(rows)))
+    known = rows.copy()
+    known[:, target.schema.hidden] = np.nan
+    *_, last = attack.run(
+        view, prior, Records(known, response), errors, rng=np.random.default_rng(0)
+    )
+    return last.posterior
+
+
+def errors_on(target: TableTarget, rows: Rows, response: Values) -> Errors:
+    """Measures how a target errs on rows."""
+    return Errors.of(response, target.predict(rows), target.classes)
+
+
+class Survey(NamedTuple):
+    """A table that is split again and again.
+
+    Attributes:
+        schema: Its columns.
+        rows: All rows.
+        response: What truly happened.
+        truth: The true candidate of each row.
+        candidates: What the sensitive columns may be.
+    """
+
+    schema: Schema
+    rows: Rows
+    response: Values
+    truth: Places
+    candidates: Candidates
+
+    @classmethod
+    def of(cls, frame: Any, response: str, sensitive: str) -> Survey:
+        """Encodes a table."""
+        schema = schema_of(frame, response, [sensitive])
+        encoded = encode_table(frame, schema)
+        candidates = Candidates.of(schema)
+        truth = candidates.place(encoded.rows)
+        return cls(schema, encoded.rows, encoded.response, truth, candidates)
+
+    def splits(self, n: int, seed: int, shares: Sequence[float]) -> Iterator[list[Places]]:
+        """Yields the places of the parts of each of ``n`` splits."""
+        cuts = (np.cumsum(shares)[:-1] * len(self.rows)).round().astype(int)
+        for split in range(n):
+            order = np.random.default_rng([seed, split]).permutation(len(self.rows))
+            yield np.split(order, cuts)
+
+
+# ---------------------------------------------------------------- steak
+
+STEAK_PAPER = (
+    ("paper, white-box with counts", "-", 0.864, 1.0, 0.211, None),
+    ("paper, black-box", "-", 0.858, 0.857, 0.211, None),
+    ("paper, always No", "-", 0.829, 0.0, 0.0, None),
+)
+"""What Fredrikson et al. 2015 report: accuracy, precision and recall of Yes."""
+
+
+def steak_trees(seed: int) -> dict[str, Any]:
+    """Returns unpruned trees that are not trained yet, by how they read categories."""
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
+    from sklearn.tree import DecisionTreeClassifier
+
+    orders = {
+        "age": ["18-29", "30-44", "45-60", "> 60"],
+        "income": [
+            "$0 - $24,999",
+            "$25,000 - $49,999",
+            "$50,000 - $99,999",
+            "$100,000 - $149,999",
+            "$150,000+",
+        ],
+        "education": [
+            "Less than high school degree",
+            "High school degree",
+            "Some college or Associate degree",
+            "Bachelor degree",
+            "Graduate degree",
+        ],
+    }
+    frame = load_steak().drop(columns="steak")
+    categories = [orders.get(name, sorted(frame[name].unique())) for name in frame]
+    ordered = OrdinalEncoder(categories=categories)
+    one_hot = OneHotEncoder(categories=categories)
+    return {
+        "tree": make_pipeline(ordered, DecisionTreeClassifier(random_state=seed)),
+        "tree, one-hot": make_pipeline(one_hot, DecisionTreeClassifier(random_state=seed)),
+        "tree, random splits": make_pipeline(
+            ordered, DecisionTreeClassifier(random_state=seed, splitter="random")
+        ),
+    }
+
+
+def steak_claims(splits: int, seed: int) -> tuple[list[Claim], list[Table]]:
+    """Attacks unpruned trees in many splits; see the module.
+
+    Returns:
+        Claims and tables.
+    """
+    tell(f"steak survey: {splits} splits")
+    frame = load_steak()
+    survey = Survey.of(frame, "steak", "cheated")
+    attacks = (TreeConfusionAttack(), TreeCountsAttack(), TreeCountsAttack(response="ignore"))
+    names = ("tree-confusion", "tree-counts", "tree-counts, response ignored")
+    pooled: dict[tuple[str, str, str], Values] = {}
+    accuracy: dict[str, list[float]] = {}
+    for split, (members, others) in enumerate(survey.splits(splits, seed, (0.8, 0.2))):
+        for kind, tree in steak_trees(split).items():
+            tree.fit(frame.iloc[members].drop(columns="steak"), frame["steak"].iloc[members])
+            target = SklearnTableTarget(tree, survey.schema)
+            prior = MarginalsPrior(survey.candidates, survey.rows[members], smoothing=0.01)
+            errors = errors_on(target, survey.rows[members], survey.response[members])
+            right = target.predict(survey.rows[others]) == survey.response[others]
+            accuracy.setdefault(kind, []).append(float(right.mean()))
+            guesses = {
+                name: posterior_of(
+                    attack, target, prior, survey.rows, survey.response, errors
+                ).argmax(axis=1)
+                for name, attack in zip(names, attacks, strict=True)
+            }
+            guesses["the most that labels can give"] = _ceiling(target, survey)
+            for name, guess in guesses.items():
+                for who, places in (("members", members), ("others", others)):
+                    _add(pooled, (kind, name, who), (split, splits), survey, places, guess)
+    guess = _imputed(survey, seed)
+    for split, (members, others) in enumerate(survey.splits(splits, seed, (0.8, 0.2))):
+        for who, places in (("members", members), ("others", others)):
+            _add(pooled, ("no model", "imputation", who), (split, splits), survey, places, guess)
+    return _steak_outcome(pooled, accuracy, seed)
+
+
+def _ceiling(target: TableTarget, survey: Survey) -> Places:
+    """Returns the truth where the tree tells the two values apart, and the usual one elsewhere."""
+    candidates = survey.candidates
+    said = target.predict(candidates.fill(survey.rows)).reshape(-1, len(candidates))
+    usual = np.bincount(survey.truth).argmax()
+    return np.asarray(np.where(said[:, 0] != said[:, 1], survey.truth, usual))
+
+
+def _imputed(survey: Survey, seed: int) -> Places:
+    """Returns what an imputation model says of each row that learned from the other rows."""
+    fold = np.random.default_rng([seed, 99]).permutation(len(survey.rows)) % 5
+    guess = np.zeros(len(survey.rows), dtype=np.int64)
+    for one in range(5):
+        learn, test = fold != one, fold == one
+        imputer = Imputer(
+            survey.candidates, survey.rows[learn], response=survey.response[learn], seed=seed
+        )
+        posterior = imputer.probabilities(survey.rows[test], survey.response[test])
+        guess[test] = posterior.argmax(axis=1)
+    return guess
+
+
+def _add(
+    pooled: dict[tuple[str, str, str], Values],
+    key: tuple[str, str, str],
+    split: tuple[int, int],
+    survey: Survey,
+    places: Places,
+    guess: Places,
+) -> None:
+    """Adds the confusions of one split of so many: ``(splits, rows, candidates squared)``."""
+    k = len(survey.candidates)
+    counts = pooled.setdefault(key, np.zeros((split[1], len(survey.rows), k * k)))
+    counts[split[0], places, survey.truth[places] * k + guess[places]] = 1
+
+
+def _steak_outcome(
+    pooled: dict[tuple[str, str, str], Values], accuracy: dict[str, list[float]], seed: int
+) -> tuple[list[Claim], list[Table]]:
+    def pooled_mcc(cells: Values) -> Values:
+        return mcc(cells.reshape(-1, 2, 2))
+
+    rows: list[list[object]] = []
+    found: dict[tuple[str, str, str], Interval] = {}
+    for key, counts in pooled.items():
+        (no_no, no_yes), (yes_no, yes_yes) = counts.sum(axis=(0, 1)).reshape(2, 2)
+        total, guessed = counts.sum(), no_yes + yes_yes
+        interval = pigeonhole(counts, pooled_mcc, rng=np.random.default_rng(seed))
+        found[key] = interval
+        kind, name, who = key
+        right = (no_no + yes_yes) / total
+        precision = yes_yes / guessed if guessed else None
+        rows.append(
+            [f"{kind}: {name}", who, right, precision, yes_yes / (yes_no + yes_yes), *interval]
+        )
+    paper = [[*row, None, None] for row in STEAK_PAPER]
+    columns = ("attack", "rows", "accuracy", "precision", "recall", "mcc", "low", "high")
+    utility = [[kind, float(np.mean(each))] for kind, each in accuracy.items()]
+    members = found["tree", "tree-confusion", "members"]
+    others = found["tree", "tree-confusion", "others"]
+    claims = [
+        Claim("steak: tree-confusion on members, MCC", 0.80, members.estimate),
+        Claim("steak: tree-confusion on others, lower end of MCC", 0.0, others.low, at_most=True),
+        Claim("steak: tree-confusion on others, upper end of MCC", 0.0, others.high),
+    ]
+    return claims, [
+        Table("Steak survey, 'cheated' from how they like their steak", columns, [*paper, *rows]),
+        Table("Accuracy of the trees on others", ("tree", "accuracy"), utility),
+    ]
+
+
+def steak_codes(*, last: bool) -> Survey:
+    """Returns the survey with every answer as the number of its category.
+
+    Args:
+        last: Whether the sensitive column is the last one.
+    """
+    frame = load_steak()
+    if last:
+        frame["cheated"] = frame.pop("cheated")
+    survey = Survey.of(frame, "steak", "cheated")
+    columns = [
+        Column(
+            column.name, "categorical", tuple(float(place) for place in range(len(column.values)))
+        )
+        for column in survey.schema.columns
+    ]
+    classes = tuple(range(len(survey.schema.response.values)))
+    schema = Schema(tuple(columns), Column("steak", "categorical", classes), ("cheated",))
+    return survey._replace(schema=schema, candidates=Candidates.of(schema))
+
+
+# ---------------------------------------------------------------- warfarin
+
+GENES = ("vkorc1", "cyp2c9")
+
+
+def dose_model() -> Any:
+    """Returns a linear model of the square root of the dose that is not trained yet."""
+    from sklearn.compose import make_column_transformer
+    from sklearn.linear_model import LinearRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    one_hot = OneHotEncoder(handle_unknown="ignore")
+    return make_pipeline(
+        make_column_transformer((one_hot, ["race", *GENES]), remainder="passthrough"),
+        LinearRegression(),
+    )
+
+
+class Warfarin(NamedTuple):
+    """What the splits of one gene add up to, each ``(splits, rows, cells)``.
+
+    Attributes:
+        attack: Confusions of the attack with the race-conditional prior, by who.
+        race: Confusions of the best guess from race alone, by who.
+        versus: Rows, and the attack's hits less the race-only guess's, by who.
+        imputed: Rows, and the attack's hits less the imputation model's, by who.
+        rates: Mean hits of each guesser, by who.
+    """
+
+    attack: dict[str, Values]
+    race: dict[str, Values]
+    versus: dict[str, Values]
+    imputed: dict[str, Values]
+    rates: dict[str, list[list[float]]]
+
+
+def warfarin_claims(splits: int, seed: int) -> tuple[list[Claim], list[Table]]:
+    """Attacks a dose model in many splits; see the module.
+
+    Returns:
+        Claims and tables.
+    """
+    frame = load_warfarin()
+    claims: list[Claim] = []
+    rows: list[list[object]] = []
+    doses: list[list[float]] = []
+    for gene in GENES:
+        tell(f"warfarin: {gene}, {splits} splits")
+        survey = Survey.of(frame, "root_dose", gene)
+        found = _warfarin_splits(frame, survey, splits, seed, doses)
+        for who in ("members", "others"):
+            gain = _gain(found.versus[who], seed)
+            strict = _gain(found.imputed[who], seed)
+            quality = pigeonhole(
+                np.concatenate([found.attack[who], found.race[who]], axis=2),
+                _mcc_gain,
+                rng=np.random.default_rng(seed),
+                draws=1000,
+            )
+            rates = [float(rate) for rate in np.mean(found.rates[who], axis=0)]
+            rows.append([gene, who, *rates, *gain, *strict, *quality])
+            claims += [
+                Claim(f"warfarin {gene}, {who}: accuracy over race alone", 0.05, gain.estimate),
+                Claim(f"warfarin {gene}, {who}: lower end of that", 0.0, gain.low),
+                Claim(f"warfarin {gene}, {who}: MCC over race alone", 0.05, quality.estimate),
+                Claim(f"warfarin {gene}, {who}: lower end of that", 0.0, quality.low),
+            ]
+    columns = (
+        *("gene", "rows", "most frequent", "race alone", "imputation", "map"),
+        *(
+            "over race",
+            "low",
+            "high",
+            "over imputation",
+            "low",
+            "high",
+            "MCC over race",
+            "low",
+            "high",
+        ),
+    )
+    mean = np.mean(doses, axis=0)
+    dose = [[float(value) for value in mean]]
+    return claims, [
+        Table("Warfarin: genotypes from the stable dose", columns, rows),
+        Table(
+            "The dose model on others",
+            ("R2 of the root", "mean error, mg a week", "within 20% of the dose"),
+            dose,
+        ),
+    ]
+
+
+def _warfarin_splits(
+    frame: Any, survey: Survey, splits: int, seed: int, doses: list[list[float]]
+) -> Warfarin:
+    found = Warfarin({}, {}, {}, {}, {})
+    for split, (members, others, public) in enumerate(
+        survey.splits(splits, seed, (0.5, 0.25, 0.25))
+    ):
+        model = dose_model().fit(
+            frame.iloc[members].drop(columns="root_dose"), frame["root_dose"].iloc[members]
+        )
+        target = SklearnTableTarget(model, survey.schema)
+        prior = ConditionalPrior(survey.candidates, survey.rows[public], ["race"])
+        errors = errors_on(target, survey.rows[members], survey.response[members])
+        imputer = Imputer(
+            survey.candidates, survey.rows[public], response=survey.response[public], seed=seed
+        )
+        posterior = posterior_of(MapAttack(), target, prior, survey.rows, survey.response, errors)
+        guesses = [
+            np.full(len(survey.rows), np.bincount(survey.truth[public]).argmax()),
+            prior.probabilities(survey.rows).argmax(axis=1),
+            imputer.probabilities(survey.rows, survey.response).argmax(axis=1),
+            posterior.argmax(axis=1),
+        ]
+        hits = np.stack(guesses) == survey.truth
+        for who, places in (("members", members), ("others", others)):
+            _tally(found, survey, who, (split, splits), places, guesses, hits)
+        doses.append(_dose_error(target, survey, others))
+    return found
+
+
+def _tally(
+    found: Warfarin,
+    survey: Survey,
+    who: str,
+    split: tuple[int, int],
+    places: Places,
+    guesses: list[Places],
+    hits: NDArray[np.bool_],
+) -> None:
+    """Adds the hits and the confusions of one split of so many."""
+    k, n = len(survey.candidates), len(survey.rows)
+    for store, guess in ((found.attack, guesses[3]), (found.race, guesses[1])):
+        confusions = store.setdefault(who, np.zeros((split[1], n, k * k)))
+        confusions[split[0], places, survey.truth[places] * k + guess[places]] = 1
+    for store, baseline in ((found.versus, 1), (found.imputed, 2)):
+        counts = store.setdefault(who, np.zeros((split[1], n, 2)))
+        counts[split[0], places, 0] = 1
+        counts[split[0], places, 1] = hits[3, places].astype(int) - hits[baseline, places]
+    found.rates.setdefault(who, []).append(hits[:, places].mean(axis=1).tolist())
+
+
+def _gain(counts: Values, seed: int) -> Interval:
+    return pigeonhole(
+        counts, lambda cells: cells[:, 1] / cells[:, 0], rng=np.random.default_rng(seed)
+    )
+
+
+def _mcc_gain(cells: Values) -> Values:
+    """Returns the MCC of the first half of the cells less that of the second."""
+    ours, theirs = np.split(cells, 2, axis=1)
+    side = round(ours.shape[1] ** 0.5)
+    return mcc(ours.reshape(-1, side, side)) - mcc(theirs.reshape(-1, side, side))
+
+
+def _dose_error(target: TableTarget, survey: Survey, places: Places) -> list[float]:
+    predicted, true = target.predict(survey.rows[places]), survey.response[places]
+    explained = 1 - float(((true - predicted) ** 2).sum() / ((true - true.mean()) ** 2).sum())
+    off = np.abs(predicted**2 - true**2)
+    return [explained, float(off.mean()), float((off <= 0.2 * true**2).mean())]

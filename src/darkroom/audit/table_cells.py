@@ -1,0 +1,254 @@
+"""One cell of a run on tables: an attack with a prior on members and on others, judged."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkroom.access import Access
+from darkroom.attacks.table_base import Errors, TableAttack
+from darkroom.audit.table_judging import TableBench, difference, judge_part, worst_off
+from darkroom.audit.table_subject import TableSubject, Who
+from darkroom.defenses.outputs import Pipeline
+from darkroom.ledger import Limit, QueryLedger
+from darkroom.metrics.intervals import clopper_pearson
+from darkroom.named import parameters_of
+from darkroom.priors.table_build import TablePriorConfiguration
+from darkroom.priors.tables import TablePrior
+from darkroom.targets.table_view import TableView
+
+Posterior = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TableCellPlan:
+    """What decides a cell's result, beside the subject.
+
+    Attributes:
+        attack: The attack with its parameters.
+        access: What a query returns to it.
+        defense: The output defences that the answers pass.
+        prior_name: The prior's name.
+        prior: Its parameters.
+        budget: Rows a record, or ``None``.
+        seed: The run's seed.
+    """
+
+    attack: TableAttack
+    access: Access
+    defense: Pipeline
+    prior_name: str
+    prior: TablePriorConfiguration
+    budget: int | None
+    seed: int
+
+    @property
+    def title(self) -> str:
+        """What a progress bar calls it."""
+        against = f" against {self.defense.name}" if self.defense.defenses else ""
+        return f"Attack {self.attack.name} / {self.prior_name}{against}"
+
+    def key(self, subject_digest: str, version: str) -> str:
+        """Returns a hash of everything that decides the cell's result.
+
+        Args:
+            subject_digest: Of the target and all rows.
+            version: Darkroom's, since another one may attack or judge otherwise.
+        """
+        # How much memory a block may take changes no answer.
+        parameters = {
+            name: value for name, value in parameters_of(self.attack).items() if name != "memory"
+        }
+        decisive = {
+            "version": version,
+            "subject": subject_digest,
+            "attack": [self.attack.name, parameters],
+            "access": self.access,
+            "defense": [[one.name, parameters_of(one)] for one in self.defense.defenses],
+            "prior": [self.prior_name, self.prior.model_dump(mode="json")],
+            "budget": self.budget,
+            "seed": self.seed,
+        }
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class _Found(NamedTuple):
+    """What the attack got of some rows: before it asked, in the end, and how much it asked."""
+
+    before: Posterior
+    after: Posterior
+    queries: NDArray[np.int64]
+
+
+def run_table_cell(
+    key: str,
+    plan: TableCellPlan,
+    subject: TableSubject,
+    prior: TablePrior,
+    bench: TableBench,
+    advance: Callable[[int, int], None],
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Attacks members and others, and judges what comes out.
+
+    Args:
+        key: The cell's.
+        plan: What to run.
+        subject: The target and the truth.
+        prior: The fitted prior.
+        bench: The baselines.
+        advance: Told how many of the expected queries are spent.
+
+    Returns:
+        The cell as ``results.json`` has it, and the arrays for ``reconstructions.npz``.
+    """
+    began = time.monotonic()
+    errors = subject.errors()
+    found = {
+        who: _attack(plan, subject, prior, errors, who, advance) for who in ("members", "others")
+    }
+    seconds = time.monotonic() - began
+    members = judge_part(subject, bench, "members", found["members"].after, found["members"].before)
+    others = judge_part(subject, bench, "others", found["others"].after, found["others"].before)
+    assert members is not None
+    asked = int(np.median(found["members"].queries))
+    success = members["success"]["attack"]
+    cell = {
+        "key": key,
+        "modality": "table",
+        "target": subject.target.name,
+        "defense": plan.defense.name,
+        "attack": plan.attack.name,
+        "access": str(plan.access),
+        "prior": plan.prior_name,
+        "goals": members["n"],
+        "queries": {
+            "per_goal_median": asked,
+            "total": int(sum(one.queries.sum() for one in found.values())),
+        },
+        "success": success,
+        "baseline": members["success"]["imputation"],
+        "advantage": members["advantage"],
+        "curve": [{"queries": asked, "success": success["estimate"]}] if asked else [],
+        "confidence": {"median": None, "reached": None},
+        "judges": {
+            "accuracy": None,
+            "false_positive_noise": None,
+            "false_positive_adversarial": None,
+            "false_positive_others": None,
+        },
+        "utility": _utility(subject),
+        "seconds": seconds,
+        "details": {
+            **_details(plan, subject, bench, members, others),
+            "difference": difference(members, others),
+            "worst_off": worst_off(members),
+        },
+    }
+    arrays: dict[str, NDArray[Any]] = {}
+    for who, one in found.items():
+        part = subject.part("members" if who == "members" else "others")
+        arrays[f"{who}_rows"] = part.numbers
+        arrays[f"{who}_posterior"] = one.after
+        arrays[f"{who}_truth"] = subject.truth("members" if who == "members" else "others")
+    return cell, arrays
+
+
+def _attack(
+    plan: TableCellPlan,
+    subject: TableSubject,
+    prior: TablePrior,
+    errors: Errors,
+    who: Who,
+    advance: Callable[[int, int], None],
+) -> _Found:
+    records = subject.records(who)
+    if not len(records.known):
+        nothing = np.empty((0, len(subject.candidates)))
+        return _Found(nothing, nothing, np.empty(0, np.int64))
+    expected = plan.attack.expected_queries(subject.candidates) * len(records.known)
+    ledger = QueryLedger(
+        len(records.known), Limit(per_goal=plan.budget), lambda spent: advance(spent, expected)
+    )
+    view = TableView(
+        subject.target,
+        plan.access,
+        ledger,
+        defense=plan.defense,
+        noise=np.random.default_rng([plan.seed, 6]),
+    )
+    rng = np.random.default_rng([plan.seed, 1])
+    first, last = plan.attack.run(view, prior, records, errors, rng=rng)
+    return _Found(first.posterior, last.posterior, last.queries)
+
+
+def _utility(subject: TableSubject) -> dict[str, Any]:
+    """Returns what the model is worth on rows that it was not trained on."""
+    others, target = subject.data.others, subject.target
+    if not len(others.rows):
+        return {}
+    predictions = target.predict(others.rows)
+    if target.classes is not None:
+        right = int((predictions == others.response).sum())
+        return {"accuracy": clopper_pearson(right, len(predictions)).estimate}
+    return {"mean_absolute_error": float(np.abs(predictions - others.response).mean())}
+
+
+def _details(
+    plan: TableCellPlan,
+    subject: TableSubject,
+    bench: TableBench,
+    members: dict[str, Any],
+    others: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """Returns what the report shows beside the rates."""
+    schema = subject.data.schema
+    return {
+        "threat_model": _threat_model(plan, subject),
+        "attack": {
+            "name": plan.attack.name,
+            "parameters": parameters_of(plan.attack),
+            "paper": plan.attack.paper,
+        },
+        "prior": {"name": plan.prior_name, "parameters": plan.prior.model_dump(mode="json")},
+        "imputer": bench.imputer,
+        "sensitive": list(schema.sensitive),
+        "values": list(subject.candidates.labels) if subject.tolerance is None else [],
+        "positive": subject.candidates.labels[subject.positive],
+        "members": members,
+        "others": others,
+    }
+
+
+_MEANS = {
+    Access.WEIGHTS: "holds the model itself, its structure and its weights, and asks it",
+    Access.SCORES: "sees every confidence that the model gives, and asks it",
+    Access.TOP_K: "sees the model's highest confidences, and asks it",
+    Access.LABEL: "sees nothing but what the model predicts, and asks it",
+}
+
+
+def _threat_model(plan: TableCellPlan, subject: TableSubject) -> list[str]:
+    """Says in sentences what the attacker has."""
+    schema, data = subject.data.schema, subject.data
+    hidden = ", ".join((*schema.sensitive, *schema.unknown))
+    most = plan.attack.expected_queries(subject.candidates)
+    budget = most if plan.budget is None else min(most, plan.budget)
+    known = (
+        f"what truly became of it ({schema.response.name})"
+        if subject.knows == "response"
+        else f"what the model says of it ({schema.response.name})"
+    )
+    return [
+        f"The attacker {_MEANS[plan.access]} at most {budget} times a record.",
+        f"The attacker knows of each record every column but {hidden}, and {known}.",
+        f"The attacker has {len(data.public.rows):,} other records with every column, knows the "
+        f"prior made from them ({plan.prior_name}), and how often the model errs on "
+        f"{'the rows it was trained on' if subject.errors_on == 'members' else 'other rows'}.",
+    ]

@@ -1,0 +1,79 @@
+"""Importing what a plan names: code of the plan's owner, never a file of weights."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from darkroom.errors import TargetError, one_line
+
+
+def import_callable(load: str, folder: Path | None = None) -> Callable[..., Any]:
+    """Returns the callable at an import path.
+
+    Args:
+        load: ``package.module:callable``.
+        folder: Where to look for the module, beside the working folder and what is installed.
+
+    Raises:
+        TargetError: If the path is none, the import fails or there is no such callable.
+    """
+    if Path(load).suffix in {".joblib", ".pkl", ".pickle"}:
+        raise TargetError(
+            f"{load}: a file of weights alone is no model, and Darkroom never unpickles: write a "
+            "scikit-learn model with skops.io.dump, or name the code that builds the model"
+        )
+    if Path(load).suffix in {".pt", ".pth", ".safetensors"}:
+        raise TargetError(
+            f"{load}: a file of weights alone is no model: set load = "
+            '"module:callable" to the code that builds it, and weights to this file'
+        )
+    module_name, _, attribute = load.partition(":")
+    if not module_name or not attribute:
+        raise TargetError(f"{load}: give an import path such as mymodels:face_net")
+    with importable(folder):
+        try:
+            module = importlib.import_module(module_name)
+        except (Exception, SystemExit) as error:
+            raise TargetError(
+                f"{load}: cannot import {module_name} ({one_line(error)}): check the name, or "
+                "start where it can be imported"
+            ) from error
+    found = getattr(module, attribute, None)
+    if not callable(found):
+        raise TargetError(f"{load}: {module_name} has no callable {attribute}")
+    return found  # type: ignore[no-any-return]
+
+
+def call_import(load: str, folder: Path | None = None) -> Any:
+    """Imports a callable and returns what it returns; see :func:`import_callable`.
+
+    Raises:
+        TargetError: If that fails, or the call does.
+    """
+    builder = import_callable(load, folder)
+    with importable(folder):
+        try:
+            return builder()
+        except (Exception, SystemExit) as error:
+            raise TargetError(
+                f"{load}: calling it failed ({one_line(error)}): it is called without arguments "
+                "and must return the model"
+            ) from error
+
+
+@contextmanager
+def importable(folder: Path | None) -> Iterator[None]:
+    """Lets modules beside the plan and in the working folder be imported."""
+    # Python remembers what a relative path meant at its first use, so paths are made absolute.
+    added = [str(path.resolve()) for path in (folder, Path.cwd()) if path is not None]
+    sys.path[:0] = added
+    try:
+        yield
+    finally:
+        for path in added:
+            sys.path.remove(path)

@@ -1,0 +1,166 @@
+"""All that an attack sees of a table target."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkroom.access import Access
+from darkroom.defenses.outputs import Pipeline
+from darkroom.errors import TargetError
+from darkroom.ledger import QueryLedger
+from darkroom.targets.schema import Rows, Schema
+from darkroom.targets.table import Linear, Predictions, Scores, TableTarget, Trees
+
+
+class Paths(NamedTuple):
+    """Where rows end in the trees of a model.
+
+    Attributes:
+        leaves: ``(n, trees)``.
+        predictions: The class or the value, ``(n,)``.
+        scores: ``(n, classes)``; ``None`` for a model without.
+    """
+
+    leaves: NDArray[np.int64]
+    predictions: Predictions
+    scores: Scores | None
+
+
+class TableView:
+    """A table target cut down to one access level, with a ledger charged before each answer.
+
+    Attributes:
+        access: The most that a query returns, behind the output defences.
+        ledger: Counts the rows; a goal is one record's sensitive value.
+        defense: The output defences; whoever has the weights sees through them.
+    """
+
+    def __init__(
+        self,
+        target: TableTarget,
+        access: Access,
+        ledger: QueryLedger,
+        *,
+        defense: Pipeline | None = None,
+        noise: np.random.Generator | None = None,
+    ) -> None:
+        """Cuts the target down.
+
+        Args:
+            target: The model as its owner reaches it.
+            access: What a query shall return; output defences may leave less.
+            ledger: Is charged for every row.
+            defense: What is changed of confidences before the attacker sees them.
+            noise: What the defences draw from.
+
+        Raises:
+            TargetError: If the target cannot give that much, or a defence of confidences is put
+                before a regressor, which has none.
+        """
+        if not target.access.includes(access):
+            raise TargetError(
+                f"target {target.name} answers {target.access} at most, but the attack needs "
+                f"{access}: choose an attack for {target.access}"
+            )
+        self._target = target
+        self._noise = noise or np.random.default_rng(0)
+        self.defense = defense or Pipeline()
+        if self.defense.defenses and target.classes is None:
+            raise TargetError(
+                f"target {target.name} predicts numbers, and defence {self.defense.name} changes "
+                "confidences: leave it out"
+            )
+        self.access = access
+        if access is not Access.WEIGHTS and access.includes(self.defense.leaves):
+            self.access = self.defense.leaves
+        self.ledger = ledger
+
+    @property
+    def schema(self) -> Schema:
+        """The tables that the target takes."""
+        return self._target.schema
+
+    @property
+    def classes(self) -> int | None:
+        """How many classes a classifier tells apart; ``None`` for a regressor."""
+        return self._target.classes
+
+    def predict(self, rows: Rows, goals: NDArray[np.int64]) -> Predictions:
+        """Returns the predicted class or value; see :meth:`TableTarget.predict`.
+
+        Args:
+            rows: ``(n, columns)``.
+            goals: The position of the goal that each row serves, ``(n,)``.
+
+        Raises:
+            BudgetExhausted: If the rows would go over the budget; none was asked then.
+        """
+        with self._target.billed(self.ledger.bill(goals)):
+            if self.access is Access.WEIGHTS or not self.defense.defenses:
+                return self._target.predict(rows)
+            return np.asarray(self._defended(rows).argmax(axis=1), dtype=np.float64)
+
+    def scores(self, rows: Rows, goals: NDArray[np.int64]) -> Scores:
+        """Returns every class's confidence; see :meth:`TableTarget.scores`.
+
+        Args:
+            rows: ``(n, columns)``.
+            goals: The position of the goal that each row serves, ``(n,)``.
+
+        Raises:
+            TargetError: If the access level does not allow it, or the target is a regressor.
+            BudgetExhausted: If the rows would go over the budget; none was asked then.
+        """
+        self._require(Access.SCORES)
+        with self._target.billed(self.ledger.bill(goals)):
+            if self.access is Access.WEIGHTS:
+                return self._target.scores(rows)
+            return self._defended(rows)
+
+    def _defended(self, rows: Rows) -> Scores:
+        """Returns what leaves the defences; a model without confidences is sure of its class."""
+        if self._target.has_scores:
+            scores = self._target.scores(rows)
+        else:
+            places = self._target.predict(rows).astype(np.int64)
+            scores = np.eye(self.classes or 0)[places]
+        return self.defense(scores, self._noise)
+
+    @property
+    def trees(self) -> Trees | None:
+        """The structure of a model made of trees; needs access ``weights``."""
+        self._require(Access.WEIGHTS)
+        return self._target.trees
+
+    @property
+    def linear(self) -> Linear | None:
+        """The coefficients of a linear model; needs access ``weights``."""
+        self._require(Access.WEIGHTS)
+        return self._target.linear
+
+    def paths(self, rows: Rows, goals: NDArray[np.int64]) -> Paths:
+        """Returns the leaf that each row reaches in each tree, and what the model answers there.
+
+        Following a row down the trees to its answer counts as one query.
+
+        Args:
+            rows: ``(n, columns)``.
+            goals: The position of the goal that each row serves, ``(n,)``.
+
+        Raises:
+            TargetError: If the access level does not allow it, or there are no trees.
+            BudgetExhausted: If the rows would go over the budget; none was asked then.
+        """
+        self._require(Access.WEIGHTS)
+        self.ledger.charge(goals)
+        target = self._target
+        scores = target.scores(rows) if target.has_scores else None
+        predictions = target.predict(rows) if scores is None else scores.argmax(axis=1) * 1.0
+        return Paths(target.leaves(rows), predictions, scores)
+
+    def _require(self, access: Access) -> None:
+        if not self.access.includes(access):
+            raise TargetError(f"this view allows {self.access}, but the attack asked for {access}")
