@@ -18,14 +18,17 @@ from numpy.typing import NDArray
 
 from benchmarks.claims import Claim, Table, tell
 from darkroom.targets.base import ImageSpec
+from darkroom.targets.delivery import Delivery
 from darkroom.targets.http import HttpTarget
-from darkroom.targets.sending import Delivery
 from darkroom.targets.wire.plain_json import PlainJson
 
 SHAPE = (1, 56, 46)
 CLASSES = 40
 SETTINGS = ((1, 1), (1, 8), (16, 4), (64, 4))
 """Rows a request, and requests at once."""
+
+QUERY = 256
+"""The fewest rows asked about at a time: some people with a dozen candidates each."""
 
 
 def http_claims(*, quick: bool, seed: int) -> tuple[list[Claim], list[Table]]:
@@ -49,7 +52,7 @@ def http_claims(*, quick: bool, seed: int) -> tuple[list[Claim], list[Table]]:
     with _server() as url:
         for batch, concurrency in SETTINGS:
             tell(f"timing HTTP: {batch} rows a request, {concurrency} at once")
-            images = rng.random((batch * concurrency * 8, *SHAPE), np.float32)
+            images = rng.random((max(QUERY, batch * concurrency * 8), *SHAPE), np.float32)
             with (
                 _target(url, batch, concurrency) as target,
                 _Plain(url, batch, concurrency) as loop,

@@ -154,24 +154,29 @@ def steak_claims(splits: int, seed: int) -> tuple[list[Claim], list[Table]]:
             errors = errors_on(target, survey.rows[members], survey.response[members])
             right = target.predict(survey.rows[others]) == survey.response[others]
             accuracy.setdefault(kind, []).append(float(right.mean()))
-            for name, attack in zip(names, attacks, strict=True):
-                posterior = posterior_of(
+            guesses = {
+                name: posterior_of(
                     attack, target, prior, survey.rows, survey.response, errors
-                )
+                ).argmax(axis=1)
+                for name, attack in zip(names, attacks, strict=True)
+            }
+            guesses["the most that labels can give"] = _ceiling(target, survey)
+            for name, guess in guesses.items():
                 for who, places in (("members", members), ("others", others)):
-                    _add(
-                        pooled,
-                        (kind, name, who),
-                        (split, splits),
-                        survey,
-                        places,
-                        posterior.argmax(axis=1),
-                    )
+                    _add(pooled, (kind, name, who), (split, splits), survey, places, guess)
     guess = _imputed(survey, seed)
     for split, (members, others) in enumerate(survey.splits(splits, seed, (0.8, 0.2))):
         for who, places in (("members", members), ("others", others)):
             _add(pooled, ("no model", "imputation", who), (split, splits), survey, places, guess)
     return _steak_outcome(pooled, accuracy, seed)
+
+
+def _ceiling(target: TableTarget, survey: Survey) -> Places:
+    """Returns the truth where the tree tells the two values apart, and the usual one elsewhere."""
+    candidates = survey.candidates
+    said = target.predict(candidates.fill(survey.rows)).reshape(-1, len(candidates))
+    usual = np.bincount(survey.truth).argmax()
+    return np.asarray(np.where(said[:, 0] != said[:, 1], survey.truth, usual))
 
 
 def _imputed(survey: Survey, seed: int) -> Places:

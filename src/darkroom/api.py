@@ -139,6 +139,7 @@ def audit_table(
     unknown: Sequence[str] = (),
     positive: str | None = None,
     knows: Literal["response", "prediction"] = "response",
+    imputer: Literal["auto", "logistic", "forest"] = "auto",
     attacks: Sequence[str | Mapping[str, Any]] = ("map",),
     defenses: Sequence[str | Mapping[str, Any]] = (),
     outputs: Literal["predictions", "scores"] = "predictions",
@@ -163,6 +164,7 @@ def audit_table(
             left out.
         knows: Whether the attacker has each record's true ``response`` or the model's
             ``prediction`` of it.
+        imputer: The baseline that is trained on public rows; ``auto`` takes the better one.
         attacks: Names, or mappings as a plan's ``[[attack]]`` has them.
         defenses: Names, or mappings as a plan's ``[[defense]]`` has them.
         outputs: What a function returns: ``predictions`` or ``scores``.
@@ -191,7 +193,7 @@ def audit_table(
             "knows": knows,
             **({} if positive is None else {"positive": positive}),
         },
-        "public": {"table": "(DataFrame)"},
+        "public": {"table": "(DataFrame)", "imputer": imputer},
         "attack": _tables(attacks),
         "defense": _tables(defenses),
     }

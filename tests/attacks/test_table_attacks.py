@@ -333,7 +333,7 @@ def test_tree_counts_are_the_shares_of_rows_at_the_leaves() -> None:
 def _sure(table: pd.DataFrame) -> NDArray[np.float64]:
     """Scores by the secret and b: see the test."""
     by_secret = np.array([[0.9, 0.1, 0.0], [0.6, 0.4, 0.0], [0.2, 0.7, 0.1]])
-    return by_secret[table["secret"].to_numpy()]
+    return np.asarray(by_secret[table["secret"].to_numpy()])
 
 
 @pytest.mark.parametrize(
@@ -369,7 +369,7 @@ def test_lomia_learns_from_records_that_give_themselves_away() -> None:
     # every secret does.
     def label(table: pd.DataFrame) -> NDArray[np.int64]:
         right = table["secret"] == (table["a"] / 3).round()
-        return ((table["b"] == 1) | right).to_numpy().astype(int)
+        return np.asarray((table["b"] == 1) | right, dtype=np.int64)
 
     rng = np.random.default_rng(0)
     secret = rng.integers(3, size=300)

@@ -22,9 +22,8 @@ from darkroom.access import Access
 from darkroom.errors import DarkroomError, TargetError
 from darkroom.ledger import BudgetExhausted, Limit, QueryLedger
 from darkroom.targets.base import ImageSpec
-from darkroom.targets.connection import secret_headers
-from darkroom.targets.http import HttpTarget
-from darkroom.targets.sending import Delivery
+from darkroom.targets.delivery import Delivery
+from darkroom.targets.http import HttpTarget, secret_headers
 from darkroom.targets.wire.base import Shows
 from darkroom.targets.wire.open_inference import OpenInference
 from darkroom.targets.wire.plain_json import PlainJson

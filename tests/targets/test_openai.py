@@ -21,10 +21,10 @@ from darkroom.attacks.secret_base import SecretAttack, SecretGoal
 from darkroom.errors import DarkroomError, TargetError
 from darkroom.ledger import QueryLedger
 from darkroom.targets import openai_wire as wire
+from darkroom.targets.delivery import Delivery
 from darkroom.targets.language import Sampling, free
 from darkroom.targets.language_view import LanguageView
 from darkroom.targets.openai import Api, OpenAITarget
-from darkroom.targets.sending import Delivery
 
 FAST = Delivery(backoff=0.001, retries=2, patience=2.0)
 URL = "http://127.0.0.1:9/v1"

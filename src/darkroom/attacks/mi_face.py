@@ -115,26 +115,11 @@ class MIFaceAttack(Attack):
         goals: NDArray[np.int64],
         rng: np.random.Generator,  # noqa: ARG002 - nothing here is drawn
     ) -> Iterator[Progress]:
-        search = _Search(self, view, prior, goals)
-        yield search.progress()
-        marks = set(milestones(self.steps))
-        try:
-            search.ask()
-            for step in range(self.steps):
-                if step in marks:
-                    yield search.progress()
-                search.advance(step + 1)
-                search.ask()
-                search.stop()
-                if search.finished:
-                    break
-        except BudgetExhausted:
-            pass
-        yield search.progress()
+        yield from Algorithm1(self, view, prior, goals).run()
 
 
-class _Search:
-    """The state of one search; every goal that goes on is a row of one tensor.
+class Algorithm1:
+    """The paper's algorithm; every goal that goes on is a row of one tensor.
 
     Attributes:
         rows: The positions of the goals that go on, ``(active,)``.
@@ -146,6 +131,7 @@ class _Search:
     def __init__(
         self, attack: MIFaceAttack, view: View, prior: ImagePrior, goals: NDArray[np.int64]
     ) -> None:
+        """Asks nothing yet; arguments as :meth:`darkroom.attacks.base.Attack.run`."""
         self.attack, self.view, self.prior = attack, view, prior
         self.budget = RowBudget(attack.memory)
         self.rows = torch.arange(len(goals))
@@ -167,6 +153,24 @@ class _Search:
         with torch.no_grad():
             return self.prior.encode(torch.full((1, *spec.shape), spec.low))
 
+    def run(self) -> Iterator[Progress]:
+        """Takes all steps, or as many as the budget pays for."""
+        yield self.progress()
+        marks = set(milestones(self.attack.steps))
+        try:
+            self.ask()
+            for step in range(self.attack.steps):
+                if step in marks:
+                    yield self.progress()
+                self.advance(step + 1)
+                self.ask()
+                self.stop()
+                if self.finished:
+                    break
+        except BudgetExhausted:
+            pass
+        yield self.progress()
+
     @property
     def finished(self) -> bool:
         """Whether every goal has stopped."""
@@ -182,12 +186,17 @@ class _Search:
         self.confidence = torch.full_like(self.cost, torch.nan)
         try:
             for part in self.budget.chunks(len(self.rows)):
-                self._ask_part(part)
+                self.ask_part(part)
         finally:
             self._keep_best()
         self.asked += 1
 
-    def _ask_part(self, part: slice) -> None:
+    def ask_part(self, part: slice) -> None:
+        """Asks for cost, confidence and gradient of some of the active rows.
+
+        Args:
+            part: Which.
+        """
         rows = self.rows[part]
         latents = self.latents[part].detach().requires_grad_(True)
         with self.budget.measured(len(rows)):

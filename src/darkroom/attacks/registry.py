@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from darkroom.attacks.auto import AutoAttack
 from darkroom.attacks.base import Attack
+from darkroom.attacks.evolution import EvolutionAttack
+from darkroom.attacks.finite_difference import FiniteDifferenceAttack
 from darkroom.attacks.gradient import GradientAttack
 from darkroom.attacks.mi_face import MIFaceAttack
 from darkroom.named import make_named
 
 ATTACKS: dict[str, type[Attack]] = {
-    attack.name: attack for attack in (GradientAttack, MIFaceAttack)
+    attack.name: attack
+    for attack in (
+        GradientAttack,
+        MIFaceAttack,
+        EvolutionAttack,
+        FiniteDifferenceAttack,
+        AutoAttack,
+    )
 }
 
 

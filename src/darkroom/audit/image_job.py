@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from darkroom.access import Access
+from darkroom.attacks.auto import AutoAttack
+from darkroom.attacks.base import Attack
 from darkroom.attacks.registry import make_attack
 from darkroom.audit.cells import CellPlan, run_cell
 from darkroom.audit.image_plan import ImagePlan, PublicSection
@@ -20,6 +22,7 @@ from darkroom.audit.runner import Facts, FinishedCell, Job
 from darkroom.audit.subject import Subject
 from darkroom.data.photos import Photos, load_photos
 from darkroom.defenses.outputs import Pipeline, make_defense
+from darkroom.errors import PlanError
 from darkroom.priors.base import ImagePrior
 from darkroom.priors.build import Materials, configure_prior
 from darkroom.targets.base import ImageSpec
@@ -47,7 +50,7 @@ class ImageJob(Job):
     def keys(self, version: str) -> list[str]:
         """Returns the key of every cell; see :meth:`Job.keys`."""
         digest = subject_digest(self.subject)
-        return [cell.key(digest, version) for cell in cell_plans(self.plan)]
+        return [cell.key(digest, version) for cell in self._cells()]
 
     def facts(self) -> Facts:
         """Returns what the report says of the model and the photos; see :meth:`Job.facts`."""
@@ -83,7 +86,7 @@ class ImageJob(Job):
         subject = self.subject
         bench = set_up_bench(subject, self.plan.run.seed, reporter)
         priors: dict[str, ImagePrior] = {}
-        for key, cell in zip(self.keys(version), cell_plans(self.plan), strict=True):
+        for key, cell in zip(self.keys(version), self._cells(), strict=True):
             if key not in keys:
                 continue
             words = f"{cell.prior_name} {cell.prior!r}"
@@ -92,6 +95,9 @@ class ImageJob(Job):
             with reporter.stage(cell.title) as advance:
                 result, arrays = run_cell(key, cell, subject, priors[words], bench, advance)
             yield FinishedCell(key, result, arrays)
+
+    def _cells(self) -> list[CellPlan]:
+        return cell_plans(self.plan, self.subject.target.access)
 
     def _fit_prior(self, cell: CellPlan, reporter: Reporter) -> ImagePrior:
         spec, public = self.subject.target.spec, self.subject.public
@@ -127,37 +133,67 @@ def _photos(section: PublicSection, spec: ImageSpec) -> Photos:
     return load_photos(section.images, spec, people=people, resize=section.resize)
 
 
-def cell_plans(plan: ImagePlan) -> list[CellPlan]:
+def cell_plans(plan: ImagePlan, most: Access = Access.WEIGHTS) -> list[CellPlan]:
     """Checks every attack, prior and defence of a plan before anything costly begins.
 
     Every attack meets no defence and every defence; but who has the weights sees through output
-    defences, so an attack on the weights meets none.
+    defences, so an attack on the weights meets none. Where a defence leaves an attack too little
+    to work with, the strongest attack for what is left stands in, once.
+
+    Args:
+        plan: The plan.
+        most: The most that the target shows.
 
     Raises:
-        PlanError: If a name or a parameter is wrong.
+        PlanError: If a name or a parameter is wrong, or the target shows an attack too little.
     """
     defenses = [Pipeline()]
     defenses += [
         Pipeline(tuple(make_defense(name, parameters) for name, parameters in section.links))
         for section in plan.defense
     ]
-    return [
-        cell
-        for section in plan.attack
-        for defense in defenses
-        if (cell := _cell_plan(plan, section, defense)).access is not Access.WEIGHTS
-        or not defense.defenses
-    ]
+    cells = []
+    for section in plan.attack:
+        attack = make_attack(section.name, section.parameters)
+        access = _granted(section, attack, most)
+        for defense in defenses:
+            if access is Access.WEIGHTS and defense.defenses:
+                continue
+            left = min(access, defense.leaves, key=lambda one: one.rank)
+            if access is Access.WEIGHTS or left.includes(attack.least_access):
+                cells.append(_cell_plan(plan, section, attack, access, defense))
+            else:
+                standing_in = _cell_plan(plan, section, AutoAttack(), access, defense)
+                if standing_in not in cells:
+                    cells.append(standing_in)
+    return cells
 
 
-def _cell_plan(plan: ImagePlan, section: AttackSection, defense: Pipeline) -> CellPlan:
-    attack = make_attack(section.name, section.parameters)
+def _granted(section: AttackSection, attack: Attack, most: Access) -> Access:
+    """Returns what a query returns to an attack: what the plan says, or what the attack likes.
+
+    Raises:
+        PlanError: If that is less than the attack needs.
+    """
+    liked = attack.access if most.includes(attack.access) else most
+    access = section.access or liked
+    if not access.includes(attack.least_access):
+        raise PlanError(
+            f"attack {attack.name} needs {attack.least_access}, but is given {access}: choose "
+            f"another attack, such as auto"
+        )
+    return access
+
+
+def _cell_plan(
+    plan: ImagePlan, section: AttackSection, attack: Attack, access: Access, defense: Pipeline
+) -> CellPlan:
     # Whoever has photos of strangers knows more than the average face.
     usual = PriorSection(name="mean" if plan.public is None else "eigenfaces")
     prior = section.prior or usual
     return CellPlan(
         attack=attack,
-        access=section.access or attack.access,
+        access=access,
         k=section.k,
         defense=defense,
         prior_name=prior.name,

@@ -17,7 +17,7 @@ from darkroom.audit.progress import Reporter
 from darkroom.audit.runner import Facts, FinishedCell, Job
 from darkroom.audit.table_cells import TableCellPlan, run_table_cell
 from darkroom.audit.table_judging import set_up_table_bench
-from darkroom.audit.table_plan import PublicTableSection, TablePlan
+from darkroom.audit.table_plan import TablePlan, TableSection, TableTargetSection
 from darkroom.audit.table_subject import TableSubject
 from darkroom.data.tables import (
     DIABETES,
@@ -33,7 +33,7 @@ from darkroom.priors.table_build import configure_table_prior
 from darkroom.priors.tables import TablePrior
 from darkroom.targets.schema import Column, Schema, pandas_module, require_column, schema_of
 from darkroom.targets.table import TableTarget
-from darkroom.targets.table_load import load_table_target
+from darkroom.targets.table_load import load_table_target, reach_table_target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +57,7 @@ class TableJob(Job):
 
     def keys(self, version: str) -> list[str]:
         """Returns the key of every cell; see :meth:`Job.keys`."""
-        digest = self.subject.digest()
+        digest = f"{self.subject.digest()} {self.plan.public.imputer}"
         return [cell.key(digest, version) for cell in table_cell_plans(self.plan)]
 
     def facts(self) -> Facts:
@@ -94,7 +94,7 @@ class TableJob(Job):
         """Runs cells; those with the same prior share it; see :meth:`Job.run`."""
         subject, public = self.subject, self.subject.data.public.rows
         with reporter.stage("Training the imputation model"):
-            bench = set_up_table_bench(subject, self.plan.run.seed)
+            bench = set_up_table_bench(subject, self.plan.run.seed, self.plan.public.imputer)
         priors: dict[str, TablePrior] = {}
         for key, cell in zip(self.keys(version), table_cell_plans(self.plan), strict=True):
             if key not in keys:
@@ -121,20 +121,41 @@ def load_job(plan: TablePlan, plan_path: Path, reporter: Reporter) -> TableJob:
         public = _frame(plan.public)
     _refuse_overlap(plan)
     schema = plan_schema(plan, private, public)
-    section = plan.target
-    target = load_table_target(
-        section.kind,
-        section.load,
-        schema,
-        outputs=section.outputs,
-        trusted=section.trusted,
-        folder=plan_path.parent,
-    )
+    target = _target(plan, schema, plan_path.parent)
     return TableJob(
         plan,
         plan_path.read_text(encoding="utf-8"),
         f"darkroom audit {plan_path.name}",
         table_subject(plan, target, private, public),
+    )
+
+
+def _target(plan: TablePlan, schema: Schema, folder: Path) -> TableTarget:
+    """Loads or reaches the model of a plan."""
+    section = plan.target
+    if isinstance(section, TableTargetSection):
+        return load_table_target(
+            section.kind,
+            section.load,
+            schema,
+            outputs=section.outputs,
+            trusted=section.trusted,
+            folder=folder,
+        )
+    return reach_table_target(
+        section.protocol,
+        section.url,
+        schema,
+        authorized_by=plan.run.authorized_by or "",
+        wire=section.model_dump(
+            include={"answers", "model", "version", "output", "rows", "path", "extra"}
+        ),
+        delivery=section.model_dump(
+            include={"batch", "concurrency", "timeout", "retries", "patience"}
+        ),
+        tolerance=section.tolerance,
+        api_key_env=section.api_key_env,
+        headers_from_env=section.headers_from_env,
     )
 
 
@@ -165,7 +186,7 @@ def table_subject(
     )
 
 
-def _frame(section: PublicTableSection) -> pd.DataFrame:
+def _frame(section: TableSection) -> pd.DataFrame:
     """Reads the rows that a plan names, numbered as in the file."""
     if str(section.table) == DIABETES:
         frame = load_diabetes_table()

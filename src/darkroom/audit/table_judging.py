@@ -13,7 +13,7 @@ from darkroom.metrics.attributes import Measures, confusion_of, measure
 from darkroom.metrics.intervals import Interval, clopper_pearson, newcombe
 from darkroom.metrics.paired import difference_of
 from darkroom.metrics.subgroups import calibration, compare, groups_of
-from darkroom.priors.imputation import Imputer
+from darkroom.priors.imputation import Imputer, Model
 from darkroom.priors.tables import marginals
 from darkroom.targets.schema import Rows
 
@@ -39,13 +39,20 @@ class TableBench:
     seed: int
 
 
-def set_up_table_bench(subject: TableSubject, seed: int) -> TableBench:
+def set_up_table_bench(subject: TableSubject, seed: int, model: Model = "auto") -> TableBench:
     """Trains the imputation model on public rows and asks it about private ones.
 
     It gets everything that the attacker knows of a record, the response included, save the model.
+
+    Args:
+        subject: The rows.
+        seed: Decides the imputation model and intervals that are drawn.
+        model: Which imputation model.
     """
     public = subject.data.public
-    imputer = Imputer(subject.candidates, public.rows, response=public.response, seed=seed)
+    imputer = Imputer(
+        subject.candidates, public.rows, response=public.response, model=model, seed=seed
+    )
     shares = marginals(subject.candidates, public.rows, 1.0)
     parts: tuple[Who, ...] = ("members", "others")
     records = {who: subject.records(who) for who in parts}
@@ -86,7 +93,7 @@ def judge_part(
         "n": len(truth),
         "success": {name: _rate(right)._asdict() for name, right in hits.items()},
         "advantage": advantage._asdict(),
-        "over_prior": compare(hits["attack"], hits["prior"])._asdict(),
+        "over_strongest": _over_strongest(hits),
         "groups": [_plain(group._asdict()) for group in groups],
         "calibration": [
             _plain(one._asdict()) for one in calibration(posterior.max(axis=1), hits["attack"])
@@ -141,6 +148,12 @@ def worst_off(members: dict[str, Any]) -> dict[str, Any] | None:
         "groups": len(groups),
         "sentence": sentence,
     }
+
+
+def _over_strongest(hits: dict[str, NDArray[np.bool_]]) -> dict[str, Any]:
+    """Returns the advantage over whichever baseline is right most often on these very rows."""
+    strongest = max(("imputation", "prior", "most_frequent"), key=lambda name: hits[name].mean())
+    return {"name": strongest, **compare(hits["attack"], hits[strongest])._asdict()}
 
 
 def _rate(hits: NDArray[np.bool_]) -> Interval:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Discriminator, Field, Tag, field_validator
 
 from darkroom.audit.plan import BasePlan, Section, checked_slice
 from darkroom.data.tables import DIABETES, MISSING
@@ -28,6 +28,36 @@ class TableTargetSection(Section):
     trusted: list[str] = Field(default_factory=list)
 
 
+class TableHttpSection(Section):
+    """A model of tables that is served; see :class:`darkroom.targets.table_http.HttpTableTarget`.
+
+    ``protocol`` is ``json`` (rows as objects under ``rows``, one answer a row under ``path``) or
+    ``v2``, the Open Inference Protocol with one tensor a column. Keys do not belong into a plan:
+    ``headers_from_env`` and ``api_key_env`` name environment variables.
+    """
+
+    kind: Literal["http"]
+    protocol: Literal["json", "v2"]
+    url: str
+    response: str
+    inputs: Names | None = None
+    answers: Literal["scores", "predictions"] = "predictions"
+    model: str | None = None
+    version: str | None = None
+    output: str | None = None
+    rows: str = "inputs"
+    path: str | None = None
+    extra: dict[str, Any] = Field(default_factory=dict)
+    tolerance: float = Field(default=1e-3, ge=0, le=0.5)
+    batch: int = Field(default=256, ge=1, le=100_000)
+    concurrency: int = Field(default=4, ge=1, le=256)
+    timeout: float = Field(default=30.0, gt=0, le=3600)
+    retries: int = Field(default=6, ge=0, le=100)
+    patience: float = Field(default=120.0, ge=0, le=30 * 86_400)
+    headers_from_env: dict[str, str] = Field(default_factory=dict)
+    api_key_env: str | None = None
+
+
 class ColumnSection(Section):
     """What a column is, where its values do not tell it rightly."""
 
@@ -35,8 +65,8 @@ class ColumnSection(Section):
     values: list[str | int | float] = Field(default_factory=list)
 
 
-class PublicTableSection(Section):
-    """Rows that the attacker may have, and how their file is read."""
+class TableSection(Section):
+    """Rows of a file, and how it is read."""
 
     table: Path
     rows: str = ":"
@@ -50,7 +80,13 @@ class PublicTableSection(Section):
     _rows = field_validator("rows")(checked_slice)
 
 
-class PrivateTableSection(PublicTableSection):
+class PublicTableSection(TableSection):
+    """Rows that the attacker may have; ``imputer`` is the baseline that is trained on them."""
+
+    imputer: Literal["auto", "logistic", "forest"] = "auto"
+
+
+class PrivateTableSection(TableSection):
     """The truth: what is sensitive in which rows, and which of them the model was trained on.
 
     ``trained_on`` counts within ``rows``. ``positive`` is the sensitive value that precision,
@@ -80,10 +116,19 @@ class PrivateTableSection(PublicTableSection):
         return [value] if isinstance(value, str) else value
 
 
+def _served(section: Any) -> str:
+    """Tells a ``[target]`` that is served from one in this process."""
+    kind = section.get("kind") if isinstance(section, dict) else getattr(section, "kind", None)
+    return "http" if kind == "http" else "model"
+
+
 class TablePlan(BasePlan):
     """A whole plan."""
 
-    target: TableTargetSection
+    target: Annotated[
+        Annotated[TableTargetSection, Tag("model")] | Annotated[TableHttpSection, Tag("http")],
+        Discriminator(_served),
+    ]
     private: PrivateTableSection
     public: PublicTableSection
 

@@ -138,9 +138,9 @@ def _open(plan: TextPlan) -> tuple[LanguageTarget, LanguageTarget | None]:
 
 
 def _open_remote(section: OpenAISection, authorized_by: str) -> LanguageTarget:
-    from darkroom.targets.connection import secret_headers
+    from darkroom.targets.delivery import Delivery
+    from darkroom.targets.http import secret_headers
     from darkroom.targets.openai import Api, OpenAITarget
-    from darkroom.targets.sending import Delivery
 
     fields = ("url", "model", "style", "scoring", "top_logprobs", "prefill", "instruction")
     api = Api(**{name: getattr(section, name) for name in (*fields, "allow_noise")})

@@ -65,7 +65,7 @@ class Policy:
         return f"{several(self.per_day, 'query', 'queries')} a day, {accounts}{together}"
 
 
-USUAL = (Policy(10), Policy(10, accounts=100), Policy(1000))
+USUAL = (Policy(10), Policy(10, accounts=100), Policy(10_000))
 """The policies that a report compares."""
 
 
@@ -135,8 +135,8 @@ class Holding(NamedTuple):
             return f"more than {_days(reached.asked, rate)}"
         low, high = reached.low, reached.high
         earliest = _days(reached.queries if low is None else low, rate)
-        latest = "?" if high is None else _days(high, rate)
-        return f"{_days(reached.queries, rate)} ({earliest} to {latest})"
+        latest = None if high is None else _days(high, rate)
+        return _ranged(_days(reached.queries, rate), earliest, latest)
 
     @property
     def queries(self) -> str:
@@ -145,8 +145,8 @@ class Holding(NamedTuple):
         if reached.queries is None:
             return f"more than {count(reached.asked)}"
         low = reached.queries if reached.low is None else reached.low
-        high = "?" if reached.high is None else count(reached.high)
-        return f"{count(reached.queries)} ({count(low)} to {high})"
+        high = None if reached.high is None else count(reached.high)
+        return _ranged(count(reached.queries), count(low), high)
 
     def record(self) -> dict[str, object]:
         """Returns it as JSON has it; days are null where queries are."""
@@ -200,6 +200,18 @@ def answer(held: Sequence[Holding]) -> str:
         f"{fastest.cell.access}{behind}) has even odds on any one {one} after {fastest.days}. A "
         f"limit of queries buys that much time for each {one}, and no more."
     )
+
+
+def _ranged(estimate: str, low: str, high: str | None) -> str:
+    """Writes an estimate with its interval, naming a unit that all three share once.
+
+    >>> _ranged("30 days", "10 days", "300 days"), _ranged("3 days", "8 hours", None)
+    ('30 days (10 to 300)', '3 days (8 hours to ?)')
+    """
+    units = {text.partition(" ")[2].removesuffix("s") for text in (estimate, low, high or low)}
+    if len(units) == 1:
+        low, high = low.partition(" ")[0], high and high.partition(" ")[0]
+    return f"{estimate} ({low} to {high or '?'})"
 
 
 def _days(queries: float, rate: int) -> str:

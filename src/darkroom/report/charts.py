@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import io
 import re
+import textwrap
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -67,6 +68,7 @@ class _Format:
     width: float
     height: float
     columns: int
+    letters: int
 
 
 def curve_chart(
@@ -94,8 +96,10 @@ def curve_chart(
     drawable = [line for line in series[:MOST_SERIES] if _positive(line)]
     if not drawable:
         return None
-    wide = _Format("wide", 8.6, 4.0, 3)
-    narrow = _Format("narrow", 4.9, 4.6 + 0.24 * len(drawable), 1)
+    longest = max(len(label) for label in (baseline_label, *(one.label for one in drawable)))
+    wide = _Format("wide", 8.6, 4.0, 3 if longest < 30 else 2, 48)
+    lines = sum(len(textwrap.wrap(one.label, 42)) for one in drawable)
+    narrow = _Format("narrow", 4.9, 4.6 + 0.24 * lines, 1, 42)
     level = _Baseline(baseline, baseline_label)
     return Chart(
         _draw(drawable, level, wide, name, title, across),
@@ -111,7 +115,7 @@ def calibration_chart(points: Sequence[tuple[float, Interval]], *, name: str, ti
         name: Unique on the page; letters, digits and hyphens. All identifiers start with it.
         title: What the chart shows, read out instead of it.
     """
-    forms = (_Format("wide", 5.6, 4.2, 1), _Format("narrow", 4.9, 4.4, 1))
+    forms = (_Format("wide", 5.6, 4.2, 1, 48), _Format("narrow", 4.9, 4.4, 1, 42))
     return Chart(*(_draw_calibration(points, form, name, title) for form in forms))
 
 
@@ -171,7 +175,7 @@ def _draw(
         FigureCanvasSVG(figure)
         axes = figure.add_subplot()
         for place, line in enumerate(series):
-            _plot(axes, line, place)
+            _plot(axes, line, place, textwrap.fill(line.label, form.letters))
         dashes = (0, (5, 4))
         axes.axhline(
             baseline.rate, color=_MUTED, linestyle=dashes, linewidth=1.8, label=baseline.label
@@ -199,7 +203,7 @@ def _svg(figure: Figure) -> str:
     return buffer.getvalue()
 
 
-def _plot(axes: Axes, line: Series, place: int) -> None:
+def _plot(axes: Axes, line: Series, place: int, label: str) -> None:
     points = _positive(line)
     colour = _series_colour(place)
     queries = [p.queries for p in points]
@@ -222,7 +226,7 @@ def _plot(axes: Axes, line: Series, place: int) -> None:
         linestyle=("-", (0, (6, 2)), (0, (1, 1.5)), "-.", "-", (0, (6, 2)))[place],
         marker=("o", "s", "^", "D", "v", "P")[place],
         markersize=6.5,
-        label=line.label,
+        label=label,
         zorder=3,
         clip_on=False,
     )

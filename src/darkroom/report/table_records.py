@@ -49,13 +49,19 @@ class Numeric(Record):
     width: float
 
 
+class NamedInterval(Interval):
+    """The advantage over a baseline, with its name."""
+
+    name: str
+
+
 class Part(Record):
     """Members or others."""
 
     n: Count
     success: dict[str, Interval]
     advantage: Interval
-    over_prior: Interval
+    over_strongest: NamedInterval
     groups: tuple[Group, ...]
     calibration: tuple[Bin, ...]
     measures: dict[str, Measures] | None

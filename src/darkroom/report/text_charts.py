@@ -25,7 +25,7 @@ from darkroom.report.charts import (
 from darkroom.report.records import Interval
 from darkroom.report.text_records import TreeNode
 
-_FORMS = (_Format("wide", 5.6, 3.9, 1), _Format("narrow", 4.9, 4.2, 1))
+_FORMS = (_Format("wide", 5.6, 3.9, 1, 48), _Format("narrow", 4.9, 4.2, 1, 42))
 
 
 def _drawn(form: _Format, name: str, title: str, draw: object, height: float | None = None) -> str:
@@ -161,7 +161,7 @@ def tree_chart(nodes: Sequence[TreeNode], *, name: str, title: str) -> Chart:
         axes.yaxis.set_major_locator(FixedLocator([]))
 
     height = min(6.0, 2.2 + 0.09 * len(nodes))
-    forms = (_Format("wide", 8.6, height, 1), _Format("narrow", 4.9, height, 1))
+    forms = (_Format("wide", 8.6, height, 1, 48), _Format("narrow", 4.9, height, 1, 42))
     return Chart(*(_drawn(form, name, title, draw) for form in forms))
 
 

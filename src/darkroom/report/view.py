@@ -134,6 +134,11 @@ class Page:
         return frozenset(view.cell.modality for view in self.cells)
 
     @property
+    def tables_alone(self) -> bool:
+        """Whether all cells are of tables."""
+        return self.modalities == {"table"}
+
+    @property
     def shows_people(self) -> bool:
         """Whether the page holds faces."""
         return any(view.image or (view.table and view.table.rows) for view in self.cells)

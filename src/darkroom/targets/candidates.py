@@ -98,6 +98,9 @@ class Candidates:
     def summary(self, posterior: NDArray[np.float64], level: float = 0.9) -> NDArray[np.float64]:
         """Returns a number's median and the ends of its credible interval.
 
+        Each candidate stands for the values that are nearer to it than to any other, all as
+        probable as each other.
+
         Args:
             posterior: ``(n, candidates)`` over a numeric column's grid.
             level: How much of the posterior the interval holds.
@@ -105,10 +108,16 @@ class Candidates:
         Returns:
             ``(3, n)``: median, lower and upper end.
         """
+        grid = self.values[:, 0]
+        middles = (grid[1:] + grid[:-1]) / 2
+        edges = np.concatenate([[2 * grid[0] - middles[0]], middles, [2 * grid[-1] - middles[-1]]])
         below = posterior.cumsum(axis=1)
-        ends = np.array([0.5, (1 - level) / 2, (1 + level) / 2])
-        places = (below[None] < ends[:, None, None] - 1e-12).sum(axis=2)
-        return np.asarray(self.values[places.clip(0, len(self) - 1), 0])
+        ends = np.array([0.5, (1 - level) / 2, (1 + level) / 2])[:, None]
+        places = (below[None] < ends[:, :, None]).sum(axis=2).clip(0, len(grid) - 1)
+        inside = np.take_along_axis(posterior[None], places[:, :, None], axis=2)[:, :, 0]
+        left = np.take_along_axis(below[None], places[:, :, None], axis=2)[:, :, 0] - inside
+        share = ((ends - left) / np.where(inside > 0, inside, 1)).clip(0, 1)
+        return np.asarray(edges[places] + share * np.diff(edges)[places])
 
     def fill(self, known: Rows) -> Rows:
         """Puts every candidate into every row.

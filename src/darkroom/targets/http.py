@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import time
-import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -26,20 +26,9 @@ from darkroom.targets.answers import (
     probe_images,
 )
 from darkroom.targets.base import ImageSpec, Target, TopK
-from darkroom.targets.connection import (
-    LoopThread,
-    checked_headers,
-    checked_host,
-    make_client,
-)
-from darkroom.targets.sending import (
-    FIRST_CONTACT,
-    Delivery,
-    Missed,
-    Parcel,
-    Sender,
-    parcels,
-)
+from darkroom.targets.delivery import FIRST_CONTACT, Delivery, Missed
+from darkroom.targets.line import Line
+from darkroom.targets.sending import Parcel
 from darkroom.targets.wire.base import Decoded, Request, Wire
 
 _Result = TypeVar("_Result")
@@ -90,12 +79,6 @@ class HttpTarget(Target):
             TargetError: If nobody allowed it, the address is none, the server cannot be reached,
                 or it answers something else than declared.
         """
-        if not authorized_by.strip():
-            raise TargetError(
-                f"target {wire.url}: a remote model is audited only with leave: set [run] "
-                'authorized_by = "name and role"'
-            )
-        checked_host(wire.url)
         self.spec = ImageSpec.of(shape, value_range)
         self.name = name or wire.url
         self.access = wire.shows.access
@@ -107,20 +90,18 @@ class HttpTarget(Target):
         self._batch = min(self._delivery.batch, wire.largest_batch or self._delivery.batch)
         self._bill: Bill | None = None
         self.classes = 0  # not known before the first answer
-        secrets = checked_headers(secret_headers or {})
-        client = make_client(
-            self.name,
+        self._line = Line(
             wire.url,
-            self._delivery,
-            {**checked_headers(headers or {}), **secrets},
-            transport,
+            authorized_by=authorized_by,
+            name=self.name,
+            delivery=self._delivery,
+            headers=headers,
+            secret_headers=secret_headers,
+            seed=seed,
+            transport=transport,
         )
-        words = [word for value in secrets.values() for word in (value, *value.split())]
-        self._sender = Sender(client, self._delivery, name=self.name, secrets=words, seed=seed)
-        self._loop = LoopThread(client)
-        self._finalizer = weakref.finalize(self, self._loop.close)
         try:
-            self._version = self._loop.run(self._introduced())
+            self._version = self._line.run(self._introduced())
             self.classes = self._probe()
         except BaseException:
             self.close()
@@ -134,7 +115,7 @@ class HttpTarget(Target):
     @property
     def rows_sent(self) -> int:
         """Rows that the server may have seen, in all: probes, attacks and judges, and repeats."""
-        return self._sender.rows_sent
+        return self._line.sender.rows_sent
 
     def scores(self, images: NDArray[np.float32]) -> NDArray[np.float64]:
         """Returns the confidence of every class; see :meth:`Target.scores`."""
@@ -170,7 +151,7 @@ class HttpTarget(Target):
 
     def close(self) -> None:
         """Closes all connections; the target cannot be asked afterwards."""
-        self._finalizer()
+        self._line.close()
 
     def fingerprint(self) -> str:
         """Returns a hash of how the server is asked and of what it says its model is.
@@ -183,7 +164,6 @@ class HttpTarget(Target):
 
     def _ask(self, images: NDArray[np.float32]) -> list[Any]:
         """Returns the answers to all images, a part each request."""
-        sent = list(parcels(len(images), self._batch))
         answers: dict[int, Decoded] = {}
 
         def pack(parcel: Parcel) -> Request:
@@ -192,8 +172,7 @@ class HttpTarget(Target):
         def unpack(parcel: Parcel, content: bytes) -> None:
             answers[parcel.first] = self._checked(self._wire.decode(content, parcel.rows))
 
-        if sent:
-            self._loop.run(self._sender.deliver(sent, pack, unpack, self._bill))
+        sent = self._line.deliver(len(images), self._batch, pack, unpack, self._bill)
         return [answers[parcel.first] for parcel in sent]
 
     def _checked(self, answer: Decoded) -> Decoded:
@@ -240,7 +219,7 @@ class HttpTarget(Target):
         until = time.monotonic() + min(FIRST_CONTACT, self._delivery.patience)
         while True:
             try:
-                return await self._sender.exchange("GET", url)
+                return await self._line.sender.exchange("GET", url)
             except TargetError:
                 return None
             except Missed as missed:
@@ -250,3 +229,26 @@ class HttpTarget(Target):
                         "start the server, or check [target] url and model"
                     ) from missed
             await asyncio.sleep(min(self._delivery.backoff, 1.0))
+
+
+def secret_headers(api_key_env: str | None, headers_from_env: Mapping[str, str]) -> dict[str, str]:
+    """Reads keys from environment variables, so that no plan holds them.
+
+    Args:
+        api_key_env: The variable with a key that is sent as a bearer token.
+        headers_from_env: Header names, and for each the variable with its whole value.
+
+    Raises:
+        TargetError: If a variable is not set.
+    """
+    found = {header: _variable(name) for header, name in headers_from_env.items()}
+    if api_key_env is not None:
+        found["authorization"] = f"Bearer {_variable(api_key_env)}"
+    return found
+
+
+def _variable(name: str) -> str:
+    value = os.environ.get(name, "").strip()
+    if not value:
+        raise TargetError(f"environment variable {name}, which the plan names, is not set: set it")
+    return value

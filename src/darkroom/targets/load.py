@@ -16,6 +16,7 @@ from torch import nn
 from darkroom.access import Access
 from darkroom.errors import MissingExtraError, TargetError, one_line
 from darkroom.targets.base import ImageSpec, Target
+from darkroom.targets.delivery import Delivery
 from darkroom.targets.imports import call_import
 from darkroom.targets.sections import (
     HttpSection,
@@ -96,7 +97,6 @@ def _open_onnx(section: OnnxSection) -> Target:
 
 def _open_http(section: HttpSection, authorized_by: str) -> Target:
     http = _needing("darkroom.targets.http", "http")
-    keys = _needing("darkroom.targets.connection", "http")
     target: Target = http.HttpTarget(
         _wire(section),
         section.shape,
@@ -104,7 +104,7 @@ def _open_http(section: HttpSection, authorized_by: str) -> Target:
         value_range=section.range,
         outputs=section.outputs,
         tolerance=section.tolerance,
-        delivery=http.Delivery(
+        delivery=Delivery(
             batch=section.batch,
             concurrency=section.concurrency,
             timeout=section.timeout,
@@ -114,7 +114,7 @@ def _open_http(section: HttpSection, authorized_by: str) -> Target:
             longest_answer=section.longest_answer,
         ),
         headers=section.headers,
-        secret_headers=keys.secret_headers(section.api_key_env, section.headers_from_env),
+        secret_headers=http.secret_headers(section.api_key_env, section.headers_from_env),
     )
     return target
 

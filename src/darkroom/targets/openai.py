@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -15,7 +14,7 @@ import numpy as np
 from darkroom.access import LanguageAccess
 from darkroom.errors import TargetError
 from darkroom.targets import openai_wire as wire
-from darkroom.targets.connection import LoopThread, checked_headers, checked_host, make_client
+from darkroom.targets.delivery import Delivery
 from darkroom.targets.language import (
     Charge,
     Encoded,
@@ -28,7 +27,8 @@ from darkroom.targets.language import (
     TokenTrie,
     free,
 )
-from darkroom.targets.sending import Delivery, Parcel, Sender
+from darkroom.targets.line import Line
+from darkroom.targets.sending import Parcel, Sender
 from darkroom.targets.wire.base import Request
 
 Style = Literal["completions", "chat", "ollama"]
@@ -174,12 +174,6 @@ class OpenAITarget(LanguageTarget):
         Raises:
             TargetError: If nobody allowed it, the endpoint cannot be reached, or fails the test.
         """
-        if not authorized_by.strip():
-            raise TargetError(
-                f"target {api.url}: a remote model is audited only with leave: set [run] "
-                'authorized_by = "name and role"'
-            )
-        checked_host(api.url)
         if api.style != "completions" and api.scoring != "none":
             raise TargetError(
                 f"target {api.url}: {api.style} endpoints score no given text: set [target] "
@@ -187,19 +181,16 @@ class OpenAITarget(LanguageTarget):
             )
         self.api = api
         self.name = name or api.model
-        delivery = delivery or Delivery()
-        secrets = checked_headers(secret_headers or {})
-        client = make_client(
-            self.name,
+        self._line = Line(
             api.url,
-            delivery,
-            {**checked_headers(headers or {}), **secrets},
-            transport,
+            authorized_by=authorized_by,
+            name=self.name,
+            delivery=delivery or Delivery(),
+            headers=headers,
+            secret_headers=secret_headers,
+            transport=transport,
+            sender=QuietSender,
         )
-        words = [word for value in secrets.values() for word in (value, *value.split())]
-        self._sender = QuietSender(client, delivery, name=self.name, secrets=words)
-        self._loop = LoopThread(client)
-        self._finalizer = weakref.finalize(self, self._loop.close)
         self._codec = ServerCodec()
         try:
             self.access = self._test()
@@ -220,7 +211,7 @@ class OpenAITarget(LanguageTarget):
     @property
     def rows_sent(self) -> int:
         """Rows that the server may have seen, in all."""
-        return self._sender.rows_sent
+        return self._line.sender.rows_sent
 
     def trie(self) -> TokenTrie:
         """Returns an empty trie of prefixes."""
@@ -292,9 +283,7 @@ class OpenAITarget(LanguageTarget):
             choice = wire.first_choice(wire.read_json(content))
             answers[parcel.first] = read(parcel.first, choice)
 
-        parcels = [Parcel(row, row + 1) for row in range(len(bodies))]
-        if parcels:
-            self._loop.run(self._sender.deliver(parcels, pack, unpack, charge))
+        self._line.deliver(len(bodies), 1, pack, unpack, charge)
         return [answers[row] for row in range(len(bodies))]
 
     def _test(self) -> LanguageAccess:
@@ -362,7 +351,7 @@ class OpenAITarget(LanguageTarget):
 
     def close(self) -> None:
         """Closes all connections; the target cannot be asked afterwards."""
-        self._finalizer()
+        self._line.close()
 
     def fingerprint(self) -> str:
         """Returns a hash of how the server is asked; nothing else of its model can be known."""

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 
 import httpx
 import numpy as np
 
-from darkroom.errors import DarkroomError, TargetError, one_line
+from darkroom.errors import TargetError, one_line
 from darkroom.ledger import Bill
 from darkroom.targets.answers import AnswerError
+from darkroom.targets.delivery import FIRST_CONTACT, Delivery, Miss, Missed, Misses
 from darkroom.targets.pace import Pace, retry_after
 from darkroom.targets.wire.base import Request
 
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _RETRIES_OF_500 = 2
 """A server error may be an accident; more often it is what the server makes of this request."""
-
-_LONGEST_BACKOFF = 10.0
-
-FIRST_CONTACT = 10.0
-"""The most seconds that a server may take to be there when an audit starts."""
 
 CONNECTING = 0.4
 """Share of the time-out for connecting (once for TCP, once for TLS), so that an attempt whose whole
@@ -37,46 +32,6 @@ _NOT_REACHED = (
     httpx.UnsupportedProtocol,
     httpx.LocalProtocolError,
 )
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """How a server is asked.
-
-    Attributes:
-        batch: The most rows in a request.
-        concurrency: The most requests at once.
-        timeout: Seconds that one attempt may take from connecting to the last byte.
-        retries: How often a request that may have reached the server is sent once more.
-        patience: Seconds to wait in all for a server that is away, restarts or fails, and the
-            longest pause that a rate limit may ask for.
-        backoff: Seconds before the first retry; they double with each, up to ten.
-        longest_answer: The most bytes of an answer.
-    """
-
-    batch: int = 32
-    concurrency: int = 4
-    timeout: float = 30.0
-    retries: int = 6
-    patience: float = 120.0
-    backoff: float = 0.5
-    longest_answer: int = 64 * 2**20
-
-
-class Miss(NamedTuple):
-    """An attempt without an answer.
-
-    Attributes:
-        reason: What happened.
-        reached: Whether the server may have seen the request.
-        retries: How often it may be sent once more after a miss of this kind.
-        wait: Seconds that the server asks for.
-    """
-
-    reason: str
-    reached: bool
-    retries: int
-    wait: float = 0.0
 
 
 class Parcel:
@@ -125,6 +80,8 @@ class Sender:
             seed: For the jitter of waiting times, which nothing else depends on.
         """
         self._client = client
+        self._headers = client.headers
+        self._extensions = {"timeout": client.timeout.as_dict()}
         self._delivery = delivery
         self._name = name
         self._secrets = [secret for secret in secrets if secret]
@@ -252,9 +209,10 @@ class Sender:
         try:
             async with (
                 asyncio.timeout(delivery.timeout),
-                self._client.stream(method, url, content=content) as response,
+                self._answer(method, url, content) as response,
             ):
-                self._pace.told(response.headers, rows)
+                if any(b"rate" in name.lower() for name, _ in response.headers.raw):
+                    self._pace.told(response.headers, rows)
                 if response.status_code != httpx.codes.OK:
                     raise self._bad_status(response, await _start(response))
                 return await self._whole(response)
@@ -267,6 +225,21 @@ class Sender:
             raise Missed(Miss(self._clean(one_line(error)), True, delivery.retries)) from error
         finally:
             self._pace.returned(rows)
+
+    @asynccontextmanager
+    async def _answer(
+        self, method: str, url: str, content: bytes | None
+    ) -> AsyncIterator[httpx.Response]:
+        """Sends a request and gives its answer, the body still unread."""
+        # Made directly, since the client would merge headers and address anew each time.
+        request = httpx.Request(
+            method, url, headers=self._headers, content=content, extensions=self._extensions
+        )
+        response = await self._client.send(request, stream=True)
+        try:
+            yield response
+        finally:
+            await response.aclose()
 
     async def _whole(self, response: httpx.Response) -> bytes:
         """Reads a body within its bound.
@@ -351,39 +324,6 @@ class Sender:
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return text
-
-
-class Misses:
-    """How often one parcel went without an answer."""
-
-    def __init__(self, delivery: Delivery) -> None:
-        """Starts at none."""
-        self._delivery = delivery
-        self._reached = 0
-        self.count = 0
-
-    def next_wait(self, miss: Miss, jitter: float) -> float | None:
-        """Counts a miss and returns the seconds to wait; ``None`` if it was the last.
-
-        Args:
-            miss: What happened.
-            jitter: Between zero and one: from half to the whole backoff is waited.
-        """
-        self.count += 1
-        self._reached += miss.reached
-        if self._reached > miss.retries:
-            return None
-        backoff = self._delivery.backoff * 2.0 ** min(self.count - 1, 30)
-        return max(miss.wait, min(backoff, _LONGEST_BACKOFF) * (0.5 + jitter / 2))
-
-
-class Missed(DarkroomError):  # noqa: N818 - caught and counted, seldom an error
-    """Carries a miss out of an exchange."""
-
-    def __init__(self, miss: Miss) -> None:
-        """Keeps the miss."""
-        super().__init__(miss.reason)
-        self.miss = miss
 
 
 def _coding(response: httpx.Response) -> str:

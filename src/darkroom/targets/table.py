@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from darkroom.access import Access
 from darkroom.errors import TargetError, one_line
+from darkroom.ledger import Bill
 from darkroom.targets.schema import Rows, Schema, pandas_module
 
 Scores = NDArray[np.float64]
@@ -116,6 +118,17 @@ class TableTarget(ABC):
         """
         raise TargetError(f"target {self.name} is not made of decision trees: use another attack")
 
+    def billed(self, bill: Bill) -> AbstractContextManager[None]:  # noqa: ARG002
+        """Keeps the ledger true to what a server saw, as long as the context lasts.
+
+        A model in this process is asked once for each row that was charged; see
+        :meth:`darkroom.targets.base.Target.billed` for those that are not.
+
+        Args:
+            bill: Of the next query.
+        """
+        return nullcontext()
+
     @abstractmethod
     def fingerprint(self) -> str:
         """Returns a hash of all that decides the target's answers, as hexadecimal digits."""
@@ -175,10 +188,12 @@ class CallableTableTarget(TableTarget):
         return answered(self._function, self.schema.decode(rows), self.name)
 
     def fingerprint(self) -> str:
-        """Hashes the function's code and its answers to a fixed set of rows."""
+        """Hashes the function's code and its answers to a fixed set of rows, if it takes them."""
         code = getattr(self._function, "__code__", None)
-        digest = hashlib.sha256(code.co_code if code is not None else self.name.encode())
-        digest.update(self.predict(probe_rows(self.schema)).tobytes())
+        words = [self.name] if code is None else [code.co_code.hex(), repr(code.co_consts)]
+        digest = hashlib.sha256(repr((words, self.schema)).encode())
+        with suppress(TargetError):  # a function may refuse rows that no table has
+            digest.update(self.predict(probe_rows(self.schema)).tobytes())
         return digest.hexdigest()
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from darkroom.errors import TargetError
+from darkroom.errors import MissingExtraError, TargetError
 from darkroom.targets.imports import call_import, import_callable
 from darkroom.targets.schema import Schema
 from darkroom.targets.sklearn import load_skops
@@ -53,3 +53,71 @@ def load_table_target(
     if not hasattr(model, "predict"):
         raise TargetError(f"{load}: it gave {type(model).__name__}, not a fitted estimator")
     return SklearnTableTarget(model, schema, name=name)
+
+
+def reach_table_target(
+    protocol: Literal["json", "v2"],
+    url: str,
+    schema: Schema,
+    *,
+    authorized_by: str,
+    wire: Mapping[str, Any],
+    delivery: Mapping[str, Any],
+    tolerance: float,
+    api_key_env: str | None,
+    headers_from_env: Mapping[str, str],
+) -> TableTarget:
+    """Reaches a served model of tables as a target.
+
+    Args:
+        protocol: The wire format.
+        url: The server for ``v2``, the endpoint for ``json``.
+        schema: The rows that it takes and what it predicts.
+        authorized_by: Who allowed it.
+        wire: ``answers``, and for ``v2`` ``model``, ``version``, ``output``, for ``json`` ``rows``,
+            ``path`` and ``extra``.
+        delivery: Fields of :class:`darkroom.targets.sending.Delivery`.
+        tolerance: How far from one a row of probabilities may sum.
+        api_key_env: The environment variable with a key that is sent as a bearer token.
+        headers_from_env: Header names, and for each the environment variable with its value.
+
+    Raises:
+        MissingExtraError: If a library for it is not installed.
+        TargetError: If nobody allowed it, or an address, a path or a variable does not do.
+    """
+    try:
+        from darkroom.targets.delivery import Delivery
+        from darkroom.targets.http import secret_headers
+        from darkroom.targets.table_http import HttpTableTarget
+        from darkroom.targets.wire.tables import TableJson, TableOpenInference
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(str(error.name), "http") from error
+    answers = wire["answers"]
+    form: TableJson | TableOpenInference
+    if protocol == "json":
+        form = TableJson(
+            url,
+            schema,
+            answers=answers,
+            inputs=wire["rows"],
+            path=wire["path"],
+            extra=wire["extra"],
+        )
+    elif wire["model"] is None:
+        raise TargetError("[target] model is missing: name the model on the server")
+    else:
+        form = TableOpenInference(
+            url,
+            wire["model"],
+            schema,
+            answers=answers,
+            version=wire["version"],
+            output=wire["output"],
+        )
+    return HttpTableTarget(
+        form,
+        authorized_by=authorized_by,
+        delivery=Delivery(**delivery),
+        tolerance=tolerance,
+        secret_headers=secret_headers(api_key_env, headers_from_env),
+    )

@@ -21,7 +21,6 @@ from darkroom.targets.table import (
     checked_predictions,
     checked_scores,
     class_places,
-    probe_rows,
 )
 
 
@@ -202,13 +201,11 @@ class SklearnTableTarget(TableTarget):
         return np.asarray(answered(apply, self._table(rows), self.name), dtype=np.int64)
 
     def fingerprint(self) -> str:
-        """Hashes the class, the parameters, and the answers to a fixed set of rows."""
-        digest = hashlib.sha256(f"{type(self._model)} {self._model}".encode())
-        trees, linear = self.trees, self.linear
-        for array in (*(trees.counts + trees.values if trees else ()), *(linear or ())):
-            digest.update(np.ascontiguousarray(array).tobytes())
-        digest.update(self.predict(probe_rows(self.schema)).tobytes())
-        return digest.hexdigest()
+        """Returns a hash of the fitted estimator and of the columns that it gets."""
+        import joblib
+
+        fitted = joblib.hash(self._model, hash_name="sha1")
+        return hashlib.sha256(repr((fitted, self.schema)).encode()).hexdigest()
 
 
 def _trees(model: Any) -> list[Any] | None:

@@ -98,10 +98,10 @@ class TableView:
         Raises:
             BudgetExhausted: If the rows would go over the budget; none was asked then.
         """
-        self.ledger.charge(goals)
-        if self.access is Access.WEIGHTS or not self.defense.defenses:
-            return self._target.predict(rows)
-        return np.asarray(self._defended(rows).argmax(axis=1), dtype=np.float64)
+        with self._target.billed(self.ledger.bill(goals)):
+            if self.access is Access.WEIGHTS or not self.defense.defenses:
+                return self._target.predict(rows)
+            return np.asarray(self._defended(rows).argmax(axis=1), dtype=np.float64)
 
     def scores(self, rows: Rows, goals: NDArray[np.int64]) -> Scores:
         """Returns every class's confidence; see :meth:`TableTarget.scores`.
@@ -115,8 +115,10 @@ class TableView:
             BudgetExhausted: If the rows would go over the budget; none was asked then.
         """
         self._require(Access.SCORES)
-        self.ledger.charge(goals)
-        return self._target.scores(rows) if self.access is Access.WEIGHTS else self._defended(rows)
+        with self._target.billed(self.ledger.bill(goals)):
+            if self.access is Access.WEIGHTS:
+                return self._target.scores(rows)
+            return self._defended(rows)
 
     def _defended(self, rows: Rows) -> Scores:
         """Returns what leaves the defences; a model without confidences is sure of its class."""

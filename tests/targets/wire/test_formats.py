@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import httpx
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -18,8 +19,11 @@ from PIL import Image
 
 from darkroom.access import Access
 from darkroom.errors import TargetError
+from darkroom.ledger import QueryLedger
 from darkroom.targets.answers import AnswerError
 from darkroom.targets.base import ImageSpec, TopK
+from darkroom.targets.delivery import Delivery
+from darkroom.targets.http import HttpTarget
 from darkroom.targets.wire.base import Shows, Wire
 from darkroom.targets.wire.hugging_face import HuggingFace
 from darkroom.targets.wire.open_inference import OpenInference
@@ -302,11 +306,12 @@ def test_a_sound_answer_with_one_thing_changed(name: str, data: st.DataObject, r
     refused_or_sound(wire, cut, rows)
 
 
-@pytest.mark.parametrize("name", FORMATS)
+MANY_ROWS = [name for name, one in FORMATS.items() if one.wire.largest_batch is None]
+
+
+@pytest.mark.parametrize("name", MANY_ROWS)
 def test_more_or_fewer_rows_than_asked(name: str) -> None:
     wire, _, answered = FORMATS[name]
-    if wire.largest_batch == 1:
-        pytest.skip("one row a request")
     for sent, came in ((2, 1), (2, 3), (1, 2)):
         content = json.dumps(answered(scores_of(came, 3))).encode()
         with pytest.raises(AnswerError):
@@ -465,3 +470,59 @@ def test_identity_follows_what_is_asked(name: str) -> None:
     assert own == FORMATS[name].wire.identity()
     others = [one.wire.identity() for other, one in FORMATS.items() if other != name]
     assert own not in others
+
+
+BODIES = st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode())
+CODES = st.sampled_from([200, 200, 200, 400, 429, 500, 503, 302])
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@given(
+    script=st.lists(st.tuples(CODES, st.integers(0, 3), BODIES), max_size=8),
+    rows=st.integers(1, 5),
+)
+@settings(max_examples=20, deadline=None)
+def test_no_answer_crashes_a_query_or_miscounts_it(
+    name: str, script: list[tuple[int, int, bytes]], rows: int
+) -> None:
+    wire, taken, answered = FORMATS[name]
+    seen: list[int] = []
+    hostile: list[tuple[int, int, bytes]] = []
+    sound = [json.dumps(answered(scores_of(count, 3))).encode() for count in (1, 2)]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(404)
+        seen.append(len(taken(request.content)))
+        body = sound[seen[-1] - 1]
+        status, kind, other = hostile.pop() if hostile else (200, 0, b"")
+        return httpx.Response(status, content=[body, body[:-3], other, other][kind])
+
+    target = HttpTarget(
+        wire,
+        SPEC.shape,
+        authorized_by="the owner",
+        delivery=Delivery(batch=2, concurrency=2, retries=2, backoff=1e-4, patience=1),
+        transport=httpx.MockTransport(answer),
+    )
+    try:
+        asked, before = ASK[wire.shows.access], sum(seen)
+        hostile.extend(script)
+        ledger = QueryLedger(1)
+        with target.billed(ledger.bill(np.zeros(rows, np.int64))):
+            found: Any = None
+            with contextlib.suppress(TargetError):
+                found = asked(target, photos(rows))
+        assert ledger.total == sum(seen) - before
+        if found is not None:
+            assert fits(found, wire, rows)
+            assert wire.shows.access is not Access.SCORES or np.allclose(found.sum(axis=1), 1)
+    finally:
+        target.close()
+
+
+ASK: dict[Access, Callable[[HttpTarget, NDArray[np.float32]], Any]] = {
+    Access.SCORES: lambda target, images: target.scores(images),
+    Access.TOP_K: lambda target, images: target.top_k(images, 2),
+    Access.LABEL: lambda target, images: target.labels(images),
+}

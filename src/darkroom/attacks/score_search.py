@@ -1,0 +1,378 @@
+"""What all searches by scores share: asking in batches, budgets, milestones, the best so far."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from darkroom.access import Access
+from darkroom.attacks.base import Attack, Progress
+from darkroom.attacks.coordinates import Coordinates
+from darkroom.attacks.feedback import Channel, Feedback, affordable
+from darkroom.errors import PlanError
+from darkroom.priors.base import ImagePrior
+from darkroom.priors.transforms import RandomAffine, move
+from darkroom.targets.view import View
+
+COMPARED = 0.05
+"""The share of rows that comparisons take, once there are enough rows."""
+
+FINAL = 4
+"""How many times more often than usual noisy answers are asked for in the last comparison."""
+
+
+@dataclass(frozen=True)
+class ScoreAttack(Attack):
+    """An attack that guesses, asks for scores, and guesses again.
+
+    Where a view leaves less than all scores, or hides some of them, answers are read as
+    :class:`darkroom.attacks.feedback.Channel` says.
+
+    Attributes:
+        rows: The most rows that a goal may cost, 1 or more; a plan's budget may be less.
+        restarts: Searches a goal, all in one batch; they share its rows.
+        jitter: Standard deviation of the start of restarts 1 and up, in units of the spread.
+        prior_weight: Weight of the prior's energy.
+        shift, turn, zoom, flip: Random moves of images before they are asked; see
+            :class:`darkroom.priors.transforms.RandomAffine`. All of a generation are moved alike.
+        probes: Fixed moves, beside none, under which candidates are compared.
+        confidence: A goal is settled when its best candidate reaches this under every probe.
+        settle: Rows that a goal goes on after it settled: an image that is only just accepted
+            shows less of the person than one well inside the class.
+        memory: Bytes that images may take; more than fit are asked in turns.
+    """
+
+    access: ClassVar[Access] = Access.SCORES
+    least_access: ClassVar[Access] = Access.TOP_K
+
+    rows: int = 3000
+    restarts: int = 1
+    jitter: float = 0.5
+    prior_weight: float = 1.0
+    shift: float = 0.04
+    turn: float = 0.1
+    zoom: float = 0.05
+    flip: float = 0.5
+    probes: int = 4
+    confidence: float = 0.999
+    settle: int = 1000
+    memory: int = 1 << 30
+
+    def __post_init__(self) -> None:
+        """Refuses values that make no search.
+
+        Raises:
+            PlanError: If a number is out of its range.
+        """
+        for name in ("rows", "restarts", "memory"):
+            if getattr(self, name) < 1:
+                raise PlanError(f"attack {self.name}: {name} must be 1 or more")
+        if not 0 < self.confidence <= 1:
+            raise PlanError(f"attack {self.name}: confidence must be above 0 and at most 1")
+        if not (0 <= self.flip <= 1 and 0 <= self.zoom < 1):
+            raise PlanError(f"attack {self.name}: flip must be 0 to 1, zoom 0 or more and below 1")
+        for name in ("jitter", "prior_weight", "shift", "turn", "probes", "settle"):
+            if not getattr(self, name) >= 0:
+                raise PlanError(f"attack {self.name}: {name} must be 0 or more")
+
+    def expected_queries(self) -> int:
+        """Returns the rows a goal that the attack spends when nothing ends it early."""
+        return self.rows
+
+    def adaptation(self, view: View) -> tuple[str, ...]:
+        """Says what is done about hidden scores; see :meth:`Attack.adaptation`."""
+        return Channel.of(view).adaptation
+
+
+def marks() -> Iterator[int]:
+    """Yields the budgets at which progress is told: 10, 30, 100, 300, and so on.
+
+    >>> from itertools import islice
+    >>> list(islice(marks(), 5))
+    [10, 30, 100, 300, 1000]
+    """
+    mark = 10
+    while True:
+        yield from (mark, 3 * mark)
+        mark *= 10
+
+
+class Asked(NamedTuple):
+    """What came back for a generation.
+
+    Attributes:
+        points: What was asked, within the prior's bounds, ``(active, n, dimensions)``.
+        objective: The lead of the best other class and the prior's term, ``(active, n)``.
+        logs: All log-scores, ``(active, n, classes)``.
+    """
+
+    points: Tensor
+    objective: Tensor
+    logs: Tensor
+
+
+class ScoreSearch(ABC):
+    """The state of one attack: every goal times every restart is a search of its own.
+
+    All searches that go on ask alike many rows at a time, so that one batch serves them all.
+
+    Attributes:
+        least: The fewest candidates of which a search can make anything.
+        active: Which searches go on, ``(searches,)``.
+        challenger: What each search would answer now, ``(searches, dimensions)``.
+    """
+
+    least: ClassVar[int] = 2
+
+    def __init__(
+        self,
+        attack: ScoreAttack,
+        view: View,
+        prior: ImagePrior,
+        goals: NDArray[np.int64],
+        rng: np.random.Generator,
+    ) -> None:
+        """Asks nothing yet.
+
+        Args:
+            attack: The parameters.
+            view: The target as the attacker sees it.
+            prior: What the attacker knows beforehand.
+            goals: The classes to reconstruct, ``(goals,)``.
+            rng: The only source of randomness.
+        """
+        self.attack, self.view, self.prior = attack, view, prior
+        self.feedback = Feedback(view, goals)
+        self.coordinates = Coordinates(prior)
+        self.generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        # A source for each search, so that who else is attacked changes nothing for a goal.
+        root = int(rng.integers(2**62))
+        self.sources = [
+            np.random.default_rng([root, int(goal), restart])
+            for goal in goals
+            for restart in range(attack.restarts)
+        ]
+        self.moves = RandomAffine(attack.shift, attack.turn, attack.zoom, attack.flip)
+        self.probes = [None, *self.moves.matrices(attack.probes, self.generator)]
+        self.positions = np.repeat(np.arange(len(goals)), attack.restarts)
+        self.classes = torch.from_numpy(np.repeat(goals, attack.restarts))
+        searches = len(self.positions)
+        self.active = torch.ones(searches, dtype=torch.bool)
+        self.challenger = self._starts()
+        self.best = self.challenger.clone()
+        self._margins = torch.full((searches, len(self.probes)), torch.inf, dtype=torch.float64)
+        self._confidence = torch.full((searches,), torch.nan, dtype=torch.float64)
+        self._worst = torch.zeros(searches, dtype=torch.float64)
+        self._settled_at = torch.full((len(goals),), -1)
+        self._compared_at, self._known = 0, False
+
+    def _starts(self) -> Tensor:
+        """Returns the first points: the prior's own for restart 0, near it for the others."""
+        shape = (len(self.sources), self.coordinates.dimensions)
+        starts = torch.zeros(shape)
+        for row, source in enumerate(self.sources):
+            if row % self.attack.restarts:
+                drawn = source.standard_normal(shape[1]) * self.attack.jitter
+                starts[row] = torch.from_numpy(drawn)
+        return self.coordinates.bounded(starts)
+
+    def run(self) -> Iterator[Progress]:
+        """Searches until every goal is settled or nothing is left to spend."""
+        yield self.progress()
+        self.compare(final=False)
+        ahead = marks()
+        mark = next(ahead)
+        while bool(self.active.any()):
+            size = self._affordable_candidates(self._left())
+            until_mark = mark - self.spent
+            if size and until_mark < self._left() and not self._fits(until_mark):
+                self.compare(final=False)
+                yield self.progress()
+                while mark <= self.spent or not self._fits(mark - self.spent):
+                    mark = next(ahead)
+                continue
+            if size == 0:
+                break
+            self.generation(min(size, self.batch))
+            if COMPARED * (self.spent - self._compared_at) >= self._comparison_cost(final=False):
+                self.compare(final=False)
+        self.compare(final=True)
+        yield self.progress()
+
+    @property
+    @abstractmethod
+    def batch(self) -> int:
+        """Candidates that each search asks about in a full generation."""
+
+    @abstractmethod
+    def generation(self, size: int) -> None:
+        """Asks about ``size`` candidates of each active search and moves on.
+
+        Args:
+            size: :attr:`batch`, or fewer when no more can be paid for.
+        """
+
+    @property
+    def rows(self) -> Tensor:
+        """The searches that go on, int64 ``(active,)``."""
+        return self.active.nonzero()[:, 0]
+
+    @property
+    def spent(self) -> int:
+        """Rows that each goal that goes on has cost."""
+        chosen = self.positions[self.rows.numpy()] if self.active.any() else self.positions
+        return int(self.view.ledger.spent[chosen].max())
+
+    def _left(self) -> int:
+        """Returns the rows that each goal that goes on may still cost."""
+        left = self.attack.rows - self.spent
+        paid = affordable(self.view.ledger, np.unique(self.positions[self.rows.numpy()]))
+        return left if paid is None else min(left, paid)
+
+    def _candidate_cost(self) -> int:
+        return self.attack.restarts * self.feedback.cost()
+
+    def _comparison_cost(self, *, final: bool) -> int:
+        """Returns the rows a goal that comparing the challenger with the best costs."""
+        noisy = self.feedback.channel.noisy
+        sides = 2 if noisy and self._known else 1
+        times = FINAL if noisy and final else 1
+        return sides * times * len(self.probes) * self._candidate_cost()
+
+    def _fits(self, rows: int) -> bool:
+        """Tells whether a full generation and a comparison can be had for so many rows."""
+        whole = self.batch * self._candidate_cost() + self._comparison_cost(final=False)
+        return rows >= whole
+
+    def _affordable_candidates(self, rows: int) -> int:
+        """Returns the candidates a search that leave enough for the last comparison."""
+        size = (rows - self._comparison_cost(final=True)) // self._candidate_cost()
+        return size if size >= self.least else 0
+
+    @torch.no_grad()
+    def ask(self, points: Tensor) -> Asked:
+        """Asks about points of the active searches, all under one random move.
+
+        Args:
+            points: ``(active, n, dimensions)``.
+        """
+        matrix = None if self.moves.is_identity else self.moves.matrices(1, self.generator)[0]
+        searches, size = points.shape[:2]
+        latents = self.coordinates.latents(points.flatten(0, 1))
+        positions = np.repeat(self.positions[self.rows.numpy()], size)
+        objective, logs, _ = self._answers(latents, positions, matrix)
+        objective = objective + self.attack.prior_weight * self.prior.energy(latents)
+        return Asked(
+            self.coordinates.points(latents).view(searches, size, -1),
+            objective.view(searches, size),
+            logs.view(searches, size, -1),
+        )
+
+    def _answers(
+        self,
+        latents: Tensor,
+        positions: NDArray[np.int64],
+        matrix: Tensor | None,
+        repeats: int | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns margin, log-scores and confidence of latents, in turns where memory is short."""
+        spec = self.prior.spec
+        each = 16 * int(np.prod(spec.shape)) * self.feedback.cost(repeats)
+        parts = []
+        step = max(1, self.attack.memory // each)
+        for begin in range(0, len(latents), step):
+            images = self.prior.decode(latents[begin : begin + step])
+            if matrix is not None:
+                # Moving all alike, as channels of one image, weighs the pixels only once.
+                stacked = images.reshape(1, -1, *spec.shape[1:])
+                images = move(stacked, matrix[None]).view_as(images)
+            parts.append(
+                self.feedback.ask(images.numpy(), positions[begin : begin + step], repeats=repeats)
+            )
+        return (
+            torch.from_numpy(np.concatenate([part.objective for part in parts])),
+            torch.from_numpy(np.concatenate([part.logs for part in parts])).float(),
+            torch.from_numpy(np.concatenate([part.confidence for part in parts])),
+        )
+
+    @torch.no_grad()
+    def compare(self, *, final: bool) -> None:
+        """Puts the challenger in place of the best where it is better under the fixed moves.
+
+        Under fresh noise both are asked anew, so that no lucky answer stays the best. Where the
+        budget does not pay for every fixed move, as many as it pays for decide.
+
+        Args:
+            final: Whether nothing comes after; noisy answers are then asked for more often.
+        """
+        if not self.active.any() or (self._known and self._compared_at == self.spent):
+            return
+        rows, noisy = self.rows, self.feedback.channel.noisy
+        cost = self._comparison_cost(final=final)
+        while cost > self._left() and final and noisy:
+            final, cost = False, self._comparison_cost(final=False)
+        probes = min(len(self.probes), self._left() // (cost // len(self.probes)))
+        if probes == 0:
+            return
+        repeats = self.feedback.cost() * (FINAL if noisy and final else 1)
+        margins, confidence = self._probe(self.challenger[rows], probes, repeats)
+        if noisy and self._known:
+            self._keep(rows, *self._probe(self.best[rows], probes, repeats))
+        # Of equals the later is taken: on a plateau of rounded scores the search has gone on
+        # into the class since.
+        before = self._margins[rows, :probes].mean(dim=1)
+        better = ~(margins.mean(dim=1) > before)
+        chosen = rows[better]
+        self.best[chosen] = self.challenger[chosen]
+        self._keep(chosen, margins[better], confidence[better])
+        self._known, self._compared_at = True, self.spent
+        if probes == len(self.probes):
+            self._settle()
+
+    def _probe(self, points: Tensor, probes: int, repeats: int) -> tuple[Tensor, Tensor]:
+        """Returns margins and confidences of points under fixed moves, each ``(n, probes)``."""
+        latents = self.coordinates.latents(points)
+        positions = self.positions[self.rows.numpy()]
+        answers = [
+            self._answers(latents, positions, matrix, repeats) for matrix in self.probes[:probes]
+        ]
+        return (
+            torch.stack([margin for margin, _, _ in answers], dim=1),
+            torch.stack([confidence for _, _, confidence in answers], dim=1),
+        )
+
+    def _keep(self, rows: Tensor, margins: Tensor, confidence: Tensor) -> None:
+        """Notes what was answered about the best of some searches."""
+        self._margins[rows, : margins.shape[1]] = margins
+        self._confidence[rows] = confidence[:, 0]
+        # A goal that is not named under some move is not reached.
+        self._worst[rows] = confidence.nan_to_num(nan=0.0).amin(dim=1)
+
+    def _settle(self) -> None:
+        """Ends the searches of goals that settled long enough ago."""
+        reached = self._worst.view(-1, self.attack.restarts).amax(dim=1)
+        newly = (reached >= self.attack.confidence) & (self._settled_at < 0)
+        self._settled_at[newly] = self.spent
+        done = (self._settled_at >= 0) & (self.spent >= self._settled_at + self.attack.settle)
+        self.active &= ~done.repeat_interleave(self.attack.restarts)
+
+    @torch.no_grad()
+    def progress(self) -> Progress:
+        """Returns the best restart of each goal."""
+        restarts = self.attack.restarts
+        margins = self._margins.mean(dim=1).view(-1, restarts)
+        rows = margins.argmin(dim=1) + torch.arange(len(margins)) * restarts
+        latents = self.coordinates.latents(self.best[rows])
+        parts = [self.prior.decode(part) for part in torch.split(latents, 64)]
+        return Progress(
+            self.view.ledger.spent,
+            torch.cat(parts).numpy().astype(np.float32, copy=False),
+            self._confidence[rows].numpy().copy(),
+        )
