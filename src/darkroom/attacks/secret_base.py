@@ -140,6 +140,20 @@ class SecretAttack(ABC):
         """Returns the rows a goal that the attack spends when nothing ends it early."""
 
     @final
+    def check_kind(self, *, masked: bool) -> None:
+        """Refuses a model that the attack is not for.
+
+        Args:
+            masked: Whether the model fills masks.
+
+        Raises:
+            PlanError: As above.
+        """
+        if self.masked is not None and masked is not self.masked:
+            kind = "fills masks" if masked else "continues text"
+            raise PlanError(f"attack {self.name} is not for a model that {kind}: choose another")
+
+    @final
     def run(
         self, view: LanguageView, goals: Sequence[SecretGoal], *, rng: np.random.Generator
     ) -> Iterator[SecretProgress]:
@@ -162,9 +176,7 @@ class SecretAttack(ABC):
                 f"attack {self.name} needs {self.access} but the view allows {view.access}: "
                 "choose another attack or access"
             )
-        if self.masked is not None and view.masked is not self.masked:
-            kind = "fills masks" if view.masked else "continues text"
-            raise PlanError(f"attack {self.name} is not for a model that {kind}: choose another")
+        self.check_kind(masked=view.masked)
         if not goals:
             raise PlanError("there is no secret to look for: give at least one")
         return self._search(view, goals, rng)

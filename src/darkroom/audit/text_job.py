@@ -107,6 +107,8 @@ def load_job(plan: TextPlan, plan_path: Path, reporter: Reporter) -> TextJob:
     canaries = load_key(plan.private.canaries)
     with reporter.stage("Opening the language model"):
         target, before = _open(plan)
+    for cell in text_cell_plans(plan, target.access):
+        cell.attack.check_kind(masked=target.masked)
     subject = TextSubject(
         target,
         before,
