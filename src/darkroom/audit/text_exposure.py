@@ -21,7 +21,7 @@ from darkroom.errors import DataError
 from darkroom.ledger import QueryLedger
 from darkroom.metrics.exposure import exact, extrapolated, sampled
 from darkroom.priors.secret_tokens import SecretTokens
-from darkroom.targets.language import LanguageTarget, free
+from darkroom.targets.language import LanguageTarget, Prompt, Tokens, free
 from darkroom.targets.language_view import LanguageView
 
 Floats = NDArray[np.float64]
@@ -148,24 +148,62 @@ def path_surprises(
     Returns:
         For each place one number for each secret, in bits.
     """
-    trie = target.trie()
     paths, starts, owners = [], [], []
     for owner, (spot, some) in enumerate(zip(spots, secrets, strict=True)):
         for path in spot.encode(list(some)):
             paths.append(path)
             starts.append(spot.beginning(path))
             owners.append(owner)
+    totals = _along(target, starts, paths)
+    return [totals[np.array(owners) == owner] for owner in range(len(spots))]
+
+
+def summed_surprises(
+    target: LanguageTarget, spot: SecretTokens, secrets: Sequence[str], *, most: int = 256
+) -> Floats:
+    """Returns the surprise of secrets whichever way they are cut into tokens.
+
+    A model gives some probability to every way to cut a text; together they are what a sampler
+    that does not care for tokens sees. The canonical way alone is less, so the surprise is at most
+    that of :func:`path_surprises`.
+
+    Args:
+        target: The model.
+        spot: The place of the secrets in their text.
+        secrets: The secrets.
+        most: The most ways to sum over; the rest is left out, which only raises the surprise.
+
+    Returns:
+        In bits, ``(secrets,)``.
+    """
+    paths, owners = [], []
+    for owner, secret in enumerate(secrets):
+        text = spot.tail + secret.encode() + spot.end.encode()
+        canonical = spot.encode([secret])[0]
+        ways = dict.fromkeys([canonical, *spot.spelling.cut(text, most)])
+        paths += list(ways)
+        owners += [owner] * len(ways)
+    totals = _along(target, [spot.beginning(path) for path in paths], paths)
+    owned = np.array(owners)
+    return np.array(
+        [-np.logaddexp2.reduce(-totals[owned == owner]) for owner in range(len(secrets))]
+    )
+
+
+def _along(target: LanguageTarget, starts: Sequence[Prompt], paths: Sequence[Tokens]) -> Floats:
+    """Returns the surprise of each path of tokens behind its start, in bits."""
+    trie = target.trie()
     different = list(dict.fromkeys(starts))
     numbers, answers = trie.open(different, free())
     known = {start: place for place, start in enumerate(different)}
     rows = np.array([known[start] for start in starts])
     prefixes, logprobs = numbers[rows], answers.logprobs[rows]
     totals = np.zeros(len(paths))
-    alive = np.arange(len(paths))
+    alive = np.arange(len(paths), dtype=np.intp)
     for step in range(max(map(len, paths))):
-        tokens = np.array([paths[row][step] for row in alive])
+        tokens = np.array([paths[row][step] for row in alive.tolist()])
         totals[alive] -= logprobs[np.arange(len(alive)), tokens] / math.log(2)
-        onward = np.array([len(paths[row]) > step + 1 for row in alive])
+        onward = np.array([len(paths[row]) > step + 1 for row in alive.tolist()])
         alive, prefixes, tokens = alive[onward], prefixes[onward], tokens[onward]
         if not len(alive):
             break
@@ -174,4 +212,4 @@ def path_surprises(
         grown, following = trie.extend(pairs[0], pairs[1], free())
         prefixes = grown[inverse.ravel()]
         logprobs = following.logprobs[inverse.ravel()]
-    return [totals[np.array(owners) == owner] for owner in range(len(spots))]
+    return totals
