@@ -33,7 +33,7 @@ install: .installed-bench
 # pip reads dependency groups from version 25.1 on.
 .installed-test: .installed-demo
 	$(PIP) 'pip>=25.1'
-	$(PIP) --group dev
+	$(PIP) --editable '.[vision,rl,onnx,http]' --group dev
 	@touch $@
 
 .installed-bench: .installed-test
