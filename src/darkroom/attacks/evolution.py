@@ -146,7 +146,7 @@ class _Search(ScoreSearch):
         if self.regression.rows:
             behind = asked.objective[:, 0] > asked.objective.median(dim=1).values
             points = torch.where(behind[:, None], means, points)
-        self.regression.add(rows, asked.points, asked.logs)
+        self.regression.add(rows, asked.points, asked.logs, asked.hidden)
         slopes = self.regression.slopes(rows)
         length = self.attack.step * math.sqrt(points.shape[1]) * asked.points.shape[1] / 20 / INNER
         for _ in range(INNER):

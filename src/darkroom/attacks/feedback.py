@@ -73,6 +73,11 @@ class Channel:
         return self.deviation > 0
 
     @property
+    def hides(self) -> bool:
+        """Whether small scores are not told at all."""
+        return self.named < self.classes or self.step > 0
+
+    @property
     def repeats(self) -> int:
         """How often an image is asked, so that the mean's deviation is at most :data:`AIM`."""
         return min(MOST_REPEATS, max(1, math.ceil((self.deviation / AIM) ** 2)))
@@ -116,12 +121,15 @@ class Answers(NamedTuple):
         other: The logarithm of the largest score of another class, ``(n,)``.
         confidence: The goal's score, ``(n,)``; NaN where it is not named.
         logs: The logarithms of all scores, ``(n, classes)``, with guesses as in ``goal``.
+        hidden: Where a score is not named or rounds to zero, so that ``logs`` has a guess that is
+            not far below its upper bound, ``(n, classes)``.
     """
 
     goal: Rows
     other: Rows
     confidence: Rows
     logs: Rows
+    hidden: NDArray[np.bool_]
 
     @property
     def objective(self) -> Rows:
@@ -210,7 +218,8 @@ class Feedback:
         goal = logs[rows, goals]
         others = logs.copy()
         others[rows, goals] = -np.inf
-        return Answers(goal, others.max(axis=1), confidence, logs)
+        hidden = scores <= 0 if channel.hides else np.zeros(scores.shape, dtype=np.bool_)
+        return Answers(goal, others.max(axis=1), confidence, logs, hidden)
 
 
 def without_bias(means: Rows, deviation: float, *, laplace: bool = False) -> Rows:

@@ -15,7 +15,7 @@ from torch import Tensor
 from darkroom.access import Access
 from darkroom.attacks.base import Attack, Progress
 from darkroom.attacks.coordinates import Coordinates
-from darkroom.attacks.feedback import Channel, Feedback, affordable
+from darkroom.attacks.feedback import Answers, Channel, Feedback, affordable
 from darkroom.errors import PlanError
 from darkroom.priors.base import ImagePrior
 from darkroom.priors.transforms import RandomAffine, move
@@ -111,11 +111,13 @@ class Asked(NamedTuple):
         points: What was asked, within the prior's bounds, ``(active, n, dimensions)``.
         objective: The lead of the best other class and the prior's term, ``(active, n)``.
         logs: All log-scores, ``(active, n, classes)``.
+        hidden: Where those are guesses, ``(active, n, classes)``.
     """
 
     points: Tensor
     objective: Tensor
     logs: Tensor
+    hidden: Tensor
 
 
 class ScoreSearch(ABC):
@@ -267,12 +269,15 @@ class ScoreSearch(ABC):
         searches, size = points.shape[:2]
         latents = self.coordinates.latents(points.flatten(0, 1))
         positions = np.repeat(self.positions[self.rows.numpy()], size)
-        objective, logs, _ = self._answers(latents, positions, matrix)
-        objective = objective + self.attack.prior_weight * self.prior.energy(latents)
+        answers = self._answers(latents, positions, matrix)
+        objective = torch.from_numpy(
+            answers.objective
+        ) + self.attack.prior_weight * self.prior.energy(latents)
         return Asked(
             self.coordinates.points(latents).view(searches, size, -1),
             objective.view(searches, size),
-            logs.view(searches, size, -1),
+            torch.from_numpy(answers.logs).float().view(searches, size, -1),
+            torch.from_numpy(answers.hidden).view(searches, size, -1),
         )
 
     def _answers(
@@ -281,8 +286,8 @@ class ScoreSearch(ABC):
         positions: NDArray[np.int64],
         matrix: Tensor | None,
         repeats: int | None = None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns margin, log-scores and confidence of latents, in turns where memory is short."""
+    ) -> Answers:
+        """Returns what is answered about latents, asked in turns where memory is short."""
         spec = self.prior.spec
         each = 16 * int(np.prod(spec.shape)) * self.feedback.cost(repeats)
         parts = []
@@ -296,11 +301,7 @@ class ScoreSearch(ABC):
             parts.append(
                 self.feedback.ask(images.numpy(), positions[begin : begin + step], repeats=repeats)
             )
-        return (
-            torch.from_numpy(np.concatenate([part.objective for part in parts])),
-            torch.from_numpy(np.concatenate([part.logs for part in parts])).float(),
-            torch.from_numpy(np.concatenate([part.confidence for part in parts])),
-        )
+        return Answers(*(np.concatenate(field) for field in zip(*parts, strict=True)))
 
     @torch.no_grad()
     def compare(self, *, final: bool) -> None:
@@ -344,8 +345,8 @@ class ScoreSearch(ABC):
             self._answers(latents, positions, matrix, repeats) for matrix in self.probes[:probes]
         ]
         return (
-            torch.stack([margin for margin, _, _ in answers], dim=1),
-            torch.stack([confidence for _, _, confidence in answers], dim=1),
+            torch.from_numpy(np.stack([answer.objective for answer in answers], axis=1)),
+            torch.from_numpy(np.stack([answer.confidence for answer in answers], axis=1)),
         )
 
     def _keep(self, rows: Tensor, margins: Tensor, confidence: Tensor) -> None:
