@@ -34,8 +34,7 @@ class EvolutionAttack(ScoreAttack):
         log(best other score) - log(goal's score) + prior_weight * energy(z)
 
     over a prior's latents ``z``. The populations of all goals are one batch of queries a
-    generation. Each generation is asked under one random shift, turn, zoom and flip, so that the
-    search takes the expectation over them at no more rows and ranks its population fairly.
+    generation.
 
     CMA-ES uses the order of its population alone. What else the answers say is not thrown away:
     the log-scores of all rows so far are regressed on their latents
@@ -53,12 +52,12 @@ class EvolutionAttack(ScoreAttack):
 
     - CMA-ES with a regression replaces its genetic algorithm with crossover and mutation;
     - any prior takes the place of StyleGAN, whose activations Mirror clips to their usual range;
-    - the loss is a margin of log-scores instead of cross-entropy;
-    - random moves are added.
+    - the loss is a margin of log-scores instead of cross-entropy.
 
     Attributes:
         population: Candidates a generation of each search, 4 or more.
-        deviation: Their first standard deviation, in units of the prior's spread.
+        deviation: Their first standard deviation, in units of the prior's spread; twice that where
+            small scores are hidden or noisy, so that some candidates show what they are.
         regression: Whether the regression is used.
         step: How far its point goes in 20 candidates, as root mean square over coordinates in
             units of the spread.
@@ -68,7 +67,7 @@ class EvolutionAttack(ScoreAttack):
     paper: ClassVar[str] = "after Hansen 2016 (CMA-ES) and An et al. 2022 (Mirror, NDSS)"
 
     population: int = 20
-    deviation: float = 0.3
+    deviation: float = 0.6
     regression: bool = True
     step: float = 0.06
 
@@ -109,8 +108,10 @@ class _Search(ScoreSearch):
         self.scale = scale / scale.square().mean().sqrt()
         self.precondition = visible**-1.5
         self.regression = LogScoreRegression(self.classes, self.coordinates.dimensions)
+        channel = self.feedback.channel
+        deviation = attack.deviation * (2 if channel.hides or channel.noisy else 1)
         self.strategies = [
-            _strategy(start, attack, self.scale, source)
+            _strategy(start, attack.population, deviation * self.scale.double().numpy(), source)
             for start, source in zip(self.challenger.double().numpy(), self.sources, strict=True)
         ]
 
@@ -146,7 +147,7 @@ class _Search(ScoreSearch):
         if self.regression.rows:
             behind = asked.objective[:, 0] > asked.objective.median(dim=1).values
             points = torch.where(behind[:, None], means, points)
-        self.regression.add(rows, asked.points, asked.logs)
+        self.regression.add(rows, asked.points, asked.logs, asked.hidden)
         slopes = self.regression.slopes(rows)
         length = self.attack.step * math.sqrt(points.shape[1]) * asked.points.shape[1] / 20 / INNER
         for _ in range(INNER):
@@ -158,7 +159,10 @@ class _Search(ScoreSearch):
 
 
 def _strategy(
-    start: NDArray[np.float64], attack: EvolutionAttack, scale: Tensor, rng: np.random.Generator
+    start: NDArray[np.float64],
+    population: int,
+    deviations: NDArray[np.float64],
+    rng: np.random.Generator,
 ) -> Any:
     """Makes a strategy of the library that draws from ``rng`` alone and prints nothing."""
     try:
@@ -166,12 +170,12 @@ def _strategy(
     except ImportError as error:
         raise MissingExtraError("cma", "vision") from error
     options = {
-        "popsize": attack.population,
+        "popsize": population,
         "CMA_diagonal": True,
-        "CMA_stds": scale.double().numpy(),
+        "CMA_stds": deviations,
         "randn": lambda count, dimensions: rng.standard_normal((count, dimensions)),
         "seed": np.nan,
         "verbose": -9,
         "verb_log": 0,
     }
-    return cma.CMAEvolutionStrategy(start, attack.deviation, options)
+    return cma.CMAEvolutionStrategy(start, 1.0, options)
