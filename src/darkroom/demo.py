@@ -1,4 +1,4 @@
-"""The demo: faces from a model that was trained on rendered people, and an attribute of patients."""
+"""The demo: faces out of a model of rendered people, an attribute out of a model of patients."""
 
 from __future__ import annotations
 
