@@ -77,6 +77,7 @@ class PolicyAttack(ScoreAttack):
     name: ClassVar[str] = "policy"
     paper: ClassVar[str] = "Han et al. 2023 (RLB-MI, CVPR)"
 
+    rows: int = 5000
     prior_weight: float = 0.0
     diversity: float = 0.0
     state_weight: float = 2.0
@@ -84,12 +85,12 @@ class PolicyAttack(ScoreAttack):
     lead_weight: float = 8.0
     coordinates: int = 100
     reach: float = 1.5
-    episodes: int = 20
-    gradient_steps: int = 8
+    episodes: int = 40
+    gradient_steps: int = 6
     warm_up: int = 100
     batch_size: int = 256
     hidden: int = 64
-    learning_rate: float = 3e-3
+    learning_rate: float = 1e-2
     entropy: float = -2.0
 
     def __post_init__(self) -> None:
