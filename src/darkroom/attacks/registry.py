@@ -10,6 +10,7 @@ from darkroom.attacks.evolution import EvolutionAttack
 from darkroom.attacks.finite_difference import FiniteDifferenceAttack
 from darkroom.attacks.gradient import GradientAttack
 from darkroom.attacks.mi_face import MIFaceAttack
+from darkroom.attacks.policy import PolicyAttack
 from darkroom.named import make_named
 
 ATTACKS: dict[str, type[Attack]] = {
@@ -19,6 +20,7 @@ ATTACKS: dict[str, type[Attack]] = {
         MIFaceAttack,
         EvolutionAttack,
         FiniteDifferenceAttack,
+        PolicyAttack,
         AutoAttack,
     )
 }
