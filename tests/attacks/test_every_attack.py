@@ -75,9 +75,7 @@ ATTACK_CASES = {
         MIFaceAttack(steps=12, learning_rate=0.5, confidence=0.999),
         False,
     ),
-    "policy": AttackCase(
-        PolicyAttack(**POLICY, shift=0.0), PolicyAttack(**POLICY, **STILL), True, slow=True
-    ),
+    "policy": AttackCase(PolicyAttack(**POLICY), PolicyAttack(**POLICY), True, slow=True),
 }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from darkroom.attacks.auto import AutoAttack
 from darkroom.attacks.base import Attack
+from darkroom.attacks.boundary import BoundaryAttack
 from darkroom.attacks.evolution import EvolutionAttack
 from darkroom.attacks.finite_difference import FiniteDifferenceAttack
 from darkroom.attacks.gradient import GradientAttack
@@ -20,6 +21,7 @@ ATTACKS: dict[str, type[Attack]] = {
         MIFaceAttack,
         EvolutionAttack,
         FiniteDifferenceAttack,
+        BoundaryAttack,
         PolicyAttack,
         AutoAttack,
     )
