@@ -37,8 +37,6 @@ POLICY: dict[str, Any] = {
     "gradient_steps": 1,
     "batch_size": 16,
     "hidden": 8,
-    "probes": 0,
-    "settle": 0,
 }
 FEW = {("linear", "mean"), ("convolutional", "eigenfaces"), ("linear from -1 to 1", "eigenfaces")}
 """Targets and priors enough for an attack that takes long."""
