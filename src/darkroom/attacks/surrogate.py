@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -115,10 +116,8 @@ class SurrogateAttack(Attack):
     ) -> Iterator[Progress]:
         search = _Search(self, view, prior, goals, rng)
         yield search.progress()
-        try:
+        with contextlib.suppress(BudgetExhausted):
             yield from search.rounds()
-        except BudgetExhausted:
-            pass
         yield search.progress()
 
 
@@ -270,7 +269,7 @@ class _Search:
         goals, dimensions = self.guesses.shape
         share = torch.rand(goals, each, 1, generator=self.generator)
         moved = self.pool.points(goals * each).view(goals, each, dimensions)
-        # The share keeps the length of what is typical: all guess at one end, all draw at the other.
+        # The share keeps the length of what is typical: a guess at one end, a draw at the other.
         points = share * self.guesses[:, None] + (1 - share.square()).sqrt() * moved
         return points.flatten(0, 1)
 
@@ -307,7 +306,7 @@ class _Search:
             seen = torch.cat(
                 [
                     surrogates.coordinates(torch.from_numpy(self._images(part)))
-                    for part in points.split(500)
+                    for part in torch.split(points, 500)
                 ]
             )
         train(surrogates, seen, labels, epochs=self.attack.epochs, generator=self.generator)
