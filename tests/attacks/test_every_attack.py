@@ -31,8 +31,8 @@ SHAPE, CLASSES, PIXELS = (1, 8, 8), 4, 64
 STILL: dict[str, Any] = {"shift": 0.0, "turn": 0.0, "zoom": 0.0, "flip": 0.0}
 PRIOR_NAMES = ("mean", "eigenfaces", "generator")
 POLICY: dict[str, Any] = {
-    "rows": 40,
-    "episodes": 8,
+    "rows": 100,
+    "episodes": 10,
     "warm_up": 16,
     "gradient_steps": 1,
     "batch_size": 16,

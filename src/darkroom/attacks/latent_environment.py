@@ -16,7 +16,7 @@ Rows = NDArray[np.float64]
 Vectors = NDArray[np.float32]
 
 LEAST_LEAD = 1e-7
-"""The least lead over the other classes whose logarithm the reward takes, as in RLB-MI's code."""
+"""The reward takes the logarithm of no smaller lead over the other classes, as RLB-MI's code."""
 
 LEAST_LOG = math.log(1e-30)
 """A score's logarithm counts no lower, so that an answer of zero does not drown all others."""
