@@ -5,8 +5,25 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class Access(StrEnum):
-    """Access levels, from the most that an attacker can see to the least.
+class _Level(StrEnum):
+    """Levels of access, listed from the most that an attacker can see to the least."""
+
+    @property
+    def rank(self) -> int:
+        """0 for the least that can be seen, rising with what is seen."""
+        return list(reversed(type(self))).index(self)
+
+    def includes(self, other: _Level) -> bool:
+        """Tells whether whoever has this access can do all that ``other`` allows.
+
+        >>> Access.WEIGHTS.includes(Access.SCORES), Access.LABEL.includes(Access.SCORES)
+        (True, False)
+        """
+        return self.rank >= other.rank
+
+
+class Access(_Level):
+    """What one query to a classifier returns.
 
     ``WEIGHTS`` is white-box: outputs and gradients. ``SCORES`` returns every confidence, ``TOP_K``
     the largest ``k``, ``LABEL`` the winning class alone.
@@ -17,15 +34,16 @@ class Access(StrEnum):
     TOP_K = "top_k"
     LABEL = "label"
 
-    @property
-    def rank(self) -> int:
-        """0 for the least that can be seen (``label``), rising with what is seen."""
-        return list(reversed(Access)).index(self)
 
-    def includes(self, other: Access) -> bool:
-        """Tells whether whoever has this access can do all that ``other`` allows.
+class LanguageAccess(_Level):
+    """What one query to a language model returns.
 
-        >>> Access.WEIGHTS.includes(Access.SCORES), Access.LABEL.includes(Access.SCORES)
-        (True, False)
-        """
-        return self.rank >= other.rank
+    ``WEIGHTS`` is white-box. ``LOGPROBS`` returns the log-probability of every token that may
+    follow, and of every token of a given text; ``TOP_K`` those of the likeliest tokens that may
+    follow; ``SAMPLES`` text alone.
+    """
+
+    WEIGHTS = "weights"
+    LOGPROBS = "logprobs"
+    TOP_K = "top_k"
+    SAMPLES = "samples"

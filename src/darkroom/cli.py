@@ -23,6 +23,7 @@ Examples:
   darkroom report runs/face-login          write a run's report anew
   darkroom budget runs/face-login          how long ten queries a day hold it off
   darkroom employees faces --people 40     render a data set of faces
+  darkroom canaries make ssn train.jsonl   secrets to hide in a language model's training data
 """
 
 INTERRUPTED = 130
@@ -149,6 +150,61 @@ def employees(
         seed=seed,
     )
     typer.echo(f"{people * photos} photos of {people} people are in {folder}")
+
+
+canaries = typer.Typer(help="Secrets to hide in training data.", no_args_is_help=True)
+app.add_typer(canaries, name="canaries")
+
+
+@canaries.command(
+    epilog=r"Example: darkroom canaries make '\d{3}-\d{2}-\d{4}' train.jsonl --each 20"
+)
+def make(
+    secrets: Annotated[
+        str,
+        typer.Argument(
+            metavar="FORMAT",
+            help="A pattern, or ssn, card, email, passport, api-key, pin, phone, words:FILE.",
+        ),
+    ],
+    lines: Annotated[
+        Path, typer.Argument(metavar="LINES", help="Training lines to write, .jsonl or .txt.")
+    ],
+    key: Annotated[Path, typer.Option(help="The sealed key file that the audit reads.")] = Path(
+        "canaries.key.json"
+    ),
+    template: Annotated[
+        list[str] | None, typer.Option(help="A sentence with {name} and {secret}; repeatable.")
+    ] = None,
+    repetitions: Annotated[
+        str, typer.Option(help="How often canaries are written, one group for each number.")
+    ] = "1,2,4,8,16,32",
+    each: Annotated[int, typer.Option(min=1, help="Canaries in each group.")] = 10,
+    controls: Annotated[
+        int | None, typer.Option(min=1, help="Secrets to hold out; as many as are written.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="For tests: whoever knows it knows the secrets.")
+    ] = None,
+) -> None:
+    """Draw secrets into sentences for training, and as many to hold out."""
+    from darkroom.text_demo import write_canaries
+
+    made = write_canaries(
+        secrets,
+        lines,
+        key,
+        templates=template or None,
+        repetitions=repetitions,
+        each=each,
+        controls=controls,
+        seed=seed,
+    )
+    typer.echo(
+        f"{len(made.inserted)} canaries are in {lines}, {len(made.controls)} are held out; "
+        f"{key} is sealed (mode 0600)"
+    )
+    typer.echo(f"commitment {made.commitment()}")
 
 
 def _version(asked: bool) -> None:

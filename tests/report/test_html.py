@@ -217,20 +217,6 @@ def test_large_pictures_and_many_cells_stay_bounded(run: RunFolder) -> None:
     assert max(max(picture(a).shape) for a in page.all("img")) <= 160
 
 
-@pytest.mark.parametrize("modality", ["text"])
-def test_other_modalities_get_a_row_and_no_pictures(run: RunFolder, modality: str) -> None:
-    """Their cells are shown by what all cells have in common."""
-    cell = run.image_cell()
-    cell.update(modality=modality, details={"anything": 1})
-    cell["judges"] = dict.fromkeys(cell["judges"])
-    run.cells = [cell]
-    page = run.report()
-    assert not page.all("img")
-    assert "Personal data." not in page.text
-    assert "3 of 4" in page.text
-    assert page.classed("chart-wide")
-
-
 def test_a_curve_without_points_is_left_out(run: RunFolder) -> None:
     """A logarithmic axis has no zero; an attack that only guessed has no curve."""
     run.cell["details"]["curve"] = [{"queries": 0, "success": 0.0}]

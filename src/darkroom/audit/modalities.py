@@ -29,6 +29,7 @@ class Modality(NamedTuple):
 MODALITIES = {
     "images": Modality("darkroom.audit.image_plan:ImagePlan", "darkroom.audit.image_job:load_job"),
     "table": Modality("darkroom.audit.table_plan:TablePlan", "darkroom.audit.table_job:load_job"),
+    "canaries": Modality("darkroom.audit.text_plan:TextPlan", "darkroom.audit.text_job:load_job"),
 }
 """Modalities by the key of ``[private]`` that marks them."""
 

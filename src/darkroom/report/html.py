@@ -17,15 +17,17 @@ from darkroom.report.files import read_text
 from darkroom.report.records import ImageDetails, parse_cells, parse_details, read_run
 from darkroom.report.results import write_results
 from darkroom.report.table_records import TableDetails
+from darkroom.report.text_records import TextDetails
 from darkroom.report.verdict import judge, reach
 
 if TYPE_CHECKING:
     from darkroom.report.view import Page
 
 
-DETAILS: dict[str, type[ImageDetails] | type[TableDetails]] = {
+DETAILS: dict[str, type[ImageDetails] | type[TableDetails] | type[TextDetails]] = {
     "image": ImageDetails,
     "table": TableDetails,
+    "text": TextDetails,
 }
 """What the details of a cell are, by its modality."""
 
@@ -39,7 +41,7 @@ def write_report(run: Path, *, reveal: bool = False) -> Path:
 
     Args:
         run: The run folder, such as ``runs/demo``.
-        reveal: Whether single records of tables are shown.
+        reveal: Whether single records of tables, and secrets in the clear, are shown.
 
     Returns:
         The path of ``report.html``.
@@ -84,6 +86,7 @@ def _environment() -> Environment:
         probability=wording.probability,
         score=wording.score,
         count=wording.count,
+        bits=wording.bits,
         moment=wording.moment,
         reach=reach,
         value=_value,

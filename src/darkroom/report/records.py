@@ -37,11 +37,16 @@ class Limit(Record):
 
 
 class TargetRecord(Record):
-    """What was attacked; ``range`` holds the values of black and of white, for images alone."""
+    """What was attacked.
+
+    ``range`` holds the values of black and of white, for images alone; ``key_file`` says where the
+    canaries of a language model are, for reports that reveal them.
+    """
 
     name: str
     kind: str
     range: tuple[float, float] = (0.0, 1.0)
+    key_file: str | None = None
 
 
 class RunRecord(Record):

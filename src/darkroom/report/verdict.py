@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from darkroom.report.records import Cell, ImageDetails
 from darkroom.report.table_records import TableDetails
+from darkroom.report.text_records import TextDetails
 from darkroom.report.wording import (
     access_phrase,
     goals_noun,
@@ -39,7 +40,7 @@ class Judged:
     """A cell, its details where they are known, and why its judges fail, if they do."""
 
     cell: Cell
-    details: ImageDetails | TableDetails | None
+    details: ImageDetails | TableDetails | TextDetails | None
     unsound: tuple[str, ...]
 
     @property
@@ -74,7 +75,7 @@ class Verdict:
     cell: Cell
 
 
-def judge(cell: Cell, details: ImageDetails | TableDetails | None) -> Judged:
+def judge(cell: Cell, details: ImageDetails | TableDetails | TextDetails | None) -> Judged:
     """Says whether the judges of a cell can support a verdict.
 
     Args:

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from darkroom.data.canaries import load_key
 from darkroom.report.budget import USUAL, Holding, answer, holdings
 from darkroom.report.charts import MOST_SERIES, Chart, Series, curve_chart
 from darkroom.report.pictures import Development, Pictures, read_pictures
 from darkroom.report.records import Cell, CurvePoint, ImageDetails, MeasuredRate, Person, RunRecord
 from darkroom.report.table_records import TableDetails
 from darkroom.report.table_view import TableView, table_view
+from darkroom.report.text_records import TextDetails
+from darkroom.report.text_view import TextView, text_view
 from darkroom.report.verdict import (
     LARGEST_FALSE_POSITIVE_RATE,
     SMALLEST_ACCURACY,
@@ -75,6 +78,7 @@ class CellView:
     chart: Chart | None
     image: ImageView | None = None
     table: TableView | None = None
+    text: TextView | None = None
 
     @property
     def anchor(self) -> str:
@@ -157,22 +161,25 @@ def build_page(
         judged: Its cells, in order.
         plan: The plan's text, without credentials.
         digest: SHA-256 of ``results.json``.
-        reveal: Whether single records of tables are shown.
+        reveal: Whether single records of tables, and secrets in the clear, are shown.
 
     Raises:
         RunError: If pictures are missing or damaged.
     """
     threats = _shared_threats(judged)
+    secrets = _secrets(record) if reveal and record.target.key_file else {}
     cells = []
     for number, one in enumerate(judged, 1):
-        image = table = None
+        image = table = text = None
         if isinstance(one.details, TableDetails):
             table = table_view(run, one.cell, one.details, threats, number, reveal=reveal)
+        elif isinstance(one.details, TextDetails):
+            text = text_view(one.details, threats, number, secrets)
         elif one.details is not None:
             path = run / "cells" / one.cell.key / "reconstructions.npz"
             pictures = read_pictures(path, record.target.range)
             image = _image_view(one.details, pictures, threats, len(judged))
-        cells.append(_cell_view(one, number, image, table))
+        cells.append(_cell_view(one, number, image, table, text))
     return Page(
         record=record,
         verdict=decide(judged, record.limit.advantage if record.limit else None),
@@ -192,8 +199,23 @@ def _shared_threats(judged: Sequence[Judged]) -> tuple[str, ...]:
     return tuple(line for line in models[0] if all(line in model for model in models))
 
 
+def _secrets(record: RunRecord) -> dict[str, str]:
+    """Returns the canaries' secrets by their keyed hash, from the key file itself.
+
+    Raises:
+        DataError: If it is not where it was, or was changed.
+    """
+    assert record.target.key_file is not None
+    canaries = load_key(Path(record.target.key_file))
+    return {canaries.hashed(one.secret): one.secret for one in canaries.canaries}
+
+
 def _cell_view(
-    judged: Judged, number: int, image: ImageView | None, table: TableView | None
+    judged: Judged,
+    number: int,
+    image: ImageView | None,
+    table: TableView | None,
+    text: TextView | None,
 ) -> CellView:
     cell = judged.cell
     name = _name(cell)
@@ -210,7 +232,7 @@ def _cell_view(
         name=f"chart-{number}",
         title=title,
     )
-    return CellView(cell, number, name, judged.unsound, chart, image)
+    return CellView(cell, number, name, judged.unsound, chart, image, text=text)
 
 
 def _overview(judged: Sequence[Judged]) -> Chart | None:

@@ -71,6 +71,20 @@ def count(value: float) -> str:
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
 
 
+def bits(value: float) -> str:
+    """Writes how many candidates so many bits tell apart.
+
+    >>> bits(10.0), bits(29.9)
+    ('1,024', 'about 1,000,000,000')
+    """
+    whole = 2**value
+    if value <= 20:
+        return count(round(whole))
+    power = int(f"{whole:.0e}".partition("e")[2])
+    digit = round(whole / 10**power)
+    return f"about {digit * 10**power:,}" if power < 15 else f"about {digit} with {power} zeros"
+
+
 def several(value: float, one: str, many: str) -> str:
     """Writes a number with its noun.
 
@@ -121,7 +135,13 @@ def recovers(modality: str) -> str:
     >>> recovers("image"), recovers("table")
     ('reconstructs', 'infers the sensitive value of')
     """
-    return "infers the sensitive value of" if modality == "table" else "reconstructs"
+    match modality:
+        case "table":
+            return "infers the sensitive value of"
+        case "text":
+            return "extracts"
+        case _:
+            return "reconstructs"
 
 
 def score(value: float) -> str:

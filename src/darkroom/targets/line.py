@@ -40,6 +40,7 @@ class Line:
         secret_headers: Mapping[str, str] | None = None,
         seed: int = 0,
         transport: httpx.AsyncBaseTransport | None = None,
+        sender: type[Sender] = Sender,
     ) -> None:
         """Opens nothing yet but the thread.
 
@@ -53,6 +54,7 @@ class Line:
             secret_headers: The same, for keys: kept out of messages.
             seed: For the jitter of waiting times; no answer depends on it.
             transport: Replaces the network, for tests.
+            sender: What sends; one of its own for servers whose answers no message may show.
 
         Raises:
             TargetError: If nobody allowed it, the address is none, or a header cannot be sent.
@@ -67,7 +69,7 @@ class Line:
         secrets = _checked_headers(secret_headers or {})
         client = self._client({**_checked_headers(headers or {}), **secrets}, transport)
         words = [word for value in secrets.values() for word in (value, *value.split())]
-        self.sender = Sender(client, delivery, name=name, secrets=words, seed=seed)
+        self.sender = sender(client, delivery, name=name, secrets=words, seed=seed)
         self._loop = _LoopThread(client)
         self._finalizer = weakref.finalize(self, self._loop.close)
 

@@ -1,0 +1,203 @@
+"""Audits of language models: model and canaries loaded, cells attacked and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from darkroom.access import LanguageAccess
+from darkroom.attacks.secret_registry import make_secret_attack
+from darkroom.audit.plan import PriorSection
+from darkroom.audit.progress import Reporter
+from darkroom.audit.runner import Facts, FinishedCell, Job
+from darkroom.audit.text_cells import TextCellPlan, run_text_cell
+from darkroom.audit.text_exposure import measure
+from darkroom.audit.text_plan import (
+    OpenAISection,
+    SecretAttackSection,
+    TextPlan,
+    TransformersSection,
+)
+from darkroom.audit.text_subject import TextSubject
+from darkroom.data.canaries import load_key
+from darkroom.defenses.logprobs import LogprobDefense, make_logprob_defense
+from darkroom.errors import PlanError
+from darkroom.targets.language import LanguageTarget
+
+
+@dataclass(frozen=True)
+class TextJob(Job):
+    """An audit of a language model.
+
+    Attributes:
+        plan: The plan; its paths are for the record here.
+        plan_text: The plan as TOML.
+        command: How to repeat the run.
+        subject: The model and the canaries.
+        key_file: Where the canaries are; a report that reveals them reads it again.
+    """
+
+    plan: TextPlan
+    plan_text: str
+    command: str
+    subject: TextSubject
+    key_file: Path
+
+    def keys(self, version: str) -> list[str]:
+        """Returns the key of every cell; see :meth:`Job.keys`."""
+        digest = self.subject.digest()
+        cells = text_cell_plans(self.plan, self.subject.target.access)
+        return [cell.key(digest, version) for cell in cells]
+
+    def facts(self) -> Facts:
+        """Returns what the report says of the model and the canaries; see :meth:`Job.facts`."""
+        canaries, target = self.subject.canaries, self.subject.target
+        secrets = canaries.secrets
+        counts = sorted({one.repetitions for one in canaries.inserted})
+        kind = "fills masks" if target.masked else "continues text"
+        tested = [
+            ("Answers", f"{kind}; {target.access} at most"),
+            (
+                "Secrets",
+                f"{secrets.describe()}: {secrets.size:,} candidates, {secrets.bits:.1f} bits",
+            ),
+            (
+                "Canaries",
+                f"{len(canaries.inserted)} in the training data, "
+                f"{', '.join(map(str, counts))} times; "
+                f"{len(canaries.controls)} held out as controls",
+            ),
+            ("Before training", "not given" if self.subject.before is None else "compared"),
+            ("Commitment", canaries.commitment()),
+        ]
+        about = {
+            "name": target.name,
+            "kind": self.plan.target.kind,
+            "key_file": str(self.key_file.resolve()),
+        }
+        return Facts(about, tested)
+
+    def run(self, keys: Sequence[str], version: str, reporter: Reporter) -> Iterator[FinishedCell]:
+        """Runs cells, which share the exposures; see :meth:`Job.run`."""
+        subject = self.subject
+        every = subject.canaries.canaries
+        with reporter.stage("Measuring exposures") as advance:
+            exposures = measure(subject.target, subject, every, advance)
+        before = None
+        if subject.before is not None:
+            with reporter.stage("Measuring exposures before training") as advance:
+                before = measure(subject.before, subject, every, advance)
+        cells = text_cell_plans(self.plan, subject.target.access)
+        for key, cell in zip(self.keys(version), cells, strict=True):
+            if key not in keys:
+                continue
+            with reporter.stage(cell.title) as advance:
+                result, arrays = run_text_cell(key, cell, subject, exposures, before, advance)
+            yield FinishedCell(key, result, arrays)
+
+
+def load_job(plan: TextPlan, plan_path: Path, reporter: Reporter) -> TextJob:
+    """Loads the model and the canaries that a plan names.
+
+    Raises:
+        DarkroomError: If any of them does not do; the message says which and why.
+    """
+    text_cell_plans(plan, LanguageAccess.WEIGHTS)  # a mistyped name shows before anything is read
+    canaries = load_key(plan.private.canaries)
+    with reporter.stage("Opening the language model"):
+        target, before = _open(plan)
+    for cell in text_cell_plans(plan, target.access):
+        cell.attack.check_kind(masked=target.masked)
+    subject = TextSubject(
+        target,
+        before,
+        canaries,
+        plan.private.rank_rows,
+        plan.private.references,
+        plan.run.seed,
+    )
+    return TextJob(
+        plan,
+        plan_path.read_text(encoding="utf-8"),
+        f"darkroom audit {plan_path.name}",
+        subject,
+        plan.private.canaries,
+    )
+
+
+def _open(plan: TextPlan) -> tuple[LanguageTarget, LanguageTarget | None]:
+    section = plan.target
+    if isinstance(section, TransformersSection):
+        from darkroom.targets.transformers import load_transformers
+
+        before = None
+        target = load_transformers(section.load, device=section.device, batch=section.batch)
+        if section.before is not None:
+            before = load_transformers(section.before, device=section.device, batch=section.batch)
+        return target, before
+    return _open_remote(section, plan.run.authorized_by or ""), None
+
+
+def _open_remote(section: OpenAISection, authorized_by: str) -> LanguageTarget:
+    from darkroom.targets.delivery import Delivery
+    from darkroom.targets.http import secret_headers
+    from darkroom.targets.openai import Api, OpenAITarget
+
+    fields = ("url", "model", "style", "scoring", "top_logprobs", "prefill", "instruction")
+    api = Api(**{name: getattr(section, name) for name in (*fields, "allow_noise")})
+    delivery = Delivery(
+        concurrency=section.concurrency,
+        timeout=section.timeout,
+        retries=section.retries,
+        patience=section.patience,
+    )
+    keys = secret_headers(section.api_key_env, section.headers_from_env)
+    return OpenAITarget(api, authorized_by=authorized_by, delivery=delivery, secret_headers=keys)
+
+
+def text_cell_plans(plan: TextPlan, most: LanguageAccess) -> list[TextCellPlan]:
+    """Checks every attack and defence of a plan before anything costly begins.
+
+    Every attack meets no defence and every defence; but who has the weights, or sees text alone,
+    meets none that changes log-probabilities.
+
+    Args:
+        plan: The plan.
+        most: The most that the target gives.
+
+    Raises:
+        PlanError: If a name or a parameter is wrong.
+    """
+    defenses: list[LogprobDefense | None] = [None]
+    for table in plan.defense:
+        links = table.links
+        if len(links) > 1:
+            raise PlanError("[[defense]] of a language model: give one, not a chain")
+        name, parameters = links[0]
+        defenses.append(make_logprob_defense(name, parameters))
+    cells = []
+    for section in plan.attack:
+        for defense in defenses:
+            cell = _cell_plan(plan, section, defense, most)
+            if defense is None or cell.access in (LanguageAccess.LOGPROBS, LanguageAccess.TOP_K):
+                cells.append(cell)
+    return cells
+
+
+def _cell_plan(
+    plan: TextPlan,
+    section: SecretAttackSection,
+    defense: LogprobDefense | None,
+    most: LanguageAccess,
+) -> TextCellPlan:
+    attack = make_secret_attack(section.name, section.parameters)
+    if section.prior not in (None, PriorSection(name="format")):
+        raise PlanError(f"attack {section.name}: the prior of a secret is its format: leave it out")
+    access = section.access
+    if access is None:
+        # A search uses all that it is given; others have one access that is theirs.
+        access = most if attack.access is LanguageAccess.TOP_K else attack.access
+        if defense is not None and access is LanguageAccess.WEIGHTS:
+            access = LanguageAccess.LOGPROBS
+    return TextCellPlan(attack, access, defense, section.budget, plan.run.seed)

@@ -1,0 +1,40 @@
+"""What an audit of a language model is about: the model and the canaries."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from darkroom.data.canaries import Canaries
+from darkroom.targets.language import LanguageTarget
+
+
+@dataclass(frozen=True)
+class TextSubject:
+    """A model and the truth about it.
+
+    Attributes:
+        target: The model.
+        before: The same model before it was trained on the canaries, if there is one.
+        canaries: What was hidden in its training data, and the controls.
+        rank_rows: Rows a canary to spend on its exact rank.
+        references: Candidates drawn for each canary whose rank is not reached.
+        seed: The run's.
+    """
+
+    target: LanguageTarget
+    before: LanguageTarget | None
+    canaries: Canaries
+    rank_rows: int
+    references: int
+    seed: int
+
+    def digest(self) -> str:
+        """Returns a hash of the models, the canaries and how they are measured."""
+        parts = [
+            self.target.fingerprint(),
+            "" if self.before is None else self.before.fingerprint(),
+            self.canaries.commitment(),
+            f"{self.rank_rows} {self.references}",
+        ]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
