@@ -116,7 +116,7 @@ def budget(
 
 @app.command(epilog="Example: darkroom demo --out runs")
 def demo(out: Out = Path("runs"), seed: Seed = 0, as_json: Json = False) -> None:
-    """Reconstruct the people of a model of rendered faces; infer an attribute of patients."""
+    """Reconstruct people from a model of faces, infer an attribute, extract secrets from text."""
     from darkroom.demo import run_demo
 
     runs = run_demo(out, seed=seed)

@@ -1,4 +1,4 @@
-"""The demo: faces out of a model of rendered people, an attribute out of a model of patients."""
+"""The demo: faces out of a model of people, an attribute of patients, secrets out of a text."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from darkroom.data.employees import Faces, render_faces, save_folder
 from darkroom.data.face_net import train_face_net
 from darkroom.errors import RunError
 from darkroom.table_demo import table_demo_plan
+from darkroom.text_demo import run_text_demo
 
 EMPLOYEES, EMPLOYEE_PHOTOS, TRAINED_ON = 40, 32, 20
 STRANGERS, STRANGER_PHOTOS = 300, 4
@@ -88,16 +89,16 @@ def render_folder(
 
 
 def run_demo(out: Path, *, seed: int = 0, progress: bool = True) -> list[Run]:
-    """Does the whole job, on faces and on a table; goes on where an earlier demo was stopped.
+    """Does the whole job, on faces, a table and text; goes on where an earlier demo was stopped.
 
     Args:
-        out: The folder of all runs. The inputs go to ``out/demo-inputs`` and
-            ``out/demo-table-inputs``, the runs to ``out/demo`` and ``out/demo-table``.
+        out: The folder of all runs: ``out/demo``, ``out/demo-table`` and ``out/demo-text``, each
+            beside a folder with its inputs.
         seed: Decides the people, the models, the judges and the attacks.
         progress: Whether to show bars on standard error.
 
     Returns:
-        The run on faces, and that on a table.
+        The runs on faces, on a table, and on text.
 
     Raises:
         DarkroomError: If the folder cannot be written.
@@ -106,6 +107,7 @@ def run_demo(out: Path, *, seed: int = 0, progress: bool = True) -> list[Run]:
     return [
         run_face_demo(out, seed=seed, progress=progress),
         audit_plan(table, resume=True, progress=progress),
+        run_text_demo(out, seed=seed, progress=progress),
     ]
 
 
