@@ -145,9 +145,9 @@ class _Search(ScoreSearch):
         """Returns where each search's point goes along the regression's slopes."""
         points = self.challenger[rows]
         if self.regression.rows:
-            behind = asked.objective[:, 0] > asked.objective.median(dim=1).values
+            behind = asked.margin[:, 0] > asked.margin.median(dim=1).values
             points = torch.where(behind[:, None], means, points)
-        self.regression.add(rows, asked.points, asked.logs, asked.hidden)
+        self.regression.add(rows, asked.points, asked.logs)
         slopes = self.regression.slopes(rows)
         length = self.attack.step * math.sqrt(points.shape[1]) * asked.points.shape[1] / 20 / INNER
         for _ in range(INNER):
