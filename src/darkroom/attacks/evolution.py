@@ -23,6 +23,9 @@ from darkroom.targets.view import View
 INNER = 5
 """Steps along the regression in a generation."""
 
+WIDER, WIDEST = 1.3, 3.0
+"""By how much a population that tells nothing apart is widened, and how far at most."""
+
 
 @dataclass(frozen=True)
 class EvolutionAttack(ScoreAttack):
@@ -45,7 +48,9 @@ class EvolutionAttack(ScoreAttack):
 
     Components that hardly show in an image have small slopes, and following those makes images of
     a few strong components. Both the population's deviations and the steps along the slopes are
-    therefore scaled by powers of how little a coordinate shows.
+    therefore scaled by powers of how little a coordinate shows. Where scores are rounded, a
+    population of which most rounds to one tells nothing apart: its deviation grows until some of it
+    falls out of the class.
 
     The idea of evolving a generator's latents against scores alone is that of Mirror (An et al.
     2022, NDSS); differences from it:
@@ -136,18 +141,29 @@ class _Search(ScoreSearch):
                 values = asked.objective.tolist()
                 for strategy, points, objective in zip(chosen, drawn, values, strict=True):
                     strategy.tell(points, objective)
+            self._widen(chosen, asked)
         means = torch.from_numpy(np.array([strategy.mean for strategy in chosen], np.float32))
         self.challenger[rows] = self.coordinates.bounded(
             self._follow(rows, asked, means) if self.attack.regression else means
         )
 
+    def _widen(self, chosen: list[Any], asked: Asked) -> None:
+        """Spreads populations of which most are on the plateau where scores round to one."""
+        step = self.feedback.channel.step
+        if not step:
+            return
+        same = (asked.confidence >= 1 - step / 2).double().mean(dim=1) > 0.5
+        for strategy, wider in zip(chosen, same.tolist(), strict=True):
+            if wider:
+                strategy.sigma = min(WIDER * strategy.sigma, max(WIDEST, strategy.sigma))
+
     def _follow(self, rows: Tensor, asked: Asked, means: Tensor) -> Tensor:
         """Returns where each search's point goes along the regression's slopes."""
         points = self.challenger[rows]
         if self.regression.rows:
-            behind = asked.objective[:, 0] > asked.objective.median(dim=1).values
+            behind = asked.margin[:, 0] > asked.margin.median(dim=1).values
             points = torch.where(behind[:, None], means, points)
-        self.regression.add(rows, asked.points, asked.logs, asked.hidden)
+        self.regression.add(rows, asked.points, asked.logs)
         slopes = self.regression.slopes(rows)
         length = self.attack.step * math.sqrt(points.shape[1]) * asked.points.shape[1] / 20 / INNER
         for _ in range(INNER):

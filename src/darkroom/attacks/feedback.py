@@ -128,15 +128,12 @@ class Answers(NamedTuple):
         other: The logarithm of the largest score of another class, ``(n,)``.
         confidence: The goal's score, ``(n,)``; NaN where it is not named.
         logs: The logarithms of all scores, ``(n, classes)``, with guesses as in ``goal``.
-        hidden: Where a score is not named or rounds to zero, so that ``logs`` has a guess that is
-            not far below its upper bound, ``(n, classes)``.
     """
 
     goal: Rows
     other: Rows
     confidence: Rows
     logs: Rows
-    hidden: NDArray[np.bool_]
 
     @property
     def objective(self) -> Rows:
@@ -225,8 +222,7 @@ class Feedback:
         goal = logs[rows, goals]
         others = logs.copy()
         others[rows, goals] = -np.inf
-        hidden = scores <= 0 if channel.hides else np.zeros(scores.shape, dtype=np.bool_)
-        return Answers(goal, others.max(axis=1), confidence, logs, hidden)
+        return Answers(goal, others.max(axis=1), confidence, logs)
 
 
 def without_bias(means: Rows, deviation: float, *, laplace: bool = False) -> Rows:

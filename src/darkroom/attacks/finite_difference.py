@@ -65,7 +65,7 @@ class FiniteDifferenceAttack(ScoreAttack):
     )
 
     method: Method = "simultaneous"
-    learning_rate: float = 0.05
+    learning_rate: float = 0.1
     width: float = 0.0
     directions: int = 10
     patience: int = 100

@@ -37,17 +37,13 @@ class LogScoreRegression:
         self._middle = torch.zeros(len(classes), dimensions)
         self._levels = torch.zeros(0)
 
-    def add(self, searches: Tensor, points: Tensor, logs: Tensor, hidden: Tensor) -> None:
+    def add(self, searches: Tensor, points: Tensor, logs: Tensor) -> None:
         """Learns from one generation.
-
-        Where a score was hidden, what was learned so far fills it in, but no higher than the guess
-        in its place: small scores that are not told are no evidence that nothing changed.
 
         Args:
             searches: Which of the searches asked, ``(active,)``.
             points: ``(active, n, dimensions)``.
             logs: What came back, ``(active, n, classes)``.
-            hidden: Where that is but a guess, ``(active, n, classes)``.
         """
         if self._followed is None:
             self._followed = self._rivals(logs)
@@ -56,9 +52,6 @@ class LogScoreRegression:
             self._levels = torch.zeros(len(self._classes), count)
         chosen = self._followed[searches][:, None].expand(-1, logs.shape[1], -1)
         values = logs.gather(2, chosen)
-        if self.rows and bool(hidden.any()):
-            filled = torch.minimum(self.slopes(searches).at(points), values)
-            values = torch.where(hidden.gather(2, chosen), filled, values)
         self._middle[searches], self._levels[searches] = points.mean(dim=1), values.mean(dim=1)
         away = points - points.mean(dim=1, keepdim=True)
         rise = values - values.mean(dim=1, keepdim=True)
@@ -96,17 +89,13 @@ class Slopes:
         """
         self._middle, self._levels, self._slopes = middle, levels, slopes
 
-    def at(self, points: Tensor) -> Tensor:
-        """Returns the log-scores, ``(n, m, followed)``, at points ``(n, m, dimensions)``."""
-        return self._levels[:, None] + (points - self._middle[:, None]) @ self._slopes
-
     def uphill(self, points: Tensor) -> Tensor:
         """Returns the gradient of the best rival's lead over the goal, ``(n, dimensions)``.
 
         Args:
             points: Where, ``(n, dimensions)``.
         """
-        here = self.at(points[:, None])[:, 0]
+        here = self._levels + ((points - self._middle)[:, None] @ self._slopes)[:, 0]
         rival = here[:, 1:].argmax(dim=1) + 1
         chosen = self._slopes.gather(2, rival[:, None, None].expand(-1, points.shape[1], 1))
         return chosen[:, :, 0] - self._slopes[:, :, 0]

@@ -105,7 +105,6 @@ class Asked(NamedTuple):
         margin: That lead alone.
         confidence: The goal's score, NaN where it is not named, ``(active, n)``.
         logs: All log-scores, ``(active, n, classes)``.
-        hidden: Where those are guesses, ``(active, n, classes)``.
     """
 
     points: Tensor
@@ -113,7 +112,6 @@ class Asked(NamedTuple):
     margin: Tensor
     confidence: Tensor
     logs: Tensor
-    hidden: Tensor
 
 
 class ScoreSearch(ABC):
@@ -273,7 +271,6 @@ class ScoreSearch(ABC):
             margin.view(searches, size),
             torch.from_numpy(answers.confidence).view(searches, size),
             torch.from_numpy(answers.logs).float().view(searches, size, -1),
-            torch.from_numpy(answers.hidden).view(searches, size, -1),
         )
         if not self.noisy:
             first = asked.margin.argmin(dim=1, keepdim=True)
