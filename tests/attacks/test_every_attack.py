@@ -37,8 +37,6 @@ POLICY: dict[str, Any] = {
     "gradient_steps": 1,
     "batch_size": 16,
     "hidden": 8,
-    "probes": 0,
-    "settle": 0,
 }
 FEW = {("linear", "mean"), ("convolutional", "eigenfaces"), ("linear from -1 to 1", "eigenfaces")}
 """Targets and priors enough for an attack that takes long."""
@@ -308,9 +306,8 @@ def test_too_little_access_is_refused(simple_case: Case, access: Access) -> None
     attack = simple_case.attacks.attack
     if access.includes(attack.least_access):
         pytest.skip(f"attack {attack.name} is content with {access}")
-    with pytest.raises(
-        PlanError, match=f"needs {attack.least_access} but the view allows {access}"
-    ):
+    expected = f"needs {attack.least_access} but the view allows {access}"
+    with pytest.raises(PlanError, match=expected):
         attack.run(view, simple_case.prior, np.array([0]), rng=np.random.default_rng(0))
     assert view.ledger.total == 0
 

@@ -32,11 +32,6 @@ QUICK: dict[str, Any] = {
     "batch_size": 64,
     "hidden": 16,
     "learning_rate": 1e-2,
-    "probes": 0,
-    "shift": 0.0,
-    "turn": 0.0,
-    "zoom": 0.0,
-    "flip": 0.0,
 }
 
 

@@ -231,7 +231,7 @@ class Pool:
         each = max(0, min(rows, left) // repeats)
         if each == 0:
             return 0
-        points = self._points(each * len(payers)) * width
+        points = self.points(each * len(payers)) * width
         labels = self._feedback.ask(points, np.tile(payers, each))
         self.add(points, labels)
         return len(points)
@@ -243,7 +243,8 @@ class Pool:
             torch.cat([self.drawn.labels, torch.from_numpy(labels)]),
         )
 
-    def _points(self, n: int) -> Tensor:
+    def points(self, n: int) -> Tensor:
+        """Draws points from the prior, ``(n, dimensions)``; asks nothing."""
         coordinates = self._feedback.coordinates
         points = coordinates.points(self._prior.draw(n, self._generator))
         # A prior of free pixels draws its average only; then the coordinates themselves vary.

@@ -16,7 +16,7 @@ Rows = NDArray[np.float64]
 Vectors = NDArray[np.float32]
 
 LEAST_LEAD = 1e-7
-"""The least lead over the other classes of which the reward takes the logarithm, as published."""
+"""The least lead over the other classes whose logarithm the reward takes, as in RLB-MI's code."""
 
 LEAST_LOG = math.log(1e-30)
 """A score's logarithm counts no lower, so that an answer of zero does not drown all others."""
@@ -35,7 +35,7 @@ class Leads(NamedTuple):
 
 
 class Reward(NamedTuple):
-    """The weights of the three terms of RLB-MI's reward (Han et al. 2023, section 3.3).
+    """The weights of the three terms of RLB-MI's reward (Han et al. 2023), as its code has them.
 
     Attributes:
         state: Of the log-score of the next state's image.

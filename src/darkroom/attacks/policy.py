@@ -51,9 +51,8 @@ class PolicyAttack(ScoreAttack):
       network and a higher learning rate: thousands of rows where the paper has 120,000;
     - one episode of each generation takes the policy's mean action. It is what the paper's third
       row, the test image, is for, and the agent learns from it too;
-    - the answer is the best image of a generation, compared under fixed random moves with the best
-      so far; the paper keeps the test image of highest confidence;
-    - each generation is asked under one random shift, turn, zoom and flip;
+    - the answer is the best image of a generation, compared with the best so far; the paper keeps
+      the test image of highest confidence;
     - the reward is multiplied by 0.1, its log-scores count no lower than 1e-30, and the target
       entropy is a setting: the paper's code weighs entropy down to nothing;
     - a prior's energy is no part of the reward: the bounded actions keep latents likely.

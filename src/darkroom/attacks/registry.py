@@ -12,6 +12,7 @@ from darkroom.attacks.finite_difference import FiniteDifferenceAttack
 from darkroom.attacks.gradient import GradientAttack
 from darkroom.attacks.mi_face import MIFaceAttack
 from darkroom.attacks.policy import PolicyAttack
+from darkroom.attacks.surrogate import SurrogateAttack
 from darkroom.named import make_named
 
 ATTACKS: dict[str, type[Attack]] = {
@@ -22,6 +23,7 @@ ATTACKS: dict[str, type[Attack]] = {
         EvolutionAttack,
         FiniteDifferenceAttack,
         BoundaryAttack,
+        SurrogateAttack,
         PolicyAttack,
         AutoAttack,
     )
