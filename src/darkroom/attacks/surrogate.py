@@ -75,6 +75,7 @@ class SurrogateAttack(Attack):
         members: Surrogates in the ensemble.
         units: Units of a hidden layer.
         epochs: How often a surrogate sees each draw, where there are many.
+        least_steps: The fewest steps of a surrogate's training.
         steps: The steps of an inversion.
         prior_weight: The weight of the prior's energy in an inversion.
         repeats: How often an image is asked where fresh noise changes labels.
@@ -97,6 +98,7 @@ class SurrogateAttack(Attack):
     members: int = 3
     units: int = 256
     epochs: int = 20
+    least_steps: int = 400
     steps: int = 200
     prior_weight: float = 1.0
     repeats: int = 5
@@ -109,8 +111,8 @@ class SurrogateAttack(Attack):
         Raises:
             PlanError: If a number is out of its range.
         """
-        counts = ("rows", "first", "members", "units", "epochs", "steps", "repeats", "memory")
-        for name in counts:
+        counts = ("rows", "first", "members", "units", "epochs", "least_steps", "steps")
+        for name in (*counts, "repeats", "memory"):
             if getattr(self, name) < 1:
                 raise PlanError(f"attack surrogate: {name} must be 1 or more")
         for name in ("probes", "prior_weight"):
@@ -227,14 +229,24 @@ class _Search:
     def _invert(self) -> None:
         """Trains surrogates on all draws and inverts them."""
         points, labels = self.pool.drawn
-        fresh = [self.features(self._images(part)) for part in torch.split(points[len(self.seen) :], PART)]
+        fresh = [
+            self.features(self._images(part))
+            for part in torch.split(points[len(self.seen) :], PART)
+        ]
         self.seen = torch.cat([self.seen, *fresh])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             surrogates = Ensemble(
                 self.features, self.view.classes, self.attack.members, self.attack.units
             )
-        train(surrogates, self.seen, labels, epochs=self.attack.epochs, generator=self.generator)
+        train(
+            surrogates,
+            self.seen,
+            labels,
+            epochs=self.attack.epochs,
+            least_steps=self.attack.least_steps,
+            generator=self.generator,
+        )
         spec = self.prior.spec
         own = TorchTarget(surrogates, spec.shape, value_range=(spec.low, spec.high))
         view = View(own, Access.WEIGHTS, QueryLedger(len(self.goals)))
@@ -250,7 +262,10 @@ class _Search:
     @torch.no_grad()
     def _images(self, points: Tensor) -> Tensor:
         return torch.cat(
-            [self.prior.decode(self.coordinates.unbounded(part)) for part in torch.split(points, PART)]
+            [
+                self.prior.decode(self.coordinates.unbounded(part))
+                for part in torch.split(points, PART)
+            ]
         )
 
     def _verify(self, everyone: Labels) -> None:

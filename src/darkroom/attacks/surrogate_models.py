@@ -101,6 +101,7 @@ def train(
     labels: Tensor,
     *,
     epochs: int,
+    least_steps: int,
     generator: torch.Generator,
 ) -> None:
     """Teaches every member of an ensemble the labels.
@@ -109,11 +110,12 @@ def train(
         ensemble: What learns.
         seen: Features of images, ``(n, size)``.
         labels: What the target names in them, ``(n,)``.
-        epochs: How often each row is seen, about; few rows are seen more often.
+        epochs: How often each row is seen, about.
+        least_steps: Steps at least, so that few rows are seen more often.
         generator: The order of the rows.
     """
     batch = min(BATCH, len(seen))
-    steps = max(400, epochs * len(seen) // batch)
+    steps = max(least_steps, epochs * len(seen) // batch)
     optimizer = torch.optim.AdamW(
         ensemble.members.parameters(), lr=3e-3, weight_decay=0.05, fused=True
     )
