@@ -27,6 +27,10 @@ from darkroom.targets.view import View
 SEEN = 1000
 """Draws from the prior that decide what surrogates look at; the target is not asked."""
 
+SLACK = 1
+"""By how many blends a newer candidate may fall short of the best: their count is that noisy, and
+newer surrogates were taught more."""
+
 PART = 500
 """Images decoded at a time to find their features."""
 
@@ -47,9 +51,9 @@ class SurrogateAttack(Attack):
     the number of goals in all; the same success for a single goal costs more of its own rows.
 
     A candidate is compared with the best so far by the target's labels alone: it must be named as
-    the goal, and so must as many of ``probes`` blends of it with draws from the prior, the same
-    for all candidates of a goal. The more strangers' looks it bears, the farther inside its class
-    it lies.
+    the goal, and so must about as many of ``probes`` blends of it with draws from the prior, the
+    same draws for all candidates of a goal. The more of a stranger's looks it bears, the farther
+    inside its class it lies.
 
     Differences from the paper and its code:
 
@@ -92,14 +96,14 @@ class SurrogateAttack(Attack):
 
     rows: int = 2000
     first: int = 30
-    width: float = 1.5
+    width: float = 1.7
     near: float = 0.5
     probes: int = 8
     members: int = 3
     units: int = 256
-    epochs: int = 20
+    epochs: int = 10
     least_steps: int = 400
-    steps: int = 200
+    steps: int = 100
     prior_weight: float = 1.0
     repeats: int = 5
     confidence: float = 0.999
@@ -168,14 +172,13 @@ class _Search:
         self.generator = torch.Generator().manual_seed(self.seed)
         self.pool = Pool(self.feedback, prior, view.ledger, self.generator)
         shape = (len(goals), self.coordinates.dimensions)
-        self.best, self.candidates = torch.zeros(shape), None
+        self.best = torch.zeros(shape)
+        self.candidates: Tensor | None = None
         self.inside = np.full(len(goals), -1)
         # The same blends for every candidate of a goal, so that only the candidate differs.
         self.blends = self._normal((len(goals), attack.probes, shape[1]))
         self.features = Features(self._images(self._normal((SEEN, shape[1]))))
         self.seen = torch.empty(0, self.features.size)
-
-    candidates: Tensor | None
 
     def _normal(self, shape: tuple[int, ...]) -> Tensor:
         return torch.randn(shape, generator=self.generator)
@@ -276,7 +279,7 @@ class _Search:
         names = self._ask(torch.cat([self.candidates[:, None], around], dim=1), everyone)
         agreed = names == self.goals[:, None]
         inside = np.where(agreed[:, 0], agreed[:, 1:].sum(axis=1), -1)
-        better = agreed[:, 0] & (inside >= self.inside)
+        better = agreed[:, 0] & (inside >= self.inside - SLACK)
         self.inside = np.where(better, inside, self.inside)
         self.best = torch.where(torch.from_numpy(better)[:, None], self.candidates, self.best)
 
