@@ -27,13 +27,13 @@ install: .installed-bench
 	$(PYTHON) -m venv .venv
 
 .installed-demo: .venv/bin/python pyproject.toml constraints.txt
-	$(PIP) --editable '.[vision]'
+	$(PIP) --editable '.[vision,tables,text]'
 	@touch $@
 
 # pip reads dependency groups from version 25.1 on.
 .installed-test: .installed-demo
 	$(PIP) 'pip>=25.1'
-	$(PIP) --editable '.[vision,rl,onnx,http]' --group dev
+	$(PIP) --editable '.[vision,tables,text,rl,onnx,http]' --group dev
 	@touch $@
 
 .installed-bench: .installed-test

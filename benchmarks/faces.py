@@ -28,7 +28,7 @@ from darkroom.access import Access
 from darkroom.attacks.base import Attack
 from darkroom.attacks.gradient import GradientAttack
 from darkroom.attacks.mi_face import MIFaceAttack
-from darkroom.demo import run_demo
+from darkroom.demo import run_face_demo
 from darkroom.ledger import QueryLedger
 from darkroom.metrics.false_positives import Rate, false_positive_rates, judge_accuracy
 from darkroom.metrics.judges import Panel
@@ -105,7 +105,7 @@ def _demo(seed: int) -> list[Claim]:
     """Runs the demo in a folder of its own and returns its claims."""
     tell("running the demo")
     with tempfile.TemporaryDirectory() as folder:
-        return demo_claims(run_demo(Path(folder), seed=seed, progress=False).results)
+        return demo_claims(run_face_demo(Path(folder), seed=seed, progress=False).results)
 
 
 def demo_claims(results: dict[str, Any]) -> list[Claim]:

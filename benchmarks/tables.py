@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from benchmarks.claims import Outcome
 from benchmarks.table_models import model_table
-from benchmarks.table_papers import steak_claims, warfarin_claims
+from benchmarks.table_papers import steak_claims
 from benchmarks.table_spam import spam_table
 from benchmarks.table_speed import cost_claims, peer_claims
+from benchmarks.table_warfarin import warfarin_claims
 
 
 def run(*, quick: bool, seed: int) -> Outcome:

@@ -116,11 +116,15 @@ def budget(
 
 @app.command(epilog="Example: darkroom demo --out runs")
 def demo(out: Out = Path("runs"), seed: Seed = 0, as_json: Json = False) -> None:
-    """Render faces, train a model on them, and reconstruct its people: the whole job."""
+    """Reconstruct people from a model of faces, infer an attribute, extract secrets from text."""
     from darkroom.demo import run_demo
 
-    run = run_demo(out, seed=seed)
-    _print(run.folder, run.results, as_json)
+    runs = run_demo(out, seed=seed)
+    if as_json:
+        typer.echo(json.dumps([run.results for run in runs], indent=2))
+        return
+    for run in runs:
+        _print(run.folder, run.results, as_json)
 
 
 @app.command(epilog="Example: darkroom employees faces --people 40 --photos 10")
@@ -232,16 +236,15 @@ def _print(folder: Path, results: dict[str, object], as_json: bool) -> None:
 def _table(results: dict[str, object]) -> Table:
     """Lays cells out so that they fit a terminal of 80 columns."""
     table = Table(title="What the attacker recovered, with 95% intervals", title_justify="left")
-    for heading in ("attack", "prior"):
-        table.add_column(heading, no_wrap=True)
+    table.add_column("attack: what it sees, prior, defence", overflow="fold")
     for heading in ("queries", "success", "without model", "advantage"):
         table.add_column(heading, justify="right")
     cells = results["cells"]
     assert isinstance(cells, list)
     for cell in cells:
+        defense = "" if cell["defense"] == "none" else f", {cell['defense']}"
         table.add_row(
-            cell["attack"],
-            cell["prior"],
+            f"{cell['attack']}: {cell['access']}, {cell['prior']}{defense}",
             f"{cell['queries']['per_goal_median']:.0f}",
             *(_percent(cell[rate]) for rate in ("success", "baseline", "advantage")),
         )

@@ -1,4 +1,4 @@
-"""The demo: render people, train a model on them, audit it."""
+"""The demo: faces out of a model of people, an attribute of patients, secrets out of a text."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from darkroom.audit.progress import Reporter
 from darkroom.data.employees import Faces, render_faces, save_folder
 from darkroom.data.face_net import train_face_net
 from darkroom.errors import RunError
+from darkroom.table_demo import table_demo_plan
+from darkroom.text_demo import run_text_demo
 
 EMPLOYEES, EMPLOYEE_PHOTOS, TRAINED_ON = 40, 32, 20
 STRANGERS, STRANGER_PHOTOS = 300, 4
@@ -39,14 +41,18 @@ trained_on = "0:{trained_on}"
 [public]
 images = "strangers"
 
-[[attack]]
+[[attack]]                      # who has the weights
 name = "gradient"
 prior = "generator"
 prior_weight = 3.0
 
-[[attack]]
-name = "gradient"
-prior = "eigenfaces"
+[[attack]]                      # who sees every confidence
+name = "evolution"
+rows = 1000
+
+[[attack]]                      # who sees the winning name alone
+name = "boundary"
+rows = 2000
 """
 
 
@@ -82,17 +88,31 @@ def render_folder(
     return faces
 
 
-def run_demo(out: Path, *, seed: int = 0, progress: bool = True) -> Run:
-    """Does the whole job on rendered faces; goes on where an earlier demo was stopped.
+def run_demo(out: Path, *, seed: int = 0, progress: bool = True) -> list[Run]:
+    """Does the whole job, on faces, a table and text; goes on where an earlier demo was stopped.
 
     Args:
-        out: The folder of all runs. The inputs go to ``out/demo-inputs``, the run to ``out/demo``.
-        seed: Decides the people, the model, the judges and the attacks.
+        out: The folder of all runs: ``out/demo``, ``out/demo-table`` and ``out/demo-text``, each
+            beside a folder with its inputs.
+        seed: Decides the people, the models, the judges and the attacks.
         progress: Whether to show bars on standard error.
+
+    Returns:
+        The runs on faces, on a table, and on text.
 
     Raises:
         DarkroomError: If the folder cannot be written.
     """
+    table = table_demo_plan(out / "demo-table-inputs", out, seed=seed)
+    return [
+        run_face_demo(out, seed=seed, progress=progress),
+        audit_plan(table, resume=True, progress=progress),
+        run_text_demo(out, seed=seed, progress=progress),
+    ]
+
+
+def run_face_demo(out: Path, *, seed: int = 0, progress: bool = True) -> Run:
+    """Renders people, trains a model on them, and reconstructs them; see :func:`run_demo`."""
     inputs = out / "demo-inputs"
     plan = inputs / "plan.toml"
     text = PLAN.format(plan=plan.as_posix(), seed=seed, out=out.as_posix(), trained_on=TRAINED_ON)

@@ -17,7 +17,9 @@ from darkroom.access import Access
 from darkroom.attacks.base import Attack, Progress
 from darkroom.attacks.gradient import GradientAttack
 from darkroom.attacks.mi_face import MIFaceAttack
+from darkroom.attacks.policy import PolicyAttack
 from darkroom.attacks.registry import ATTACKS
+from darkroom.attacks.surrogate import SurrogateAttack
 from darkroom.errors import PlanError
 from darkroom.ledger import Limit, QueryLedger
 from darkroom.priors.base import ImagePrior
@@ -29,6 +31,25 @@ from darkroom.targets.view import View
 SHAPE, CLASSES, PIXELS = (1, 8, 8), 4, 64
 STILL: dict[str, Any] = {"shift": 0.0, "turn": 0.0, "zoom": 0.0, "flip": 0.0}
 PRIOR_NAMES = ("mean", "eigenfaces", "generator")
+POLICY: dict[str, Any] = {
+    "rows": 100,
+    "episodes": 10,
+    "warm_up": 16,
+    "gradient_steps": 1,
+    "batch_size": 16,
+    "hidden": 8,
+}
+SURROGATE: dict[str, Any] = {
+    "rows": 60,
+    "members": 2,
+    "units": 8,
+    "epochs": 1,
+    "least_steps": 40,
+    "steps": 20,
+    "probes": 2,
+}
+FEW = {("linear", "mean"), ("convolutional", "eigenfaces"), ("linear from -1 to 1", "eigenfaces")}
+"""Targets and priors enough for an attack that takes long."""
 
 
 class AttackCase(NamedTuple):
@@ -37,11 +58,13 @@ class AttackCase(NamedTuple):
     Attributes:
         attack: Draws nothing that hangs on how many goals there are, if ``still``.
         draws: Whether its answers follow the seed.
+        slow: Whether it is tried on a few targets and priors only.
     """
 
     attack: Attack
     still: Attack
     draws: bool
+    slow: bool = False
 
 
 ATTACK_CASES = {
@@ -59,6 +82,10 @@ ATTACK_CASES = {
         MIFaceAttack(steps=12, learning_rate=0.5, confidence=0.999),
         MIFaceAttack(steps=12, learning_rate=0.5, confidence=0.999),
         False,
+    ),
+    "policy": AttackCase(PolicyAttack(**POLICY), PolicyAttack(**POLICY), True, slow=True),
+    "surrogate": AttackCase(
+        SurrogateAttack(**SURROGATE), SurrogateAttack(**SURROGATE), True, slow=True
     ),
 }
 
@@ -134,6 +161,11 @@ class Case:
     target: TorchTarget
     prior: ImagePrior
 
+    @property
+    def sees_scores(self) -> bool:
+        """Whether the attack knows any confidence."""
+        return self.attacks.attack.access is not Access.LABEL
+
     def run(
         self,
         attack: Attack | None = None,
@@ -154,9 +186,14 @@ class Case:
         return attack
 
 
-@pytest.fixture(
-    params=list(itertools.product(ATTACK_CASES, TARGET_CASES, PRIOR_NAMES)), ids=", ".join
-)
+TABLE = [
+    row
+    for row in itertools.product(ATTACK_CASES, TARGET_CASES, PRIOR_NAMES)
+    if not ATTACK_CASES[row[0]].slow or row[1:] in FEW
+]
+
+
+@pytest.fixture(params=TABLE, ids=", ".join)
 def case(request: pytest.FixtureRequest) -> Case:
     attack, target_name, prior = request.param
     target = make_target(TARGET_CASES[target_name])
@@ -170,8 +207,10 @@ def simple_case(request: pytest.FixtureRequest) -> Case:
     return Case(ATTACK_CASES[request.param], target, make_prior("mean", target.spec))
 
 
-def test_the_table_has_every_attack() -> None:
-    assert {row.attack.name for row in ATTACK_CASES.values()} == set(ATTACKS)
+def test_the_tables_have_every_attack() -> None:
+    """Those that need no weights are in the table of ``test_black_box_attacks``."""
+    elsewhere = {"evolution", "finite-difference", "auto", "boundary", "surrogate"}
+    assert {row.attack.name for row in ATTACK_CASES.values()} | elsewhere == set(ATTACKS)
 
 
 def test_every_attack_beats_its_start_and_tells_the_truth_about_it(case: Case) -> None:
@@ -181,7 +220,10 @@ def test_every_attack_beats_its_start_and_tells_the_truth_about_it(case: Case) -
     first = case.target.scores(start.reconstructions)[goals, goals]
     last = case.target.scores(end.reconstructions)[goals, goals]
     assert (last > first + 1e-6).all()
-    np.testing.assert_allclose(end.confidence, last, atol=1e-4)
+    if case.sees_scores:
+        np.testing.assert_allclose(end.confidence, last, atol=1e-4)
+    else:
+        assert np.isnan(end.confidence).all()
     for answer in answers:
         assert answer.reconstructions.shape == (CLASSES, *SHAPE)
         assert answer.reconstructions.dtype == np.float32
@@ -211,7 +253,7 @@ def test_a_budget_is_kept_and_the_best_so_far_returned(case: Case, limit: Limit)
     assert end.queries.tolist() == ledger.spent.tolist()
     case.target.spec.check(end.reconstructions, "reconstructions")
     known = ~np.isnan(end.confidence)
-    assert known.all() or limit != Limit(per_goal=14)
+    assert known.all() or limit != Limit(per_goal=14) or not case.sees_scores
     rows = np.arange(CLASSES)
     seen = case.target.scores(end.reconstructions)[rows, rows]
     np.testing.assert_allclose(end.confidence[known], seen[known], atol=1e-4)
@@ -237,6 +279,8 @@ def test_the_caller_may_keep_what_it_was_given(simple_case: Case) -> None:
 
 def test_goals_together_and_alone(case: Case) -> None:
     """Where no draw hangs on how many goals there are; see the attack's random moves."""
+    if case.attacks.attack.name == "surrogate":
+        pytest.skip("one set of draws serves all goals, so that more goals mean more draws")
     together = case.run(case.attacks.still, goals=[2, 0, 3])[0][-1]
     for position, goal in enumerate([2, 0, 3]):
         alone = case.run(case.attacks.still, goals=[goal])[0][-1]
@@ -257,12 +301,18 @@ def test_in_turns_and_at_once(case: Case) -> None:
 
 
 def test_it_stops_early_when_it_is_confident_enough(simple_case: Case) -> None:
-    changes: dict[str, Any] = {"steps": 500, "confidence": 0.9}
+    if not simple_case.sees_scores:
+        pytest.skip("labels do not tell how confident the target is")
+    changes: dict[str, Any] = {"confidence": 0.9}
+    if simple_case.attacks.attack.name == "policy":
+        changes |= {"confidence": 0.35, "rows": 400}
+    else:
+        changes |= {"steps": 500}
     if simple_case.attacks.attack.name == "gradient":
         changes |= {"settle": 0, "learning_rate": 0.3}
     attack: Any = dataclasses.replace(simple_case.attacks.still, **changes)  # type: ignore[type-var]
     end = simple_case.run(attack)[0][-1]
-    assert (end.confidence >= 0.9).all()
+    assert (end.confidence >= changes["confidence"]).all()
     assert (end.queries < attack.expected_queries() / 2).all()
 
 
@@ -281,7 +331,10 @@ def test_goals_that_are_none_are_refused(simple_case: Case, goals: list[int]) ->
 def test_too_little_access_is_refused(simple_case: Case, access: Access) -> None:
     view = View(simple_case.target, access, QueryLedger(1))
     attack = simple_case.attacks.attack
-    with pytest.raises(PlanError, match=f"needs weights but the view allows {access}"):
+    if access.includes(attack.least_access):
+        pytest.skip(f"attack {attack.name} is content with {access}")
+    expected = f"needs {attack.least_access} but the view allows {access}"
+    with pytest.raises(PlanError, match=expected):
         attack.run(view, simple_case.prior, np.array([0]), rng=np.random.default_rng(0))
     assert view.ledger.total == 0
 

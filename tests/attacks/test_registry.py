@@ -10,6 +10,7 @@ from darkroom.access import Access
 from darkroom.attacks.base import Attack
 from darkroom.attacks.gradient import GradientAttack
 from darkroom.attacks.mi_face import MIFaceAttack
+from darkroom.attacks.policy import PolicyAttack
 from darkroom.attacks.registry import ATTACKS, make_attack
 from darkroom.errors import PlanError
 
@@ -24,6 +25,7 @@ from darkroom.errors import PlanError
             GradientAttack(3, loss="cross-entropy"),
         ),
         ("gradient", {"learning_rate": 1}, GradientAttack(learning_rate=1.0)),
+        ("policy", {"diversity": 0.97}, PolicyAttack(diversity=0.97)),
         ("mi-face", {"process": "denoise-sharpen"}, MIFaceAttack(process="denoise-sharpen")),
     ],
 )

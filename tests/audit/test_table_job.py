@@ -140,8 +140,6 @@ def test_a_leaking_model_is_found_out(folder: Path) -> None:
 
 def test_the_run_resumes_to_the_same_results(folder: Path) -> None:
     first = audit_plan(folder / "plan.toml", progress=False)
-    again = audit_plan(folder / "plan.toml", resume=True, progress=False)
-    assert again.results == first.results
     lost = folder / "runs" / "people" / "cells" / first.cells[1]["key"] / "cell.json"
     lost.unlink()
     back = audit_plan(folder / "plan.toml", resume=True, progress=False)

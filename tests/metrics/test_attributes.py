@@ -98,13 +98,13 @@ def test_mcc_has_the_coverage_that_it_claims() -> None:
     cells = np.array([0.7, 0.1, 0.05, 0.15])
     true = float(mcc(cells.reshape(2, 2)))
     covered = 0
-    for _ in range(200):
+    for _ in range(120):
         drawn = rng.multinomial(80, cells).reshape(2, 2)
         flat = np.repeat(np.arange(4), drawn.ravel())
         truth, guess = np.divmod(flat, 2)
         found = measure(truth, np.eye(2)[guess], positive=1, rng=rng)
         covered += found.mcc is not None and found.mcc.low <= true <= found.mcc.high
-    assert covered >= 182  # 95% of 200 less three standard errors
+    assert covered >= 107  # 95% of 120 less three standard errors
 
 
 @settings(max_examples=50, deadline=None)

@@ -47,6 +47,10 @@ class Coordinates:
         Args:
             points: ``(n, dimensions)``.
         """
+        return self._prior.project(self.unbounded(points))
+
+    def unbounded(self, points: Tensor) -> Tensor:
+        """Returns the latents of points wherever they lie, ``(n, *latent_shape)``."""
         if self._bases is None:
             offset = points.view(-1, *self._prior.latent_shape)
         else:
@@ -54,7 +58,7 @@ class Coordinates:
             channels = self._prior.latent_shape[0]
             grid = points.view(-1, channels, down.shape[1], across.shape[1])
             offset = down @ grid @ across.T
-        return self._prior.project(self._start + self._prior.spread * offset)
+        return self._start + self._prior.spread * offset
 
     def points(self, latents: Tensor) -> Tensor:
         """Returns the points of latents, ``(n, dimensions)``; the inverse of :meth:`latents`.

@@ -23,6 +23,9 @@ from darkroom.targets.view import View
 INNER = 5
 """Steps along the regression in a generation."""
 
+WIDER, WIDEST = 1.3, 3.0
+"""By how much a population that tells nothing apart is widened, and how far at most."""
+
 
 @dataclass(frozen=True)
 class EvolutionAttack(ScoreAttack):
@@ -34,8 +37,7 @@ class EvolutionAttack(ScoreAttack):
         log(best other score) - log(goal's score) + prior_weight * energy(z)
 
     over a prior's latents ``z``. The populations of all goals are one batch of queries a
-    generation. Each generation is asked under one random shift, turn, zoom and flip, so that the
-    search takes the expectation over them at no more rows and ranks its population fairly.
+    generation.
 
     CMA-ES uses the order of its population alone. What else the answers say is not thrown away:
     the log-scores of all rows so far are regressed on their latents
@@ -46,19 +48,21 @@ class EvolutionAttack(ScoreAttack):
 
     Components that hardly show in an image have small slopes, and following those makes images of
     a few strong components. Both the population's deviations and the steps along the slopes are
-    therefore scaled by powers of how little a coordinate shows.
+    therefore scaled by powers of how little a coordinate shows. Where scores are rounded, a
+    population of which most rounds to one tells nothing apart: its deviation grows until some of it
+    falls out of the class.
 
     The idea of evolving a generator's latents against scores alone is that of Mirror (An et al.
     2022, NDSS); differences from it:
 
     - CMA-ES with a regression replaces its genetic algorithm with crossover and mutation;
     - any prior takes the place of StyleGAN, whose activations Mirror clips to their usual range;
-    - the loss is a margin of log-scores instead of cross-entropy;
-    - random moves are added.
+    - the loss is a margin of log-scores instead of cross-entropy.
 
     Attributes:
         population: Candidates a generation of each search, 4 or more.
-        deviation: Their first standard deviation, in units of the prior's spread.
+        deviation: Their first standard deviation, in units of the prior's spread; twice that where
+            small scores are hidden or noisy, so that some candidates show what they are.
         regression: Whether the regression is used.
         step: How far its point goes in 20 candidates, as root mean square over coordinates in
             units of the spread.
@@ -68,7 +72,7 @@ class EvolutionAttack(ScoreAttack):
     paper: ClassVar[str] = "after Hansen 2016 (CMA-ES) and An et al. 2022 (Mirror, NDSS)"
 
     population: int = 20
-    deviation: float = 0.3
+    deviation: float = 0.6
     regression: bool = True
     step: float = 0.06
 
@@ -109,8 +113,10 @@ class _Search(ScoreSearch):
         self.scale = scale / scale.square().mean().sqrt()
         self.precondition = visible**-1.5
         self.regression = LogScoreRegression(self.classes, self.coordinates.dimensions)
+        channel = self.feedback.channel
+        deviation = attack.deviation * (2 if channel.hides or channel.noisy else 1)
         self.strategies = [
-            _strategy(start, attack, self.scale, source)
+            _strategy(start, attack.population, deviation * self.scale.double().numpy(), source)
             for start, source in zip(self.challenger.double().numpy(), self.sources, strict=True)
         ]
 
@@ -135,16 +141,27 @@ class _Search(ScoreSearch):
                 values = asked.objective.tolist()
                 for strategy, points, objective in zip(chosen, drawn, values, strict=True):
                     strategy.tell(points, objective)
+            self._widen(chosen, asked)
         means = torch.from_numpy(np.array([strategy.mean for strategy in chosen], np.float32))
         self.challenger[rows] = self.coordinates.bounded(
             self._follow(rows, asked, means) if self.attack.regression else means
         )
 
+    def _widen(self, chosen: list[Any], asked: Asked) -> None:
+        """Spreads populations of which most are on the plateau where scores round to one."""
+        step = self.feedback.channel.step
+        if not step:
+            return
+        same = (asked.confidence >= 1 - step / 2).double().mean(dim=1) > 0.5
+        for strategy, wider in zip(chosen, same.tolist(), strict=True):
+            if wider:
+                strategy.sigma = min(WIDER * strategy.sigma, max(WIDEST, strategy.sigma))
+
     def _follow(self, rows: Tensor, asked: Asked, means: Tensor) -> Tensor:
         """Returns where each search's point goes along the regression's slopes."""
         points = self.challenger[rows]
         if self.regression.rows:
-            behind = asked.objective[:, 0] > asked.objective.median(dim=1).values
+            behind = asked.margin[:, 0] > asked.margin.median(dim=1).values
             points = torch.where(behind[:, None], means, points)
         self.regression.add(rows, asked.points, asked.logs)
         slopes = self.regression.slopes(rows)
@@ -158,7 +175,10 @@ class _Search(ScoreSearch):
 
 
 def _strategy(
-    start: NDArray[np.float64], attack: EvolutionAttack, scale: Tensor, rng: np.random.Generator
+    start: NDArray[np.float64],
+    population: int,
+    deviations: NDArray[np.float64],
+    rng: np.random.Generator,
 ) -> Any:
     """Makes a strategy of the library that draws from ``rng`` alone and prints nothing."""
     try:
@@ -166,12 +186,12 @@ def _strategy(
     except ImportError as error:
         raise MissingExtraError("cma", "vision") from error
     options = {
-        "popsize": attack.population,
+        "popsize": population,
         "CMA_diagonal": True,
-        "CMA_stds": scale.double().numpy(),
+        "CMA_stds": deviations,
         "randn": lambda count, dimensions: rng.standard_normal((count, dimensions)),
         "seed": np.nan,
         "verbose": -9,
         "verb_log": 0,
     }
-    return cma.CMAEvolutionStrategy(start, attack.deviation, options)
+    return cma.CMAEvolutionStrategy(start, 1.0, options)

@@ -25,8 +25,10 @@ Rows = NDArray[np.float64]
 EXACT = 1e-300
 """What is added to a score before its logarithm where nothing hides small scores."""
 
-AIM = 0.02
-"""The standard deviation to which repeats bring fresh noise down."""
+AIM = 0.05
+"""The standard deviation to which repeats bring fresh noise down.
+
+No further, because a search learns more from another image than from the same one again."""
 
 MOST_REPEATS = 64
 
@@ -73,6 +75,11 @@ class Channel:
         return self.deviation > 0
 
     @property
+    def hides(self) -> bool:
+        """Whether small scores are not told at all."""
+        return self.named < self.classes or self.step > 0
+
+    @property
     def repeats(self) -> int:
         """How often an image is asked, so that the mean's deviation is at most :data:`AIM`."""
         return min(MOST_REPEATS, max(1, math.ceil((self.deviation / AIM) ** 2)))
@@ -101,10 +108,15 @@ class Channel:
         if self.noisy:
             said.append(
                 f"Fresh noise of deviation {self.deviation:g} is on the scores: every image is "
-                f"asked {self.repeats} times and the mean is freed of the noise's bias; the best "
-                "is chosen on answers asked anew, never on a lucky one."
+                f"asked {_times(self.repeats)}, the noise's bias is taken out, and what remains "
+                "averages out over images; the best is chosen on answers asked anew, never on a "
+                "lucky one."
             )
         return tuple(said)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 class Answers(NamedTuple):

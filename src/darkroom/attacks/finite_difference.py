@@ -45,8 +45,8 @@ class FiniteDifferenceAttack(ScoreAttack):
     objective at the price of two rows a direction whatever the number of coordinates (natural
     evolution strategies, Wierstra et al. 2014, as Ilyas et al. 2018 use them against classifiers;
     simultaneous perturbation, Spall 1992). The objective is the margin of log-scores with the
-    prior's energy, the steps are Adam's (Kingma & Ba 2015), and each generation is asked under one
-    random move. Differences from Ilyas et al.: these three, and a prior's latents for pixels.
+    prior's energy, and the steps are Adam's (Kingma & Ba 2015). Differences from Ilyas et al.:
+    these two, and a prior's latents for pixels.
 
     Attributes:
         method: ``simultaneous`` or ``coordinates``.
@@ -65,7 +65,7 @@ class FiniteDifferenceAttack(ScoreAttack):
     )
 
     method: Method = "simultaneous"
-    learning_rate: float = 0.05
+    learning_rate: float = 0.1
     width: float = 0.0
     directions: int = 10
     patience: int = 100

@@ -110,10 +110,24 @@ class GradientAttack(Attack):
         comparisons = len(milestones(self.steps)) + 1
         return self.restarts * (self.steps + comparisons * (1 + self.probes))
 
+    def best_latents(
+        self, view: View, prior: ImagePrior, goals: NDArray[np.int64], *, rng: np.random.Generator
+    ) -> Tensor:
+        """Runs to the end and returns what decodes to the answer, ``(goals, *latent_shape)``.
+
+        For attacks that go on from there; arguments as :meth:`run`.
+        """
+        search = _Search(self, view, prior, goals, rng)
+        for _ in self._steps(search):
+            pass
+        return search.best[search.best_rows()]
+
     def _search(
         self, view: View, prior: ImagePrior, goals: NDArray[np.int64], rng: np.random.Generator
     ) -> Iterator[Progress]:
-        search = _Search(self, view, prior, goals, rng)
+        return self._steps(_Search(self, view, prior, goals, rng))
+
+    def _steps(self, search: _Search) -> Iterator[Progress]:
         yield search.progress()
         marks = set(milestones(self.steps))
         try:
@@ -260,12 +274,16 @@ class _Search:
         self.best_confidence[chosen] = confidences[0][better]
         self.best_worst[chosen] = torch.stack(confidences).amin(dim=0)[better]
 
+    def best_rows(self) -> Tensor:
+        """Returns the row of the best restart of each goal, ``(goals,)``."""
+        restarts = self.attack.restarts
+        best = self.best_objective.view(-1, restarts).argmin(dim=1)
+        return best + torch.arange(len(best)) * restarts
+
     @torch.no_grad()
     def progress(self) -> Progress:
         """Returns the best restart of each goal."""
-        restarts = self.attack.restarts
-        best = self.best_objective.view(-1, restarts).argmin(dim=1)
-        rows = best + torch.arange(len(best)) * restarts
+        rows = self.best_rows()
         parts = [
             self.prior.decode(part) for part in torch.split(self.best[rows], self.budget.rows or 64)
         ]

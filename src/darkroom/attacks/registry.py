@@ -6,10 +6,13 @@ from typing import Any
 
 from darkroom.attacks.auto import AutoAttack
 from darkroom.attacks.base import Attack
+from darkroom.attacks.boundary import BoundaryAttack
 from darkroom.attacks.evolution import EvolutionAttack
 from darkroom.attacks.finite_difference import FiniteDifferenceAttack
 from darkroom.attacks.gradient import GradientAttack
 from darkroom.attacks.mi_face import MIFaceAttack
+from darkroom.attacks.policy import PolicyAttack
+from darkroom.attacks.surrogate import SurrogateAttack
 from darkroom.named import make_named
 
 ATTACKS: dict[str, type[Attack]] = {
@@ -19,6 +22,9 @@ ATTACKS: dict[str, type[Attack]] = {
         MIFaceAttack,
         EvolutionAttack,
         FiniteDifferenceAttack,
+        BoundaryAttack,
+        SurrogateAttack,
+        PolicyAttack,
         AutoAttack,
     )
 }

@@ -71,7 +71,8 @@ class LogScoreRegression:
         """Returns the linear model of each of these searches around its latest generation."""
         squares = self._squares[searches]
         squares.diagonal(dim1=1, dim2=2).add_(self._ridge)
-        slopes = torch.linalg.solve(squares, self._products[searches])
+        factor = torch.linalg.cholesky(squares)
+        slopes = torch.cholesky_solve(self._products[searches], factor)
         return Slopes(self._middle[searches], self._levels[searches], slopes)
 
 

@@ -15,16 +15,15 @@ from torch import Tensor
 from darkroom.access import Access
 from darkroom.attacks.base import Attack, Progress
 from darkroom.attacks.coordinates import Coordinates
-from darkroom.attacks.feedback import Channel, Feedback, affordable
+from darkroom.attacks.feedback import Answers, Channel, Feedback, affordable
 from darkroom.errors import PlanError
 from darkroom.priors.base import ImagePrior
-from darkroom.priors.transforms import RandomAffine, move
 from darkroom.targets.view import View
 
 COMPARED = 0.05
 """The share of rows that comparisons take, once there are enough rows."""
 
-FINAL = 4
+FINAL = 8
 """How many times more often than usual noisy answers are asked for in the last comparison."""
 
 
@@ -35,15 +34,15 @@ class ScoreAttack(Attack):
     Where a view leaves less than all scores, or hides some of them, answers are read as
     :class:`darkroom.attacks.feedback.Channel` says.
 
+    Unlike :class:`darkroom.attacks.gradient.GradientAttack` these move no images at random: what
+    holds for a whole population around a point is no pattern that one image happens to have.
+
     Attributes:
         rows: The most rows that a goal may cost, 1 or more; a plan's budget may be less.
         restarts: Searches a goal, all in one batch; they share its rows.
         jitter: Standard deviation of the start of restarts 1 and up, in units of the spread.
         prior_weight: Weight of the prior's energy.
-        shift, turn, zoom, flip: Random moves of images before they are asked; see
-            :class:`darkroom.priors.transforms.RandomAffine`. All of a generation are moved alike.
-        probes: Fixed moves, beside none, under which candidates are compared.
-        confidence: A goal is settled when its best candidate reaches this under every probe.
+        confidence: A goal is settled when its best candidate reaches this.
         settle: Rows that a goal goes on after it settled: an image that is only just accepted
             shows less of the person than one well inside the class.
         memory: Bytes that images may take; more than fit are asked in turns.
@@ -56,11 +55,6 @@ class ScoreAttack(Attack):
     restarts: int = 1
     jitter: float = 0.5
     prior_weight: float = 1.0
-    shift: float = 0.04
-    turn: float = 0.1
-    zoom: float = 0.05
-    flip: float = 0.5
-    probes: int = 4
     confidence: float = 0.999
     settle: int = 1000
     memory: int = 1 << 30
@@ -76,9 +70,7 @@ class ScoreAttack(Attack):
                 raise PlanError(f"attack {self.name}: {name} must be 1 or more")
         if not 0 < self.confidence <= 1:
             raise PlanError(f"attack {self.name}: confidence must be above 0 and at most 1")
-        if not (0 <= self.flip <= 1 and 0 <= self.zoom < 1):
-            raise PlanError(f"attack {self.name}: flip must be 0 to 1, zoom 0 or more and below 1")
-        for name in ("jitter", "prior_weight", "shift", "turn", "probes", "settle"):
+        for name in ("jitter", "prior_weight", "settle"):
             if not getattr(self, name) >= 0:
                 raise PlanError(f"attack {self.name}: {name} must be 0 or more")
 
@@ -110,11 +102,15 @@ class Asked(NamedTuple):
     Attributes:
         points: What was asked, within the prior's bounds, ``(active, n, dimensions)``.
         objective: The lead of the best other class and the prior's term, ``(active, n)``.
+        margin: That lead alone.
+        confidence: The goal's score, NaN where it is not named, ``(active, n)``.
         logs: All log-scores, ``(active, n, classes)``.
     """
 
     points: Tensor
     objective: Tensor
+    margin: Tensor
+    confidence: Tensor
     logs: Tensor
 
 
@@ -151,7 +147,6 @@ class ScoreSearch(ABC):
         self.attack, self.view, self.prior = attack, view, prior
         self.feedback = Feedback(view, goals)
         self.coordinates = Coordinates(prior)
-        self.generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         # A source for each search, so that who else is attacked changes nothing for a goal.
         root = int(rng.integers(2**62))
         self.sources = [
@@ -159,17 +154,14 @@ class ScoreSearch(ABC):
             for goal in goals
             for restart in range(attack.restarts)
         ]
-        self.moves = RandomAffine(attack.shift, attack.turn, attack.zoom, attack.flip)
-        self.probes = [None, *self.moves.matrices(attack.probes, self.generator)]
         self.positions = np.repeat(np.arange(len(goals)), attack.restarts)
         self.classes = torch.from_numpy(np.repeat(goals, attack.restarts))
         searches = len(self.positions)
         self.active = torch.ones(searches, dtype=torch.bool)
         self.challenger = self._starts()
         self.best = self.challenger.clone()
-        self._margins = torch.full((searches, len(self.probes)), torch.inf, dtype=torch.float64)
+        self._margin = torch.full((searches,), torch.inf, dtype=torch.float64)
         self._confidence = torch.full((searches,), torch.nan, dtype=torch.float64)
-        self._worst = torch.zeros(searches, dtype=torch.float64)
         self._settled_at = torch.full((len(goals),), -1)
         self._compared_at, self._known = 0, False
 
@@ -201,8 +193,10 @@ class ScoreSearch(ABC):
             if size == 0:
                 break
             self.generation(min(size, self.batch))
-            if COMPARED * (self.spent - self._compared_at) >= self._comparison_cost(final=False):
+            due = COMPARED * (self.spent - self._compared_at)
+            if due >= self._comparison_cost(final=False):
                 self.compare(final=False)
+            self._settle()
         self.compare(final=True)
         yield self.progress()
 
@@ -218,6 +212,11 @@ class ScoreSearch(ABC):
         Args:
             size: :attr:`batch`, or fewer when no more can be paid for.
         """
+
+    @property
+    def noisy(self) -> bool:
+        """Whether the same image is answered otherwise each time."""
+        return self.feedback.channel.noisy
 
     @property
     def rows(self) -> Tensor:
@@ -241,10 +240,9 @@ class ScoreSearch(ABC):
 
     def _comparison_cost(self, *, final: bool) -> int:
         """Returns the rows a goal that comparing the challenger with the best costs."""
-        noisy = self.feedback.channel.noisy
-        sides = 2 if noisy and self._known else 1
-        times = FINAL if noisy and final else 1
-        return sides * times * len(self.probes) * self._candidate_cost()
+        sides = 2 if self.noisy and self._known else 1
+        times = FINAL if self.noisy and final else 1
+        return sides * times * self._candidate_cost()
 
     def _fits(self, rows: int) -> bool:
         """Tells whether a full generation and a comparison can be had for so many rows."""
@@ -258,106 +256,108 @@ class ScoreSearch(ABC):
 
     @torch.no_grad()
     def ask(self, points: Tensor) -> Asked:
-        """Asks about points of the active searches, all under one random move.
+        """Asks about points of the active searches, and notes the best unless answers are noisy.
 
         Args:
             points: ``(active, n, dimensions)``.
         """
-        matrix = None if self.moves.is_identity else self.moves.matrices(1, self.generator)[0]
-        searches, size = points.shape[:2]
+        rows, (searches, size) = self.rows, points.shape[:2]
         latents = self.coordinates.latents(points.flatten(0, 1))
-        positions = np.repeat(self.positions[self.rows.numpy()], size)
-        objective, logs, _ = self._answers(latents, positions, matrix)
-        objective = objective + self.attack.prior_weight * self.prior.energy(latents)
-        return Asked(
+        answers = self._answers(latents, rows.repeat_interleave(size))
+        margin = torch.from_numpy(answers.objective)
+        asked = Asked(
             self.coordinates.points(latents).view(searches, size, -1),
-            objective.view(searches, size),
-            logs.view(searches, size, -1),
+            (margin + self.attack.prior_weight * self.prior.energy(latents)).view(searches, size),
+            margin.view(searches, size),
+            torch.from_numpy(answers.confidence).view(searches, size),
+            torch.from_numpy(answers.logs).float().view(searches, size, -1),
         )
-
-    def _answers(
-        self,
-        latents: Tensor,
-        positions: NDArray[np.int64],
-        matrix: Tensor | None,
-        repeats: int | None = None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns margin, log-scores and confidence of latents, in turns where memory is short."""
-        spec = self.prior.spec
-        each = 16 * int(np.prod(spec.shape)) * self.feedback.cost(repeats)
-        parts = []
-        step = max(1, self.attack.memory // each)
-        for begin in range(0, len(latents), step):
-            images = self.prior.decode(latents[begin : begin + step])
-            if matrix is not None:
-                # Moving all alike, as channels of one image, weighs the pixels only once.
-                stacked = images.reshape(1, -1, *spec.shape[1:])
-                images = move(stacked, matrix[None]).view_as(images)
-            parts.append(
-                self.feedback.ask(images.numpy(), positions[begin : begin + step], repeats=repeats)
+        if not self.noisy:
+            first = asked.margin.argmin(dim=1, keepdim=True)
+            chosen = first[:, :, None].expand(-1, 1, points.shape[2])
+            self._keep_better(
+                rows,
+                asked.points.gather(1, chosen)[:, 0],
+                asked.margin.gather(1, first)[:, 0],
+                asked.confidence.gather(1, first)[:, 0],
+                ties=False,
             )
-        return (
-            torch.from_numpy(np.concatenate([part.objective for part in parts])),
-            torch.from_numpy(np.concatenate([part.logs for part in parts])).float(),
-            torch.from_numpy(np.concatenate([part.confidence for part in parts])),
-        )
+        return asked
+
+    def _answers(self, latents: Tensor, rows: Tensor, repeats: int | None = None) -> Answers:
+        """Returns what is answered about latents, asked in turns where memory is short.
+
+        Args:
+            latents: ``(n, *latent_shape)``.
+            rows: The search that each serves, ``(n,)``.
+            repeats: How often each is asked; the channel's own number when left out.
+        """
+        positions = self.positions[rows.numpy()]
+        each = 16 * int(np.prod(self.prior.spec.shape)) * self.feedback.cost(repeats)
+        step = max(1, self.attack.memory // each)
+        parts = [
+            self.feedback.ask(
+                self.prior.decode(latents[begin : begin + step]).numpy(),
+                positions[begin : begin + step],
+                repeats=repeats,
+            )
+            for begin in range(0, len(latents), step)
+        ]
+        return Answers(*(np.concatenate(field) for field in zip(*parts, strict=True)))
 
     @torch.no_grad()
     def compare(self, *, final: bool) -> None:
-        """Puts the challenger in place of the best where it is better under the fixed moves.
+        """Asks about the challenger and puts it in place of the best where it is better.
 
-        Under fresh noise both are asked anew, so that no lucky answer stays the best. Where the
-        budget does not pay for every fixed move, as many as it pays for decide.
+        Under fresh noise both are asked anew, so that no lucky answer stays the best.
 
         Args:
             final: Whether nothing comes after; noisy answers are then asked for more often.
         """
         if not self.active.any() or (self._known and self._compared_at == self.spent):
             return
-        rows, noisy = self.rows, self.feedback.channel.noisy
-        cost = self._comparison_cost(final=final)
-        while cost > self._left() and final and noisy:
-            final, cost = False, self._comparison_cost(final=False)
-        probes = min(len(self.probes), self._left() // (cost // len(self.probes)))
-        if probes == 0:
+        if self.noisy and self._comparison_cost(final=final) > self._left():
+            final = False
+        if self._comparison_cost(final=final) > self._left():
             return
-        repeats = self.feedback.cost() * (FINAL if noisy and final else 1)
-        margins, confidence = self._probe(self.challenger[rows], probes, repeats)
-        if noisy and self._known:
-            self._keep(rows, *self._probe(self.best[rows], probes, repeats))
-        # Of equals the later is taken: on a plateau of rounded scores the search has gone on
-        # into the class since.
-        before = self._margins[rows, :probes].mean(dim=1)
-        better = ~(margins.mean(dim=1) > before)
-        chosen = rows[better]
-        self.best[chosen] = self.challenger[chosen]
-        self._keep(chosen, margins[better], confidence[better])
+        rows = self.rows
+        repeats = self.feedback.cost() * (FINAL if self.noisy and final else 1)
+        margin, confidence = self._fresh(self.challenger[rows], rows, repeats)
+        if self.noisy and self._known:
+            self._margin[rows], self._confidence[rows] = self._fresh(self.best[rows], rows, repeats)
+        self._keep_better(rows, self.challenger[rows], margin, confidence, ties=True)
         self._known, self._compared_at = True, self.spent
-        if probes == len(self.probes):
-            self._settle()
 
-    def _probe(self, points: Tensor, probes: int, repeats: int) -> tuple[Tensor, Tensor]:
-        """Returns margins and confidences of points under fixed moves, each ``(n, probes)``."""
-        latents = self.coordinates.latents(points)
-        positions = self.positions[self.rows.numpy()]
-        answers = [
-            self._answers(latents, positions, matrix, repeats) for matrix in self.probes[:probes]
-        ]
-        return (
-            torch.stack([margin for margin, _, _ in answers], dim=1),
-            torch.stack([confidence for _, _, confidence in answers], dim=1),
-        )
+    def _fresh(self, points: Tensor, rows: Tensor, repeats: int) -> tuple[Tensor, Tensor]:
+        """Returns margin and confidence of one point of each of some searches, asked anew."""
+        answers = self._answers(self.coordinates.latents(points), rows, repeats)
+        return torch.from_numpy(answers.objective), torch.from_numpy(answers.confidence)
 
-    def _keep(self, rows: Tensor, margins: Tensor, confidence: Tensor) -> None:
-        """Notes what was answered about the best of some searches."""
-        self._margins[rows, : margins.shape[1]] = margins
-        self._confidence[rows] = confidence[:, 0]
-        # A goal that is not named under some move is not reached.
-        self._worst[rows] = confidence.nan_to_num(nan=0.0).amin(dim=1)
+    def _keep_better(
+        self, rows: Tensor, points: Tensor, margin: Tensor, confidence: Tensor, *, ties: bool
+    ) -> None:
+        """Puts points in place of the best of some searches where they are better.
+
+        Args:
+            rows: Which searches.
+            points: ``(n, dimensions)``.
+            margin: Of the points, ``(n,)``.
+            confidence: Of the points, ``(n,)``.
+            ties: Whether equals are taken too. The challenger's are: on a plateau of rounded scores
+                it has gone on into the class since, where candidates scatter.
+        """
+        before = self._margin[rows]
+        better = (margin <= before) if ties else (margin < before)
+        chosen = rows[better]
+        self.best[chosen] = points[better]
+        self._margin[chosen] = margin[better]
+        self._confidence[chosen] = confidence[better]
 
     def _settle(self) -> None:
         """Ends the searches of goals that settled long enough ago."""
-        reached = self._worst.view(-1, self.attack.restarts).amax(dim=1)
+        # A goal that is not named is not reached.
+        confidence = self._confidence.nan_to_num(nan=0.0)
+        reached = confidence.view(-1, self.attack.restarts).amax(dim=1)
         newly = (reached >= self.attack.confidence) & (self._settled_at < 0)
         self._settled_at[newly] = self.spent
         done = (self._settled_at >= 0) & (self.spent >= self._settled_at + self.attack.settle)
@@ -367,8 +367,8 @@ class ScoreSearch(ABC):
     def progress(self) -> Progress:
         """Returns the best restart of each goal."""
         restarts = self.attack.restarts
-        margins = self._margins.mean(dim=1).view(-1, restarts)
-        rows = margins.argmin(dim=1) + torch.arange(len(margins)) * restarts
+        margin = self._margin.view(-1, restarts)
+        rows = margin.argmin(dim=1) + torch.arange(len(margin)) * restarts
         latents = self.coordinates.latents(self.best[rows])
         parts = [self.prior.decode(part) for part in torch.split(latents, 64)]
         return Progress(

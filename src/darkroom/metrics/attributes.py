@@ -127,7 +127,7 @@ def mcc(confusion: Confusion) -> NDArray[np.float64]:
     Zero where all guesses, or all truths, are the same: they tell nothing then.
 
     >>> float(mcc(np.array([[90.0, 5.0], [1.0, 4.0]])).round(3))
-    0.568
+    0.569
     """
     total = confusion.sum(axis=(-2, -1))
     actual, guessed = confusion.sum(axis=-1), confusion.sum(axis=-2)

@@ -1,0 +1,306 @@
+"""Attacks without the weights: success against rows, what rounding costs, and what they add."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from benchmarks.att_faces import SPEC, Classifier, Images, Labels, flat, load_faces
+from benchmarks.att_faces import train as train_classifier
+from benchmarks.claims import Claim, Outcome, Table, tell
+from benchmarks.faces import ATTACKED, STRANGERS, train_panel
+from benchmarks.http_speed import http_claims
+from darkroom.access import Access
+from darkroom.attacks.base import Attack
+from darkroom.attacks.boundary import BoundaryAttack
+from darkroom.attacks.evolution import EvolutionAttack
+from darkroom.attacks.finite_difference import FiniteDifferenceAttack
+from darkroom.attacks.gradient import GradientAttack
+from darkroom.attacks.policy import PolicyAttack
+from darkroom.attacks.surrogate import SurrogateAttack
+from darkroom.data.employees import render_faces
+from darkroom.data.face_net import train_face_net
+from darkroom.defenses.outputs import Pipeline, Rounding
+from darkroom.demo import (
+    EMPLOYEE_PHOTOS,
+    EMPLOYEES,
+    STRANGER_PHOTOS,
+    TRAINED_ON,
+)
+from darkroom.demo import STRANGERS as RENDERED_STRANGERS
+from darkroom.ledger import QueryLedger
+from darkroom.metrics.intervals import Interval, newcombe
+from darkroom.metrics.judges import Panel
+from darkroom.priors.images import EigenfacePrior
+from darkroom.targets.base import ImageSpec
+from darkroom.targets.torch import TorchTarget
+from darkroom.targets.view import View
+
+BUDGETS = (10, 100, 300, 1_000, 3_000, 10_000, 20_000)
+NEAR = {"softmax": 0.05, "mlp": 0.05, "cnn": 0.10}
+"""How much less than with the weights ``evolution`` may recover in 3,000 rows a person."""
+
+
+class Stage(NamedTuple):
+    """A target with whom it is attacked about, and who judges.
+
+    Attributes:
+        name: The target's.
+        target: The model.
+        panel: Judges of the people attacked.
+        prior: What the attacker knows: eigenfaces of strangers.
+        goals: The classes attacked.
+        baseline: How many a guess without the model shows.
+    """
+
+    name: str
+    target: TorchTarget
+    panel: Panel
+    prior: EigenfacePrior
+    goals: Labels
+    baseline: int
+
+    @classmethod
+    def of(
+        cls, name: str, target: TorchTarget, panel: Panel, prior: EigenfacePrior, goals: Labels
+    ) -> Stage:
+        """Judges a guess without the model."""
+        with torch.no_grad():
+            draw = prior.draw(len(goals), torch.Generator().manual_seed(0))
+            guess: Images = prior.decode(draw).numpy()
+        return cls(name, target, panel, prior, goals, int(panel.judge(guess).names(goals).sum()))
+
+
+class Course(NamedTuple):
+    """What an attack had by each budget.
+
+    Attributes:
+        stage: Whom it attacked.
+        attack: Its name.
+        access: What a query returned.
+        defense: What stood in between.
+        hits: People recognised by each of :data:`BUDGETS` that the run reached, and the last.
+        rows: The most rows that a person cost.
+        seconds: For all people.
+    """
+
+    stage: Stage
+    attack: str
+    access: str
+    defense: str
+    hits: dict[int, int]
+    rows: int
+    seconds: float
+
+    def success(self, budget: int | None = None) -> float:
+        """Returns the share recognised by a budget, or in the end."""
+        return self._hits(budget) / len(self.stage.goals)
+
+    def advantage(self) -> Interval:
+        """Returns the share in the end above that of a guess without the model."""
+        people = len(self.stage.goals)
+        return newcombe(self._hits(None), people, self.stage.baseline, people)
+
+    def _hits(self, budget: int | None) -> int:
+        reached = [mark for mark in self.hits if budget is None or mark <= budget]
+        return self.hits[max(reached)] if reached else 0
+
+    def row(self) -> list[object]:
+        """Returns the values of one row of the table."""
+        shown = [
+            self.success(budget) if min(self.hits) <= budget <= self.rows * 1.2 else None
+            for budget in BUDGETS
+        ]
+        return [
+            self.stage.name,
+            self.attack,
+            self.access,
+            self.defense,
+            *shown,
+            self.success(),
+            self.stage.baseline / len(self.stage.goals),
+            self.rows,
+            round(self.seconds, 1),
+        ]
+
+
+def run(*, quick: bool, seed: int) -> Outcome:
+    """Measures everything; see the module.
+
+    Args:
+        quick: Whether to leave out the MLP and runs beyond 3,000 rows, and to attack fewer
+            employees.
+        seed: Decides everything random.
+
+    Raises:
+        DataError: If the photos are absent.
+    """
+    names = ("softmax", "cnn") if quick else ("softmax", "mlp", "cnn")
+    images = load_faces()
+    classifiers = {}
+    for name in names:
+        tell(f"training {name}")
+        classifiers[name] = train_classifier(name, images, seed)
+    stages = att_stages(classifiers, images, seed)
+    employees = employees_stage(seed, 20 if quick else EMPLOYEES)
+    courses = [*score_courses(stages, quick, seed), *other_courses(stages[0], employees, seed)]
+    columns = (
+        *("target", "attack", "access", "defence"),
+        *(f"{budget:,}" for budget in BUDGETS),
+        *("end", "baseline", "rows", "seconds"),
+    )
+    table = Table(
+        "Judged success by rows a person, eigenfaces", columns, [one.row() for one in courses]
+    )
+    http, timings = http_claims(quick=quick, seed=seed)
+    claims = [*near_claims(courses), *above_claims(courses), overhead_claim(stages[-1], seed)]
+    return Outcome([*claims, *http], [table, *timings])
+
+
+def att_stages(classifiers: dict[str, Classifier], images: Images, seed: int) -> list[Stage]:
+    """Returns the AT&T targets; 20 people are attacked, the 20 others are public."""
+    public, public_people = flat(images[STRANGERS], STRANGERS)
+    panel = train_panel(images, public, public_people, seed)
+    prior = EigenfacePrior.fit(public, SPEC, seed=seed)
+    return [
+        Stage.of(name, classifier.target, panel, prior, ATTACKED)
+        for name, classifier in classifiers.items()
+    ]
+
+
+def employees_stage(seed: int, people: int) -> Stage:
+    """Returns the demo's model of rendered people, with the first of them as goals."""
+    tell("rendering employees and training their model")
+    faces = render_faces(EMPLOYEES, EMPLOYEE_PHOTOS, role="employees", seed=seed).images
+    strangers = render_faces(
+        RENDERED_STRANGERS, STRANGER_PHOTOS, role="strangers", seed=seed
+    ).images
+    everyone = np.arange(EMPLOYEES)
+    photos, labels = flat(faces[:, :TRAINED_ON], everyone)
+    model = train_face_net(photos, labels, classes=EMPLOYEES, seed=seed)
+    spec = ImageSpec((3, 64, 64))
+    public, public_people = flat(strangers, np.arange(RENDERED_STRANGERS))
+    held_out, names = flat(faces[:, TRAINED_ON:], everyone)
+    panel = Panel.fit(
+        held_out, names, public_images=public, public_people=public_people, seed=seed + 1000
+    )
+    prior = EigenfacePrior.fit(public, spec, seed=seed)
+    return Stage.of("employees", TorchTarget(model, spec.shape), panel, prior, everyone[:people])
+
+
+def score_courses(stages: list[Stage], quick: bool, seed: int) -> list[Course]:
+    """Runs the white-box reference and ``evolution``, plain and behind rounding, on AT&T."""
+    rounded = Pipeline((Rounding(2),))
+    courses = []
+    for stage in stages:
+        rows = 3_000 if quick or stage.name == "mlp" else 10_000
+        courses += [
+            follow(stage, GradientAttack(), Access.WEIGHTS, Pipeline(), seed),
+            follow(stage, EvolutionAttack(rows=rows), Access.SCORES, Pipeline(), seed),
+            follow(stage, EvolutionAttack(), Access.SCORES, rounded, seed),
+        ]
+    courses.append(follow(stages[0], EvolutionAttack(), Access.TOP_K, Pipeline(), seed))
+    return courses
+
+
+def other_courses(softmax: Stage, employees: Stage, seed: int) -> list[Course]:
+    """Runs the other attacks on AT&T's softmax and on the employees."""
+    attacks: list[tuple[Attack, Access]] = [
+        (FiniteDifferenceAttack(), Access.SCORES),
+        (PolicyAttack(), Access.SCORES),
+        (BoundaryAttack(), Access.LABEL),
+        (SurrogateAttack(), Access.LABEL),
+    ]
+    reference: list[tuple[Attack, Access]] = [
+        (GradientAttack(), Access.WEIGHTS),
+        (EvolutionAttack(), Access.SCORES),
+    ]
+    return [
+        follow(stage, attack, access, Pipeline(), seed)
+        for stage, chosen in ((softmax, attacks), (employees, [*reference, *attacks]))
+        for attack, access in chosen
+    ]
+
+
+def follow(stage: Stage, attack: Attack, access: Access, defense: Pipeline, seed: int) -> Course:
+    """Runs an attack and judges what it has at each milestone."""
+    tell(f"{stage.name}: {attack.name} with {access}, defence {defense.name}")
+    ledger = QueryLedger(len(stage.goals))
+    view = View(
+        stage.target, access, ledger, defense=defense, noise=np.random.default_rng([seed, 6])
+    )
+    hits: dict[int, int] = {}
+    begun = time.perf_counter()
+    rng = np.random.default_rng([seed, 1])
+    for progress in attack.run(view, stage.prior, stage.goals, rng=rng):
+        judged = stage.panel.judge(progress.reconstructions).names(stage.goals)
+        hits[int(progress.queries.max())] = int(judged.sum())
+    return Course(
+        stage,
+        attack.name,
+        str(view.access),
+        defense.name,
+        hits,
+        int(ledger.spent.max()),
+        time.perf_counter() - begun,
+    )
+
+
+def near_claims(courses: list[Course]) -> list[Claim]:
+    """Compares ``evolution`` in 3,000 rows with the weights, and with itself behind rounding."""
+    claims = []
+    for name, allowed in NEAR.items():
+        found = {
+            (course.attack, course.defense): course.success(3_000)
+            for course in courses
+            if course.stage.name == name and course.access != "top_k"
+        }
+        if not found:
+            continue
+        plain = found["evolution", "none"]
+        text = f"AT&T {name}: evolution in 3,000 rows a person, less the white box"
+        claims.append(Claim(text, -allowed, plain - found["gradient", "none"]))
+        text = f"AT&T {name}: what rounding to two decimals costs evolution"
+        rounded = found["evolution", Pipeline((Rounding(2),)).name]
+        claims.append(Claim(text, 0.10, plain - rounded, at_most=True))
+    return claims
+
+
+def above_claims(courses: list[Course]) -> list[Claim]:
+    """Compares ``policy`` and ``boundary`` with a guess without the model."""
+    claims = []
+    for course in courses:
+        if course.attack in ("policy", "boundary"):
+            gained, who = course.advantage(), f"{course.stage.name}: {course.attack}"
+            claims += [
+                Claim(f"{who}, judged success above a guess", 0.40, gained.estimate),
+                Claim(f"{who}, lower end of that interval", 0.20, gained.low),
+            ]
+    return claims
+
+
+def overhead_claim(stage: Stage, seed: int) -> Claim:
+    """Compares rows a second through ``evolution`` with the bare model's at the same batch size."""
+    tell("timing evolution")
+    attack = EvolutionAttack(rows=500, confidence=1.0)
+    batch = attack.population * len(stage.goals)
+    images = np.random.default_rng(seed).random((batch, *stage.target.spec.shape), np.float32)
+    target = TorchTarget(stage.target.model, stage.target.spec.shape, batch=batch)
+    ratios = []
+    for _ in range(5):
+        ledger = QueryLedger(len(stage.goals))
+        view = View(target, Access.SCORES, ledger)
+        begun = time.perf_counter()
+        for _ in attack.run(view, stage.prior, stage.goals, rng=np.random.default_rng(seed)):
+            pass
+        mine = ledger.total / (time.perf_counter() - begun)
+        begun = time.perf_counter()
+        rounds = max(1, ledger.total // batch)
+        for _ in range(rounds):
+            target.scores(images)
+        ratios.append(mine / (rounds * batch / (time.perf_counter() - begun)))
+    text = f"speed: rows a second through evolution over the bare model's, {stage.name}"
+    return Claim(text, 0.85, float(np.median(ratios)))
