@@ -12,13 +12,14 @@ from darkroom.attacks.secret_base import SecretGoal
 from darkroom.audit.text_exposure import Exposure
 from darkroom.audit.text_subject import TextSubject
 from darkroom.ledger import QueryLedger
+from darkroom.priors.secrets import HIDDEN
 from darkroom.targets.language_view import LanguageView
 
 if TYPE_CHECKING:
     from darkroom.audit.text_cells import TextCellPlan
 
-MOST_NODES = 120
-"""A larger tree cannot be read."""
+MOST_NODES = 60
+"""A larger tree cannot be read; what leads to the secret is always kept."""
 
 
 def search_tree(
@@ -51,7 +52,7 @@ def search_tree(
     canary = canaries[chosen]
     goal = SecretGoal(canary.before, canary.after, subject.canaries.secrets)
     # The plan's rows, but one question at a time, so that nothing is asked that is not needed.
-    attack = BestFirst(rows=min(plan.attack.rows, 2 * MOST_NODES), batch=1)
+    attack = BestFirst(rows=plan.attack.rows, batch=1)
     view = LanguageView(
         subject.target,
         plan.access,
@@ -71,27 +72,35 @@ def search_tree(
 
 
 def _nodes(search: Search, secret: str, subject: TextSubject) -> list[dict[str, Any]]:
+    """Returns the first partial secrets asked about, and all that lead to the secret."""
     fixed = subject.canaries.secrets.fixed
+    tail = len(search.tokens.tail)
     whole = search.tokens.tail + secret.encode()
+    spelled = [search.trace(node)[1] for node in search.nodes]
+    # Parents come before their children, so both parts hold the parents of all that they hold.
+    chosen = [
+        number
+        for number, text in enumerate(spelled)
+        if number < MOST_NODES or whole.startswith(text)
+    ]
+    places = {number: place for place, number in enumerate(chosen)}
     nodes: list[dict[str, Any]] = []
-    lengths: list[int] = []
-    for node in search.nodes[:MOST_NODES]:
-        _, spelled = search.trace(node)
-        start = lengths[node.parent] if node.parent >= 0 else 0
-        lengths.append(len(spelled))
-        inside = range(
-            max(0, start - len(search.tokens.tail)), len(spelled) - len(search.tokens.tail)
-        )
-        shown = "".join(
-            (fixed[place] or "•") if fixed is not None and place < len(fixed) else "•"
-            for place in inside
-        )
+    for number in chosen:
+        node = search.nodes[number]
+        start = len(spelled[node.parent]) if node.parent >= 0 else 0
+        inside = range(max(0, start - tail), len(spelled[number]) - tail)
         nodes.append(
             {
-                "parent": node.parent,
+                "parent": places.get(node.parent, -1),
                 "surprise": node.cost,
-                "right": whole.startswith(spelled),
-                "text": shown,
+                "right": whole.startswith(spelled[number]),
+                "text": "".join(_shown(fixed, place) for place in inside),
             }
         )
     return nodes
+
+
+def _shown(fixed: tuple[str | None, ...] | None, place: int) -> str:
+    """Returns the character that all secrets have at a place, or a stand-in."""
+    kept = fixed[place] if fixed is not None and place < len(fixed) else None
+    return HIDDEN if kept is None else kept

@@ -10,7 +10,6 @@ from darkroom.report.text_charts import exposure_chart, repetition_chart, tree_c
 from darkroom.report.text_records import CanaryRecord, Repetition, TextDetails
 
 MOST_CANARIES = 12
-MOST_NODES = 60
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def text_view(
     tree = None
     if details.tree is not None and len(details.tree.nodes) > 1:
         tree = tree_chart(
-            details.tree.nodes[:MOST_NODES],
+            details.tree.nodes,
             name=f"tree-{number}",
             title=f"The search for one secret: {details.tree.asked} partial secrets asked about",
         )
