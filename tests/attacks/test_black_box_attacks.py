@@ -33,7 +33,9 @@ ATTACKS: dict[str, Attack] = {
     "finite-difference": FiniteDifferenceAttack(rows=300),
     "auto": AutoAttack(rows=300),
     "boundary": BoundaryAttack(rows=300),
-    "surrogate": SurrogateAttack(rows=300, members=2, width=32, epochs=4, steps=20),
+    "surrogate": SurrogateAttack(
+        rows=300, members=2, units=32, epochs=4, least_steps=100, steps=20
+    ),
 }
 
 VIEWS: dict[str, tuple[Access, tuple[OutputDefense, ...]]] = {
