@@ -14,7 +14,7 @@ from scipy.stats import kstest
 
 from benchmarks.claims import Claim, Outcome, Table
 from darkroom.access import LanguageAccess
-from darkroom.attacks.arms import Choice, Floats, Integers, successive_elimination
+from darkroom.attacks.arms import Choice, Floats, Pull, successive_elimination
 from darkroom.attacks.arms import uniform_averaging as average_uniformly
 from darkroom.attacks.best_first import BestFirst
 from darkroom.attacks.fill_mask import FillMask
@@ -68,7 +68,9 @@ def run(*, quick: bool, seed: int) -> Outcome:
         more, table = _repetitions("GPT", gpt, found, exposures)
         claims += more
         tables.append(table)
-        claims += _averaging(gpt, found, seed, secrets=2 if quick else 5)
+        more, table = _averaging(gpt, found, seed, secrets=2 if quick else 5)
+        claims += more
+        tables.append(table)
         claims.append(_sampling(gpt, exposures, seed, repetitions=100 if quick else 200))
         if not quick:
             bert = _train(Path(folder) / "bert", seed, reporter, masked=True)
@@ -227,40 +229,67 @@ def _repetitions(
     return claims, Table(f"{name}: extraction and exposure by repetition", columns, rows)
 
 
-def _averaging(trained: Trained, found: Attacked, seed: int, *, secrets: int) -> list[Claim]:
+DEVIATIONS = (0.75, 1.5, 3.0)
+"""Standard deviations of the noise on a token's log-probability, in nats."""
+
+
+def _averaging(
+    trained: Trained, found: Attacked, seed: int, *, secrets: int
+) -> tuple[list[Claim], Table]:
     """Finds secrets among 10,000 candidates behind noise, by elimination and by plain averaging.
 
-    The model's log-probabilities are looked up, and noise is added to each token's at each pull.
+    The model's log-probabilities are looked up, and noise is added at each pull. Where noise is
+    weak, two or three questions about each candidate are enough for plain averaging, and there is
+    little to save; the claim is about the strongest noise.
     """
-    target, deviation = trained.target, 1.5
     most = np.flatnonzero((_repeated(trained) == _repeated(trained).max()) & found.hits)[:secrets]
-    ratios, right = [], 0
+    rows: dict[float, list[tuple[int, int]]] = {deviation: [] for deviation in DEVIATIONS}
+    wrong = 0
     for number in most:
         canary = trained.canaries.canaries[number]
         rng = np.random.default_rng([seed, int(number)])
         drawn = trained.canaries.secrets.sample(9_999, rng, exclude=[canary.secret])
         arms = [canary.secret, *drawn]
-        scores = target.score([canary.before] * len(arms), arms, free())
+        scores = trained.target.score([canary.before] * len(arms), arms, free())
         clean = np.array([-one.sum() / np.log(2) for one in scores])
-        noise = deviation * np.sqrt(max(map(len, scores))) / np.log(2)
+        tokens = max(map(len, scores))
+        for deviation in DEVIATIONS:
+            noise = deviation * np.sqrt(tokens) / np.log(2)
+            pull = _noisy(clean, noise, rng)
+            ours, plain = (
+                find(pull, len(arms), noise, budget=10**8)
+                for find in (successive_elimination, average_uniformly)
+            )
+            wrong += not (_is_right(ours) and _is_right(plain))
+            rows[deviation].append((int(ours.pulls.sum()), int(plain.pulls.sum())))
+    table = Table(
+        f"Rows to the secret among 10,000 candidates behind noise, {len(most)} secrets, means",
+        ("noise a token, nats", "elimination", "uniform averaging", "ratio"),
+        [
+            [
+                deviation,
+                *(round(float(mean)) for mean in np.mean(pairs, axis=0)),
+                f"{np.sum(pairs, axis=0)[0] / np.sum(pairs, axis=0)[1]:.2f}",
+            ]
+            for deviation, pairs in rows.items()
+        ],
+    )
+    strongest = max(ours / plain for ours, plain in rows[DEVIATIONS[-1]])
+    claims = [
+        Claim("secrets wrong behind noise, of 10,000 candidates", 0, wrong, at_most=True),
+        Claim(
+            f"rows of elimination over rows of uniform averaging, noise of {DEVIATIONS[-1]} nats",
+            1 / 3,
+            strongest,
+            at_most=True,
+        ),
+    ]
+    return claims, table
 
-        def pull(
-            chosen: Integers,
-            clean: Floats = clean,
-            noise: float = noise,
-            rng: np.random.Generator = rng,
-        ) -> Floats:
-            return clean[chosen] + rng.normal(0, noise, len(chosen))
 
-        ours, plain = (
-            find(pull, len(arms), noise, budget=10**8)
-            for find in (successive_elimination, average_uniformly)
-        )
-        right += _is_right(ours) and _is_right(plain)
-        ratios.append(float(ours.pulls.sum() / plain.pulls.sum()))
-    wrong = Claim("secrets wrong behind noise, of 10,000 candidates", 0, len(most) - right, True)
-    share = Claim("rows of elimination over rows of uniform averaging", 1 / 3, max(ratios), True)
-    return [wrong, share]
+def _noisy(clean: Floats, noise: float, rng: np.random.Generator) -> Pull:
+    """Returns what answers with a candidate's surprise and fresh noise."""
+    return lambda chosen: clean[chosen] + rng.normal(0, noise, len(chosen))
 
 
 def _is_right(choice: Choice) -> bool:

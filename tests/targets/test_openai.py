@@ -210,7 +210,7 @@ TRAPS: dict[str, tuple[Server, dict[str, Any], str]] = {
     "llama.cpp takes echo and scores nothing": (
         Server("llama.cpp"),
         {"scoring": "echo"},
-        "ignores echo",
+        "ignores the question",
     ),
     "unknown is -9999": (
         Server(spoil=spoil_top(lambda top: dict.fromkeys(top, -9999.0))),
@@ -298,6 +298,18 @@ def test_a_chat_without_prefill_goes_on_from_nothing() -> None:
     with pytest.raises(TargetError, match="prefill"):
         list(BestFirst().run(view, [goal], rng=np.random.default_rng(0)))
     target.close()
+
+
+def test_a_chat_that_ignores_a_begun_answer_is_refused() -> None:
+    class Deaf(Server):
+        def _answer(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+            asked, *begun = body["messages"]
+            if begun:  # taken for a message of its own
+                asked = {"content": f"{asked['content']} assistant: {begun[0]['content']} user: "}
+            return super()._answer(path, {**body, "messages": [asked]})
+
+    with pytest.raises(TargetError, match="prefill = false"):
+        connect(Deaf(), style="chat", prefill=True)
 
 
 def test_no_message_repeats_an_answer() -> None:

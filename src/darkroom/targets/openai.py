@@ -303,6 +303,8 @@ class OpenAITarget(LanguageTarget):
         access = LanguageAccess.SAMPLES
         if self.api.top_logprobs > 0:
             self._test_next()
+            if self.api.style == "chat" and self.api.prefill:
+                self._test_prefill()
             access = LanguageAccess.TOP_K
         if self.api.scoring != "none":
             self._test_scores()
@@ -327,6 +329,31 @@ class OpenAITarget(LanguageTarget):
                 )
         if not any(len(one) > 1 for one in first) and self.api.top_logprobs > 1:
             raise self._failed("it names one token where several were asked for")
+
+    def _test_prefill(self) -> None:
+        """Checks that an answer sent along is gone on from: what follows its first token is told.
+
+        A server that takes the begun answer for a message of its own says something else.
+        """
+        prompts, rng = list(TEST_PROMPTS), np.random.default_rng(0)
+        whole = self.sample(prompts, 6, Sampling(temperature=0), rng, free())
+        firsts = [
+            (row[0].text or b"").decode(errors="replace")
+            for row in self.likeliest(prompts, [""] * len(prompts), free())
+        ]
+        nexts = self.likeliest(prompts, firsts, free())
+        agree = told = 0
+        for text, first, row in zip(whole, firsts, nexts, strict=True):
+            text, first = text.lstrip(), first.lstrip()
+            if not first or not text.startswith(first) or text == first:
+                continue  # an answer of one token tells nothing
+            told += 1
+            following = (row[0].text or b"").decode(errors="replace")
+            agree += text.startswith(first + following)
+        if 2 * agree < told:
+            raise self._failed(
+                "it does not go on from an answer that is begun: set [target] prefill = false"
+            )
 
     def _test_scores(self) -> None:
         prompts = list(TEST_PROMPTS)

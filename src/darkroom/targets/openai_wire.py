@@ -172,7 +172,9 @@ def prompt_tokens(choice: Mapping[str, Any], prompt: str) -> list[Scored]:
         return _spelled(_from_vllm(choice["prompt_logprobs"]), prompt)
     told = choice.get("logprobs")
     if not isinstance(told, dict) or not isinstance(told.get("token_logprobs"), list):
-        raise refused("it holds no log-probabilities of the prompt: the server ignores echo")
+        raise refused(
+            "it holds no log-probabilities of the prompt: the server ignores the question"
+        )
     values, words = told["token_logprobs"], told.get("tokens")
     if not isinstance(words, list) or len(words) != len(values):
         raise refused("it has not one log-probability for each token of the prompt")
