@@ -2,6 +2,7 @@
 
 Example:
     python examples/contact_sheet.py runs/demo docs/images/reconstructions.png --people 8
+    python examples/contact_sheet.py runs/attacks docs/images/attacks --people 4 --each
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,21 +21,32 @@ SCALE = 2
 
 
 def main() -> None:
-    """Reads one cell of a run and writes a picture of it."""
+    """Reads a run and writes a picture of one of its cells, or of each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path, help="a run folder, such as runs/demo")
-    parser.add_argument("picture", type=Path, help="the PNG to write")
+    parser.add_argument("picture", type=Path, help="the PNG to write; with --each a folder")
     parser.add_argument("--people", type=int, default=8, help="how many rows")
     parser.add_argument("--cell", type=int, default=0, help="which cell of results.json")
+    parser.add_argument("--each", action="store_true", help="every cell, named after its attack")
     chosen = parser.parse_args()
-    cell = json.loads((chosen.run / "results.json").read_text())["cells"][chosen.cell]
+    cells = json.loads((chosen.run / "results.json").read_text())["cells"]
+    if not chosen.each:
+        _write(chosen.run, cells[chosen.cell], chosen.people, chosen.picture)
+        return
+    chosen.picture.mkdir(parents=True, exist_ok=True)
+    for cell in cells:
+        _write(chosen.run, cell, chosen.people, chosen.picture / f"{cell['attack']}.png")
+
+
+def _write(run: Path, cell: dict[str, Any], count: int, picture: Path) -> None:
+    """Writes the picture of one cell."""
     people = cell["details"]["people"]
-    order = sorted(range(len(people)), key=lambda row: people[row]["p_value"])[: chosen.people]
-    low, high = json.loads((chosen.run / "run.json").read_text())["target"]["range"]
-    with np.load(chosen.run / "cells" / cell["key"] / "reconstructions.npz") as arrays:
+    order = sorted(range(len(people)), key=lambda row: people[row]["p_value"])[:count]
+    low, high = json.loads((run / "run.json").read_text())["target"]["range"]
+    with np.load(run / "cells" / cell["key"] / "reconstructions.npz") as arrays:
         images = ((arrays["images"] - low) / (high - low) * 255).round().astype(np.uint8)
         rows = [[*arrays["snapshots"][:, row], images[row], arrays["photos"][row]] for row in order]
-    _sheet(rows).save(chosen.picture, optimize=True)
+    _sheet(rows).save(picture, optimize=True)
 
 
 def _sheet(rows: list[list[NDArray[np.uint8]]]) -> Image.Image:

@@ -51,8 +51,8 @@ name = "evolution"
 rows = 1000
 
 [[attack]]                      # who sees the winning name alone
-name = "boundary"
-rows = 2000
+name = "surrogate"
+rows = 300
 """
 
 

@@ -33,7 +33,7 @@ ATTACKS: dict[str, Attack] = {
     "finite-difference": FiniteDifferenceAttack(rows=300),
     "auto": AutoAttack(rows=300),
     "boundary": BoundaryAttack(rows=300),
-    "surrogate": SurrogateAttack(rows=300, members=2, width=32, epochs=4, steps=20),
+    "surrogate": SurrogateAttack(rows=300, members=2, units=32, epochs=4, least_steps=40, steps=20),
 }
 
 VIEWS: dict[str, tuple[Access, tuple[OutputDefense, ...]]] = {
@@ -47,7 +47,9 @@ VIEWS: dict[str, tuple[Access, tuple[OutputDefense, ...]]] = {
 POSSIBLE = [
     (name, seen)
     for name, seen in itertools.product(ATTACKS, VIEWS)
-    if seen != "labels" or ATTACKS[name].least_access is Access.LABEL
+    if (seen != "labels" or ATTACKS[name].least_access is Access.LABEL)
+    # What it chooses is in the table by itself.
+    and (name != "auto" or seen in ("scores", "labels"))
 ]
 
 
@@ -111,7 +113,7 @@ def test_it_comes_nearer_and_counts_what_it_asks(
     for answer in answers:
         SPEC.check(answer.reconstructions, "reconstructions")
     asked = [int(answer.queries.max()) for answer in answers]
-    for mark in (30, 100, 300):
+    for mark in (100, 300):
         assert any(mark / 2 <= most <= mark for most in asked), f"{asked}: none near {mark}"
 
 

@@ -143,14 +143,14 @@ def test_a_candidate_replaces_the_best_only_where_the_target_agrees() -> None:
     search = _Search(SMALL, make_view(), make_prior(), np.arange(PEOPLE), np.random.default_rng(0))
     everyone = np.arange(PEOPLE)
     search.candidates = centroids()
-    search._verify(everyone)
+    search._verify(everyone, SMALL.probes)
     assert torch.equal(search.best, centroids())
     inside = search.inside.copy()
     # Every other person is somebody else's; one person is barely inside.
     wrong = centroids().roll(1, dims=0)
     wrong[0] = 0.55 * centroids()[0] + 0.45 * centroids()[1]
     search.candidates = wrong
-    search._verify(everyone)
+    search._verify(everyone, SMALL.probes)
     assert torch.equal(search.best, centroids())
     assert (search.inside == inside).all()
 

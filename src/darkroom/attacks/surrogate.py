@@ -75,7 +75,7 @@ class SurrogateAttack(Attack):
         first: Rows a goal before the first inversion; every later round triples them, about.
         width: How far draws go, where 1 is the prior's own.
         near: The share of later draws that lie around candidates.
-        probes: Blends asked about each candidate.
+        probes: Blends asked about each candidate, unless that takes most of a round.
         members: Surrogates in the ensemble.
         units: Units of a hidden layer.
         epochs: How often a surrogate sees each draw, where there are many.
@@ -195,16 +195,22 @@ class _Search:
             upto = min(mark - int(self.view.ledger.spent.max()), left)
             last = upto == left
             verifies = mark >= self.attack.first or last
-            kept = (1 + self.attack.probes) * self.feedback.repeats if verifies else 0
+            probes = self._affordable_probes(upto)
+            kept = (1 + probes) * self.feedback.repeats if verifies else 0
             if upto > kept:
                 self._draw(everyone, upto - kept)
                 self._take_middles()
                 if verifies:
                     self._invert()
-                    self._verify(everyone)
+                    self._verify(everyone, probes)
                 yield self.progress()
             if last:
                 return
+
+    def _affordable_probes(self, rows: int) -> int:
+        """Returns all probes, or none where verifying would take more than half of a round."""
+        cost = (1 + self.attack.probes) * self.feedback.repeats
+        return self.attack.probes if 2 * cost <= rows else 0
 
     def _draw(self, everyone: Labels, rows: int) -> None:
         """Adds draws of the prior, and around candidates once there are some."""
@@ -271,11 +277,11 @@ class _Search:
             ]
         )
 
-    def _verify(self, everyone: Labels) -> None:
+    def _verify(self, everyone: Labels, probes: int) -> None:
         """Puts candidates in place of the best where the target finds them no less typical."""
         assert self.candidates is not None
-        shares = torch.linspace(0.2, 0.8, self.attack.probes)[None, :, None]
-        around = _blend(self.candidates, self.blends, shares)
+        shares = torch.linspace(0.2, 0.8, probes)[None, :, None]
+        around = _blend(self.candidates, self.blends[:, :probes], shares)
         names = self._ask(torch.cat([self.candidates[:, None], around], dim=1), everyone)
         agreed = names == self.goals[:, None]
         inside = np.where(agreed[:, 0], agreed[:, 1:].sum(axis=1), -1)
