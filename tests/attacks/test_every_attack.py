@@ -15,6 +15,8 @@ from torch import nn
 
 from darkroom.access import Access
 from darkroom.attacks.base import Attack, Progress
+from darkroom.attacks.evolution import EvolutionAttack
+from darkroom.attacks.finite_difference import FiniteDifferenceAttack
 from darkroom.attacks.gradient import GradientAttack
 from darkroom.attacks.mi_face import MIFaceAttack
 from darkroom.attacks.registry import ATTACKS
@@ -37,16 +39,21 @@ class AttackCase(NamedTuple):
     Attributes:
         attack: Draws nothing that hangs on how many goals there are, if ``still``.
         draws: Whether its answers follow the seed.
+        patient: What lets it go on long enough to become sure, and stop then.
     """
 
     attack: Attack
     still: Attack
     draws: bool
+    patient: dict[str, Any]
 
 
 ATTACK_CASES = {
     "gradient by margin": AttackCase(
-        GradientAttack(steps=12, probes=2), GradientAttack(steps=12, probes=2, **STILL), True
+        GradientAttack(steps=12, probes=2),
+        GradientAttack(steps=12, probes=2, **STILL),
+        True,
+        {"steps": 500, "settle": 0, "learning_rate": 0.3},
     ),
     "gradient by cross-entropy, restarted": AttackCase(
         GradientAttack(steps=12, probes=1, restarts=3, loss="cross-entropy"),
@@ -54,11 +61,37 @@ ATTACK_CASES = {
             steps=12, loss="cross-entropy", learning_rate=0.1, prior_weight=0.05, **STILL
         ),
         True,
+        {"steps": 500, "settle": 0, "learning_rate": 0.3},
     ),
     "mi-face": AttackCase(
         MIFaceAttack(steps=12, learning_rate=0.5, confidence=0.999),
         MIFaceAttack(steps=12, learning_rate=0.5, confidence=0.999),
         False,
+        {"steps": 500},
+    ),
+    "evolution": AttackCase(
+        EvolutionAttack(rows=60, population=8),
+        EvolutionAttack(rows=60, population=8),
+        True,
+        {"rows": 3000, "settle": 0},
+    ),
+    "evolution, restarted, without regression": AttackCase(
+        EvolutionAttack(rows=90, population=6, restarts=2, regression=False),
+        EvolutionAttack(rows=60, population=8, regression=False),
+        True,
+        {"rows": 3000, "settle": 0},
+    ),
+    "finite-difference": AttackCase(
+        FiniteDifferenceAttack(rows=60, directions=4),
+        FiniteDifferenceAttack(rows=60, directions=4),
+        True,
+        {"rows": 3000, "settle": 0},
+    ),
+    "finite-difference along coordinates": AttackCase(
+        FiniteDifferenceAttack(rows=200, method="coordinates", learning_rate=2.0),
+        FiniteDifferenceAttack(rows=200, method="coordinates", learning_rate=2.0),
+        False,
+        {"rows": 30_000, "prior_weight": 0.0},
     ),
 }
 
@@ -154,9 +187,19 @@ class Case:
         return attack
 
 
-@pytest.fixture(
-    params=list(itertools.product(ATTACK_CASES, TARGET_CASES, PRIOR_NAMES)), ids=", ".join
-)
+def meets(row: AttackCase, target: str) -> bool:
+    """Tells whether an attack is tried on a target; by scores alone, two kinds are all there is."""
+    return row.attack.access is Access.WEIGHTS or target in ("linear", list(TARGET_CASES)[-1])
+
+
+CASES = [
+    names
+    for names in itertools.product(ATTACK_CASES, TARGET_CASES, PRIOR_NAMES)
+    if meets(ATTACK_CASES[names[0]], names[1])
+]
+
+
+@pytest.fixture(params=CASES, ids=", ".join)
 def case(request: pytest.FixtureRequest) -> Case:
     attack, target_name, prior = request.param
     target = make_target(TARGET_CASES[target_name])
@@ -171,7 +214,9 @@ def simple_case(request: pytest.FixtureRequest) -> Case:
 
 
 def test_the_table_has_every_attack() -> None:
-    assert {row.attack.name for row in ATTACK_CASES.values()} == set(ATTACKS)
+    assert {row.attack.name for row in ATTACK_CASES.values()} == set(ATTACKS) - {
+        "auto"  # runs one of the others; see test_auto
+    }
 
 
 def test_every_attack_beats_its_start_and_tells_the_truth_about_it(case: Case) -> None:
@@ -243,7 +288,7 @@ def test_goals_together_and_alone(case: Case) -> None:
         np.testing.assert_allclose(
             together.reconstructions[position] / case.target.spec.width_of_range,
             alone.reconstructions[0] / case.target.spec.width_of_range,
-            atol=1e-4,
+            atol=1e-3,
         )
 
 
@@ -251,15 +296,13 @@ def test_in_turns_and_at_once(case: Case) -> None:
     at_once, in_turns = (
         case.run(case.with_changes(memory=memory))[0][-1] for memory in (1 << 30, 1)
     )
-    np.testing.assert_allclose(at_once.reconstructions, in_turns.reconstructions, atol=1e-4)
-    np.testing.assert_allclose(at_once.confidence, in_turns.confidence, atol=1e-4)
+    np.testing.assert_allclose(at_once.reconstructions, in_turns.reconstructions, atol=1e-3)
+    np.testing.assert_allclose(at_once.confidence, in_turns.confidence, atol=1e-3)
     np.testing.assert_array_equal(at_once.queries, in_turns.queries)
 
 
 def test_it_stops_early_when_it_is_confident_enough(simple_case: Case) -> None:
-    changes: dict[str, Any] = {"steps": 500, "confidence": 0.9}
-    if simple_case.attacks.attack.name == "gradient":
-        changes |= {"settle": 0, "learning_rate": 0.3}
+    changes = {**simple_case.attacks.patient, "confidence": 0.9}
     attack: Any = dataclasses.replace(simple_case.attacks.still, **changes)  # type: ignore[type-var]
     end = simple_case.run(attack)[0][-1]
     assert (end.confidence >= 0.9).all()
@@ -281,7 +324,9 @@ def test_goals_that_are_none_are_refused(simple_case: Case, goals: list[int]) ->
 def test_too_little_access_is_refused(simple_case: Case, access: Access) -> None:
     view = View(simple_case.target, access, QueryLedger(1))
     attack = simple_case.attacks.attack
-    with pytest.raises(PlanError, match=f"needs weights but the view allows {access}"):
+    if access.includes(attack.least_access):
+        pytest.skip("this much is enough; see the tests of score attacks")
+    with pytest.raises(PlanError, match=f"needs {attack.least_access} but the view allows"):
         attack.run(view, simple_case.prior, np.array([0]), rng=np.random.default_rng(0))
     assert view.ledger.total == 0
 
