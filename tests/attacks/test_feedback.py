@@ -1,0 +1,180 @@
+"""What is read out of answers, against what is known of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from darkroom.access import Access
+from darkroom.attacks.feedback import Answers, Channel, Feedback, affordable, without_bias
+from darkroom.defenses.outputs import LabelOnly, Noise, OutputDefense, Pipeline, Rounding, TopK
+from darkroom.ledger import BudgetExhausted, Limit, QueryLedger
+from darkroom.targets.torch import TorchTarget
+from darkroom.targets.view import View
+
+CLASSES = 6
+SHAPE = (1, 1, CLASSES)
+
+
+class Identity(nn.Module):
+    """Answers its pixels as logits, so a test chooses the scores."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.flatten(1)
+
+
+def view(
+    *defenses: OutputDefense,
+    access: Access = Access.SCORES,
+    k: int = 3,
+    limit: Limit | None = None,
+) -> View:
+    target = TorchTarget(Identity(), SHAPE, value_range=(-30.0, 30.0))
+    ledger = QueryLedger(2, limit)
+    return View(target, access, ledger, defense=Pipeline(defenses), k=k)
+
+
+def ask(chosen: View, logits: NDArray[np.float32], goal: int = 0, repeats: int = 1) -> Answers:
+    images = logits.reshape(-1, *SHAPE)
+    positions = np.zeros(len(images), dtype=np.int64)
+    return Feedback(chosen, np.array([goal, 1])).ask(images, positions, repeats=repeats)
+
+
+def draw(n: int, scale: float = 3.0) -> NDArray[np.float32]:
+    return (scale * np.random.default_rng(0).standard_normal((n, CLASSES))).astype(np.float32)
+
+
+@pytest.mark.parametrize("goal", [0, 3])
+def test_undefended_the_objective_is_the_lead_in_logits(goal: int) -> None:
+    logits = draw(50)
+    answers = ask(view(), logits, goal)
+    others = np.delete(logits, goal, axis=1).max(axis=1)
+    np.testing.assert_allclose(answers.objective, others - logits[:, goal], atol=1e-4)
+    shares = torch.from_numpy(logits).double().softmax(dim=1).numpy()
+    np.testing.assert_allclose(answers.confidence, shares[:, goal], atol=1e-6)
+    np.testing.assert_allclose(answers.logs, np.log(shares), atol=1e-4)
+
+
+def test_tiny_scores_still_tell_apart() -> None:
+    logits = np.zeros((2, CLASSES), np.float32)
+    logits[:, 1], logits[:, 0] = 25, [-25, -24]
+    objective = ask(view(), logits).objective
+    assert objective[0] - objective[1] == pytest.approx(1, abs=1e-3)
+
+
+def test_who_has_the_weights_sees_through_the_defence() -> None:
+    chosen = view(Rounding(1), access=Access.WEIGHTS)
+    assert Channel.of(chosen) == Channel(CLASSES, CLASSES)
+    np.testing.assert_allclose(ask(chosen, draw(9)).objective, ask(view(), draw(9)).objective)
+
+
+def test_a_score_that_rounds_to_zero_leaves_the_others_to_follow() -> None:
+    logits = np.array([[-9, 3, 0, 0, 0, 0], [-9, 1, 0, 0, 0, 0]], np.float32)
+    answers = ask(view(Rounding(1)), logits)
+    np.testing.assert_array_equal(answers.confidence, [0, 0])
+    assert np.isfinite(answers.objective).all()
+    assert answers.objective[1] < answers.objective[0]
+
+
+def test_what_rounding_hides_is_no_difference() -> None:
+    logits = np.array([[12, 0, 0, 0, 0, 0], [15, 0, 0, 0, 0, 0]], np.float32)
+    objective = ask(view(Rounding(2)), logits).objective
+    assert objective[0] == objective[1]
+
+
+@pytest.mark.parametrize("access", [Access.TOP_K, Access.SCORES])
+def test_among_the_largest_the_order_is_that_of_all_scores(access: Access) -> None:
+    """Also behind the defence, which divides by the sum of what it leaves."""
+    defenses = (TopK(3),) if access is Access.SCORES else ()
+    answers = ask(view(*defenses, access=access), draw(40))
+    told = ~np.isnan(answers.confidence)
+    assert 5 < told.sum() < 35
+    full = ask(view(), draw(40))
+    np.testing.assert_allclose(answers.objective[told], full.objective[told], atol=1e-4)
+    assert (answers.objective[~told] > 0).all()
+
+
+def test_a_goal_that_is_not_named_is_worse_than_if_it_were_the_last_one() -> None:
+    logits = np.array([[2.0, 3, 2.5, 0, 0, 0], [1.9, 3, 2.5, 2.0, 0, 0]], np.float32)
+    named, unnamed = ask(view(access=Access.TOP_K), logits).objective
+    assert unnamed > named
+
+
+def test_an_unnamed_goal_gains_from_a_smaller_lead_of_the_first() -> None:
+    logits = np.array([[0, 5, 2, 1, 0.5, 0], [0, 3, 2, 1, 0.5, 0]], np.float32)
+    strong, weak = ask(view(access=Access.TOP_K), logits).objective
+    assert weak < strong
+
+
+def test_repeats_are_charged_and_averaged() -> None:
+    chosen = view(Noise(0.1))
+    assert Channel.of(chosen).repeats == 4
+    logits = np.array([[2, 2.5, 0, 0, 0, 0]], np.float32)
+    feedback = Feedback(chosen, np.array([0, 1]))
+    images, positions = logits.reshape(-1, *SHAPE), np.zeros(1, dtype=np.int64)
+    one = [float(feedback.ask(images, positions).confidence[0]) for _ in range(60)]
+    assert chosen.ledger.total == 240
+    many = [float(feedback.ask(images, positions, repeats=64).confidence[0]) for _ in range(60)]
+    assert np.std(many) < np.std(one) / 2.5
+    truth = torch.from_numpy(logits).double().softmax(dim=1)[0, 0].item()
+    assert np.mean(many) == pytest.approx(truth, abs=0.01)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "laplace"])
+def test_noise_that_was_cut_off_and_normalised_leaves_no_bias(kind: str) -> None:
+    scores = np.random.default_rng(1).dirichlet(np.full(20, 0.2), 5)
+    noise, rng = Noise(0.05, kind), np.random.default_rng(2)
+    means = np.mean([noise(scores, rng) for _ in range(4000)], axis=0)
+    assert np.abs(means - scores).max() > 0.03
+    recovered = without_bias(means, 0.05, laplace=kind == "laplace")
+    np.testing.assert_allclose(recovered, scores, atol=0.01)
+
+
+def test_rows_beyond_the_budget_are_not_asked() -> None:
+    chosen = view(Noise(0.1), limit=Limit(per_goal=5))
+    feedback = Feedback(chosen, np.array([0, 1]))
+    with pytest.raises(BudgetExhausted):
+        feedback.ask(draw(2).reshape(-1, *SHAPE), np.zeros(2, dtype=np.int64))
+    assert chosen.ledger.total == 0
+
+
+def test_the_sentences_name_what_hides_scores() -> None:
+    assert Channel.of(view()).adaptation == ()
+    said = Channel.of(view(Rounding(2), Noise(0.1), access=Access.TOP_K)).adaptation
+    assert len(said) == 3
+    assert "name 3 of 6 classes" in said[0]
+    assert "rounded to 2 decimals" in said[1]
+    assert "asked 4 times" in said[2]
+    assert not Channel.of(view(Noise(0.0))).noisy
+
+
+def test_several_defences_add_up() -> None:
+    channel = Channel.of(view(Noise(0.03), Noise(0.04), Rounding(3), Rounding(1)))
+    assert channel.deviation == pytest.approx(0.05)
+    assert (channel.decimals, channel.resolution) == (1, 0.1)
+
+
+def test_labels_alone_leave_nothing_to_read() -> None:
+    assert view(LabelOnly()).access is Access.LABEL
+
+
+@pytest.mark.parametrize(
+    ("limit", "positions", "expected"),
+    [
+        (None, [0, 1], None),
+        (Limit(per_goal=10), [0, 1], 7),
+        (Limit(per_goal=10), [1], 9),
+        (Limit(total=11), [0, 1], 3),
+        (Limit(total=11), [0], 7),
+        (Limit(per_goal=4, total=100), [0], 1),
+    ],
+)
+def test_what_can_still_be_paid(
+    limit: Limit | None, positions: list[int], expected: int | None
+) -> None:
+    ledger = QueryLedger(2, limit)
+    ledger.charge(np.array([0, 0, 0, 1]))
+    assert affordable(ledger, np.array(positions)) == expected
