@@ -46,7 +46,8 @@ def _write(run: Path, cell: dict[str, Any], count: int, picture: Path) -> None:
     with np.load(run / "cells" / cell["key"] / "reconstructions.npz") as arrays:
         images = ((arrays["images"] - low) / (high - low) * 255).round().astype(np.uint8)
         rows = [[*arrays["snapshots"][:, row], images[row], arrays["photos"][row]] for row in order]
-    _sheet(rows).save(picture, optimize=True)
+    # Blurred faces need few colours, and a page with many pictures should load fast.
+    _sheet(rows).quantize(192).save(picture, optimize=True)
 
 
 def _sheet(rows: list[list[NDArray[np.uint8]]]) -> Image.Image:
