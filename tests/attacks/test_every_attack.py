@@ -305,7 +305,7 @@ def test_it_stops_early_when_it_is_confident_enough(simple_case: Case) -> None:
         pytest.skip("labels do not tell how confident the target is")
     changes: dict[str, Any] = {"confidence": 0.9}
     if simple_case.attacks.attack.name == "policy":
-        changes |= {"confidence": 0.35, "rows": 400}
+        changes |= {"confidence": 0.35, "rows": 400, "settle": 0}
     else:
         changes |= {"steps": 500}
     if simple_case.attacks.attack.name == "gradient":
