@@ -563,7 +563,10 @@ def test_it_works_where_a_loop_runs_already() -> None:
     np.testing.assert_allclose(asyncio.run(caller()), truth(photos(3)), atol=1e-12)
 
 
-def test_an_interruption_reaches_the_caller() -> None:
+def test_an_interruption_reaches_the_caller(request: pytest.FixtureRequest) -> None:
+    # Whoever starts the tests in the background may have Ctrl-C ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     server = Server()
     with serving(server, Delivery(retries=0, timeout=20)) as target:
         server.script = [httpx.Response(200, stream=Endless(b" ", 0.01))]
