@@ -137,7 +137,7 @@ class Panel:
         if public_images is not None and len(public_images):
             _check(public_images, public_people, "public photos", shape)
             strangers = _prepare(public_images, low, high)
-        gate = Gate.fit(private, people, strangers, public_people if len(strangers) else None)
+        gate = Gate.fit(private, people, strangers)
         answers, others = _classes(people, public_people if len(strangers) else None)
         known = torch.cat([private, strangers[: len(others)]])
         classes = np.concatenate([np.searchsorted(np.unique(people), people), others])

@@ -17,8 +17,6 @@ Floats = NDArray[np.float64]
 
 _MANY = 300  # photos from which on moved copies add cost and hardly any knowledge
 _ENOUGH_PUBLIC = 100  # photos below which a face space of them alone is too small
-_ENOUGH_STRANGERS = 8  # people below whom a quarter of them stands for nobody
-_ROUNDS = 4
 _PASS = 0.99
 
 
@@ -59,36 +57,22 @@ class Gate:
     likeness_limit: float
 
     @classmethod
-    def fit(
-        cls,
-        private: Tensor,
-        people: NDArray[np.int64],
-        public: Tensor,
-        public_people: NDArray[np.int64] | None = None,
-    ) -> Gate:
+    def fit(cls, private: Tensor, people: NDArray[np.int64], public: Tensor) -> Gate:
         """Spans the space and sets the limits so that about 99% of fresh photos pass all three.
 
-        With enough public photos they alone span the space. The judges' photos set the limits,
-        and so do the strangers' own where it is known who is on them: in four rounds, a quarter
-        of the strangers is compared with the others. Of the two, the wider limit holds: some
-        people vary more than others, and a few dozen photos may happen to be of those who do not.
-
-        With fewer public photos, the judges' photos join them, and the limits come from three
-        rounds in each of which a third of everybody's photos is kept out. Either way no photo
-        that sets a limit is one of those that it is compared with.
+        With enough public photos they alone span the space, and the judges' photos set the
+        limits. With fewer, the judges' photos join them, and the limits come from three rounds in
+        each of which a third of everybody's photos is kept out. Either way no photo that sets a
+        limit is one of those that it is compared with.
 
         Args:
             private: The judges' photos, ``(n, channels, height, width)`` in [0, 1].
             people: Who is on those, ``(n,)``.
             public: Strangers' photos, in [0, 1]; may be none.
-            public_people: Who is on those, ``(m,)``; ``None`` where nobody knows.
         """
         if len(public) >= _ENOUGH_PUBLIC:
             space, gallery = _span(public)
-            limits = _limits([_measure(space, gallery, private)])
-            if public_people is not None and len(np.unique(public_people)) >= _ENOUGH_STRANGERS:
-                limits = _wider(limits, _limits(_among_strangers(public, public_people)))
-            return cls(space, gallery, *limits)
+            return cls(space, gallery, *_limits([_measure(space, gallery, private)]))
         turns = np.empty(len(people), np.int64)
         turns[np.argsort(people, kind="stable")] = np.arange(len(people)) % 3
         rounds = [turns == turn for turn in range(3) if (turns == turn).any()]
@@ -124,21 +108,6 @@ def _span(photos: Tensor) -> tuple[FaceSpace, NDArray[np.float32]]:
     """Returns the face space and the gallery of some photos."""
     seen = standardise(variants(photos, 0 if len(photos) > _MANY else 2)).numpy()
     return FaceSpace.fit(seen, min(150, max(2, len(seen) // 4))), _unit(seen)
-
-
-def _among_strangers(public: Tensor, people: NDArray[np.int64]) -> list[Measures]:
-    """Measures each quarter of the strangers against the others."""
-    turns = np.unique(people, return_inverse=True)[1] % _ROUNDS
-    return [
-        _measure(*_span(public[turns != turn]), public[turns == turn]) for turn in range(_ROUNDS)
-    ]
-
-
-def _wider(
-    one: tuple[float, float, float], other: tuple[float, float, float]
-) -> tuple[float, float, float]:
-    """Returns the limits that let more pass, each for itself."""
-    return max(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2])
 
 
 def _unit(seen: Images) -> NDArray[np.float32]:
