@@ -146,12 +146,15 @@ class GradientAttack(Attack):
 
 
 def milestones(steps: int) -> list[int]:
-    """Returns the steps at which the best is looked for: 0 and the powers of two.
+    """Returns the steps at which the best is looked for: 0, 1, 2, 3, 4, 6, 8, 11, 16, ... .
 
     >>> milestones(12)
-    [0, 1, 2, 4, 8]
+    [0, 1, 2, 3, 4, 6, 8, 11]
     """
-    return [0, *(1 << power for power in range((steps - 1).bit_length()))]
+    marks = [0]
+    while (following := max(marks[-1] + 1, round(marks[-1] * 1.41))) < steps:
+        marks.append(following)
+    return marks
 
 
 class _Search:
