@@ -265,7 +265,8 @@ def near_claims(courses: list[Course]) -> list[Claim]:
         claims.append(Claim(text, -allowed, plain - found["gradient", "none"]))
         text = f"AT&T {name}: what rounding to two decimals costs evolution"
         rounded = found["evolution", Pipeline((Rounding(2),)).name]
-        claims.append(Claim(text, 0.10, plain - rounded, at_most=True))
+        # Less than 0.10 is asked for, and a difference of two shares may round to just below it.
+        claims.append(Claim(text, 0.0999, plain - rounded, at_most=True))
     return claims
 
 
