@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.att_faces import data_folder
 from benchmarks.claims import Claim, Table, tell
 from darkroom.attacks.table_base import Errors, Records, TableAttack
 from darkroom.attacks.tree_confusion import TreeConfusionAttack
@@ -119,7 +120,7 @@ def steak_trees(seed: int) -> dict[str, Any]:
             "Graduate degree",
         ],
     }
-    frame = load_steak().drop(columns="steak")
+    frame = load_steak(data_folder() / "steak-risk-survey.csv").drop(columns="steak")
     categories = [orders.get(name, sorted(frame[name].unique())) for name in frame]
     ordered = OrdinalEncoder(categories=categories)
     one_hot = OneHotEncoder(categories=categories)
@@ -139,7 +140,7 @@ def steak_claims(splits: int, seed: int) -> tuple[list[Claim], list[Table]]:
         Claims and tables.
     """
     tell(f"steak survey: {splits} splits")
-    frame = load_steak()
+    frame = load_steak(data_folder() / "steak-risk-survey.csv")
     survey = Survey.of(frame, "steak", "cheated")
     attacks = (TreeConfusionAttack(), TreeCountsAttack(), TreeCountsAttack(response="ignore"))
     names = ("tree-confusion", "tree-counts", "tree-counts, response ignored")
@@ -247,7 +248,7 @@ def steak_codes(*, last: bool) -> Survey:
     Args:
         last: Whether the sensitive column is the last one.
     """
-    frame = load_steak()
+    frame = load_steak(data_folder() / "steak-risk-survey.csv")
     if last:
         frame["cheated"] = frame.pop("cheated")
     survey = Survey.of(frame, "steak", "cheated")

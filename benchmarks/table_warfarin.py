@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.att_faces import data_folder
 from benchmarks.claims import Claim, Table, tell
 from benchmarks.table_papers import Places, Survey, Values, errors_on, posterior_of
 from darkroom.attacks.map import MapAttack
@@ -60,7 +61,7 @@ def warfarin_claims(splits: int, seed: int) -> tuple[list[Claim], list[Table]]:
     Returns:
         Claims and tables.
     """
-    frame = load_warfarin()
+    frame = load_warfarin(data_folder() / "iwpc-warfarin.csv")
     claims: list[Claim] = []
     rows: list[list[object]] = []
     doses: list[list[float]] = []

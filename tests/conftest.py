@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,22 @@ def _draw(people: int, photos: int, seed: int) -> NDArray[np.float32]:
             moved = np.roll(face, rng.integers(-1, 2), axis=1) * rng.uniform(0.9, 1.1)
             drawn[person, photo] = (moved + 0.02 * rng.standard_normal(face.shape)).clip(0, 1)
     return drawn
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Callable[[str], Path]:
+    """Finds a file of real data, in ``DARKROOM_DATA`` or beside the project; or skips the test."""
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("DARKROOM_DATA", beside))
+
+    def find(name: str) -> Path:
+        path = folder / name
+        if not path.exists():
+            absent = f"{path} is absent: set DARKROOM_DATA to the folder that has it"
+            (pytest.fail if os.environ.get("DARKROOM_CI") == "1" else pytest.skip)(absent)
+        return path
+
+    return find
 
 
 @pytest.fixture(scope="session")

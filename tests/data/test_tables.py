@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -142,26 +142,15 @@ def test_the_diabetes_table_needs_no_download() -> None:
     assert frame["progression"].between(25, 346).all()
 
 
-def _needs(name: str) -> None:
-    default = Path(__file__).parents[2].parent / "shared" / "data"
-    path = Path(os.environ.get("DARKROOM_DATA", default)) / name
-    if not path.exists():
-        if os.environ.get("DARKROOM_CI") == "1":
-            pytest.fail(f"{path} is absent: set DARKROOM_DATA to the folder that has it")
-        pytest.skip(f"{path} is absent: set DARKROOM_DATA to the folder that has it")
-
-
-def test_the_steak_survey() -> None:
-    _needs("steak-risk-survey.csv")
-    frame = load_steak()
+def test_the_steak_survey(real_data: Callable[[str], Path]) -> None:
+    frame = load_steak(real_data("steak-risk-survey.csv"))
     assert len(frame) == 331
     assert frame["cheated"].value_counts().to_dict() == {"No": 274, "Yes": 57}
     assert frame["steak"].nunique() == 5
 
 
-def test_the_warfarin_patients() -> None:
-    _needs("iwpc-warfarin.csv")
-    frame = load_warfarin()
+def test_the_warfarin_patients(real_data: Callable[[str], Path]) -> None:
+    frame = load_warfarin(real_data("iwpc-warfarin.csv"))
     assert len(frame) == 3524
     assert frame["vkorc1"].value_counts().to_dict() == {"A/A": 1256, "A/G": 1224, "G/G": 1044}
     assert frame["age"].between(1, 9).all()

@@ -1,6 +1,6 @@
 """The panel on the Database of Faces, against a net that was trained on other photos of it."""
 
-import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +14,7 @@ from darkroom.metrics.judges import Panel
 from darkroom.targets.torch import TorchTarget
 
 
-def _faces() -> NDArray[np.float32]:
-    default = Path(__file__).parents[2].parent / "shared" / "data"
-    path = Path(os.environ.get("DARKROOM_DATA", default)) / "att_faces.npz"
-    if not path.exists():
-        if os.environ.get("DARKROOM_CI") == "1":
-            pytest.fail(f"{path} is absent: set DARKROOM_DATA to the folder that has it")
-        pytest.skip(f"{path} is absent: set DARKROOM_DATA to the folder that has it")
+def _faces(path: Path) -> NDArray[np.float32]:
     with np.load(path) as stored:
         faces: NDArray[np.float32] = stored["images"][:, :, None].astype(np.float32) / 255
     return faces
@@ -45,8 +39,10 @@ def _net(photos: NDArray[np.float32], people: NDArray[np.int64]) -> nn.Module:
 
 
 @pytest.mark.slow
-def test_the_panel_knows_people_and_is_not_fooled_by_noise() -> None:
-    faces = _faces()
+def test_the_panel_knows_people_and_is_not_fooled_by_noise(
+    real_data: Callable[[str], Path],
+) -> None:
+    faces = _faces(real_data("att_faces.npz"))
     trained, held_out = faces[:20, :7].reshape(-1, 1, 112, 92), faces[:20, 7:]
     people = np.repeat(np.arange(20), 7)
     panel = Panel.fit(
