@@ -9,6 +9,7 @@ from darkroom.errors import DataError
 from darkroom.metrics.images import (
     FaceSpace,
     blur,
+    estimated_noise,
     nearest_photo,
     orientations,
     shrink,
@@ -148,3 +149,15 @@ def test_orientations_tell_direction_and_not_contrast() -> None:
     right, down = orientations(ramp), orientations(ramp.transpose(2, 3))
     fainter = orientations(0.5 * ramp + 0.2)
     assert torch.dist(right, fainter) < 0.05 * torch.dist(right, down)
+
+
+def test_noise_is_estimated_whatever_lies_under_it() -> None:
+    generator = torch.Generator().manual_seed(0)
+    slope = torch.linspace(0, 1, 64).expand(2, 3, 64, 64)
+    noise = (
+        torch.randn(slope.shape, generator=generator)
+        * torch.tensor([0.05, 0.2])[:, None, None, None]
+    )
+    assert estimated_noise(slope + noise) == pytest.approx([0.05, 0.2], rel=0.05)
+    assert estimated_noise(slope).abs().max() < 1e-5
+    assert estimated_noise(torch.rand(2, 1, 2, 9)).tolist() == [0, 0]

@@ -80,13 +80,12 @@ def test_the_gate_rejects_what_is_no_face(panel: Panel, staff: Any, kind: str) -
 
 def test_each_measure_of_the_gate_can_reject_alone(panel: Panel) -> None:
     measures = panel.gate.measure(torch.rand(3, *panel.shape))
-    limit = panel.gate
-    good = np.array([limit.residual_limit]), np.array([limit.mahalanobis_limit])
-    fine = type(measures)(*good, np.array([limit.likeness_limit]))
+    fine = type(measures)(*(np.array([limit]) for limit in panel.gate.limits))
     assert panel.gate.passes(fine).all()
     assert not panel.gate.passes(fine._replace(residual=fine.residual + 0.01)).any()
     assert not panel.gate.passes(fine._replace(mahalanobis=fine.mahalanobis + 0.01)).any()
     assert not panel.gate.passes(fine._replace(likeness=fine.likeness - 0.01)).any()
+    assert not panel.gate.passes(fine._replace(noise=fine.noise + 0.01)).any()
 
 
 def test_rows_are_judged_alone_and_none_is_fine(panel: Panel, staff: Any) -> None:

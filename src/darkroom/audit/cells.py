@@ -292,7 +292,7 @@ def _details(
         "prior": {"name": plan.prior_name, "parameters": plan.prior.model_dump(mode="json")},
         "judge_names": list(Panel.names),
         "judges": bench.errors(),
-        "gate": {"limit": bench.panel.gate.residual_limit},
+        "gate": {"limit": bench.panel.gate.limits.residual},
         "curve": [
             {
                 "queries": point.queries,

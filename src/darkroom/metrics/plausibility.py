@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 from torch import Tensor
 
-from darkroom.metrics.images import FaceSpace, Images, standardise, variants
+from darkroom.metrics.images import FaceSpace, Images, estimated_noise, standardise, variants
 
 Floats = NDArray[np.float64]
 
@@ -29,11 +29,23 @@ class Measures(NamedTuple):
             monstrous mixtures of eigenfaces.
         likeness: The correlation with the most similar photo, in [-1, 1]; small for smooth blobs
             that are no face.
+        noise: The deviation of the noise on each pixel, estimated after Immerkær 1996, over that
+            of the image; large for noise, also for noise that a face shines through.
     """
 
     residual: Floats
     mahalanobis: Floats
     likeness: Floats
+    noise: Floats
+
+
+class Limits(NamedTuple):
+    """The largest plausible value of each of :class:`Measures`; of ``likeness`` the smallest."""
+
+    residual: float
+    mahalanobis: float
+    likeness: float
+    noise: float
 
 
 @dataclass(frozen=True)
@@ -45,42 +57,44 @@ class Gate:
     Attributes:
         space: The face space of the photos with their mirrored and moved copies.
         gallery: Those photos, each of length one, ``(photos, pixels)``.
-        residual_limit: The largest plausible share outside the space.
-        mahalanobis_limit: The largest plausible distance from the mean within the space.
-        likeness_limit: The smallest plausible correlation with the most similar photo.
+        limits: How far from photos an image may be.
     """
 
     space: FaceSpace
     gallery: NDArray[np.float32]
-    residual_limit: float
-    mahalanobis_limit: float
-    likeness_limit: float
+    limits: Limits
 
     @classmethod
     def fit(cls, private: Tensor, people: NDArray[np.int64], public: Tensor) -> Gate:
-        """Spans the space and sets the limits so that about 99% of fresh photos pass all three.
+        """Spans the space and sets the limits so that about 99% of fresh photos pass them all.
 
-        With enough public photos they alone span the space, and the judges' photos set the
-        limits. With fewer, the judges' photos join them, and the limits come from three rounds in
+        With enough public photos they alone span the space. The judges' photos then give limits,
+        and so do the strangers', a third of whom is kept out in each of three rounds; the wider
+        ones hold: people differ more than photos of one person, so limits from a few people would
+        refuse others for being unusual. Noise that wide limits let through is stopped by the
+        estimate of noise, in which people differ little.
+
+        With fewer public photos the judges' join them, and the limits come from three rounds in
         each of which a third of everybody's photos is kept out. Either way no photo that sets a
         limit is one of those that it is compared with.
 
         Args:
             private: The judges' photos, ``(n, channels, height, width)`` in [0, 1].
             people: Who is on those, ``(n,)``.
-            public: Strangers' photos, in [0, 1]; may be none.
+            public: Strangers' photos, in [0, 1], those of one person in a row; may be none.
         """
         if len(public) >= _ENOUGH_PUBLIC:
             space, gallery = _span(public)
-            return cls(space, gallery, *_limits([_measure(space, gallery, private)]))
+            strangers = _in_turn(public, np.arange(len(public)) * 3 // len(public), public[:0])
+            return cls(
+                space,
+                gallery,
+                _wider(_limits(_measure(space, gallery, private)), _limits(strangers)),
+            )
         turns = np.empty(len(people), np.int64)
         turns[np.argsort(people, kind="stable")] = np.arange(len(people)) % 3
-        rounds = [turns == turn for turn in range(3) if (turns == turn).any()]
-        measured = [
-            _measure(*_span(torch.cat([public, private[~kept_out]])), private[kept_out])
-            for kept_out in rounds
-        ]
-        return cls(*_span(torch.cat([public, private])), *_limits(measured))
+        limits = _limits(_in_turn(private, turns, public))
+        return cls(*_span(torch.cat([public, private])), limits)
 
     def measure(self, images: Tensor) -> Measures:
         """Measures images.
@@ -97,9 +111,10 @@ class Gate:
             measures: What :meth:`measure` returned.
         """
         plausible: NDArray[np.bool_] = (
-            (measures.residual <= self.residual_limit)
-            & (measures.mahalanobis <= self.mahalanobis_limit)
-            & (measures.likeness >= self.likeness_limit)
+            (measures.residual <= self.limits.residual)
+            & (measures.mahalanobis <= self.limits.mahalanobis)
+            & (measures.likeness >= self.limits.likeness)
+            & (measures.noise <= self.limits.noise)
         )
         return plausible
 
@@ -117,26 +132,47 @@ def _unit(seen: Images) -> NDArray[np.float32]:
 
 
 def _measure(space: FaceSpace, gallery: NDArray[np.float32], images: Tensor) -> Measures:
-    seen = standardise(images).numpy()
+    standard = standardise(images)
+    seen = standard.numpy()
     likeness = (_unit(seen) @ gallery.T).max(axis=1).astype(np.float64)
-    return Measures(space.residual(seen), space.mahalanobis(seen), likeness)
+    noise = estimated_noise(standard).numpy().astype(np.float64)
+    return Measures(space.residual(seen), space.mahalanobis(seen), likeness, noise)
 
 
-def _limits(measured: list[Measures]) -> tuple[float, float, float]:
-    """Returns limits such that about 99% of fresh photos pass all three.
+def _in_turn(photos: Tensor, turns: NDArray[np.int64], others: Tensor) -> Measures:
+    """Measures the photos of each turn in the space of those of the other turns, and of others."""
+    measured = [
+        _measure(*_span(torch.cat([others, photos[~kept_out]])), photos[kept_out])
+        for kept_out in (turns == turn for turn in range(3))
+        if kept_out.any()
+    ]
+    return Measures(*(np.concatenate(values) for values in zip(*measured, strict=True)))
+
+
+def _limits(measured: Measures) -> Limits:
+    """Returns limits such that about 99% of fresh photos pass them all.
 
     Prediction limits on scales where the measures are about normal (logarithms, and Fisher's z
     for the correlation), because with some sixty photos the highest quantiles are mere extremes.
     """
-    joined = Measures(*(np.concatenate(values) for values in zip(*measured, strict=True)))
-    residual = np.exp(_above(np.log(joined.residual.clip(1e-6))))
-    mahalanobis = np.exp(_above(np.log(joined.mahalanobis.clip(1e-6))))
-    likeness = -np.tanh(_above(-np.arctanh(joined.likeness.clip(-0.999, 0.999))))
-    return min(float(residual), 1.0), float(mahalanobis), float(likeness)
+    residual = np.exp(_above(np.log(measured.residual.clip(1e-6))))
+    mahalanobis = np.exp(_above(np.log(measured.mahalanobis.clip(1e-6))))
+    likeness = -np.tanh(_above(-np.arctanh(measured.likeness.clip(-0.999, 0.999))))
+    noise = np.exp(_above(np.log(measured.noise.clip(1e-6))))
+    return Limits(min(float(residual), 1.0), float(mahalanobis), float(likeness), float(noise))
+
+
+def _wider(one: Limits, other: Limits) -> Limits:
+    return Limits(
+        max(one.residual, other.residual),
+        max(one.mahalanobis, other.mahalanobis),
+        min(one.likeness, other.likeness),
+        max(one.noise, other.noise),
+    )
 
 
 def _above(values: Floats) -> float:
-    """Returns what the next value stays below, but for a third of the share that may fail."""
+    """Returns what the next value stays below, but for a measure's part of what may fail."""
     count = len(values)
-    reach = student.ppf(1 - (1 - _PASS) / 3, count - 1) * np.sqrt(1 + 1 / count)
+    reach = student.ppf(1 - (1 - _PASS) / len(Measures._fields), count - 1) * np.sqrt(1 + 1 / count)
     return float(values.mean() + reach * values.std(ddof=1))
