@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from darkroom.attacks.base import Progress
-from darkroom.attacks.regression import LogScoreRegression
+from darkroom.attacks.regression import LogisticRegression, LogScoreRegression
 from darkroom.attacks.score_search import Asked, ScoreAttack, ScoreSearch
 from darkroom.errors import MissingExtraError, PlanError
 from darkroom.priors.base import ImagePrior
@@ -22,6 +23,13 @@ from darkroom.targets.view import View
 
 INNER = 5
 """Steps along the regression in a generation."""
+
+PATIENCE, FAR = 1000, 1.5
+"""Rows after which a goal whose score is never told is sought all over the prior, and how far."""
+
+DECAY = 0.03
+"""How much of a point fades in a generation where small scores are hidden: what the first image
+that showed the goal had by chance goes, and the slopes bring back what matters."""
 
 WIDER, WIDEST = 1.3, 3.0
 """By how much a population that tells nothing apart is widened, and how far at most."""
@@ -48,9 +56,13 @@ class EvolutionAttack(ScoreAttack):
 
     Components that hardly show in an image have small slopes, and following those makes images of
     a few strong components. Both the population's deviations and the steps along the slopes are
-    therefore scaled by powers of how little a coordinate shows. Where scores are rounded, a
-    population of which most rounds to one tells nothing apart: its deviation grows until some of it
-    falls out of the class.
+    therefore scaled by powers of how little a coordinate shows.
+
+    Where small scores are hidden, by rounding or because only the largest are named, most goals are
+    not told at all at first. Populations are then drawn wide, and anew, until one shows the goal;
+    the search begins there, and seeks anew if it loses it. Rounded scores are learned by a logistic
+    model (:class:`darkroom.attacks.regression.LogisticRegression`), and a population of which most
+    rounds to one, which tells nothing apart, is widened until some of it falls out of the class.
 
     The idea of evolving a generator's latents against scores alone is that of Mirror (An et al.
     2022, NDSS); differences from it:
@@ -62,7 +74,8 @@ class EvolutionAttack(ScoreAttack):
     Attributes:
         population: Candidates a generation of each search, 4 or more.
         deviation: Their first standard deviation, in units of the prior's spread; twice that where
-            small scores are hidden or noisy, so that some candidates show what they are.
+            scores are noisy, so that some candidates show what they are, and where a goal is
+            sought whose score is hidden.
         regression: Whether the regression is used.
         step: How far its point goes in 20 candidates, as root mean square over coordinates in
             units of the spread.
@@ -112,12 +125,19 @@ class _Search(ScoreSearch):
         scale = visible**-0.5
         self.scale = scale / scale.square().mean().sqrt()
         self.precondition = visible**-1.5
-        self.regression = LogScoreRegression(self.classes, self.coordinates.dimensions)
         channel = self.feedback.channel
-        deviation = attack.deviation * (2 if channel.hides or channel.noisy else 1)
+        dimensions = self.coordinates.dimensions
+        self.regression = (
+            LogisticRegression(self.classes, dimensions, channel.resolution / 2)
+            if channel.step
+            else LogScoreRegression(self.classes, dimensions)
+        )
+        # Under noise every score is told, by chance.
+        self.seeks = channel.hides and not channel.noisy
+        self.seen = torch.full((len(self.classes),), not self.seeks)
         self.strategies = [
-            _strategy(start, attack.population, deviation * self.scale.double().numpy(), source)
-            for start, source in zip(self.challenger.double().numpy(), self.sources, strict=True)
+            self._seek(row) if self.seeks else self._begin(row, start)
+            for row, start in enumerate(self.challenger)
         ]
 
     @property
@@ -127,10 +147,11 @@ class _Search(ScoreSearch):
 
     def generation(self, size: int) -> None:
         """Asks about a population; see :meth:`ScoreSearch.generation`."""
-        rows = self.rows
+        rows, seen = self.rows, self.seen[self.rows].tolist()
         chosen = [self.strategies[row] for row in rows.tolist()]
         if self.attack.regression and self.regression.rows:
-            for strategy, point in zip(chosen, self.challenger[rows].double().numpy(), strict=True):
+            points = self.challenger[rows].double().numpy()
+            for strategy, point in itertools.compress(zip(chosen, points, strict=True), seen):
                 strategy.inject([point])
         drawn = [strategy.ask(size) for strategy in chosen]
         asked = self.ask(torch.from_numpy(np.array(drawn, dtype=np.float32)))
@@ -138,14 +159,45 @@ class _Search(ScoreSearch):
             with warnings.catch_warnings():
                 # The library warns of injected points that are far out, and trims them.
                 warnings.simplefilter("ignore", UserWarning)
-                values = asked.objective.tolist()
-                for strategy, points, objective in zip(chosen, drawn, values, strict=True):
+                answers = zip(chosen, drawn, asked.objective.tolist(), strict=True)
+                for strategy, points, objective in itertools.compress(answers, seen):
                     strategy.tell(points, objective)
             self._widen(chosen, asked)
-        means = torch.from_numpy(np.array([strategy.mean for strategy in chosen], np.float32))
+        if self.seeks:
+            self._sight(rows, asked)
+        means = [self.strategies[row].mean for row in rows.tolist()]
+        centres = torch.from_numpy(np.array(means, np.float32))
         self.challenger[rows] = self.coordinates.bounded(
-            self._follow(rows, asked, means) if self.attack.regression else means
+            self._follow(rows, asked, centres) if self.attack.regression else centres
         )
+
+    def _sight(self, rows: Tensor, asked: Asked) -> None:
+        """Begins a search where its goal's score is first told, and seeks anew where it is lost."""
+        told = asked.confidence.nan_to_num(nan=0.0).amax(dim=1) > 0
+        known = self._confidence[rows].nan_to_num(nan=0.0) > 0
+        for row in rows[known & ~self.seen[rows]].tolist():
+            self.strategies[row] = self._begin(row, self.best[row])
+            self.challenger[row] = self.best[row]
+        for row in rows[~told & (self.seen[rows] | ~known)].tolist():
+            self.strategies[row] = self._seek(row)
+        self.seen[rows] = torch.where(self.seen[rows], told, known)
+
+    def _begin(self, row: int, point: Tensor) -> Any:
+        """Returns a strategy of a search that begins at a point."""
+        deviation = self.attack.deviation * (2 if self.noisy else 1)
+        return _strategy(
+            point.double().numpy(),
+            self.attack.population,
+            deviation * self.scale.double().numpy(),
+            self.sources[row],
+        )
+
+    def _seek(self, row: int) -> Any:
+        """Returns a strategy that draws around the start; it is told nothing."""
+        start = np.zeros(self.coordinates.dimensions)
+        near = 2 * self.attack.deviation * self.scale.double().numpy()
+        deviations = near if self.spent < PATIENCE else np.full_like(start, FAR)
+        return _strategy(start, self.attack.population, deviations, self.sources[row])
 
     def _widen(self, chosen: list[Any], asked: Asked) -> None:
         """Spreads populations of which most are on the plateau where scores round to one."""
@@ -165,6 +217,8 @@ class _Search(ScoreSearch):
             points = torch.where(behind[:, None], means, points)
         self.regression.add(rows, asked.points, asked.logs)
         slopes = self.regression.slopes(rows)
+        if self.seeks:
+            points = (1 - DECAY) * points
         length = self.attack.step * math.sqrt(points.shape[1]) * asked.points.shape[1] / 20 / INNER
         for _ in range(INNER):
             pull = self.attack.prior_weight * points / points.shape[1]

@@ -9,6 +9,16 @@ RIVALS = 50
 """How many classes, beside the goal, are followed."""
 
 
+LATEST = 600
+"""The rows that a logistic model is fitted to."""
+
+PENALTY = 0.3
+"""The weight of the squared slopes of a logistic model."""
+
+FITS = 8
+"""The steps that its fit takes after each generation."""
+
+
 class LogScoreRegression:
     """Ridge regression of the goal's and its rivals' log-scores on the points asked.
 
@@ -46,7 +56,7 @@ class LogScoreRegression:
             logs: What came back, ``(active, n, classes)``.
         """
         if self._followed is None:
-            self._followed = self._rivals(logs)
+            self._followed = _rivals(self._classes, logs)
             count = self._followed.shape[1]
             self._products = torch.zeros(*self._middle.shape, count)
             self._levels = torch.zeros(len(self._classes), count)
@@ -61,12 +71,6 @@ class LogScoreRegression:
             self._ridge = float(away.square().mean())
         self.rows += points.shape[1]
 
-    def _rivals(self, logs: Tensor) -> Tensor:
-        """Returns the goal and its strongest rivals of each search, ``(searches, followed)``."""
-        goals = self._classes[:, None]
-        average = logs.mean(dim=1).scatter(1, goals, torch.inf)
-        return average.topk(min(RIVALS + 1, average.shape[1]), dim=1).indices
-
     def slopes(self, searches: Tensor) -> Slopes:
         """Returns the linear model of each of these searches around its latest generation."""
         squares = self._squares[searches]
@@ -74,6 +78,76 @@ class LogScoreRegression:
         factor = torch.linalg.cholesky(squares)
         slopes = torch.cholesky_solve(self._products[searches], factor)
         return Slopes(self._middle[searches], self._levels[searches], slopes)
+
+
+class LogisticRegression:
+    """Multinomial logistic regression of rounded scores on the points asked, of each search.
+
+    Where scores are rounded their logarithms are cut off at both ends, and a line through them is
+    too flat. A logistic model says what is expected of an answer that rounds to nothing or to one.
+    It is fitted to the latest rows by the steps of Böhning 1992, which need one factorisation for
+    all classes and never overshoot, from where the last fit ended.
+
+    Attributes:
+        rows: How many points each search has learned from.
+    """
+
+    def __init__(self, classes: Tensor, dimensions: int, floor: float) -> None:
+        """Knows nothing yet.
+
+        Args:
+            classes: The goal of each search, int64 ``(searches,)``.
+            dimensions: The coordinates of a point.
+            floor: What was added to scores before their logarithms.
+        """
+        self.rows = 0
+        self._classes, self._floor = classes, floor
+        self._points = torch.zeros(len(classes), 0, dimensions)
+        self._scores = torch.zeros(len(classes), 0, 0)
+        self._weights = torch.zeros(len(classes), dimensions + 1, 0)
+        self._followed: Tensor | None = None
+
+    def add(self, searches: Tensor, points: Tensor, logs: Tensor) -> None:
+        """Learns from one generation; arguments as :meth:`LogScoreRegression.add`."""
+        if self._followed is None:
+            self._followed = _rivals(self._classes, logs)
+            count = self._followed.shape[1]
+            self._scores = torch.zeros(len(self._classes), 0, count)
+            self._weights = torch.zeros(*self._weights.shape[:2], count)
+        chosen = self._followed[searches][:, None].expand(-1, logs.shape[1], -1)
+        scores = (logs.gather(2, chosen).exp() - self._floor).clamp_min(0)
+        scores = scores / scores.sum(dim=2, keepdim=True).clamp_min(1e-6)
+        self._points = _append(self._points, searches, points)
+        self._scores = _append(self._scores, searches, scores)
+        self.rows += points.shape[1]
+
+    def slopes(self, searches: Tensor) -> Slopes:
+        """Returns the linear logits of each of these searches around its latest rows."""
+        points, scores = self._points[searches], self._scores[searches]
+        middle = points.mean(dim=1, keepdim=True)
+        inputs = torch.cat([points - middle, torch.ones(*points.shape[:2], 1)], dim=2)
+        squares = inputs.mT @ inputs / 2
+        squares.diagonal(dim1=1, dim2=2).add_(PENALTY)
+        factor = torch.linalg.cholesky(squares)
+        weights = self._weights[searches]
+        for _ in range(FITS):
+            wrong = scores - (inputs @ weights).softmax(dim=2)
+            weights = weights + torch.cholesky_solve(inputs.mT @ wrong - PENALTY * weights, factor)
+        self._weights[searches] = weights
+        return Slopes(middle[:, 0], weights[:, -1], weights[:, :-1])
+
+
+def _append(kept: Tensor, searches: Tensor, rows: Tensor) -> Tensor:
+    """Returns the latest rows of all searches; of those that have ended nothing is asked again."""
+    added = torch.zeros(len(kept), *rows.shape[1:])
+    added[searches] = rows
+    return torch.cat([kept, added], dim=1)[:, -LATEST:]
+
+
+def _rivals(classes: Tensor, logs: Tensor) -> Tensor:
+    """Returns the goal and its strongest rivals of each search, ``(searches, followed)``."""
+    average = logs.mean(dim=1).scatter(1, classes[:, None], torch.inf)
+    return average.topk(min(RIVALS + 1, average.shape[1]), dim=1).indices
 
 
 class Slopes:
