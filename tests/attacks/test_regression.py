@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from darkroom.attacks.regression import RIVALS, LogScoreRegression
+from darkroom.attacks.regression import RIVALS, LogisticRegression, LogScoreRegression
 
 GENERATOR = torch.Generator().manual_seed(0)
 
@@ -63,3 +63,30 @@ def test_of_many_classes_the_strongest_are_followed() -> None:
     regression.add(torch.tensor([0]), points, (points @ weights + bias).log_softmax(dim=2))
     found = regression.slopes(torch.tensor([0])).uphill(torch.zeros(1, 4))
     assert found.shape == (1, 4)
+
+
+def test_rounded_scores_of_a_linear_softmax_are_learned_by_the_logistic_model() -> None:
+    weights = 3 * torch.randn(12, 5, generator=GENERATOR)
+    goals = torch.tensor([3, 0])
+    logistic = LogisticRegression(goals, 12, floor=0.005)
+    straight = LogScoreRegression(goals, 12)
+    everyone = torch.arange(2)
+    for _ in range(40):
+        points = torch.randn(2, 10, 12, generator=GENERATOR)
+        logs = ((points @ weights).softmax(dim=2).mul(100).round() / 100 + 0.005).log()
+        for regression in (logistic, straight):
+            regression.add(everyone, points, logs)
+            regression.slopes(everyone)
+    here = torch.randn(200, 2, 12, generator=GENERATOR)
+    logits = (here @ weights).scatter(2, goals.expand(200, 2)[:, :, None], -torch.inf)
+    expected = weights.T[logits.argmax(dim=2)] - weights.T[goals]
+    alike = [
+        torch.cosine_similarity(
+            torch.stack([regression.slopes(everyone).uphill(points) for points in here]),
+            expected,
+            dim=2,
+        ).mean()
+        for regression in (logistic, straight)
+    ]
+    assert alike[0] > 0.8
+    assert alike[0] > alike[1] + 0.05

@@ -230,3 +230,28 @@ def test_noisy_answers_choose_no_lucky_candidate() -> None:
         told.append(last.confidence)
         true.append(true_confidence(last))
     assert abs(np.mean(told) - np.mean(true)) < 0.08
+
+
+class Rare(nn.Module):
+    """Says of nothing that it is the goal, class 1, but of what lies far out along one pixel."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        far = 8 * (images.flatten(1)[:, 0] - 1.2)
+        return torch.stack([torch.zeros_like(far), far], dim=1)
+
+
+def test_a_goal_whose_score_rounds_to_nothing_is_sought_until_it_is_told() -> None:
+    rows = torch.eye(16)[:DIMENSIONS]
+    flat = EigenfacePrior(torch.zeros(SPEC.shape), rows.contiguous(), SPEC)
+    rare = TorchTarget(Rare(), SPEC.shape, value_range=(SPEC.low, SPEC.high))
+    assert rare.scores(flat.decode(flat.start()[None]).numpy())[0, 1] < 0.005
+    view = View(
+        rare,
+        Access.SCORES,
+        QueryLedger(1),
+        defense=Pipeline((Rounding(2),)),
+        noise=np.random.default_rng(0),
+    )
+    attack = EvolutionAttack(rows=300, population=10)
+    *_, end = attack.run(view, flat, np.array([1]), rng=np.random.default_rng(0))
+    assert end.confidence[0] > 0.99

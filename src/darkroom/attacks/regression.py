@@ -9,8 +9,12 @@ RIVALS = 50
 """How many classes, beside the goal, are followed."""
 
 
-LATEST = 600
-"""The rows that a logistic model is fitted to."""
+KEPT = 2.0
+"""The rows a coordinate that a search's regression remembers, about: what is far from where a
+search has come to misleads."""
+
+LATEST = 4
+"""The rows a coordinate that a logistic model is fitted to: each tells less."""
 
 PENALTY = 0.3
 """The weight of the squared slopes of a logistic model."""
@@ -24,8 +28,8 @@ class LogScoreRegression:
 
     Each search has a regression of its own, all solved in one batch. Differences within a
     generation alone count, so whatever a generation has in common (a random move of its images,
-    the place where it was drawn) cancels. A linear softmax is learned exactly from as many rows as
-    there are coordinates.
+    the place where it was drawn) cancels. A linear softmax is learned from about as many rows as
+    there are coordinates; older generations fade, because other models are linear only nearby.
 
     Attributes:
         rows: How many points each search has learned from.
@@ -65,8 +69,9 @@ class LogScoreRegression:
         self._middle[searches], self._levels[searches] = points.mean(dim=1), values.mean(dim=1)
         away = points - points.mean(dim=1, keepdim=True)
         rise = values - values.mean(dim=1, keepdim=True)
-        self._squares[searches] += away.mT @ away
-        self._products[searches] += away.mT @ rise
+        keep = max(0.0, 1 - points.shape[1] / (KEPT * points.shape[2]))
+        self._squares[searches] = keep * self._squares[searches] + away.mT @ away
+        self._products[searches] = keep * self._products[searches] + away.mT @ rise
         if self.rows == 0:
             self._ridge = float(away.square().mean())
         self.rows += points.shape[1]
@@ -117,8 +122,9 @@ class LogisticRegression:
         chosen = self._followed[searches][:, None].expand(-1, logs.shape[1], -1)
         scores = (logs.gather(2, chosen).exp() - self._floor).clamp_min(0)
         scores = scores / scores.sum(dim=2, keepdim=True).clamp_min(1e-6)
-        self._points = _append(self._points, searches, points)
-        self._scores = _append(self._scores, searches, scores)
+        most = LATEST * points.shape[2]
+        self._points = _append(self._points, searches, points, most)
+        self._scores = _append(self._scores, searches, scores, most)
         self.rows += points.shape[1]
 
     def slopes(self, searches: Tensor) -> Slopes:
@@ -137,11 +143,11 @@ class LogisticRegression:
         return Slopes(middle[:, 0], weights[:, -1], weights[:, :-1])
 
 
-def _append(kept: Tensor, searches: Tensor, rows: Tensor) -> Tensor:
+def _append(kept: Tensor, searches: Tensor, rows: Tensor, most: int) -> Tensor:
     """Returns the latest rows of all searches; of those that have ended nothing is asked again."""
     added = torch.zeros(len(kept), *rows.shape[1:])
     added[searches] = rows
-    return torch.cat([kept, added], dim=1)[:, -LATEST:]
+    return torch.cat([kept, added], dim=1)[:, -most:]
 
 
 def _rivals(classes: Tensor, logs: Tensor) -> Tensor:
