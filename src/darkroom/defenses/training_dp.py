@@ -72,7 +72,7 @@ class PrivateSGD(TrainingDefense):
     clip: float = 1.0
     batch: int | None = None
     epochs: int | None = None
-    learning_rate: float = 0.5
+    learning_rate: float = 0.2
     momentum: float = 0.9
     group_norm: bool = False
     pretrain_epochs: int = 0

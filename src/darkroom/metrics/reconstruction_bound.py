@@ -175,9 +175,9 @@ def _composed(mechanism: Mechanism, records: int) -> tuple[Floats, Floats, float
     step = _step(sigma, members, log_weights, (high - low) / (_GRID - 2))
     ring = np.zeros(_GRID)
     np.add.at(ring, step.places % _GRID, step.chances)
-    composed: Floats = np.asarray(np.fft.irfft(np.fft.rfft(ring) ** steps, _GRID), np.float64)
+    composed = np.fft.irfft(np.fft.rfft(ring) ** steps, _GRID).astype(np.float64)
     places = np.arange(_GRID) + math.floor(low / step.width)
-    losses: Floats = places * step.width
+    losses = places.astype(np.float64) * step.width
     certain = -math.expm1(steps * math.log1p(-step.certain))
     return composed.clip(0, None)[places % _GRID], losses, certain
 
