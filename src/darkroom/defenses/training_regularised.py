@@ -59,9 +59,9 @@ class NegativeLabelSmoothing(TrainingDefense):
         >>> [round(NegativeLabelSmoothing().at(share), 3) for share in (0.5, 0.625, 1.0)]
         [0.0, -0.025, -0.05]
         """
-        if share >= self.ends:
-            return self.smoothing
-        return self.smoothing * max(0.0, (share - self.begins) / (self.ends - self.begins))
+        if share <= self.begins:
+            return self.smoothing if self.ends == 0 else 0.0
+        return self.smoothing * min(1.0, (share - self.begins) / max(self.ends - self.begins, 1e-9))
 
     def _fit(self, course: Course) -> Privacy | None:
         def loss(seen: Tensor, people: Tensor, share: float) -> Tensor:
