@@ -188,8 +188,7 @@ def _step(sigma: float, members: NDArray[np.int64], log_weights: Floats, width: 
     What lies between two neighbours goes to both, in the parts that keep its chance with and
     without the secret; that helps the attacker and nobody else.
     """
-    reach = 9 * sigma
-    ends = np.array([-reach, members[-1] + reach])
+    ends = np.array([-8 * sigma, _upper_end(sigma, members, log_weights)])
     low, high = _loss(ends, sigma, members, log_weights)
     places = np.arange(math.floor(low / width), math.ceil(high / width) + 1)
     edges = _inverse(places * width, ends, sigma, members, log_weights)
@@ -205,6 +204,13 @@ def _step(sigma: float, members: NDArray[np.int64], log_weights: Floats, width: 
     return _Step(places, shares, max(0.0, 1 - float(chances.sum())), width)
 
 
+def _upper_end(sigma: float, members: NDArray[np.int64], log_weights: Floats) -> float:
+    """Returns a point beyond which a step ends with a chance below 1e-14, with the secret."""
+    points = np.linspace(0, members[-1] + 8 * sigma, 512)
+    beyond = stats.norm.sf(points[:, None], members, sigma) @ np.exp(log_weights)
+    return float(points[min(int((beyond > 1e-14).sum()), len(points) - 1)])
+
+
 def _loss(points: Floats, sigma: float, members: NDArray[np.int64], log_weights: Floats) -> Floats:
     """Returns the logarithm of the density with the secret over that without, ``(points,)``."""
     exponents = (2 * members * points[:, None] - members**2) / (2 * sigma**2)
@@ -217,7 +223,7 @@ def _inverse(
 ) -> Floats:
     """Returns where each loss is reached, by halving; the nearer end where it is nowhere."""
     low, high = np.full(len(losses), ends[0]), np.full(len(losses), ends[1])
-    for _ in range(48):
+    for _ in range(42):
         middle = (low + high) / 2
         above = _loss(middle, sigma, members, log_weights) > losses
         low, high = np.where(above, low, middle), np.where(above, middle, high)
