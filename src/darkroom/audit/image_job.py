@@ -109,9 +109,9 @@ class ImageJob(Job):
     def _cells(self) -> list[tuple[Model, CellPlan]]:
         """Returns every attack against every output defence, for each model."""
         cells = cell_plans(self.plan, self.subject.target.access)
-        return [(model, cell) for model in self._models() for cell in cells]
+        return [(model, cell) for model in self.models() for cell in cells]
 
-    def _models(self) -> list[Model]:
+    def models(self) -> list[Model]:
         """Returns the model that is given, or those to train, the undefended one first."""
         plan = self.plan
         if not plan.training:
