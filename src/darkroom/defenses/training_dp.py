@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -14,14 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from darkroom.defenses.modules import output_layer
+from darkroom.defenses.private_sgd import Descent, epsilon_of, noise_for
 from darkroom.defenses.training import Course, Privacy, TrainingDefense
 from darkroom.defenses.training_transfer import freeze, pretrain
 from darkroom.errors import MissingExtraError, PlanError, one_line
-
-if TYPE_CHECKING:
-    from opacus import GradSampleModule
-
-ACCOUNTANT = "prv"
 
 
 @dataclass(frozen=True)
@@ -145,125 +139,32 @@ class PrivateSGD(TrainingDefense):
         if self.frozen:
             freeze(course.module, self.frozen)
         epochs = self.epochs or course.recipe.epochs
-        photos, units = len(course.images), self._units(course)
-        rate = min(1.0, (self.batch or course.recipe.batch) / photos)
+        rate = min(1.0, (self.batch or course.recipe.batch) / len(course.images))
         steps = math.ceil(epochs / rate)
-        noise = self._noise(rate, steps)
-        with warnings.catch_warnings():
-            # That the first layer's input needs no gradient is as it should be.
-            warnings.filterwarnings("ignore", "Full backward hook is firing")
-            warnings.filterwarnings("ignore", ".*non-full backward hook.*")
-            self._descend(course, units, rate, steps, noise, epochs)
-        spent = self._spent(noise, rate, steps)
+        noise = noise_for(self.epsilon, self.delta, rate, steps, self._owner)
+        weights = [weight for weight in course.module.parameters() if weight.requires_grad]
+
+        def losses(module: nn.Module, rows: Tensor) -> Tensor:
+            people = course.labels[rows].to(course.device)
+            return functional.cross_entropy(module(course.seen(rows)), people, reduction="sum")
+
+        Descent(noise, self.clip, rate, steps, self.at_once, self._owner).run(
+            course.module,
+            losses,
+            self._units(course),
+            torch.optim.SGD(weights, lr=self.learning_rate, momentum=self.momentum),
+            course.generator,
+            lambda done: course.advance(min(epochs, int(done * rate)), epochs),
+        )
+        spent = epsilon_of(noise, self.delta, rate, steps)
         return Privacy(self.unit, spent, self.delta, noise, rate, steps)
+
+    @property
+    def _owner(self) -> str:
+        return f"training defence {self.name}"
 
     def _units(self, course: Course) -> Tensor:
         """Returns the unit to which each photo belongs, int64 ``(n,)`` from 0 without gaps."""
         if self.unit == "photo":
             return torch.arange(len(course.images))
         return torch.from_numpy(np.unique(course.labels.numpy(), return_inverse=True)[1])
-
-    def _noise(self, rate: float, steps: int) -> float:
-        """Returns the noise multiplier that spends epsilon."""
-        if math.isinf(self.epsilon):
-            return 0.0
-        from opacus.accountants.utils import get_noise_multiplier
-
-        try:
-            with warnings.catch_warnings(action="ignore"):
-                return float(
-                    get_noise_multiplier(
-                        target_epsilon=self.epsilon,
-                        target_delta=self.delta,
-                        sample_rate=rate,
-                        steps=steps,
-                        accountant=ACCOUNTANT,
-                    )
-                )
-        except (ValueError, RuntimeError) as error:
-            raise PlanError(
-                f"training defence {self.name}: no noise gives epsilon {self.epsilon:g} at delta "
-                f"{self.delta:g} in {steps} steps ({one_line(error)}): allow more"
-            ) from error
-
-    def _spent(self, noise: float, rate: float, steps: int) -> float:
-        """Returns the epsilon that the accountant charges for what was done."""
-        if noise == 0:
-            return math.inf
-        from opacus.accountants import create_accountant
-
-        accountant = create_accountant(mechanism=ACCOUNTANT)
-        accountant.history = [(noise, rate, steps)]
-        with warnings.catch_warnings(action="ignore"):
-            return float(accountant.get_epsilon(delta=self.delta))
-
-    def _descend(
-        self, course: Course, units: Tensor, rate: float, steps: int, noise: float, epochs: int
-    ) -> None:
-        """Takes all steps, each on units drawn independently."""
-        from opacus import GradSampleModule
-        from opacus.optimizers import DPOptimizer
-
-        count = int(units.max()) + 1
-        try:
-            module = GradSampleModule(course.module.train(), loss_reduction="sum")
-        except NotImplementedError as error:
-            raise PlanError(
-                f"training defence {self.name}: Opacus has no gradients a photo for this module "
-                f"({one_line(error)})"
-            ) from error
-        weights = [weight for weight in course.module.parameters() if weight.requires_grad]
-        plain = torch.optim.SGD(weights, lr=self.learning_rate, momentum=self.momentum)
-        optimizer = DPOptimizer(
-            plain,
-            noise_multiplier=noise,
-            max_grad_norm=self.clip,
-            expected_batch_size=max(1, round(rate * count)),
-            generator=torch.Generator(course.device).manual_seed(course.generator.initial_seed()),
-        )
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(plain, steps)
-        for step in range(steps):
-            drawn = torch.rand(count, generator=course.generator) < rate
-            parts = list(self._parts(drawn.nonzero().flatten(), units))
-            for place, part in enumerate(parts):
-                self._gradients(course, module, weights, part, units)
-                optimizer.signal_skip_step(place + 1 < len(parts))
-                optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
-            schedule.step()
-            course.advance(min(epochs, int((step + 1) * rate)), epochs)
-        module.to_standard_module()
-        for weight in course.module.parameters():
-            weight.grad = None
-
-    def _parts(self, drawn: Tensor, units: Tensor) -> Iterator[Tensor]:
-        """Divides the units of a step so that the photos of each part fit into memory."""
-        largest = int(units.bincount().max())
-        yield from torch.split(drawn, max(1, self.at_once // largest))
-
-    def _gradients(
-        self,
-        course: Course,
-        module: GradSampleModule,
-        weights: list[nn.Parameter],
-        drawn: Tensor,
-        units: Tensor,
-    ) -> None:
-        """Fills ``grad_sample`` of each weight with one gradient a unit, ``(units, *shape)``."""
-        holders: list[Any] = list(weights)
-        rows = torch.isin(units, drawn).nonzero().flatten()
-        if not len(rows):  # a step that drew nobody adds noise alone
-            for weight in holders:
-                weight.grad_sample = torch.zeros((0, *weight.shape), device=course.device)
-            return
-        people = course.labels[rows].to(course.device)
-        loss = functional.cross_entropy(module(course.seen(rows)), people, reduction="sum")
-        loss.backward()  # type: ignore[no-untyped-call]
-        if self.unit == "photo":
-            return
-        place = torch.searchsorted(drawn, units[rows]).to(course.device)
-        sizes = place.bincount().to(course.images.dtype)
-        for weight in holders:
-            each = weight.grad_sample.flatten(1) / sizes[place, None]
-            summed = torch.zeros((len(drawn), each.shape[1]), device=course.device)
-            weight.grad_sample = summed.index_add_(0, place, each).view(-1, *weight.shape)

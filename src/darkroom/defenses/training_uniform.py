@@ -40,7 +40,7 @@ class UniformConfidence(TrainingDefense):
     name: ClassVar[str] = "uniform-confidence"
     paper: ClassVar[str] = "after Hendrycks et al. 2019 and Hein et al. 2019"
 
-    weight: float = 1.0
+    weight: float = 3.0
     share: float = 1.0
     climbs: int = 2
     step: float = 0.02
@@ -101,7 +101,9 @@ class Others:
 
     def draw(self, n: int) -> Tensor:
         """Returns images in the target's range, ``(n, channels, height, width)``."""
-        kinds = [self._blurred, self._averaged, self._of_one, self._blended, self._noise]
+        # Weak blurs and averages of few look most like people, so there are more of them.
+        kinds = 2 * [self._blurred, self._averaged]
+        kinds += [self._of_one, self._blended, self._noise]
         if self._public is not None:
             kinds.append(self._strangers)
         climbing = n // 4 if self._defense.climbs else 0
@@ -123,18 +125,15 @@ class Others:
 
     def _blurred(self, n: int) -> Tensor:
         side = min(self._own.shape[2:])
-        # As many weak blurs as strong ones; the weak are the hard ones.
-        shares = self._defense.least_blur * (8 ** self._uniform(n))
+        shares = self._defense.least_blur * (8 ** self._uniform(n) ** 2)
         return blurred(self._photos(n), shares * side)
 
     def _averaged(self, n: int) -> Tensor:
-        """Averages as many people as a draw says, from two to thirty-two, or all photos."""
+        """Averages as many photos as a draw says, from two to thirty-two."""
         most = min(32, len(self._own))
-        images = []
-        for members in (2 ** (1 + self._uniform(n, 0, 4.01).floor())).long().tolist():
-            members = min(members, most)
-            images.append(averaged(self._own, self._draw(len(self._own), members)[None]))
-        return torch.cat(images)
+        sizes = (2 ** (1 + 4 * self._uniform(n) ** 2)).round().long().clamp(max=most)
+        groups = [self._draw(len(self._own), size)[None] for size in sizes.tolist()]
+        return torch.cat([averaged(self._own, group) for group in groups])
 
     def _of_one(self, n: int) -> Tensor:
         """Averages many photos of one person, which is the face that an inversion is after."""
