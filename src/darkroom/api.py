@@ -69,6 +69,8 @@ def audit(
     trained_on: str = ":",
     attacks: Sequence[str | Mapping[str, Any]] = ("gradient",),
     defenses: Sequence[str | Mapping[str, Any]] = (),
+    training: Sequence[str | Mapping[str, Any]] = (),
+    recipe: Mapping[str, Any] | None = None,
     value_range: tuple[float, float] = (0.0, 1.0),
     outputs: Outputs = "logits",
     name: str = "audit",
@@ -87,6 +89,9 @@ def audit(
             ``"0:7"``. The others serve the judges.
         attacks: Names, or mappings as a plan's ``[[attack]]`` has them.
         defenses: Names, or mappings as a plan's ``[[defense]]`` has them.
+        training: Names, or mappings as a plan's ``[[training]]`` has them; with any, ``model`` is
+            untrained, and Darkroom trains it without a defence and with each.
+        recipe: How to train, as a plan's ``[recipe]`` has it.
         value_range: The values of black and of full intensity.
         outputs: Whether the model returns ``logits`` or ``probabilities``.
         name: The run's; its folder is ``out/name``.
@@ -110,6 +115,8 @@ def audit(
         "private": {"images": "(array)", "trained_on": trained_on},
         "attack": _tables(attacks),
         "defense": _tables(defenses),
+        **({"training": _tables(training)} if training else {}),
+        **({} if recipe is None else {"recipe": dict(recipe)}),
         **({} if public is None else {"public": {"images": "(array)"}}),
     }
     plan = validate(ImagePlan, table, "darkroom.audit")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from darkroom.access import Access
 from darkroom.attacks.auto import AutoAttack
@@ -15,13 +15,16 @@ from darkroom.attacks.base import Attack
 from darkroom.attacks.registry import make_attack
 from darkroom.audit.cells import CellPlan, run_cell
 from darkroom.audit.image_plan import ImagePlan, PublicSection
-from darkroom.audit.judging import set_up_bench
+from darkroom.audit.judging import Bench, set_up_bench
+from darkroom.audit.models import GivenModel, Model, TrainedModel
 from darkroom.audit.plan import AttackSection, PriorSection, parse_slice
 from darkroom.audit.progress import Reporter
 from darkroom.audit.runner import Facts, FinishedCell, Job
 from darkroom.audit.subject import Subject
 from darkroom.data.photos import Photos, load_photos
 from darkroom.defenses.outputs import Pipeline, make_defense
+from darkroom.defenses.training import Recipe, TrainingDefense, Undefended, describe
+from darkroom.defenses.training_registry import make_training_defense
 from darkroom.errors import PlanError
 from darkroom.priors.base import ImagePrior
 from darkroom.priors.build import Materials, configure_prior
@@ -37,7 +40,7 @@ class ImageJob(Job):
         plan: The plan; its paths are for the record here.
         plan_text: The plan as TOML.
         command: How to repeat the run.
-        subject: The target and the photos.
+        subject: The target and the photos; where the plan has trainings, the target is untrained.
         folder: Where the plan's modules are looked for.
     """
 
@@ -49,8 +52,7 @@ class ImageJob(Job):
 
     def keys(self, version: str) -> list[str]:
         """Returns the key of every cell; see :meth:`Job.keys`."""
-        digest = subject_digest(self.subject)
-        return [cell.key(digest, version) for cell in self._cells()]
+        return [cell.key(model.digest, version) for model, cell in self._cells()]
 
     def facts(self) -> Facts:
         """Returns what the report says of the model and the photos; see :meth:`Job.facts`."""
@@ -78,26 +80,48 @@ class ImageJob(Job):
                 else f"{len(public.people):,} of {len(np.unique(public.people)):,} strangers",
             ),
         ]
+        if self.plan.training:
+            names = [describe(defense) for defense in training_defenses(self.plan)]
+            tested.append(("Trained by Darkroom", ", ".join(names)))
         about = {"name": target.name, "kind": self.plan.target.kind, "range": [spec.low, spec.high]}
         return Facts(about, tested)
 
     def run(self, keys: Sequence[str], version: str, reporter: Reporter) -> Iterator[FinishedCell]:
         """Runs cells; those with the same prior share it; see :meth:`Job.run`."""
-        subject = self.subject
-        bench = set_up_bench(subject, self.plan.run.seed, reporter)
         priors: dict[str, ImagePrior] = {}
-        for key, cell in zip(self.keys(version), self._cells(), strict=True):
+        opened: Model | None = None
+        bench: Bench | None = None
+        for key, (model, cell) in zip(self.keys(version), self._cells(), strict=True):
             if key not in keys:
                 continue
+            if bench is None or model is not opened:
+                opened, subject = model, model.open(reporter)
+                # The judges are the same for every model; what fools them is found with each.
+                panel = None if bench is None else bench.panel
+                bench = set_up_bench(subject, self.plan.run.seed, reporter, panel)
             words = f"{cell.prior_name} {cell.prior!r}"
             if words not in priors:
                 priors[words] = self._fit_prior(cell, reporter)
             with reporter.stage(cell.title) as advance:
                 result, arrays = run_cell(key, cell, subject, priors[words], bench, advance)
-            yield FinishedCell(key, result, arrays)
+            yield FinishedCell(key, model.dress(result), arrays)
 
-    def _cells(self) -> list[CellPlan]:
-        return cell_plans(self.plan, self.subject.target.access)
+    def _cells(self) -> list[tuple[Model, CellPlan]]:
+        """Returns every attack against every output defence, for each model."""
+        cells = cell_plans(self.plan, self.subject.target.access)
+        return [(model, cell) for model in self.models() for cell in cells]
+
+    def models(self) -> list[Model]:
+        """Returns the model that is given, or those to train, the undefended one first."""
+        plan = self.plan
+        if not plan.training:
+            return [GivenModel(self.subject)]
+        recipe, folder = plan.recipe, plan.run.out / plan.run.name / "models"
+        shared = Recipe(recipe.epochs, recipe.batch, recipe.learning_rate, recipe.weight_decay)
+        return [
+            TrainedModel(self.subject, defense, shared, recipe.augment, plan.run.seed, folder)
+            for defense in training_defenses(plan)
+        ]
 
     def _fit_prior(self, cell: CellPlan, reporter: Reporter) -> ImagePrior:
         spec, public = self.subject.target.spec, self.subject.public
@@ -113,7 +137,13 @@ def load_job(plan: ImagePlan, plan_path: Path, reporter: Reporter) -> ImageJob:
         DarkroomError: If any of them does not do; the message says which and why.
     """
     cell_plans(plan)  # a mistyped attack or prior shows before anything is read
-    target = open_target(plan.target, folder=plan_path.parent, authorized_by=plan.run.authorized_by)
+    training_defenses(plan)
+    with torch.random.fork_rng(devices=[]):
+        # A model that is to be trained begins with the weights that its code draws.
+        torch.default_generator.manual_seed(plan.run.seed)
+        target = open_target(
+            plan.target, folder=plan_path.parent, authorized_by=plan.run.authorized_by
+        )
     with reporter.stage("Reading photos") as advance:
         private = _photos(plan.private, target.spec)
         advance(1, 2)
@@ -131,6 +161,16 @@ def load_job(plan: ImagePlan, plan_path: Path, reporter: Reporter) -> ImageJob:
 def _photos(section: PublicSection, spec: ImageSpec) -> Photos:
     people = None if section.people is None else parse_slice(section.people)
     return load_photos(section.images, spec, people=people, resize=section.resize)
+
+
+def training_defenses(plan: ImagePlan) -> list[TrainingDefense]:
+    """Returns the training defences of a plan, without any first.
+
+    Raises:
+        PlanError: If a name or a parameter is wrong.
+    """
+    named = [make_training_defense(one.name, one.parameters) for one in plan.training]
+    return [Undefended(), *(defense for defense in named if defense != Undefended())]
 
 
 def cell_plans(plan: ImagePlan, most: Access = Access.WEIGHTS) -> list[CellPlan]:
@@ -201,14 +241,3 @@ def _cell_plan(
         budget=section.budget,
         seed=plan.run.seed,
     )
-
-
-def subject_digest(subject: Subject) -> str:
-    """Returns a hash of the target and all photos."""
-    parts = [
-        subject.target.fingerprint(),
-        subject.private.digest(),
-        hashlib.sha256(np.packbits(subject.trained).tobytes()).hexdigest(),
-        "" if subject.public is None else subject.public.digest(),
-    ]
-    return hashlib.sha256("".join(parts).encode()).hexdigest()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from darkroom.audit.plan import BasePlan, Section, checked_slice
+from darkroom.audit.plan import BasePlan, PriorSection, Section, checked_slice
 from darkroom.errors import PlanError
-from darkroom.targets.sections import TargetSection
+from darkroom.targets.sections import TargetSection, TorchSection
 
 
 class PublicSection(Section):
@@ -30,12 +30,32 @@ class PrivateSection(PublicSection):
     _trained_on = field_validator("trained_on")(checked_slice)
 
 
+class TrainingSection(PriorSection):
+    """A training defence by name, with parameters of its own."""
+
+
+class RecipeSection(Section):
+    """How every ``[[training]]`` trains the module that ``[target] load`` builds."""
+
+    epochs: int = Field(default=24, ge=1)
+    batch: int = Field(default=40, ge=2)
+    learning_rate: float = Field(default=3e-3, gt=0)
+    weight_decay: float = Field(default=0.02, ge=0)
+    augment: bool = True
+
+
 class ImagePlan(BasePlan):
-    """A whole plan."""
+    """A whole plan.
+
+    With ``training``, Darkroom trains the module that ``[target] load`` builds on the private
+    photos that ``trained_on`` selects, once without a defence and once with each.
+    """
 
     target: TargetSection
     private: PrivateSection
     public: PublicSection | None = None
+    training: list[TrainingSection] = Field(default_factory=list)
+    recipe: RecipeSection = RecipeSection()
 
     @model_validator(mode="after")
     def _leave(self) -> Self:
@@ -43,6 +63,28 @@ class ImagePlan(BasePlan):
             raise PlanError(
                 "a remote target is audited only with leave: set [run] authorized_by = "
                 '"name and role"'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _trainable(self) -> Self:
+        if "recipe" in self.model_fields_set and not self.training:
+            raise PlanError("[recipe] says how to train, but no [[training]] is to be trained")
+        if not self.training:
+            return self
+        if not isinstance(self.target, TorchSection):
+            raise PlanError(
+                f"[[training]] trains a PyTorch module, and [target] kind is {self.target.kind}: "
+                'set kind = "torch" and load to the code that builds the module'
+            )
+        if self.target.weights is not None:
+            raise PlanError(
+                "[[training]] trains the module itself: remove [target] weights, or the trainings"
+            )
+        if self.target.outputs != "logits":
+            raise PlanError(
+                "[[training]] needs a module that returns logits: leave out its last softmax and "
+                'set [target] outputs = "logits"'
             )
         return self
 

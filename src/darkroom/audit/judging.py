@@ -84,30 +84,34 @@ def _counted(rate: Rate) -> dict[str, Any] | None:
     return None if recognised is None else {**recognised, "tried": rate.attempts}
 
 
-def set_up_bench(subject: Subject, seed: int, reporter: Reporter) -> Bench:
+def set_up_bench(
+    subject: Subject, seed: int, reporter: Reporter, panel: Panel | None = None
+) -> Bench:
     """Trains the judges of a run and tests them.
 
     Args:
         subject: The target and all photos.
         seed: The run's; judges use numbers derived from it that no attack uses.
         reporter: Shows the stages.
+        panel: The judges, where they are trained already: for another model of the same people.
 
     Raises:
         DataError: If there are too few photos to judge by.
     """
     learn, test, held_out = subject.judge_split()
     spec, public = subject.target.spec, subject.public
-    with reporter.stage("Training judges") as advance:
-        panel = Panel.fit(
-            learn.images,
-            learn.people,
-            public_images=None if public is None else public.images,
-            public_people=None if public is None else public.people,
-            low=spec.low,
-            high=spec.high,
-            seed=_derived(seed, 2),
-            on_progress=advance,
-        )
+    if panel is None:
+        with reporter.stage("Training judges") as advance:
+            panel = Panel.fit(
+                learn.images,
+                learn.people,
+                public_images=None if public is None else public.images,
+                public_people=None if public is None else public.people,
+                low=spec.low,
+                high=spec.high,
+                seed=_derived(seed, 2),
+                on_progress=advance,
+            )
     with reporter.stage("Trying to fool the judges") as advance:
         accuracy = judge_accuracy(panel, test.images, test.people)
         false_positives = false_positive_rates(

@@ -17,6 +17,7 @@ from darkroom.priors.transforms import RandomAffine
 
 _DEMO_CLASSES = 40
 _DEMO_SHAPE = (3, 64, 64)
+_MOVE = RandomAffine(shift=0.02, turn=0.03, zoom=0.02)
 
 
 def face_net(classes: int, shape: Sequence[int] = _DEMO_SHAPE) -> nn.Module:
@@ -107,7 +108,6 @@ def train_face_net(
     _check(images, labels, classes, epochs, batch, learning_rate)
     generator = torch.Generator().manual_seed(seed)
     photos, people = torch.from_numpy(images), torch.from_numpy(labels)
-    move = RandomAffine(shift=0.02, turn=0.03, zoom=0.02)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = face_net(classes, images.shape[1:]).train()
@@ -121,7 +121,7 @@ def train_face_net(
             # As many parts as steps, of even size: a last part of one would leave batch
             # normalisation without a variance.
             for rows in order.tensor_split(steps):
-                seen = _relight(move(photos[rows], generator), generator)
+                seen = vary(photos[rows], generator)
                 loss = functional.cross_entropy(model(seen), people[rows])
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
@@ -137,6 +137,19 @@ class _Centre(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return 2 * images - 1
+
+
+def vary(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Moves, lights and colours each image a little otherwise, as training of faces does.
+
+    Args:
+        images: In [0, 1], ``(n, channels, height, width)``.
+        generator: The source of the draws.
+
+    Returns:
+        The same shape and range.
+    """
+    return _relight(_MOVE(images, generator), generator)
 
 
 def _relight(images: Tensor, generator: torch.Generator) -> Tensor:
