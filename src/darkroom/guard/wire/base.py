@@ -99,7 +99,11 @@ class Wire(ABC):
             Refused: With 502, if anything in it is not understood.
         """
 
-    def answer_stream(self, asked: Asked, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    def answer_stream(
+        self,
+        asked: Asked,  # noqa: ARG002
+        chunks: AsyncIterator[bytes],  # noqa: ARG002
+    ) -> AsyncIterator[bytes]:
         """Rewrites an answer that is a stream of events, for formats that have such.
 
         Raises:
