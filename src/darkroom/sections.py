@@ -32,8 +32,16 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise PlanError(f"{path}: not valid TOML: {error}") from error
 
 
-def explain(error: ValidationError, kind: type[BaseModel]) -> str:
-    """Says in one line what the first mistake in a file is and where."""
+def explain(
+    error: ValidationError, kind: type[BaseModel], *, secret: tuple[str, ...] = ("target.headers",)
+) -> str:
+    """Says in one line what the first mistake in a file is and where.
+
+    Args:
+        error: What pydantic found.
+        kind: The model of the whole file.
+        secret: Beginnings of places whose values are not repeated.
+    """
     mistakes = error.errors()
     # A mistyped key leaves the right one missing; the typing mistake is what helps.
     first = next((one for one in mistakes if one["type"] == "extra_forbidden"), mistakes[0])
@@ -49,8 +57,8 @@ def explain(error: ValidationError, kind: type[BaseModel]) -> str:
         return f"{place} is missing: add it"
     message = first["msg"].removeprefix("Value error, ")
     # What stands in a header may be a key.
-    got = "" if place.startswith("target.headers") else f", got {first['input']!r}"
-    return f"{place}: {message[:1].lower()}{message[1:]}{got}"
+    got = "" if place.startswith(secret) or not place else f", got {first['input']!r}"
+    return f"{place}: {message[:1].lower()}{message[1:]}{got}".removeprefix(": ")
 
 
 def _located(
