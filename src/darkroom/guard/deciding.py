@@ -1,0 +1,63 @@
+"""What is in force, and the decisions that the guard and its shadow take alike."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkroom.defenses.outputs import Pipeline
+from darkroom.guard.budgets import Budgets, Decision
+from darkroom.guard.clients import Clients
+from darkroom.guard.policy import Policy
+from darkroom.guard.requests import Request
+from darkroom.guard.wire.base import Refused, Wire
+
+
+class Active(NamedTuple):
+    """What is in force.
+
+    Attributes:
+        policy: As read.
+        clients: Who may ask.
+        wires: The formats understood.
+        pipeline: The output defences.
+    """
+
+    policy: Policy
+    clients: Clients
+    wires: Sequence[Wire]
+    pipeline: Pipeline
+
+
+class Spent(Refused):
+    """A budget is spent; carries what the client may know about it."""
+
+    def __init__(self, decision: Decision) -> None:
+        """Takes the decision."""
+        self.decision = decision
+        name = decision.budget
+        if decision.never:
+            super().__init__(413, "Too many rows", f"more rows at once than budget {name} holds")
+        else:
+            super().__init__(429, "Quota exceeded", f"the budget {name} is spent")
+
+
+
+
+
+def known_client(active: Active, request: Request) -> str:
+    """Returns who asks.
+
+    Raises:
+        Refused: With 401, if nobody knows; with 400, if the question is not in the body alone.
+    """
+    client = active.clients.identify(request.raw_headers, request.peer)
+    if client is None:
+        raise Refused(401, "Unknown client", "send an API key that this service knows")
+    if request.query:
+        raise Refused(400, "Query not allowed", "put everything into the body")
+    return client
