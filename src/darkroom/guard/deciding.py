@@ -46,7 +46,46 @@ class Spent(Refused):
             super().__init__(429, "Quota exceeded", f"the budget {name} is spent")
 
 
+def routed(wires: Sequence[Wire], request: Request) -> tuple[Wire, bool]:
+    """Returns the format of a route, and whether it is harmless.
 
+    Raises:
+        Refused: With 404, if no format has it: explanations, gradients, whatever else there is.
+    """
+    for wire in wires:
+        if wire.matches(request.method, request.path):
+            return wire, False
+        if wire.passes(request.method, request.path):
+            return wire, True
+    raise Refused(404, "No such route", "this service answers predictions alone")
+
+
+def checked_scores(scores: NDArray[np.float64], rows: int) -> NDArray[np.float64]:
+    """Returns probabilities.
+
+    Raises:
+        Refused: With 502, if they are none, or not of as many rows as were charged.
+    """
+    if scores.ndim != 2 or len(scores) != rows or not scores.shape[1]:
+        raise Refused(502, "Upstream answer not understood", "it has other rows than were asked")
+    if not np.isfinite(scores).all() or scores.min() < 0:
+        raise Refused(502, "Upstream answer not understood", "it holds no probabilities")
+    return scores
+
+
+async def charge_classes(budgets: Budgets, scores: NDArray[np.float64] | None) -> None:
+    """Charges the classes predicted, where they have budgets.
+
+    Raises:
+        Refused: With 429, if one is spent; with 502, if the answer does not tell its classes.
+    """
+    if not budgets.rules.classes:
+        return
+    if scores is None:
+        raise Refused(502, "Upstream answer not understood", "its classes cannot be counted")
+    decision = await budgets.charge_classes(Counter(scores.argmax(axis=1).tolist()))
+    if not decision.granted:
+        raise Spent(decision)
 
 
 def known_client(active: Active, request: Request) -> str:

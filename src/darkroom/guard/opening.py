@@ -20,7 +20,9 @@ def make_wires(policy: Policy) -> Sequence[Wire]:
         PlanError: If there is none, or one does not exist or has a wrong parameter.
     """
     if not policy.wire:
-        raise PlanError("the policy has no [[wire]]: name the format that the model's server speaks")
+        raise PlanError(
+            "the policy has no [[wire]]: name the format that the model's server speaks"
+        )
     return [make_wire(one.name, one.parameters) for one in policy.wire]
 
 

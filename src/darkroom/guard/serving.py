@@ -55,6 +55,7 @@ class Guarded:
     """One request, from its head to its answer."""
 
     def __init__(self, guard: Enforcer, active: Active, record: Record) -> None:
+        """Takes the guard, what is in force, and where to note what happens."""
         self.guard, self.active, self.record = guard, active, record
         self.wire: Wire | None = None
         self.bare = False
@@ -78,8 +79,8 @@ class Guarded:
         except StoreError as error:
             logger.error("%s", error)
             self.record.outcome = "failed"
-            refused = Refused(503, "Budgets unavailable", "rows cannot be counted now: try later")
-            await self._refuse(noted, refused, [(b"retry-after", b"5")])
+            uncounted = Refused(503, "Budgets unavailable", "rows cannot be counted now: try later")
+            await self._refuse(noted, uncounted, [(b"retry-after", b"5")])
         except Exception as error:
             # The text of a foreign error may hold inputs or scores.
             logger.error("the guard failed: %s", type(error).__name__)
@@ -128,7 +129,8 @@ class Guarded:
             raise Refused(502, "Upstream answer not understood", "it is neither JSON nor text")
         self.record.outcome, self.record.status = "passed", reply.status
         head = self._allowed(reply)
-        await answer(send, reply.status, kind.encode() or b"text/plain", reply.body, head, bare=self.bare)
+        media = kind.encode() or b"text/plain"
+        await answer(send, reply.status, media, reply.body, head, bare=self.bare)
 
     async def _whole(
         self, request: Request, body: bytes, asked: Asked, receive: Receive, send: Send, head: Head
@@ -171,9 +173,7 @@ class Guarded:
             events = wire.answer_stream(asked, pieces)
             first = await anext(events, b"")
             kind = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
-            await send(
-                {"type": "http.response.start", "status": 200, "headers": [*kind, *head]}
-            )
+            await send({"type": "http.response.start", "status": 200, "headers": [*kind, *head]})
             self.record.status = 200
             await send({"type": "http.response.body", "body": first, "more_body": True})
             async for event in events:
@@ -198,166 +198,6 @@ class Guarded:
             for name in self.active.policy.upstream.answer_headers
             if name in reply.headers
         ]
-
-
-async def refuse(self, send: Send, refused: Refused, head: Head) -> None:
-        if self.begun:  # a stream that ends without its end is seen to be cut off
-            self.record.reason = refused.title
-            return
-        await _refuse(send, self.record, refused, self.wire, head, bare=self.bare)
-
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        policy, record = self.active.policy, self.record
-        request = Request(scope)
-        self.bare = request.method == "HEAD"
-        self.wire, harmless = routed(self.active.wires, request)
-        record.wire, record.path = self.wire.name, request.path
-        if harmless:
-            await self._pass(request, receive, send)
-            return
-        record.client = self.active.clients.identify(request.raw_headers, request.peer)
-        if record.client is None:
-            raise Refused(401, "Unknown client", "send an API key that this service knows")
-        if request.query:
-            raise Refused(400, "Query not allowed", "put everything into the body")
-        body = await request.body(receive, policy.limits.body, policy.limits.read_seconds)
-        asked = self.wire.read(request.path, request.headers, body)
-        decision = await self.guard.budgets.charge(record.client, asked.rows)
-        if not decision.granted:
-            raise Spent(decision)
-        record.rows = asked.rows
-        head = allowance_head(decision.allowances)
-        record.outcome = "withheld"  # until it leaves
-        if asked.stream:
-            await self._stream(request, body, asked, receive, send, head)
-        else:
-            await self._whole(request, body, asked, receive, send, head)
-        record.outcome = "released"
-
-    async def _pass(self, request: Request, receive: Receive, send: Send) -> None:
-        """Lets a harmless question through, uncharged: its body stays here."""
-        reply = await self._asked(request, b"", receive)
-        if not 200 <= reply.status < 300:
-            raise failed_status(reply.status)
-        kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if reply.headers.get("content-encoding", "identity") != "identity" or (
-            reply.body and kind not in PLAIN
-        ):
-            raise Refused(502, "Upstream answer not understood", "it is neither JSON nor text")
-        self.record.outcome, self.record.status = "passed", reply.status
-        head = self._allowed(reply)
-        await answer(send, reply.status, kind.encode() or b"text/plain", reply.body, head, bare=self.bare)
-
-    async def _whole(
-        self, request: Request, body: bytes, asked: Asked, receive: Receive, send: Send, head: Head
-    ) -> None:
-        wire = self.wire
-        assert wire is not None
-        reply = await self._asked(request, body, receive)
-        if not 200 <= reply.status < 300:
-            raise failed_status(reply.status)
-        answered = wire.answer(asked, reply.status, reply.headers, reply.body)
-        scores = None if answered.scores is None else checked_scores(answered.scores, asked.rows)
-        await charge_classes(self.guard.budgets, scores)
-        if scores is not None:
-            scores = self.guard.defended(self.active, scores)
-        content = answered.rebuild(scores)
-        self.record.status = 200
-        await answer(
-            send, 200, answered.content_type.encode(), content, [*head, *self._allowed(reply)]
-        )
-
-    async def _stream(
-        self, request: Request, body: bytes, asked: Asked, receive: Receive, send: Send, head: Head
-    ) -> None:
-        wire, policy = self.wire, self.active.policy
-        assert wire is not None
-        if self.guard.budgets.rules.classes:
-            raise Refused(422, "Streams are not supported", "classes are counted in whole answers")
-        async with streamed(
-            self.guard.app,
-            onward(request, body),
-            body,
-            receive,
-            limit=policy.limits.answer,
-            seconds=policy.upstream.seconds,
-        ) as (status, headers, pieces):
-            if not 200 <= status < 300:
-                raise failed_status(status)
-            if not headers.get("content-type", "").lower().startswith("text/event-stream"):
-                raise Refused(502, "Upstream answer not understood", "it is no stream of events")
-            events = wire.answer_stream(asked, pieces)
-            first = await anext(events, b"")
-            kind = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
-            await send(
-                {"type": "http.response.start", "status": 200, "headers": [*kind, *head]}
-            )
-            self.record.status = 200
-            await send({"type": "http.response.body", "body": first, "more_body": True})
-            async for event in events:
-                await send({"type": "http.response.body", "body": event, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
-
-    async def _asked(self, request: Request, body: bytes, receive: Receive) -> Reply:
-        policy = self.active.policy
-        return await ask(
-            self.guard.app,
-            onward(request, body),
-            body,
-            receive,
-            limit=policy.limits.answer,
-            seconds=policy.upstream.seconds,
-        )
-
-    def _allowed(self, reply: Reply) -> Head:
-        """Returns the upstream's headers that the policy lets through."""
-        return [
-            (name.encode(), reply.headers[name].encode("latin-1"))
-            for name in self.active.policy.upstream.answer_headers
-            if name in reply.headers
-        ]
-
-
-def routed(wires: Sequence[Wire], request: Request) -> tuple[Wire, bool]:
-    """Returns the format of a route, and whether it is harmless.
-
-    Raises:
-        Refused: With 404, if no format has it: explanations, gradients, whatever else there is.
-    """
-    for wire in wires:
-        if wire.matches(request.method, request.path):
-            return wire, False
-        if wire.passes(request.method, request.path):
-            return wire, True
-    raise Refused(404, "No such route", "this service answers predictions alone")
-
-
-def checked_scores(scores: NDArray[np.float64], rows: int) -> NDArray[np.float64]:
-    """Returns probabilities.
-
-    Raises:
-        Refused: With 502, if they are none, or not of as many rows as were charged.
-    """
-    if scores.ndim != 2 or len(scores) != rows or not scores.shape[1]:
-        raise Refused(502, "Upstream answer not understood", "it has other rows than were asked")
-    if not np.isfinite(scores).all() or scores.min() < 0:
-        raise Refused(502, "Upstream answer not understood", "it holds no probabilities")
-    return scores
-
-
-async def charge_classes(budgets: Budgets, scores: NDArray[np.float64] | None) -> None:
-    """Charges the classes predicted, where they have budgets.
-
-    Raises:
-        Refused: With 429, if one is spent; with 502, if the answer does not tell its classes.
-    """
-    if not budgets.rules.classes:
-        return
-    if scores is None:
-        raise Refused(502, "Upstream answer not understood", "its classes cannot be counted")
-    decision = await budgets.charge_classes(Counter(scores.argmax(axis=1).tolist()))
-    if not decision.granted:
-        raise Spent(decision)
 
 
 async def refuse(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from darkroom.guard.asking import Reply, onward
 from darkroom.guard.answers import PROBLEM, answer, problem, problem_body
+from darkroom.guard.asking import Reply, onward
 from darkroom.guard.deciding import (
     Active,
     Spent,
