@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from darkroom.errors import DarkroomError
+from darkroom.guard_cli import guard
 
 EXAMPLES = """\b
 Examples:
@@ -24,6 +25,7 @@ Examples:
   darkroom budget runs/face-login          how long ten queries a day hold it off
   darkroom employees faces --people 40     render a data set of faces
   darkroom canaries make ssn train.jsonl   secrets to hide in a language model's training data
+  darkroom guard --policy guard.toml       budgets and output defences in front of a server
 """
 
 INTERRUPTED = 130
@@ -151,6 +153,8 @@ def employees(
     )
     typer.echo(f"{people * photos} photos of {people} people are in {folder}")
 
+
+app.add_typer(guard, name="guard")
 
 canaries = typer.Typer(help="Secrets to hide in training data.", no_args_is_help=True)
 app.add_typer(canaries, name="canaries")

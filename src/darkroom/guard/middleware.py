@@ -21,6 +21,7 @@ from darkroom.guard.requests import App, Message, Receive, Scope, Send
 from darkroom.guard.serving import Guarded, refuse
 from darkroom.guard.shadow import Shadow
 from darkroom.guard.stores.base import Store, StoreError
+from darkroom.guard.watching import AuditLog
 from darkroom.guard.wire.base import Refused, Wire
 
 LOOK_EVERY = 1.0
@@ -67,6 +68,8 @@ class Guard:
         self.active = self._activated(read)
         self.budgets = Budgets(read, store if store is not None else open_store(read))
         self._observers = list(observers)
+        if read.log is not None:
+            self.observe(AuditLog(read.log.path))
         self._generator = np.random.default_rng()
         self._at_once = 0
         self._looked = time.monotonic()
