@@ -30,7 +30,8 @@ local asked = cjson.decode(ARGV[1])
 local place = KEYS[2]
 local mark = tonumber(redis.call('GET', KEYS[1]) or '0')
 if mark < asked.seen then return {'lost'} end
-if mark > asked.moment then return {'late', string.format('%.0f', mark)} end
+if mark >= asked.ends then return {'late', string.format('%.0f', mark)} end
+if mark < asked.moment then mark = asked.moment end
 for _, one in ipairs(asked.returns) do
   local held = redis.call('HGET', place .. ':rows:' .. one[1], one[2])
   if not held or tonumber(held) < tonumber(one[3]) then return {'lost'} end
@@ -38,10 +39,10 @@ end
 for _, one in ipairs(asked.returns) do
   redis.call('HINCRBY', place .. ':rows:' .. one[1], one[2], '-' .. one[3])
 end
-redis.call('SET', KEYS[1], string.format('%.0f', asked.moment))
+redis.call('SET', KEYS[1], string.format('%.0f', mark))
 local added = {}
 for _, one in ipairs(asked.entries) do added[one[1]] = tonumber(one[3]) end
-local answer, over = {'granted'}, false
+local answer, over = {'granted', string.format('%.0f', mark)}, false
 for position, line in ipairs(asked.lines) do
   local rows = 0
   local ends = redis.call('ZRANGEBYSCORE', place .. ':ends:' .. line[1], '(' .. line[2], '+inf')
@@ -50,7 +51,7 @@ for position, line in ipairs(asked.lines) do
   end
   local fits = rows + (added[line[1]] or 0) <= tonumber(line[3])
   if not fits then over = true end
-  answer[position + 1] = string.format('%.0f', rows) .. (fits and '' or '!')
+  answer[position + 2] = string.format('%.0f', rows) .. (fits and '' or '!')
 end
 if over then answer[1] = 'refused' return answer end
 for _, one in ipairs(asked.entries) do
@@ -132,6 +133,8 @@ class RedisStore(Store):
     def charge(self, make: Make) -> Receipt:
         """Charges with one script; see :meth:`Store.charge`."""
         self.open()
+        # What is charged at a moment is right until its bucket ends: no midnight lies between, and
+        # sliding windows that begin a little earlier count a little more.
         moment = int(self._time() * 1000)
         for _ in range(ATTEMPTS):
             moment = max(moment, self._seen)
@@ -145,9 +148,10 @@ class RedisStore(Store):
                 raise StoreError(
                     f"the Redis store of {self.model} has lost rows: restart the guard"
                 )
-            self._settled(moment)
-            return _receipt(charge, moment, answer)
-        raise StoreError("the clocks of the Redis store and of this host do not meet")
+            settled = int(answer[1])
+            self._settled(settled)
+            return _receipt(charge, settled, answer[0] == "granted", answer[2:])
+        raise StoreError("the clock of the Redis store moves faster than charges are made")
 
     def buckets(self, subject: str, since: int) -> list[Entry]:
         """Reads a subject's buckets; see :meth:`Store.buckets`."""
@@ -179,6 +183,7 @@ class RedisStore(Store):
         asked = {
             "seen": self._seen,
             "moment": moment,
+            "ends": min((one.until for one in charge.entries), default=1 << 52),
             "oldest": str(moment - RETENTION),
             "entries": [[one.subject, str(one.until), str(one.rows)] for one in charge.entries],
             "returns": [[one.subject, str(one.until), str(one.rows)] for one in charge.returns],
@@ -213,10 +218,10 @@ class RedisStore(Store):
             raise StoreError(f"Redis failed ({one_line(error)})") from error
 
 
-def _receipt(charge: Charge, moment: int, answer: list[str]) -> Receipt:
-    before = [int(one.removesuffix("!")) for one in answer[1:]]
-    if answer[0] != "granted":
-        refused = tuple(at for at, one in enumerate(answer[1:]) if one.endswith("!"))
+def _receipt(charge: Charge, moment: int, granted: bool, sums: list[str]) -> Receipt:
+    before = [int(one.removesuffix("!")) for one in sums]
+    if not granted:
+        refused = tuple(at for at, one in enumerate(sums) if one.endswith("!"))
         return Receipt(False, moment, tuple(before), refused)
     added = {entry.subject: entry.rows for entry in charge.entries}
     lines = zip(charge.lines, before, strict=True)

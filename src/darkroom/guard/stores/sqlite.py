@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -77,10 +76,14 @@ class SqliteStore(Store):
         if self._connection is not None:
             return
         try:
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            fresh = not self.path.exists()
             connection = sqlite3.connect(
                 self.path, timeout=self.patience, isolation_level=None, check_same_thread=False
             )
+            if fresh:
+                # Never open the file here to do this: closing it again would drop the locks that
+                # other connections of this process hold, and charges would be lost.
+                self.path.chmod(0o600)
         except (OSError, sqlite3.Error) as error:
             raise self._broken(error) from error
         try:
