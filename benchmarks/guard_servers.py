@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -59,29 +59,31 @@ def redis_server(*, durable: bool = True, port: int | None = None) -> Iterator[s
 @contextmanager
 def postgres_server() -> Iterator[str]:
     """Runs a PostgreSQL with a cluster of its own, and gives its address."""
-    account = ACCOUNT if os.getuid() == 0 else getpass.getuser()
+    account = ACCOUNT if os.getuid() == 0 else None
     folder = Path(tempfile.mkdtemp(prefix="darkroom-postgres-"))
     try:
-        if os.getuid() == 0:
+        if account is not None:
             shutil.chown(folder, account)
         data, port = folder / "data", free_port()
         initdb, postgres = found("initdb"), found("postgres")
         assert initdb is not None
         assert postgres is not None
         made = [initdb, "-D", str(data), "-A", "trust", "-U", "guard", "-E", "UTF8", "--no-sync"]
-        subprocess.run(made, check=True, capture_output=True, **_as(account))
+        subprocess.run(made, check=True, capture_output=True, user=account, group=account)
         command = [postgres, "-D", str(data), "-p", str(port), "-k", str(folder)]
         command += ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=on"]
-        with _running(command, port, **_as(account)):
+        with _running(command, port, account):
             yield f"postgresql://guard@127.0.0.1:{port}/postgres"
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def _running(command: list[str], port: int, **options: str) -> Iterator[None]:
+def _running(command: list[str], port: int, account: str | None = None) -> Iterator[None]:
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **options)  # type: ignore[call-overload]
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, cwd="/", user=account, group=account
+        )
         try:
             for _ in range(600):
                 if process.poll() is not None:
@@ -94,12 +96,12 @@ def _running(command: list[str], port: int, **options: str) -> Iterator[None]:
             time.sleep(0.3)
             yield
         finally:
-            process.terminate()
-            process.wait(30)
-
-
-def _as(account: str) -> dict[str, str]:
-    return {"user": account, "group": account} if os.getuid() == 0 else {}
+            process.send_signal(signal.SIGINT)  # to PostgreSQL: do not wait for clients to leave
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def _exists(account: str) -> bool:

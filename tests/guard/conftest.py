@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import os
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
 import pytest
+from benchmarks.guard_servers import has_postgres, has_redis, postgres_server, redis_server
 
 from darkroom.guard.middleware import Guard
 from darkroom.guard.policy import Policy, hashed, parse_policy
 from darkroom.guard.record import Record
 from darkroom.guard.requests import Message, Receive, Scope, Send
-from darkroom.guard.stores.base import Store
+from darkroom.guard.stores.base import Clock, Store
 from darkroom.guard.stores.sqlite import SqliteStore
 
 KEYS = {"alice": "dk_alice", "bob": "dk_bob"}
@@ -194,3 +196,63 @@ def bench(tmp_path: Path, hand: Hand) -> Callable[..., Bench]:
         return Bench(policy, store)
 
     return make
+
+
+def _need(there: bool, what: str) -> None:
+    if not there:
+        absent = f"no {what} server is installed: apt-get install {what}"
+        (pytest.fail if os.environ.get("DARKROOM_CI") == "1" else pytest.skip)(absent)
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A Redis of our own."""
+    _need(has_redis(), "redis-server")
+    with redis_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL of our own."""
+    _need(has_postgres(), "postgresql")
+    with postgres_server() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "redis", "postgres"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
+    """Each kind of store with an address."""
+    kind = str(request.param)
+    if kind == "sqlite":
+        return kind, str(tmp_path / "guard.sqlite")
+    return kind, str(request.getfixturevalue(f"{kind}_url"))
+
+
+@pytest.fixture
+def stores(address: tuple[str, str]) -> Iterator[Callable[..., Store]]:
+    """Makes stores of each kind at one address, and closes them."""
+    made: list[Store] = []
+
+    def make(model: str, clock: Clock | None = None, patience: float = 2.0) -> Store:
+        made.append(_store(address, model, clock, patience))
+        return made[-1]
+
+    yield make
+    for store in made:
+        store.close()
+
+
+def _store(address: tuple[str, str], model: str, clock: Clock | None, patience: float) -> Store:
+    kind, place = address
+    if kind == "redis":
+        from darkroom.guard.stores.redis import RedisStore
+
+        return RedisStore(model, place, clock=clock, patience=patience)
+    if kind == "postgres":
+        from darkroom.guard.stores.postgres import PostgresStore
+
+        return PostgresStore(model, place, clock=clock, patience=patience)
+    if clock is None:
+        return SqliteStore(model, Path(place), patience=patience)
+    return SqliteStore(model, Path(place), clock=clock, patience=patience)
