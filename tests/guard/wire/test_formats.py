@@ -113,10 +113,10 @@ def length(value: Any) -> int:
 def v2_count(request: Any) -> int:
     counts = []
     for tensor in request["inputs"]:
-        size = int(np.size(np.array(tensor["data"], object).ravel()))
+        size = len(leaves(tensor["data"]))
         width = math.prod(tensor["shape"][1:])
         counts += [tensor["shape"][0], -(-size // max(width, 1))]
-    return max(counts)
+    return int(max(counts))
 
 
 def one(values: Array) -> Any:
@@ -335,7 +335,7 @@ ODD: st.SearchStrategy[Any] = st.sampled_from(
         "NaN",
         1e300,
     ]
-)
+).map(copy.deepcopy)
 
 
 @st.composite
@@ -438,7 +438,7 @@ def test_nothing_of_a_hostile_upstream_leaves(kind: Format, data: st.DataObject)
         changed = None
     sent = answered.rebuild(changed)
     allowed = (
-        set()
+        {float(whole) for whole in range(4)}
         if changed is None
         else {
             float(changed[0, 0]),
@@ -474,9 +474,12 @@ def test_no_bytes_crash_a_format(name: str, body: bytes) -> None:
             assert asked.status in (400, 413, 415, 422)
         else:
             assert asked.rows == 1
-    with pytest.raises(Refused) as caught:
-        wire.answer(Asked(2, None, False, None), 200, {}, body)
-    assert caught.value.status == 502
+    answered = tried(wire.answer, Asked(1, None, False, None), 200, {}, body)
+    if isinstance(answered, Refused):
+        assert answered.status == 502
+    else:
+        # A digit is a label, which TorchServe answers bare.
+        assert (name, answered.scores) == ("torchserve", None)
 
 
 @each_format
