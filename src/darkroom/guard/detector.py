@@ -112,8 +112,8 @@ class Detector:
 
         Args:
             space: Fitted on inputs that are not among the traffic's.
-            traffic: In the order in which it came; normal values are learned from its first half,
-                limits set on its second. A week or more, with all kinds of clients that there are.
+            traffic: In the order in which it came. A week or more, with all kinds of clients that
+                there are.
             days: How long it lasted.
             false_alarms: How many a day are allowed, of all streams and charts together.
             clients: See the constructor.
@@ -138,7 +138,7 @@ class Detector:
             "class": rows.winners,
             "everyone": np.zeros(len(asked), np.int64),
         }
-        alarms = false_alarms * days / 2 / len(KINDS)
+        alarms = false_alarms * days / len(KINDS)
         charts = [_fitted(rows, keys[kind], kind, alarms) for kind in KINDS]
         return cls(space, charts, clients=clients)
 
@@ -158,7 +158,8 @@ class Detector:
                     for chart, over in zip(CHARTS, found >= 1, strict=True)
                     if over
                 ]
-        return Verdict(*levels.values(), tuple(dict.fromkeys(reasons)), begun)
+        client, classes, everyone = levels.values()
+        return Verdict(client, classes, everyone, tuple(dict.fromkeys(reasons)), begun)
 
     def _add(self, kind: str, stream: Stream, rows: Rows) -> Floats:
         """Adds rows to a stream and returns the highest level of each chart over its limit."""
@@ -224,16 +225,15 @@ class Detector:
 def _fitted(rows: Rows, keys: NDArray[np.int64], kind: str, alarms: float) -> Charts:
     """Fits the charts of one kind of stream; rows of no class belong to none."""
     half = len(keys) // 2
-    early, late = [], []
+    halves: tuple[list[Floats], list[Floats]] = ([], [])
     order = np.argsort(keys, kind="stable")
     for own in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1):
         if kind == "class" and keys[own[0]] < 0:
             continue
         features = Stream(rows.places.shape[1]).features(rows.take(own))
-        early.append(features[own < half])
-        late.append(features[own >= half])
-    first = np.concatenate(early) if early else np.empty((0, len(FEATURES)))
-    return Charts.fit(first, [one for one in late if len(one)], alarms)
+        halves[0].append(features[own < half])
+        halves[1].append(features[own >= half])
+    return Charts.fit(halves, alarms)
 
 
 def _rows(space: Space | None, inputs: NDArray[np.floating] | None, scores: Floats | None) -> Rows:

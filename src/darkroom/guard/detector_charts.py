@@ -13,6 +13,9 @@ from darkroom.guard.detector_streams import CHARTS, FEATURES, TAILS, WINDOW
 Floats = NDArray[np.float64]
 
 QUANTILES = 1024
+SAFETY = 0.5
+"""Which part of the alarms allowed limits are set for: days to come differ from those seen."""
+
 _LEAST_DRIFT, _MARGIN = 1.25, 1.1
 _TAIL = 20
 
@@ -32,35 +35,44 @@ class Charts(NamedTuple):
     limits: Floats
 
     @classmethod
-    def fit(cls, early: Floats, late: Sequence[Floats], alarms: float) -> Charts:
-        """Fits tables on one part of real traffic, and limits on another.
+    def fit(cls, halves: tuple[Sequence[Floats], Sequence[Floats]], alarms: float) -> Charts:
+        """Fits tables and limits on real traffic.
 
         Oddness of a feature is minus the logarithm of its tail probability among real rows, at one
         on average by construction. It gathers as Page's (1954) cumulative sum, less a drift that
         is above what the oddest real stream shows in the long run, since some clients are odd by
         nature. Maxima of a sum between two returns to zero have an exponential tail (Siegmund
         1985); fitted to the largest of them, it says which limit is exceeded as often as allowed.
+        Drift and limits are those of each half of the traffic by the other half's tables, since
+        rows are less odd by tables that hold themselves.
 
         Args:
-            early: Features of rows, ``(rows, features)``.
-            late: Those of each stream in the other part.
-            alarms: How many may be exceeded in that part, of all charts together.
+            halves: Features of each stream's rows, ``(rows, features)``, in either half.
+            alarms: How many may be exceeded in both together, of all charts.
         """
+        odd: list[Floats] = []
+        for tabled, scored in (halves, halves[::-1]):
+            odd += [cls._normal(tabled).oddness(stream) for stream in scored]
+        fitted = cls._normal([*halves[0], *halves[1]])
+        places = range(len(CHARTS))
+        fitted = fitted._replace(
+            drift=np.array([_drift([one[:, place] for one in odd]) for place in places])
+        )
+        sums = [fitted.sums(np.zeros(len(CHARTS)), one) for one in odd]
+        each = SAFETY * alarms / len(CHARTS)
+        limits = [_limit([one[:, place] for one in sums], each) for place in places]
+        return fitted._replace(limits=np.array(limits))
+
+    @classmethod
+    def _normal(cls, streams: Sequence[Floats]) -> Charts:
+        """Returns tables of all rows, with charts that never alarm."""
         tables = np.full((len(FEATURES), QUANTILES), np.nan)
-        for place, column in enumerate(early.T):
+        rows = np.concatenate([*streams, np.empty((0, len(FEATURES)))])
+        for place, column in enumerate(rows.T):
             told = column[np.isfinite(column)]
             if len(told):
                 tables[place] = np.quantile(told, np.linspace(0, 1, QUANTILES), method="nearest")
-        normal = cls(tables, np.zeros(len(CHARTS)), np.full(len(CHARTS), np.inf))
-        odd = [normal.oddness(stream) for stream in late]
-        drift = np.array([_drift([one[:, place] for one in odd]) for place in range(len(CHARTS))])
-        fitted = normal._replace(drift=drift)
-        sums = [fitted.sums(np.zeros(len(CHARTS)), one) for one in odd]
-        limits = [
-            _limit([one[:, place] for one in sums], alarms / len(CHARTS))
-            for place in range(len(CHARTS))
-        ]
-        return fitted._replace(limits=np.array(limits))
+        return cls(tables, np.zeros(len(CHARTS)), np.full(len(CHARTS), np.inf))
 
     def oddness(self, features: Floats) -> Floats:
         """Returns how odd each feature and their mean are, ``(rows, charts)``, NaN for unknown."""
@@ -82,8 +94,9 @@ class Charts(NamedTuple):
     def sums(self, levels: Floats, oddness: Floats) -> Floats:
         """Returns the sums after each row, ``(rows, charts)``, which go on from ``levels``."""
         steps = np.where(np.isfinite(oddness), oddness - self.drift, 0.0)
-        walk = levels + np.cumsum(steps, axis=0)
-        return walk - np.minimum(np.minimum.accumulate(walk, axis=0), 0.0)
+        walk: Floats = levels + np.cumsum(steps, axis=0)
+        below: Floats = np.minimum(np.minimum.accumulate(walk, axis=0), 0.0)
+        return walk - below
 
 
 def _drift(streams: list[Floats]) -> float:

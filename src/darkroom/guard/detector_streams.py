@@ -15,10 +15,10 @@ Floats = NDArray[np.float64]
 FEATURES = ("outside", "inside", "confidence", "step", "share", "climb")
 """What is looked at in each row.
 
-``outside`` and ``inside``: distance to real traffic, see :class:`Sketch`; ``confidence``: log-odds of
-the winning class; ``step``: logarithm of the distance to the nearest of the stream's last inputs;
-``share``: how many of the last rows ended in the same class; ``climb``: correlation of confidence
-with time over the last rows.
+``outside`` and ``inside``: distance to real traffic (``detector_space.Sketch``); ``confidence``:
+log-odds of the winning class; ``step``: logarithm of the distance to the nearest of the stream's
+last inputs; ``share``: how many of the last rows ended in the same class; ``climb``: correlation of
+confidence with time over the last rows.
 """
 
 TAILS = {"outside": "both", "inside": "both", "confidence": "low", "step": "low"}
@@ -56,7 +56,13 @@ class Rows(NamedTuple):
 
     def take(self, rows: NDArray[np.int64] | slice) -> Rows:
         """Returns some of them."""
-        return Rows(*(column[rows] for column in self))
+        return Rows(
+            self.places[rows],
+            self.outside[rows],
+            self.inside[rows],
+            self.confidence[rows],
+            self.winners[rows],
+        )
 
 
 class Stream:
