@@ -194,11 +194,11 @@ def _members(value: object, depth: int) -> int:
     """
     count, level = 0, [value]
     while level:
-        if depth < 0:
-            raise Unclear("the body is nested too deeply")
         objects = [one for one in level if type(one) is dict]
-        count += sum(map(len, objects))
         lists = [one for one in level if type(one) is list]
+        if depth <= 0 and (objects or lists):
+            raise Unclear("the body is nested too deeply")
+        count += sum(map(len, objects))
         level = list(chain.from_iterable(one.values() for one in objects))
         # Lists of numbers are most of a body; the set of types is taken at the speed of C.
         level += chain.from_iterable(one for one in lists if not set(map(type, one)) <= _NUMBERS)
