@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from darkroom.defenses.base import OutputDefense, Scores, blocks, normalised
 from darkroom.errors import PlanError
+
+STEPS = 50
+"""Halvings of the range in which a factor lies."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,86 @@ class ReverseSigmoid(OutputDefense):
         raised *= -self.beta
         raised += scores
         return np.maximum(raised, 0.0, out=raised)
+
+    def undone(self, answers: Scores) -> Scores:
+        """Returns the scores that most likely became these answers, ``(n, classes)``.
+
+        The curve falls, rises and falls again, so an answer can have come from several scores. One
+        above ``beta / 2`` came from the rise, and the others are taken to come from the first fall,
+        since few of many classes have middling scores (with the defaults, 0.013 to 0.15 is read
+        as less); the winner's can have come from the rise or
+        the last fall, and the factor that made the row sum to one is not known. For either case
+        the factor is that with which the scores sum to one, and the case that comes nearest to it
+        is taken.
+
+        >>> bend = ReverseSigmoid()
+        >>> scores = np.array([[0.9899, 0.0099999, 1e-4, 1e-7]])
+        >>> bend.undone(bend(scores, np.random.default_rng(0))).round(4).tolist()
+        [[0.9899, 0.01, 0.0001, 0.0]]
+        """
+        if self.beta == 0 or not len(answers):
+            return answers.copy()
+        curve = _Inverse.of(self)
+        cases = [_solved(answers, curve, last=last) for last in (False, True)]
+        misses = np.stack([np.abs(case.sum(axis=1) - 1) for case in cases])
+        chosen = misses.argmin(axis=0)
+        return normalised(np.where(chosen[:, None] == 0, cases[0], cases[1]))
+
+
+class _Inverse(NamedTuple):
+    """The three pieces of the curve, turned round: raised scores in rising order, and scores.
+
+    Attributes:
+        fall: From zero to the lowest point.
+        rise: From there to the highest point.
+        last: From there to one.
+    """
+
+    fall: tuple[Scores, Scores]
+    rise: tuple[Scores, Scores]
+    last: tuple[Scores, Scores]
+
+    @classmethod
+    def of(cls, bend: ReverseSigmoid) -> _Inverse:
+        """Tabulates a curve, closer where scores are smaller."""
+        small = np.concatenate([[0.0], np.logspace(-40, np.log10(0.5), 4001)])
+        raised = bend.curve(small[None])[0]
+        turn = int(raised.argmin())
+        # The curve is the same upside down, seen from one.
+        top, top_raised = 1 - small[::-1], 1 - raised[::-1]
+        back = len(small) - 1 - turn
+        rising = np.concatenate([small[turn:], top[1 : back + 1]])
+        raised_rising = np.concatenate([raised[turn:], top_raised[1 : back + 1]])
+        return cls(
+            (raised[turn::-1], small[turn::-1]),
+            (raised_rising, rising),
+            (top_raised[: back - 1 : -1], top[: back - 1 : -1]),
+        )
+
+
+def _solved(answers: Scores, curve: _Inverse, *, last: bool) -> Scores:
+    """Returns scores for which the winner's is on the rise, or on the last fall."""
+    rows = np.arange(len(answers))
+    winners = answers.argmax(axis=1)
+    best = answers[rows, winners]
+    piece = curve.last if last else curve.rise
+
+    def scores_for(factor: Scores) -> Scores:
+        raised = answers * factor[:, None]
+        ceiling = curve.fall[0][-1]
+        scores = np.where(
+            raised > ceiling, np.interp(raised, *curve.rise), np.interp(raised, *curve.fall)
+        )
+        scores[rows, winners] = np.interp(best * factor, *piece)
+        return scores
+
+    # With a larger factor the winner on the rise has more, and on the last fall less.
+    low, high = piece[0][0] / best, piece[0][-1] / best
+    for _ in range(STEPS):
+        middle = (low + high) / 2
+        more = (scores_for(middle).sum(axis=1) < 1) != last
+        low, high = np.where(more, middle, low), np.where(more, high, middle)
+    return scores_for((low + high) / 2)
 
 
 def _powered(scores: Scores, power: float) -> Scores:
