@@ -219,7 +219,7 @@ def test_curves_are_undone_by_whoever_knows_of_them(defenses: tuple[OutputDefens
 
 
 def test_reverse_sigmoid_misleads_the_naive() -> None:
-    """As the goal's small score rises, what is answered falls; the attacker who knows is not led."""
+    """As the goal's small score rises, what is answered falls; who knows is not led astray."""
     logits = np.array([[2.0, 8, 0, 0, 0, 0], [4.0, 8, 0, 0, 0, 0]], np.float32)
     low, high = ask(view(ReverseSigmoid(), told=False), logits).objective
     assert high > low

@@ -130,7 +130,9 @@ def test_a_deterministic_defence_answers_the_same_again(defense: OutputDefense) 
     assert (first == again).all() == defense.deterministic
 
 
-@pytest.mark.parametrize("defense", [one for one in DEFENSES if not one.changes_label], ids=describe)
+@pytest.mark.parametrize(
+    "defense", [one for one in DEFENSES if not one.changes_label], ids=describe
+)
 @given(raw=weights)
 def test_those_that_say_so_keep_the_label_among_the_winners(
     defense: OutputDefense, raw: NDArray[np.float64]
@@ -286,9 +288,7 @@ def test_a_secret_is_read_and_never_told(tmp_path: Path, monkeypatch: pytest.Mon
     rng, scores, inputs = np.random.default_rng(0), np.full((1, 4), 0.25), np.ones((1, 9))
     assert isinstance(by_file, StickyNoise)
     assert isinstance(by_name, StickyNoise)
-    np.testing.assert_array_equal(
-        by_file(scores, rng, inputs), by_name(scores, rng, inputs)
-    )
+    np.testing.assert_array_equal(by_file(scores, rng, inputs), by_name(scores, rng, inputs))
     for text in (repr(by_file), describe(by_file), str(by_file.decisive())):
         assert "0123456789abcdef" not in text
     monkeypatch.setenv("DARKROOM_TEST_SECRET", "short")
@@ -303,7 +303,7 @@ def test_what_must_see_the_input_says_so() -> None:
 
 def test_class_means_come_from_answers_or_from_a_file(tmp_path: Path) -> None:
     scores = np.array([[0.6, 0.4]])
-    with pytest.raises(PlanError, match="means of|mean answers of 2 classes"):
+    with pytest.raises(PlanError, match="mean answers of 2 classes"):
         Purify()(scores, np.random.default_rng(0))
     np.save(tmp_path / "means.npy", [[3.0, 1.0], [0.0, 1.0]])
     read = make_defense("purify", {"means": "means.npy", "share": 1.0}, tmp_path)

@@ -168,11 +168,11 @@ class Channel:
                 f"{_times(self.repeats)}, and answers are averaged."
             )
         if self.deviation > 0:
+            kind = "Noise" if self.jitter else "Fresh noise"
             said.append(
-                f"{'Noise' if self.jitter else 'Fresh noise'} of deviation {self.deviation:g} is on the scores: every image is "
-                f"asked {_times(self.repeats)}, the noise's bias is taken out, and what remains "
-                "averages out over images; the best is chosen on answers asked anew, never on a "
-                "lucky one."
+                f"{kind} of deviation {self.deviation:g} is on the scores: every image is asked "
+                f"{_times(self.repeats)}, the noise's bias is taken out, and what remains averages "
+                "out over images; the best is chosen on answers asked anew, never on a lucky one."
             )
         return tuple(said)
 
@@ -321,7 +321,8 @@ class Feedback:
             # Its own class's is never near zero: what the others leave is its own.
             floor[name] = max(0.0, self.channel.share - (floor.sum() - floor[name]))
             bare[rows] = (scores[rows] - floor).clip(0, None)
-        return bare / np.maximum(bare.sum(axis=1, keepdims=True), EXACT)
+        bare /= np.maximum(bare.sum(axis=1, keepdims=True), EXACT)
+        return bare
 
     def _read(self, scores: Rows, last: Rows, goals: NDArray[np.int64]) -> Answers:
         """Turns mean scores into answers."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -125,6 +125,7 @@ def run_cell(
     Returns:
         The cell as ``results.json`` has it, and the arrays for ``reconstructions.npz``.
     """
+    plan = replace(plan, defense=subject.fitted(plan.defense))
     goals = subject.goals
     expected = plan.attack.expected_queries() * len(goals)
     ledger = QueryLedger(
@@ -362,4 +363,3 @@ def _worst_off(people: list[dict[str, Any]]) -> dict[str, Any]:
     )
     chosen = {key: worst[key] for key in ("goal", "name", "p_value", "p_adjusted")}
     return {**chosen, "draws": images, "sentence": sentence}
-

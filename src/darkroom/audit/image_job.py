@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -98,16 +97,7 @@ class ImageJob(Job):
             yield FinishedCell(key, result, arrays)
 
     def _cells(self) -> list[CellPlan]:
-        return self._planned
-
-    @cached_property
-    def _planned(self) -> list[CellPlan]:
-        planned = cell_plans(self.plan, self.subject.target.access, self.folder)
-        known: dict[Pipeline, Pipeline] = {}
-        for cell in planned:
-            if cell.defense not in known:
-                known[cell.defense] = self.subject.fitted(cell.defense)
-        return [replace(cell, defense=known[cell.defense]) for cell in planned]
+        return cell_plans(self.plan, self.subject.target.access, self.folder)
 
     def _fit_prior(self, cell: CellPlan, reporter: Reporter) -> ImagePrior:
         spec, public = self.subject.target.spec, self.subject.public
@@ -152,7 +142,8 @@ def cell_plans(
     Every attack meets no defence and every defence; but who has the weights sees through output
     defences, so an attack on the weights meets none. Where a defence leaves an attack too little
     to work with, the strongest attack for what is left stands in, once. In a plan with ``naive``,
-    every attack meets every defence a second time without being told.
+    every attack meets every defence a second time without being told, unless it sees labels alone
+    and they stay: then it would do the same.
 
     Args:
         plan: The plan.
@@ -182,7 +173,8 @@ def cell_plans(
                 standing_in = _cell_plan(plan, section, AutoAttack(), access, defense)
                 if standing_in not in cells:
                     cells.append(standing_in)
-            if plan.run.naive and defense.defenses:
+            differs = access is not Access.LABEL or not defense.deterministic
+            if plan.run.naive and defense.defenses and differs:
                 cells.append(replace(plain, naive=True))
     return cells
 

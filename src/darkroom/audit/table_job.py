@@ -67,7 +67,9 @@ class TableJob(Job):
     def _planned(self) -> list[TableCellPlan]:
         data, target = self.subject.data.members, self.subject.target
         planned = table_cell_plans(self.plan, self.folder)
-        learning = any(isinstance(one, Centred) for cell in planned for one in cell.defense.defenses)
+        learning = any(
+            isinstance(one, Centred) for cell in planned for one in cell.defense.defenses
+        )
         if not learning or not target.has_scores:
             return planned
         scores, labels = target.scores(data.rows), data.response.astype(np.int64)

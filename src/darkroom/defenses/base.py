@@ -87,7 +87,8 @@ def normalised(scores: Scores) -> Scores:
     """
     sums = scores.sum(axis=1, keepdims=True)
     if (sums > 0).all():
-        return scores / sums
+        shares: Scores = scores / sums
+        return shares
     empty = sums <= 0
     return np.where(empty, 1 / scores.shape[1], scores / np.where(empty, 1, sums))
 
@@ -122,7 +123,8 @@ def _members(scores: Scores, k: int) -> NDArray[np.int64]:
     above, level = scores > least, scores == least
     room = k - above.sum(axis=1, keepdims=True)
     inside = above | (level & (level.cumsum(axis=1, dtype=np.int32) <= room))
-    return inside.nonzero()[1].reshape(n, k).astype(np.int64)
+    members: NDArray[np.int64] = inside.nonzero()[1].reshape(n, k).astype(np.int64)
+    return members
 
 
 def blocks(rows: int, classes: int) -> list[slice]:

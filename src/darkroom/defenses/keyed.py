@@ -174,7 +174,8 @@ class Sticky(Keyed):
         np.clip(levels, -FARTHEST, FARTHEST, out=levels)
         # Divided by the root of their number, sums of many features spread like single ones.
         width = FINE * np.sqrt(len(chosen))
-        return np.floor((levels @ signs) / width + offsets).astype(np.int32)
+        cells: NDArray[np.int32] = np.floor((levels @ signs) / width + offsets).astype(np.int32)
+        return cells
 
 
 @dataclass(frozen=True)
@@ -232,7 +233,8 @@ def _quantiles(kind: str) -> Scores:
         upper = -np.log(2 * (1 - middles[QUANTILES // 2 :])) / np.sqrt(2)
     table: Scores = np.concatenate([-upper[::-1], upper])
     # What lies beyond the last quantile is missing: the deviation is made one again.
-    return table / table.std()
+    table /= table.std()
+    return table
 
 
 @functools.lru_cache(maxsize=8)

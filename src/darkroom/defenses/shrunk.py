@@ -220,12 +220,13 @@ def class_means(scores: Scores, labels: Labels) -> NDArray[np.float64]:
     [[0.7, 0.3], [0.0, 1.0]]
     """
     classes = scores.shape[1]
-    means = np.zeros((classes, classes))
+    means: NDArray[np.float64] = np.zeros((classes, classes))
     np.add.at(means, labels, scores)
     means[means.sum(axis=1) == 0] += np.eye(classes)[means.sum(axis=1) == 0]
     own = np.arange(classes)
     means[own, own] = means.max(axis=1)
-    return (1 - LEAST) * normalised(means) + LEAST / classes
+    means = (1 - LEAST) * normalised(means) + LEAST / classes
+    return means
 
 
 def shielded(
@@ -270,7 +271,8 @@ def _draw(scores: NDArray[np.float32], drawn: NDArray[np.float64], temperature: 
     rows = np.arange(n)
     target -= np.where(part > 0, ends[rows, part - 1], 0.0)
     place = (parts[rows, part].cumsum(axis=1)[:, :-1] <= target[:, None]).sum(axis=1)
-    return np.minimum(part * PART + place, classes - 1).astype(np.int64)
+    chosen: Labels = np.minimum(part * PART + place, classes - 1).astype(np.int64)
+    return chosen
 
 
 def _pulled(scores: Scores, toward: Scores, moved: NDArray[np.float64]) -> Scores:
