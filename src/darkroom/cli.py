@@ -23,6 +23,7 @@ Examples:
   darkroom audit plan.toml --fail-on-leak  exit 1 above the plan's limit
   darkroom report runs/face-login          write a run's report anew
   darkroom budget runs/face-login          how long ten queries a day hold it off
+  darkroom recommend runs/face-login       the best of the defences that a run measured
   darkroom employees faces --people 40     render a data set of faces
   darkroom canaries make ssn train.jsonl   secrets to hide in a language model's training data
   darkroom guard --policy guard.toml       budgets and output defences in front of a server
@@ -114,6 +115,41 @@ def budget(
             table.add_row(cell.attack, cell.access, cell.defense, one.queries, one.days)
         Console().print(table)
         typer.echo(answer(held))
+
+
+@app.command(epilog="Example: darkroom recommend runs/face-login --max-accuracy-loss 0.02")
+def recommend(
+    run: Annotated[Path, typer.Argument(help="The folder of a run with [[defense]] entries.")],
+    max_accuracy_loss: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="The accuracy that may be lost; for models of numbers, the share by which the "
+            "error may grow.",
+        ),
+    ] = 0.02,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Name the measured defence that leaks least and keeps the model's accuracy."""
+    from darkroom.report.defenses import recommend as find
+    from darkroom.report.defenses_view import recommendation_rows
+    from darkroom.report.records import parse_cells
+    from darkroom.report.results import collect
+
+    found = find(parse_cells(run, collect(run)), max_accuracy_loss)
+    if as_json:
+        typer.echo(json.dumps(found.record()))
+        return
+    table = Table(title="Measured defences, the least leak first", title_justify="left")
+    headings, *rows = recommendation_rows(found)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+    typer.echo(found.sentence)
+    typer.echo(found.caution)
 
 
 @app.command(epilog="Example: darkroom demo --out runs")
@@ -247,6 +283,7 @@ def _table(results: dict[str, object]) -> Table:
     assert isinstance(cells, list)
     for cell in cells:
         defense = "" if cell["defense"] == "none" else f", {cell['defense']}"
+        defense += ", not told" if cell.get("attacker") == "naive" else ""
         table.add_row(
             f"{cell['attack']}: {cell['access']}, {cell['prior']}{defense}",
             f"{cell['queries']['per_goal_median']:.0f}",

@@ -53,12 +53,17 @@ def checked_slice(text: str) -> str:
 
 
 class RunSection(Section):
-    """What the run is called, where it goes, and who allowed it."""
+    """What the run is called, where it goes, and who allowed it.
+
+    With ``naive``, every attack meets every output defence twice: once knowing it, and once taking
+    its answers for the model's own.
+    """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     seed: int = Field(default=0, ge=0)
     out: Path = Path("runs")
     authorized_by: str | None = None
+    naive: bool = False
 
 
 class PriorSection(BaseModel):
