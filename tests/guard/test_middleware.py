@@ -13,6 +13,8 @@ import orjson
 import pytest
 from tests.guard.conftest import KEYS, Answer, Bench, Hand, call, policy_table, reply, scope_of
 
+from darkroom.errors import PlanError
+from darkroom.guard.policy import parse_policy
 from darkroom.guard.requests import Message, Send
 
 Make = Callable[..., Bench]
@@ -454,3 +456,50 @@ def test_a_client_that_hangs_up_is_noted(bench: Make) -> None:
     answer = run(call(made.guard, scope_of("POST", "/predict", head), []))[0]
     assert answer.status == 0
     assert made.records[0].outcome == "gone"
+
+
+def test_keyed_defences_see_the_inputs(bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUARD_SECRET", "0123456789abcdef0123456789abcdef")
+    sticky = {"name": "sticky-noise", "secret": "env:GUARD_SECRET", "deviation": 0.05}
+    made = bench(defense=[sticky])
+    first, second, other = run(made.ask(1), made.ask(1, "bob"), made.ask(1, label=2))
+    assert first.json == second.json != other.json
+    raw = np.exp([5.0, 0, 0, 0]) / np.exp([5.0, 0, 0, 0]).sum()
+    assert not np.allclose(first.json["scores"][0], raw, atol=1e-4)
+
+
+class Alarmed:
+    """A detector that alarms from the second request on."""
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    def watch(self, batch: Any) -> Any:
+        from darkroom.guard.detector import Verdict
+
+        self.seen.append(batch)
+        level = float(len(self.seen) > 1)
+        return Verdict(level, 0.0, 0.0, ("client: confidence",) * int(level), len(self.seen) == 2)
+
+
+def test_an_alarm_tightens_outputs_and_nothing_else_tells(bench: Make, tmp_path: Path) -> None:
+    made = bench(defense=[{"name": "rounding", "decimals": 3}])
+    tight = parse_policy(
+        policy_table(defense=[{"name": "rounding", "decimals": 0}]), "p"
+    ).pipeline()
+    detector: Any = Alarmed()
+    made.guard.active = made.guard.active._replace(detector=detector, tightened=tight)
+    first, second = run(made.ask(1), made.ask(1))
+    assert first.json["scores"][0][0] < 1
+    assert second.json["scores"] == [[1.0, 0.0, 0.0, 0.0]]
+    assert first.headers.keys() == second.headers.keys()
+    assert [one.alarms for one in made.records] == [(), ("client: confidence",)]
+    # Rows that were refused are seen, too.
+    run(made.ask(9))
+    assert [batch.scores is None for batch in detector.seen] == [False, False, True]
+
+
+def test_tightening_must_not_show_in_the_form(tmp_path: Path) -> None:
+    table = policy_table(detector={"path": "d.npz", "tighten": [{"name": "label-only"}]})
+    with pytest.raises(PlanError, match="would see it"):
+        parse_policy(table, "policy")

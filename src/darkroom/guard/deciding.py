@@ -9,12 +9,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.defenses.outputs import Pipeline
+from darkroom.defenses.outputs import Keyed, Pipeline
 from darkroom.guard.budgets import Budgets, Decision
 from darkroom.guard.clients import Clients
+from darkroom.guard.detector import Detector
 from darkroom.guard.policy import Policy
 from darkroom.guard.requests import Request
-from darkroom.guard.wire.base import Refused, Wire
+from darkroom.guard.wire.base import Asked, Refused, Wire
 
 
 class Active(NamedTuple):
@@ -25,12 +26,22 @@ class Active(NamedTuple):
         clients: Who may ask.
         wires: The formats understood.
         pipeline: The output defences.
+        tightened: Those in force while the detector alarms; ``None`` where it only alerts.
+        detector: Watches; ``None`` where nobody does.
     """
 
     policy: Policy
     clients: Clients
     wires: Sequence[Wire]
     pipeline: Pipeline
+    tightened: Pipeline | None = None
+    detector: Detector | None = None
+
+    @property
+    def needs_inputs(self) -> bool:
+        """Whether an output defence must see inputs."""
+        every = (*self.pipeline.defenses, *(self.tightened or Pipeline()).defenses)
+        return any(isinstance(one, Keyed) for one in every)
 
 
 class Spent(Refused):
@@ -100,3 +111,13 @@ def known_client(active: Active, request: Request) -> str:
     if request.query:
         raise Refused(400, "Query not allowed", "put everything into the body")
     return client
+
+
+def require_inputs(active: Active, asked: Asked) -> None:
+    """Refuses a request whose inputs an output defence must see and cannot.
+
+    Raises:
+        Refused: With 422.
+    """
+    if asked.inputs is None and active.needs_inputs:
+        raise Refused(422, "Inputs not understood", "this service must see inputs as numbers")

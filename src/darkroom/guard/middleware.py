@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from darkroom.defenses.outputs import Scores
 from darkroom.errors import DarkroomError, PlanError
 from darkroom.guard.budgets import Budgets
 from darkroom.guard.clients import Clients
 from darkroom.guard.deciding import Active
+from darkroom.guard.detector import Batch, Detector
 from darkroom.guard.opening import make_wires, open_store
 from darkroom.guard.policy import Policy, read_policy
 from darkroom.guard.record import Record
@@ -22,7 +23,7 @@ from darkroom.guard.serving import Guarded, refuse
 from darkroom.guard.shadow import Shadow
 from darkroom.guard.stores.base import Store, StoreError
 from darkroom.guard.watching import AuditLog
-from darkroom.guard.wire.base import Refused, Wire
+from darkroom.guard.wire.base import Asked, Refused, Wire
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at the policy's file."""
@@ -64,6 +65,7 @@ class Guard:
         self._path = None if isinstance(policy, Policy) else Path(policy)
         self._wires = wires
         self._stamp = self._stamped()
+        self._watching: tuple[Path, Detector] | None = None
         read = policy if isinstance(policy, Policy) else read_policy(Path(policy))
         self.active = self._activated(read)
         self.budgets = Budgets(read, store if store is not None else open_store(read))
@@ -117,7 +119,22 @@ class Guard:
 
     def _activated(self, policy: Policy) -> Active:
         wires = self._wires if self._wires is not None else make_wires(policy)
-        return Active(policy, Clients(policy), wires, policy.pipeline())
+        return Active(
+            policy,
+            Clients(policy),
+            wires,
+            policy.pipeline(),
+            policy.tightened(),
+            self._detector_of(policy),
+        )
+
+    def _detector_of(self, policy: Policy) -> Detector | None:
+        """Loads the policy's detector, or keeps the one at work, which remembers traffic."""
+        if policy.detector is None:
+            return None
+        if self._watching is None or self._watching[0] != policy.detector.path:
+            self._watching = (policy.detector.path, Detector.load(policy.detector.path))
+        return self._watching[1]
 
     def _stamped(self) -> tuple[int, int, int] | None:
         if self._path is None:
@@ -174,6 +191,16 @@ class Guard:
             for observer in self._observers:
                 observer(record)
 
-    def defended(self, active: Active, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    def watched(self, active: Active, record: Record, asked: Asked, scores: Scores | None) -> bool:
+        """Lets the detector see what was asked, and returns whether it alarms."""
+        if active.detector is None:
+            return False
+        verdict = active.detector.watch(Batch(record.client, asked.inputs, scores))
+        record.alarms, record.alarms_begun = verdict.reasons, verdict.begun
+        return verdict.alarmed
+
+    def defended(self, active: Active, asked: Asked, scores: Scores, *, alarmed: bool) -> Scores:
         """Returns probabilities as they may leave."""
-        return active.pipeline(scores, self._generator)
+        tight = alarmed and active.tightened is not None
+        pipeline = active.tightened if tight and active.tightened else active.pipeline
+        return pipeline(scores, self._generator, asked.inputs)

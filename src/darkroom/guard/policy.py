@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from darkroom.defenses.outputs import LabelOnly, OutputDefense, Pipeline, TopK, make_defense
 from darkroom.errors import PlanError
@@ -221,6 +229,20 @@ class OutputsSection(Section):
     labels_only: bool = False
 
 
+class DetectorSection(Section):
+    """Watches for traffic that looks like model inversion.
+
+    Attributes:
+        path: What :meth:`darkroom.guard.detector.Detector.save` wrote.
+        tighten: Output defences that replace the policy's while there is an alarm; none to alert
+            alone. What can be seen behind them is of the same kind, so that an answer's form does
+            not tell of an alarm.
+    """
+
+    path: Path
+    tighten: list[NamedSection] = Field(default_factory=list)
+
+
 class LogSection(Section):
     """The audit log: a line of JSON a decision, without inputs and answers.
 
@@ -256,8 +278,10 @@ class Policy(Section):
     wire: list[NamedSection] = Field(default_factory=list)
     defense: list[NamedSection] = Field(default_factory=list)
     outputs: OutputsSection = OutputsSection()
+    detector: DetectorSection | None = None
     log: LogSection | None = None
     metrics: MetricsSection | None = None
+    _folder: Path = PrivateAttr(default_factory=Path)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -285,9 +309,30 @@ class Policy(Section):
         """Makes the output defences, the same objects that an audit uses.
 
         Raises:
-            PlanError: If one does not exist or has a wrong parameter.
+            PlanError: If one does not exist, has a wrong parameter, or names what is missing.
         """
-        made: list[OutputDefense] = [make_defense(one.name, one.parameters) for one in self.defense]
+        return self._pipeline(self.defense)
+
+    def tightened(self) -> Pipeline | None:
+        """Makes those that are in force while the detector alarms; ``None`` where it only alerts.
+
+        Raises:
+            PlanError: As :meth:`pipeline`, or if an answer's form would tell of the alarm.
+        """
+        if self.detector is None or not self.detector.tighten:
+            return None
+        made = self._pipeline(self.detector.tighten)
+        if made.leaves != self.pipeline().leaves:
+            raise PlanError(
+                f"detector.tighten leaves {made.leaves} where the policy leaves "
+                f"{self.pipeline().leaves}: whoever is alarmed about would see it"
+            )
+        return made
+
+    def _pipeline(self, sections: list[NamedSection]) -> Pipeline:
+        made: list[OutputDefense] = [
+            make_defense(one.name, one.parameters, self._folder) for one in sections
+        ]
         if self.outputs.top_k is not None:
             made.append(TopK(self.outputs.top_k))
         if self.outputs.labels_only:
@@ -302,6 +347,10 @@ class Policy(Section):
         free = [one.name for one in self.client if one.name not in limited and not everybody]
         if free and not any(one.per == "model" for one in self.budget):
             said.append(f"no budget concerns {', '.join(free)}: they may ask as often as they like")
+        if any(one.per == "class" for one in self.budget) and any(
+            one.name == "openai" for one in self.wire
+        ):
+            said.append("a budget counts classes, which openai has not: answers are withheld")
         if not self.pipeline().defenses:
             said.append("no output defence: all confidences leave as they are")
         if self.guard.shadow:
@@ -321,12 +370,13 @@ def checked_header(name: str) -> str:
     return lower
 
 
-def parse_policy(table: dict[str, Any], where: str) -> Policy:
+def parse_policy(table: dict[str, Any], where: str, folder: Path | None = None) -> Policy:
     """Checks a policy's words.
 
     Args:
         table: The words.
         where: Where they stand, for the message.
+        folder: What the paths in it start from; the working folder if left out.
 
     Raises:
         PlanError: If a key or value is wrong; the message names the place and, for an unknown
@@ -334,7 +384,9 @@ def parse_policy(table: dict[str, Any], where: str) -> Policy:
     """
     try:
         policy = Policy.model_validate(table)
+        policy._folder = folder or Path()
         policy.pipeline()
+        policy.tightened()
     except ValidationError as error:
         raise PlanError(f"{where}: {explain(error, Policy, secret=('client',))}") from error
     except PlanError as error:
@@ -348,10 +400,13 @@ def read_policy(path: Path) -> Policy:
     Raises:
         PlanError: If it cannot be read, or something in it is wrong.
     """
-    policy = parse_policy(read_toml(path), str(path))
-    store = policy.store.model_copy(update={"path": path.parent / policy.store.path})
-    log = policy.log and policy.log.model_copy(update={"path": path.parent / policy.log.path})
-    return policy.model_copy(update={"store": store, "log": log})
+    policy = parse_policy(read_toml(path), str(path), path.parent)
+    moved: dict[str, Section] = {}
+    for name in ("store", "log", "detector"):
+        section = getattr(policy, name)
+        if section is not None:
+            moved[name] = section.model_copy(update={"path": path.parent / section.path})
+    return policy.model_copy(update=moved)
 
 
 def new_key() -> tuple[str, str]:

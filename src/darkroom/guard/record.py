@@ -25,6 +25,8 @@ class Record:
         status: Of the answer sent; 0 if none was.
         reason: The title of the refusal; in shadow mode of the one that would have been.
         budget: The budget that is spent, if that is why.
+        alarms: What the detector finds odd; for logs, never for an answer.
+        alarms_begun: How many alarms begin with this request.
         shadow: Whether all this was only recorded.
         begun: When, in seconds since 1970.
         seconds: How long it took in all.
@@ -40,6 +42,8 @@ class Record:
     status: int = 0
     reason: str | None = None
     budget: str | None = None
+    alarms: tuple[str, ...] = ()
+    alarms_begun: int = 0
     begun: float = field(default_factory=time.time)
     seconds: float = 0.0
     _started: float = field(default_factory=time.perf_counter)
@@ -61,6 +65,8 @@ class Record:
             "status": self.status,
             "reason": self.reason,
             "budget": self.budget,
+            "alarms": list(self.alarms),
+            "alarms_begun": self.alarms_begun,
             "shadow": self.shadow,
             "seconds": round(self.seconds, 6),
         }

@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from darkroom.defenses.outputs import Scores
 from darkroom.guard.answers import (
     PROBLEM,
     Head,
@@ -25,6 +23,7 @@ from darkroom.guard.deciding import (
     charge_classes,
     checked_scores,
     known_client,
+    require_inputs,
     routed,
 )
 from darkroom.guard.record import Record
@@ -47,7 +46,10 @@ class Enforcer(Protocol):
     app: App
     budgets: Budgets
 
-    def defended(self, active: Active, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    def watched(self, active: Active, record: Record, asked: Asked, scores: Scores | None) -> bool:
+        """Lets the detector see what was asked, and returns whether it alarms."""
+
+    def defended(self, active: Active, asked: Asked, scores: Scores, *, alarmed: bool) -> Scores:
         """Returns probabilities as they may leave."""
 
 
@@ -60,6 +62,7 @@ class Guarded:
         self.wire: Wire | None = None
         self.bare = False
         self.begun = False
+        self.whole = False
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers it, whatever happens."""
@@ -91,6 +94,8 @@ class Guarded:
         if self.begun:  # a stream that ends without its end is seen to be cut off
             self.record.reason = refused.title
             return
+        if not self.whole:
+            head = [*head, (b"connection", b"close")]  # what is left of the body is never read
         await refuse(send, self.record, refused, self.wire, head, bare=self.bare)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -100,13 +105,17 @@ class Guarded:
         self.wire, harmless = routed(self.active.wires, request)
         record.wire, record.path = self.wire.name, request.path
         if harmless:
+            self.whole = request.length in (None, 0)
             await self._pass(request, receive, send)
             return
         record.client = known_client(self.active, request)
         body = await request.body(receive, policy.limits.body, policy.limits.read_seconds)
+        self.whole = True
         asked = self.wire.read(request.path, request.headers, body)
+        require_inputs(self.active, asked)
         decision = await self.guard.budgets.charge(record.client, asked.rows)
         if not decision.granted:
+            self.guard.watched(self.active, record, asked, None)
             raise Spent(decision)
         record.rows = asked.rows
         head = allowance_head(decision.allowances)
@@ -142,9 +151,10 @@ class Guarded:
             raise failed_status(reply.status)
         answered = wire.answer(asked, reply.status, reply.headers, reply.body)
         scores = None if answered.scores is None else checked_scores(answered.scores, asked.rows)
+        alarmed = self.guard.watched(self.active, self.record, asked, scores)
         await charge_classes(self.guard.budgets, scores)
         if scores is not None:
-            scores = self.guard.defended(self.active, scores)
+            scores = self.guard.defended(self.active, asked, scores, alarmed=alarmed)
         content = answered.rebuild(scores)
         self.record.status = 200
         await answer(
@@ -213,7 +223,5 @@ async def refuse(
         more.append((b"www-authenticate", b"Bearer"))
     elif refused.status == 405:
         more.append((b"allow", b"GET, HEAD, POST"))
-    if refused.status in (400, 408, 413):
-        more.append((b"connection", b"close"))  # what is left of the body is never read
     body = problem_body(wire, problem(refused, budget=budget))
     await answer(send, refused.status, PROBLEM, body, more, bare=bare)

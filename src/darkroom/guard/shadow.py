@@ -12,6 +12,7 @@ from darkroom.guard.deciding import (
     charge_classes,
     checked_scores,
     known_client,
+    require_inputs,
     routed,
 )
 from darkroom.guard.record import Record
@@ -64,6 +65,7 @@ class Shadow:
                 return None
             record.client = known_client(self.active, request)
             asked = wire.read(request.path, request.headers, body)
+            require_inputs(self.active, asked)
             decision = await self.guard.budgets.charge(record.client, asked.rows)
             if not decision.granted:
                 raise Spent(decision)
@@ -120,6 +122,7 @@ class Shadow:
             scores = answered.scores
             if scores is not None:
                 scores = checked_scores(scores, asked.rows)
+            self.guard.watched(self.active, self.record, asked, scores)
             await charge_classes(self.guard.budgets, scores)
         except Refused as refused:
             self._would(refused)

@@ -48,6 +48,12 @@ class Metrics:
             (*labels, "reason", "budget"),
             registry=self.registry,
         )
+        self._alarms = Counter(
+            "darkroom_guard_alarms",
+            "Alarms of the detector that began with a request.",
+            labels,
+            registry=self.registry,
+        )
         self._seconds = Histogram(
             "darkroom_guard_seconds",
             "Seconds from a request's head to the end of its answer.",
@@ -66,6 +72,8 @@ class Metrics:
                 self._released.labels(*who).inc(record.rows)
         if record.reason is not None:
             self._refused.labels(*who, record.reason, record.budget or "").inc()
+        if record.alarms_begun:
+            self._alarms.labels(*who).inc(record.alarms_begun)
         self._seconds.labels(record.model).observe(record.seconds)
 
 
