@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -108,7 +108,7 @@ class ImageJob(Job):
 
     def _cells(self) -> list[tuple[Model, CellPlan]]:
         """Returns every attack against every output defence, for each model."""
-        cells = cell_plans(self.plan, self.subject.target.access)
+        cells = cell_plans(self.plan, self.subject.target.access, self.folder)
         return [(model, cell) for model in self.models() for cell in cells]
 
     def models(self) -> list[Model]:
@@ -136,7 +136,8 @@ def load_job(plan: ImagePlan, plan_path: Path, reporter: Reporter) -> ImageJob:
     Raises:
         DarkroomError: If any of them does not do; the message says which and why.
     """
-    cell_plans(plan)  # a mistyped attack or prior shows before anything is read
+    # A mistyped attack or prior shows before anything is read.
+    cell_plans(plan, folder=plan_path.parent)
     training_defenses(plan)
     with torch.random.fork_rng(devices=[]):
         # A model that is to be trained begins with the weights that its code draws.
@@ -173,26 +174,31 @@ def training_defenses(plan: ImagePlan) -> list[TrainingDefense]:
     return [Undefended(), *(defense for defense in named if defense != Undefended())]
 
 
-def cell_plans(plan: ImagePlan, most: Access = Access.WEIGHTS) -> list[CellPlan]:
+def cell_plans(
+    plan: ImagePlan, most: Access = Access.WEIGHTS, folder: Path | None = None
+) -> list[CellPlan]:
     """Checks every attack, prior and defence of a plan before anything costly begins.
 
     Every attack meets no defence and every defence; but who has the weights sees through output
     defences, so an attack on the weights meets none. Where a defence leaves an attack too little
-    to work with, the strongest attack for what is left stands in, once.
+    to work with, the strongest attack for what is left stands in, once. In a plan with ``naive``,
+    every attack meets every defence a second time without being told, unless it sees labels alone
+    and they stay: then it would do the same.
 
     Args:
         plan: The plan.
         most: The most that the target shows.
+        folder: Where secrets and files that defences name are; the working folder if left out.
 
     Raises:
         PlanError: If a name or a parameter is wrong, or the target shows an attack too little.
     """
     defenses = [Pipeline()]
     defenses += [
-        Pipeline(tuple(make_defense(name, parameters) for name, parameters in section.links))
-        for section in plan.defense
+        Pipeline(tuple(make_defense(name, parameters, folder) for name, parameters in one.links))
+        for one in plan.defense
     ]
-    cells = []
+    cells: list[CellPlan] = []
     for section in plan.attack:
         attack = make_attack(section.name, section.parameters)
         access = _granted(section, attack, most)
@@ -200,12 +206,16 @@ def cell_plans(plan: ImagePlan, most: Access = Access.WEIGHTS) -> list[CellPlan]
             if access is Access.WEIGHTS and defense.defenses:
                 continue
             left = min(access, defense.leaves, key=lambda one: one.rank)
+            plain = _cell_plan(plan, section, attack, access, defense)
             if access is Access.WEIGHTS or left.includes(attack.least_access):
-                cells.append(_cell_plan(plan, section, attack, access, defense))
+                cells.append(plain)
             else:
                 standing_in = _cell_plan(plan, section, AutoAttack(), access, defense)
                 if standing_in not in cells:
                     cells.append(standing_in)
+            differs = access is not Access.LABEL or not defense.deterministic
+            if plan.run.naive and defense.defenses and differs:
+                cells.append(replace(plain, naive=True))
     return cells
 
 

@@ -1,0 +1,116 @@
+"""What every wire format can do for the guard: understand a request, and rewrite an answer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Refused(Exception):  # noqa: N818 - it says what happened to a request, and is no failure
+    """A request or an answer that does not pass; becomes an answer of type problem+json.
+
+    Attributes:
+        status: The HTTP status.
+        title: What kind of refusal it is, in a few words.
+        detail: What is wrong with this one; shown to the client, so it never quotes the upstream.
+    """
+
+    def __init__(self, status: int, title: str, detail: str) -> None:
+        """Takes the status and the two texts."""
+        super().__init__(f"{status} {title}: {detail}")
+        self.status = status
+        self.title = title
+        self.detail = detail
+
+
+class Asked(NamedTuple):
+    """One request, understood.
+
+    Attributes:
+        rows: What is charged: rows, at least 1; for language models prompts times completions.
+        inputs: For the detector, float64 ``(rows, features)``; ``None`` when they are no numbers.
+        stream: Whether the answer is a stream of events.
+        memo: Whatever the format needs later to rewrite the answer.
+    """
+
+    rows: int
+    inputs: NDArray[np.float64] | None
+    stream: bool
+    memo: Any
+
+
+class Answered(NamedTuple):
+    """One answer of the upstream, understood.
+
+    Attributes:
+        scores: The probabilities in it, float64 ``(rows, classes)``; ``None`` when there are only
+            labels or text.
+        rebuild: Returns the body to send, with the scores given in place of the old ones and
+            everything else that could leak removed.
+        content_type: Of that body.
+    """
+
+    scores: NDArray[np.float64] | None
+    rebuild: Callable[[NDArray[np.float64] | None], bytes]
+    content_type: str
+
+
+class Wire(ABC):
+    """A wire format.
+
+    Attributes:
+        name: The word used in policies.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def matches(self, method: str, path: str) -> bool:
+        """Tells whether this is an inference route of the format."""
+
+    @abstractmethod
+    def passes(self, method: str, path: str) -> bool:
+        """Tells whether a route is harmless (health, metadata) and goes through uncharged."""
+
+    @abstractmethod
+    def read(self, path: str, headers: Mapping[str, str], body: bytes) -> Asked:
+        """Understands a request.
+
+        Args:
+            path: Decoded, without the query.
+            headers: With names in lower case.
+            body: Whole and not compressed.
+
+        Raises:
+            Refused: With 400, 413, 415 or 422, if anything in it is not understood.
+        """
+
+    @abstractmethod
+    def answer(
+        self, asked: Asked, status: int, headers: Mapping[str, str], body: bytes
+    ) -> Answered:
+        """Understands what the upstream answered with a status of 2xx.
+
+        Raises:
+            Refused: With 502, if anything in it is not understood.
+        """
+
+    def answer_stream(
+        self,
+        asked: Asked,  # noqa: ARG002
+        chunks: AsyncIterator[bytes],  # noqa: ARG002
+    ) -> AsyncIterator[bytes]:
+        """Rewrites an answer that is a stream of events, for formats that have such.
+
+        Raises:
+            Refused: With 422, if the format has none.
+        """
+        raise Refused(422, "Streams are not supported", f"{self.name} has no streamed answers")
+
+    @abstractmethod
+    def error(self, problem: dict[str, Any]) -> bytes:
+        """Returns a body of type problem+json with the format's own error member in it."""

@@ -1,0 +1,317 @@
+"""OpenAI's completions and chat, with log-probabilities, as a whole or as a stream of events."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import orjson
+
+from darkroom.defenses.logprobs import LogprobDefense, make_logprob_defense
+from darkroom.errors import PlanError
+from darkroom.guard.wire.base import Answered, Asked
+from darkroom.guard.wire.events import events
+from darkroom.guard.wire.openai_logprobs import Told, chat_logprobs, completion_logprobs
+from darkroom.guard.wire.strict import (
+    UPSTREAM,
+    StrictWire,
+    Unclear,
+    as_count,
+    as_list,
+    as_object,
+    as_text,
+    only,
+    read_json,
+    sentence,
+)
+
+_INFER = re.compile(r"(?:/v1)?/(?:(?P<chat>chat/completions)|completions)")
+_HARMLESS = re.compile(r"/health|(?:/v1)?/models")
+_ID = re.compile(r"[A-Za-z]{1,10}-[A-Za-z0-9-]{1,64}")
+_SHARED = (
+    *("model", "n", "stream", "stream_options", "temperature", "top_p", "max_tokens", "stop"),
+    *("presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "seed", "user"),
+)
+_CHAT = frozenset(
+    [
+        *(*_SHARED, "messages", "max_completion_tokens", "top_logprobs", "response_format"),
+        *("tools", "tool_choice", "parallel_tool_calls", "reasoning_effort", "metadata", "store"),
+    ]
+)
+_COMPLETIONS = frozenset([*_SHARED, "prompt", "best_of", "echo", "suffix"])
+_REASONS = ("stop", "length", "tool_calls", "content_filter", "function_call")
+_MOST_LOGPROBS = 20
+_LONGEST_TEXT = 2**24
+
+
+class _Memo(NamedTuple):
+    chat: bool
+    model: str
+    choices: int
+    logprobs: bool
+    top: int
+
+
+@dataclass(frozen=True)
+class OpenAI(StrictWire):
+    """``POST [/v1]/chat/completions`` and ``/completions``.
+
+    Rows are prompts times ``n`` times ``best_of``. Embeddings do not match. Members that are not
+    OpenAI's own (``prompt_logprobs``, ``n_probs``, ``guided_...``) are refused. Of an answer leave
+    text, tool calls, reasons to finish, counts of tokens, and log-probabilities if they may and
+    were asked for; the model's name is the request's.
+
+    Attributes:
+        logprobs: Whether log-probabilities may leave; a request for them is refused otherwise.
+        top_logprobs: Of how many of the likeliest tokens; answers are cut to it.
+        echo_logprobs: Whether a prompt's own log-probabilities may leave (``echo`` with
+            ``logprobs``).
+        logit_bias: Whether requests may hold ``logit_bias``, which turns answers without
+            log-probabilities into ones with them.
+        defenses: What is done to log-probabilities in order, each a name and its parameters, such
+            as ``{"name": "logprob-rounding", "step": 0.5}``.
+        completions: The most completions that a request may ask for.
+    """
+
+    name: ClassVar[str] = "openai"
+
+    logprobs: bool = False
+    top_logprobs: int = 5
+    echo_logprobs: bool = False
+    logit_bias: bool = False
+    defenses: tuple[dict[str, Any], ...] = ()
+    completions: int = 128
+
+    def __post_init__(self) -> None:
+        """Makes the defences.
+
+        Raises:
+            PlanError: If one is unknown, or a number is out of bounds.
+        """
+        if not 0 <= self.top_logprobs <= _MOST_LOGPROBS:
+            raise PlanError(f"wire openai: top_logprobs should be 0 to {_MOST_LOGPROBS}")
+        if self.completions < 1:
+            raise PlanError("wire openai: completions should be 1 or more")
+        _ = self._defenses
+
+    @cached_property
+    def _defenses(self) -> tuple[LogprobDefense, ...]:
+        made = []
+        for one in self.defenses:
+            parameters = dict(one)
+            made.append(make_logprob_defense(str(parameters.pop("name", "")), parameters))
+        return tuple(made)
+
+    @cached_property
+    def _rng(self) -> np.random.Generator:
+        # From the system's entropy: noise that a client can foresee is none.
+        return np.random.default_rng()
+
+    def matches(self, method: str, path: str) -> bool:
+        """Tells whether this is inference."""
+        return method == "POST" and _INFER.fullmatch(path) is not None
+
+    def passes(self, method: str, path: str) -> bool:
+        """Lets health and the list of models through."""
+        return method == "GET" and _HARMLESS.fullmatch(path) is not None
+
+    def _read(self, path: str, headers: Mapping[str, str], body: bytes) -> Asked:
+        request = self._json(headers, body)
+        found = _INFER.fullmatch(path)
+        chat = found is not None and found["chat"] is not None
+        only(request, _CHAT if chat else _COMPLETIONS, "the request")
+        if request.get("logit_bias") and not self.logit_bias:
+            raise Unclear("logit_bias may not be sent", 422)
+        stream = request.get("stream")
+        if type(stream) not in (bool, type(None)):
+            raise Unclear("stream should be true or false")
+        if chat:
+            as_list(request.get("messages"), "messages")
+            prompts = 1
+        else:
+            prompts = _prompts(request.get("prompt"))
+        each = self._count(request, "n") * self._count(request, "best_of")
+        rows = prompts * each
+        if rows > self.completions:
+            raise Unclear(f"it asks for more than {self.completions} completions", 413)
+        model = as_text(request.get("model", ""), "model")
+        wanted, top = self._logprobs(request, chat)
+        choices = prompts * self._count(request, "n")
+        return Asked(rows, None, bool(stream), _Memo(chat, model, choices, wanted, top))
+
+    def _count(self, request: Mapping[str, Any], name: str) -> int:
+        told = request.get(name)
+        return 1 if told is None else as_count(told, name, 1, self.completions)
+
+    def _logprobs(self, request: Mapping[str, Any], chat: bool) -> tuple[bool, int]:
+        """Returns whether log-probabilities are asked for, and of how many tokens they leave."""
+        told, top = request.get("logprobs"), request.get("top_logprobs")
+        if chat:
+            if type(told) not in (bool, type(None)):
+                raise Unclear("logprobs should be true or false")
+            wanted = bool(told)
+            if top is not None and not wanted:
+                raise Unclear("top_logprobs goes with logprobs")
+        else:
+            wanted, top = told is not None, told
+        most = 0 if top is None else as_count(top, "the count of logprobs", 0, _MOST_LOGPROBS)
+        if wanted and not self.logprobs:
+            raise Unclear("log-probabilities may not be asked for", 422)
+        echo = request.get("echo")
+        if type(echo) not in (bool, type(None)):
+            raise Unclear("echo should be true or false")
+        if echo and wanted and not self.echo_logprobs:
+            raise Unclear("log-probabilities of the prompt may not be asked for", 422)
+        return wanted, min(most, self.top_logprobs)
+
+    def _answer(self, asked: Asked, body: Any) -> Answered:
+        answer = as_object(body, "the answer")
+        choices = self._choices(asked.memo, answer, "whole")
+        if len({one["index"] for one in choices}) != len(choices) or not choices:
+            raise Unclear("it holds a choice twice, or none")
+        kind = "chat.completion" if asked.memo.chat else "text_completion"
+        document = orjson.dumps(self._document(asked.memo, answer, kind, choices))
+        return Answered(None, lambda _: document, "application/json")
+
+    async def answer_stream(
+        self, asked: Asked, chunks: AsyncIterator[bytes]
+    ) -> AsyncIterator[bytes]:
+        """Rewrites a stream, an event at a time; see :meth:`Wire.answer_stream`.
+
+        What is not understood ends it with an event that holds OpenAI's error member, since its
+        status has left by then.
+        """
+        try:
+            async for event in events(chunks):
+                if event == b"[DONE]":
+                    yield b"data: [DONE]\n\n"
+                    return
+                yield b"data: " + self._event(asked.memo, event) + b"\n\n"
+        except Unclear as unclear:
+            problem = {"status": 502, "title": UPSTREAM, "detail": unclear.detail}
+            yield b"data: " + self.error(problem) + b"\n\n"
+
+    def _event(self, memo: _Memo, event: bytes) -> bytes:
+        answer = as_object(read_json(event, self.limits), "an event")
+        choices = self._choices(memo, answer, "part")
+        kind = "chat.completion.chunk" if memo.chat else "text_completion"
+        return orjson.dumps(self._document(memo, answer, kind, choices))
+
+    def _document(
+        self, memo: _Memo, answer: dict[str, Any], kind: str, choices: list[dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Returns an answer with nothing in it of the upstream's but what is checked."""
+        told, created = answer.get("id"), answer.get("created")
+        known = isinstance(told, str) and _ID.fullmatch(told) is not None
+        document: dict[str, Any] = {
+            "id": told if known else "cmpl-0",
+            "object": kind,
+            "created": created if type(created) is int and 0 <= created < 2**33 else 0,
+            "model": memo.model,
+            "choices": choices,
+        }
+        usage = answer.get("usage")
+        if isinstance(usage, dict):
+            names = ("prompt_tokens", "completion_tokens", "total_tokens")
+            counts = {name: usage.get(name, 0) for name in names}
+            document["usage"] = {name: as_count(n, name, 0, 2**40) for name, n in counts.items()}
+        return document
+
+    def _choices(self, memo: _Memo, answer: dict[str, Any], form: str) -> list[dict[str, Any]]:
+        told = answer.get("choices")
+        if not isinstance(told, list) or len(told) > memo.choices:
+            raise Unclear("it holds more choices than were asked for, or none")
+        return [self._choice(memo, as_object(one, "a choice"), form) for one in told]
+
+    def _choice(self, memo: _Memo, choice: dict[str, Any], form: str) -> dict[str, Any]:
+        reason = choice.get("finish_reason")
+        if reason is not None and reason not in _REASONS:
+            raise Unclear("it finished for a reason that is none of OpenAI's")
+        written: dict[str, Any] = {
+            "index": as_count(choice.get("index"), "the index of a choice", 0, memo.choices - 1)
+        }
+        if memo.chat:
+            member = "message" if form == "whole" else "delta"
+            written[member] = _message(as_object(choice.get(member), member))
+        else:
+            written["text"] = as_text(choice.get("text"), "text", _LONGEST_TEXT)
+        told = choice.get("logprobs") if memo.logprobs else None
+        written["logprobs"] = None if told is None else self._told(memo, told)
+        written["finish_reason"] = reason
+        return written
+
+    def _told(self, memo: _Memo, told: object) -> dict[str, Any]:
+        read = chat_logprobs if memo.chat else completion_logprobs
+        tokens: Told = read(as_object(told, "logprobs"))
+        return tokens.written(self._defenses, self._rng, memo.top)
+
+    def error(self, problem: dict[str, Any]) -> bytes:
+        """Returns the problem with OpenAI's own ``error`` object."""
+        status = problem.get("status")
+        kind = {401: "invalid_request_error", 429: "insufficient_quota"}.get(
+            status if isinstance(status, int) else 0,
+            "server_error"
+            if isinstance(status, int) and status >= 500
+            else "invalid_request_error",
+        )
+        own = {"message": sentence(problem), "type": kind, "param": None, "code": None}
+        return orjson.dumps({**problem, "error": own})
+
+
+def _prompts(prompt: object) -> int:
+    """Counts prompts: a string or a list of tokens is one, a list of them is many."""
+    if isinstance(prompt, str):
+        return 1
+    entries = as_list(prompt, "prompt")
+    kinds = set(map(type, entries))
+    if kinds == {int}:
+        return 1
+    if kinds == {list}:
+        if not all(one and set(map(type, one)) == {int} for one in entries):
+            raise Unclear("a prompt should be a string or a list of tokens")
+        return len(entries)
+    if kinds != {str}:
+        raise Unclear("prompt should be a string, a list of strings, or tokens")
+    return len(entries)
+
+
+def _message(message: dict[str, Any]) -> dict[str, Any]:
+    """Returns the text and the tool calls of a message or a part of one."""
+    written: dict[str, Any] = {}
+    if message.get("role") is not None:
+        if message["role"] not in ("assistant", "tool"):
+            raise Unclear("its message has a role that is not the assistant's")
+        written["role"] = message["role"]
+    for name in ("content", "refusal"):
+        if name in message:
+            text = message[name]
+            written[name] = None if text is None else as_text(text, name, _LONGEST_TEXT)
+    calls = message.get("tool_calls")
+    if calls:
+        written["tool_calls"] = [
+            _call(as_object(one, "a tool call")) for one in as_list(calls, "tool_calls")
+        ]
+    return written
+
+
+def _call(call: dict[str, Any]) -> dict[str, Any]:
+    written: dict[str, Any] = {}
+    if "index" in call:
+        written["index"] = as_count(call["index"], "the index of a tool call", 0, 1024)
+    if call.get("id") is not None:
+        written["id"] = as_text(call["id"], "the id of a tool call")
+    if call.get("type") is not None:
+        if call["type"] != "function":
+            raise Unclear("it calls a tool that is no function")
+        written["type"] = "function"
+    told = as_object(call.get("function"), "function")
+    written["function"] = {
+        name: as_text(told[name], name, _LONGEST_TEXT)
+        for name in ("name", "arguments")
+        if told.get(name) is not None
+    }
+    return written

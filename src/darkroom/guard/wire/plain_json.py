@@ -1,0 +1,129 @@
+"""Any other server that takes JSON and answers JSON, with paths to the inputs and the scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+
+from darkroom.errors import PlanError, one_line
+from darkroom.guard.wire.base import Answered, Asked
+from darkroom.guard.wire.rows import Classes, Question, Shape, read_rows, understand
+from darkroom.guard.wire.strict import StrictWire, Unclear, as_object, numeric, only
+from darkroom.targets.wire.base import dumped
+
+
+@dataclass(frozen=True)
+class PlainJson(StrictWire):
+    """``POST ROUTE``, rows under one key, scores under a path.
+
+    Requests hold the rows, what ``allow`` names, and nothing else. The path is a JMESPath
+    expression of names, dots and ``[*]``, because it is also how the answer is written back: what
+    it does not lead to does not leave.
+
+    Attributes:
+        route: The path of the inference route, such as ``/predict``.
+        health: Paths that go through uncharged.
+        inputs: The key of the rows, dots between nested keys.
+        path: Where the answer has one entry a row: probabilities, objects of them, or labels.
+        allow: Other members that a request may have at its top. Name none that makes the model
+            answer more, or about more rows.
+        one_by_one: Whether a request holds a row itself, not a list of rows, and the path leads to
+            that row's entry.
+        row_shape: What every row of numbers must have.
+        classes: The names of the classes in order; needed where the server tells the best alone.
+    """
+
+    name: ClassVar[str] = "json"
+
+    route: str = "/predict"
+    health: tuple[str, ...] = ("/health", "/healthz")
+    inputs: str = "inputs"
+    path: str = "scores"
+    allow: tuple[str, ...] = ()
+    one_by_one: bool = False
+    row_shape: Shape = None
+    classes: Classes = None
+
+    def __post_init__(self) -> None:
+        """Compiles the path.
+
+        Raises:
+            PlanError: If it is no JMESPath expression, or cannot be written back.
+        """
+        try:
+            _placed(self._path.parsed, [])
+        except (JMESPathError, Unclear) as error:
+            raise PlanError(
+                f"wire json: path {self.path!r} is no use ({one_line(error)}): give names, dots "
+                "and [*], such as predictions[*].scores"
+            ) from error
+        if self.inputs.split(".")[0] in self.allow or not all(self.inputs.split(".")):
+            raise PlanError(f"wire json: inputs {self.inputs!r} is empty or among allow")
+
+    @cached_property
+    def _path(self) -> Any:
+        return jmespath.compile(self.path)
+
+    def matches(self, method: str, path: str) -> bool:
+        """Tells whether this is inference."""
+        return method == "POST" and path == self.route
+
+    def passes(self, method: str, path: str) -> bool:
+        """Lets health through."""
+        return method == "GET" and path in self.health
+
+    def _read(self, path: str, headers: Mapping[str, str], body: bytes) -> Asked:  # noqa: ARG002
+        place: Any = self._json(headers, body)
+        outer, *inner = self.inputs.split(".")
+        only(place, (outer, *self.allow), "the request")
+        place = place.get(outer)
+        for key in inner:
+            only(as_object(place, "what holds the rows"), (key,), "what holds the rows")
+            place = place.get(key)
+        question = self._one(place) if self.one_by_one else read_rows(place, self.row_shape, "rows")
+        return Asked(question.rows, question.inputs, False, None)
+
+    def _one(self, row: object) -> Question:
+        if isinstance(row, str | dict):
+            return read_rows([row], None, "the row")
+        array = numeric(row, "the row")
+        if array is None or (self.row_shape is not None and array.shape != tuple(self.row_shape)):
+            raise Unclear("the row should be a string, an object or numbers of the declared shape")
+        return Question(1, array.reshape(1, -1))
+
+    def _answer(self, asked: Asked, body: Any) -> Answered:
+        try:
+            found = self._path.search(body)
+        except (JMESPathError, TypeError, ValueError, ArithmeticError, RecursionError):
+            raise Unclear("the path fails on it") from None
+        reply = understand([found] if self.one_by_one else found, asked.rows, self.classes)
+
+        def rebuild(changed: Any) -> bytes:
+            rows = reply.write(changed)
+            return dumped(_placed(self._path.parsed, rows[0] if self.one_by_one else rows))
+
+        return Answered(reply.scores, rebuild, "application/json")
+
+
+def _placed(path: Mapping[str, Any], value: Any) -> Any:
+    """Returns the least document in which a parsed path leads to a value.
+
+    Raises:
+        Unclear: If the path holds more than names, dots and ``[*]``.
+    """
+    kind, parts = path["type"], path["children"]
+    if kind in ("current", "identity"):
+        return value
+    if kind == "field":
+        return {path["value"]: value}
+    if kind == "subexpression":
+        return _placed(parts[0], _placed(parts[1], value))
+    if kind == "projection" and isinstance(value, list):
+        # The empty document is for the check of the path, which has no rows.
+        return _placed(parts[0], [_placed(parts[1], one) for one in value or [None]])
+    raise Unclear(f"it holds a {kind}")

@@ -1,0 +1,33 @@
+"""Wire formats by the names that policies use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from darkroom.guard.wire.hugging_face import HuggingFace
+from darkroom.guard.wire.open_inference import OpenInference
+from darkroom.guard.wire.openai import OpenAI
+from darkroom.guard.wire.plain_json import PlainJson
+from darkroom.guard.wire.strict import StrictWire
+from darkroom.guard.wire.torchserve import TorchServe
+from darkroom.guard.wire.v1_predict import V1Predict
+from darkroom.named import make_named
+
+WIRES: dict[str, type[StrictWire]] = {
+    wire.name: wire
+    for wire in (OpenInference, V1Predict, TorchServe, HuggingFace, OpenAI, PlainJson)
+}
+
+
+def make_wire(name: str, parameters: Mapping[str, Any]) -> StrictWire:
+    """Makes a wire format from a policy's words.
+
+    Args:
+        name: One of :data:`WIRES`.
+        parameters: Its fields; the others keep their defaults.
+
+    Raises:
+        PlanError: If there is no such format or parameter, or a value is wrong.
+    """
+    return make_named("wire", WIRES, name, parameters)

@@ -1,0 +1,243 @@
+"""Rows in requests and in answers, in whatever form JSON has them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkroom.guard.wire.strict import Unclear, as_list, as_object, numeric
+from darkroom.targets.answers import TOLERANCE, probabilities
+from darkroom.targets.wire.base import listed
+from darkroom.targets.wire.rows import matrix
+
+Shape = tuple[int, ...] | None
+Classes = tuple[str, ...] | None
+Scores = NDArray[np.float64]
+
+_LONGEST_NAME = 100
+_LARGEST_LABEL = 1_000_000
+_FRACTION = re.compile(r"\d\s*[.,:eE]\s*[-+]?\d|\d{9}")
+"""What looks like a score and not like the name of a class."""
+
+
+class Question(NamedTuple):
+    """The rows of a request.
+
+    Attributes:
+        rows: How many.
+        inputs: Their numbers, ``(rows, features)``; ``None`` when they are none.
+    """
+
+    rows: int
+    inputs: Scores | None
+
+
+class Reply(NamedTuple):
+    """The rows of an answer.
+
+    Attributes:
+        scores: Probabilities ``(rows, classes)``; ``None`` when there are labels alone. The
+            columns are the declared classes in order, or the names in the answer, sorted.
+        write: Returns one entry a row with other scores in their place, ``None`` for labels.
+    """
+
+    scores: Scores | None
+    write: Callable[[Scores | None], list[Any]]
+
+
+def read_rows(value: object, shape: Shape, what: str) -> Question:
+    """Counts the rows of a list and takes their numbers out.
+
+    A row is nested lists of numbers, a string, or an object whose members are numbers, strings,
+    truth values, null, or nested lists of numbers.
+
+    Args:
+        value: The list.
+        shape: What every row of numbers must have; ``None`` for any, alike in all rows.
+        what: Its place, for the message.
+
+    Raises:
+        Unclear: If it is no list, empty, ragged or mixed, or of another shape.
+    """
+    entries = as_list(value, what)
+    kinds = set(map(type, entries))
+    if kinds == {str}:
+        return Question(len(entries), None)
+    if kinds == {dict}:
+        return _read_objects(entries, what)
+    array = numeric(entries, what)
+    if array is None:
+        raise Unclear(f"{what} holds neither numbers, strings nor objects")
+    if shape is not None and array.shape[1:] != tuple(shape):
+        raise Unclear(f"{what}: its rows should have shape {list(shape)}")
+    return Question(len(array), array.reshape(len(array), -1))
+
+
+def _read_objects(entries: list[dict[str, Any]], what: str) -> Question:
+    keys = entries[0].keys()
+    if not keys or any(entry.keys() != keys for entry in entries):
+        raise Unclear(f"{what}: its objects should all have the same members")
+    columns: list[Scores] = []
+    for key in keys:
+        values = [entry[key] for entry in entries]
+        if any(isinstance(value, dict) for value in values):
+            raise Unclear(f"{what}: its objects are nested")
+        if not any(isinstance(value, list) for value in values):
+            if set(map(type, values)) <= {int, float}:
+                columns.append(np.array(values, np.float64)[:, None])
+            continue
+        array = numeric(values, what)
+        if array is None:
+            raise Unclear(f"{what}: a list in it holds no numbers")
+        columns.append(array.reshape(len(entries), -1))
+    inputs = np.concatenate(columns, axis=1) if len(columns) == len(keys) else None
+    return Question(len(entries), inputs)
+
+
+def understand(entries: object, rows: int, classes: Classes) -> Reply:
+    """Understands the rows of an answer.
+
+    All are lists of probabilities, objects ``{name: probability}``, lists of objects with
+    ``label`` and ``score``, or labels: numbers, names, or a list of one of them.
+
+    Args:
+        entries: As they came.
+        rows: How many there must be.
+        classes: The names of the classes in order; ``None`` when not declared.
+
+    Raises:
+        Unclear: If they have another form, mix several, name what is no class, or their scores
+            are no probabilities.
+        AnswerError: Likewise.
+    """
+    found = listed(entries, rows, "the answer")
+    first = found[0]
+    if isinstance(first, dict):
+        return _named(found, classes, "object")
+    if isinstance(first, list) and first and isinstance(first[0], dict):
+        return _named(found, classes, "pairs")
+    if isinstance(first, list) and len(first) > 1:
+        return vectors(matrix(found, None if classes is None else len(classes)))
+    return _labels(found, classes)
+
+
+def vectors(scores: Scores) -> Reply:
+    """Returns rows that are lists of probabilities.
+
+    Raises:
+        AnswerError: If they are none.
+    """
+    checked = probabilities(scores, "probabilities")
+    return Reply(checked, lambda changed: list(checked if changed is None else changed))
+
+
+def _named(found: list[Any], classes: Classes, form: Literal["object", "pairs"]) -> Reply:
+    rows = [_pairs(entry, form, classes) for entry in found]
+    names = classes or tuple(sorted({name for row in rows for name in row}))
+    place = {name: column for column, name in enumerate(names)}
+    if len(names) < 2 and classes is None:
+        raise Unclear("it names one class alone: declare classes in the policy")
+    scores = np.full((len(rows), len(names)), np.nan)
+    for number, row in enumerate(rows):
+        for name, score in row.items():
+            scores[number, place[name]] = score
+    checked = probabilities(_completed(scores, declared=classes is not None), "probabilities")
+
+    def write(changed: Scores | None) -> list[Any]:
+        return [_written(row, names, form) for row in (checked if changed is None else changed)]
+
+    return Reply(checked, write)
+
+
+def _completed(scores: Scores, *, declared: bool) -> Scores:
+    """Spreads what is left of each row evenly over the classes that it does not name.
+
+    Raises:
+        Unclear: If something is left and the classes are not declared, so that nobody knows over
+            how many.
+    """
+    absent = np.isnan(scores)
+    left = 1 - np.where(absent, 0, scores).sum(axis=1)
+    if (left < -TOLERANCE).any():
+        raise Unclear("its scores are no probabilities")
+    if not declared and (np.abs(left) > TOLERANCE).any():
+        raise Unclear(
+            "its scores do not sum to one: if it tells the best classes alone, declare classes in "
+            "the policy"
+        )
+    each = np.maximum(left, 0) / np.maximum(absent.sum(axis=1), 1)
+    return np.where(absent, each[:, None], scores)
+
+
+def _pairs(entry: object, form: Literal["object", "pairs"], classes: Classes) -> dict[str, float]:
+    items: list[tuple[object, Any]]
+    if form == "object":
+        items = [*as_object(entry, "a row of the answer").items()]
+    else:
+        members = [as_object(one, "an entry") for one in as_list(entry, "a row of the answer")]
+        items = [(one.get("label"), one.get("score")) for one in members]
+    pairs = {_declared(name, classes): score for name, score in items}
+    if len(pairs) != len(items) or not pairs:
+        raise Unclear("it names a class twice, or none")
+    if not set(map(type, pairs.values())) <= {int, float}:
+        raise Unclear("a score in it is no number")
+    return pairs
+
+
+def _declared(name: object, classes: Classes) -> str:
+    if classes is None:
+        return class_name(name)
+    if not isinstance(name, str) or name not in classes:
+        raise Unclear("it names a class that is not declared")
+    return name
+
+
+def _written(row: Scores, names: Sequence[str], form: Literal["object", "pairs"]) -> Any:
+    """Writes a row with the best first.
+
+    What has no probability is left out, and equals stand in the order of the classes: which
+    classes the model put among its best, and in what order, would tell of its own scores.
+    """
+    order = np.argsort(-row, kind="stable")
+    kept = [int(column) for column in order if row[column] > 0]
+    if form == "object":
+        return {names[column]: float(row[column]) for column in kept}
+    return [{"label": names[column], "score": float(row[column])} for column in kept]
+
+
+def _labels(found: list[Any], classes: Classes) -> Reply:
+    alone = [one[0] if isinstance(one, list) and len(one) == 1 else one for one in found]
+    for label in alone:
+        check_label(label, classes)
+    return Reply(None, lambda _: list(found))
+
+
+def check_label(label: object, classes: Classes) -> None:
+    """Refuses what is no class; a score must not leave as if it were a label.
+
+    Raises:
+        Unclear: If it is none.
+    """
+    if isinstance(label, str):
+        _declared(label, classes)
+        return
+    whole = type(label) is int or (isinstance(label, float) and label.is_integer())
+    most = _LARGEST_LABEL if classes is None else len(classes) - 1
+    least = -most if classes is None else 0
+    if not whole or not least <= label <= most:  # type: ignore[operator]
+        raise Unclear("a row of it is neither probabilities nor a label")
+
+
+def class_name(name: object) -> str:
+    """Returns the name of a class, or of a tensor.
+
+    Raises:
+        Unclear: If it is none: longer than any, or with a number in it that may be a score.
+    """
+    if not isinstance(name, str) or len(name) > _LONGEST_NAME or _FRACTION.search(name):
+        raise Unclear("a name in it looks like none: declare classes in the policy")
+    return name

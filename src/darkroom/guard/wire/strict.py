@@ -1,0 +1,289 @@
+"""Reading bodies strictly: whatever two readers could understand differently is refused."""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, final
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from darkroom.guard.wire.base import Answered, Asked, Refused, Wire
+from darkroom.targets.answers import AnswerError
+from darkroom.targets.wire.base import kind_of
+
+TITLES = {
+    400: "Request not understood",
+    413: "Request too large",
+    415: "Media type not supported",
+    422: "Request not allowed",
+}
+UPSTREAM = "Upstream answer not understood"
+NAME = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+"""A model's name or version in a path: no slash, and nothing that walks up."""
+
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_NUMBERS = {float, int}
+
+
+class Unclear(Exception):  # noqa: N818 - it says what was found, and is no failure
+    """Something in a body that is not understood, or asks for more than it may.
+
+    Attributes:
+        status: The HTTP status if the client sent it; the upstream's bodies are 502 always.
+        detail: What is wrong, without quoting the body.
+    """
+
+    def __init__(self, detail: str, status: int = 400) -> None:
+        """Takes what is wrong."""
+        super().__init__(detail)
+        self.detail = detail
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How large a body may be, so that reading it takes bounded memory and time.
+
+    Attributes:
+        body: Bytes.
+        values: Numbers, strings and containers in it.
+        depth: Containers within containers.
+        rows: Rows that one request may hold.
+    """
+
+    body: int = 64 * 2**20
+    values: int = 2_000_000
+    depth: int = 32
+    rows: int = 4096
+
+
+@dataclass(frozen=True)
+class StrictWire(Wire):
+    """A wire format that reads as this module does.
+
+    Attributes:
+        limits: Of requests and answers.
+    """
+
+    limits: Limits = field(default_factory=Limits, kw_only=True)
+
+    @final
+    def read(self, path: str, headers: Mapping[str, str], body: bytes) -> Asked:
+        """Understands a request; see :meth:`Wire.read`."""
+        try:
+            if headers.get("content-encoding", "identity").strip().lower() != "identity":
+                raise Unclear("the body is compressed: send it as it is", 415)
+            if len(body) > self.limits.body:
+                raise Unclear(f"the body is larger than {self.limits.body} bytes", 413)
+            asked = self._read(path, headers, body)
+            if asked.rows > self.limits.rows:
+                raise Unclear(f"it holds more than {self.limits.rows} rows", 413)
+        except Unclear as unclear:
+            title = TITLES[unclear.status]
+            raise Refused(unclear.status, title, unclear.detail) from None
+        return asked
+
+    @final
+    def answer(
+        self, asked: Asked, status: int, headers: Mapping[str, str], body: bytes
+    ) -> Answered:
+        """Understands an answer; see :meth:`Wire.answer`."""
+        try:
+            if not 200 <= status < 300:
+                raise Unclear("its status is no success")
+            if "inference-header-content-length" in headers:
+                raise Unclear("it is in binary form")
+            if headers.get("content-encoding", "identity").strip().lower() != "identity":
+                raise Unclear("it is compressed")
+            return self._answer(asked, read_json(body, self.limits))
+        except (Unclear, AnswerError) as unclear:
+            # An AnswerError may quote the answer, so only its kind is told.
+            reason = unclear.detail if isinstance(unclear, Unclear) else "its rows are unusable"
+            raise Refused(502, UPSTREAM, f"the model's answer is refused: {reason}") from None
+
+    @abstractmethod
+    def _read(self, path: str, headers: Mapping[str, str], body: bytes) -> Asked:
+        """Does the work of :meth:`read`.
+
+        Raises:
+            Unclear: If anything is not understood.
+        """
+
+    @abstractmethod
+    def _answer(self, asked: Asked, body: Any) -> Answered:
+        """Does the work of :meth:`answer`, with the JSON read.
+
+        Raises:
+            Unclear: If anything is not understood.
+            AnswerError: Likewise.
+        """
+
+    def _json(self, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+        """Returns the object that a request is.
+
+        Raises:
+            Unclear: If it is none, or of another media type.
+        """
+        require_json(headers)
+        return as_object(read_json(body, self.limits), "the request")
+
+    def error(self, problem: dict[str, Any]) -> bytes:
+        """Returns the problem with ``error``, a sentence, as most formats have it."""
+        return orjson.dumps({**problem, "error": sentence(problem)})
+
+
+def sentence(problem: Mapping[str, Any]) -> str:
+    """Returns what a problem says, for a format's own error member."""
+    return str(problem.get("detail") or problem.get("title") or "refused")
+
+
+def media_type(headers: Mapping[str, str]) -> str:
+    """Returns the media type of a body without parameters, in lower case; empty if none is told."""
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def require_json(headers: Mapping[str, str]) -> None:
+    """Refuses a body of another media type than JSON in UTF-8; one that tells none may pass.
+
+    Raises:
+        Unclear: If it is of another.
+    """
+    told = headers.get("content-type", "")
+    kind, _, parameters = told.partition(";")
+    plain = parameters.replace(" ", "").lower() in ("", "charset=utf-8", 'charset="utf-8"')
+    if kind.strip().lower() not in ("", "application/json") or not plain:
+        raise Unclear("send application/json in UTF-8", 415)
+
+
+def read_json(body: bytes, limits: Limits) -> Any:
+    """Reads JSON that every reader understands alike.
+
+    Refused are members that stand twice in an object, of which readers take the first or the last;
+    NaN, infinity and numbers beyond floats; text that is no UTF-8 or half a surrogate pair; and
+    more values or depth than the limits allow, before they take memory.
+
+    Raises:
+        Unclear: If it is refused.
+    """
+    if len(body) > limits.body:
+        raise Unclear(f"the body is larger than {limits.body} bytes", 413)
+    bare = _STRING.sub(b"", body)
+    if bare.count(b",") + bare.count(b"[") + bare.count(b"{") > limits.values:
+        raise Unclear(f"the body holds more than {limits.values} values", 413)
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise Unclear("the body is no JSON") from None
+    # Outside strings, a colon is a member: where fewer came out, one replaced another.
+    if _members(value, limits.depth) != bare.count(b":"):
+        raise Unclear("a member of an object stands in it twice")
+    return value
+
+
+def _members(value: object, depth: int) -> int:
+    """Counts the members of all objects in a value.
+
+    Raises:
+        Unclear: If it is nested deeper than ``depth``.
+    """
+    count, level = 0, [value]
+    while level:
+        objects = [one for one in level if type(one) is dict]
+        lists = [one for one in level if type(one) is list]
+        if depth <= 0 and (objects or lists):
+            raise Unclear("the body is nested too deeply")
+        count += sum(map(len, objects))
+        level = list(chain.from_iterable(one.values() for one in objects))
+        # Lists of numbers are most of a body; the set of types is taken at the speed of C.
+        level += chain.from_iterable(one for one in lists if not set(map(type, one)) <= _NUMBERS)
+        depth -= 1
+    return count
+
+
+def as_object(value: object, what: str) -> dict[str, Any]:
+    """Returns an object.
+
+    Raises:
+        Unclear: If it is something else.
+    """
+    if not isinstance(value, dict):
+        raise Unclear(f"{what} should be an object, not {kind_of(value)}")
+    return value
+
+
+def as_list(value: object, what: str) -> list[Any]:
+    """Returns a list that is not empty.
+
+    Raises:
+        Unclear: If it is something else, or empty.
+    """
+    if not isinstance(value, list) or not value:
+        raise Unclear(f"{what} should be a list with something in it")
+    return value
+
+
+def as_text(value: object, what: str, longest: int = 256) -> str:
+    """Returns a string.
+
+    Raises:
+        Unclear: If it is something else, or longer.
+    """
+    if not isinstance(value, str) or len(value) > longest:
+        raise Unclear(f"{what} should be a string of at most {longest} characters")
+    return value
+
+
+def as_count(value: object, what: str, least: int, most: int) -> int:
+    """Returns a whole number within bounds.
+
+    Raises:
+        Unclear: If it is something else.
+    """
+    if type(value) is not int or not least <= value <= most:
+        raise Unclear(f"{what} should be a whole number from {least} to {most}")
+    return value
+
+
+def only(members: Iterable[str], known: Collection[str], what: str) -> None:
+    """Refuses members that are not known, since what they ask for is not known either.
+
+    Raises:
+        Unclear: If there is one.
+    """
+    unknown = sum(member not in known for member in members)
+    if unknown:
+        raise Unclear(
+            f"{what} has {unknown} member(s) that may not be sent; allowed: "
+            f"{', '.join(sorted(known)) or 'none'}",
+            422,
+        )
+
+
+def numeric(value: object, what: str) -> NDArray[np.float64] | None:
+    """Returns an array from nested lists of numbers, or ``None`` if what they hold is no number.
+
+    Raises:
+        Unclear: If the lists are ragged, or numbers are mixed with something else.
+    """
+    shape: list[int] = []
+    level: list[Any] = [value]
+    while type(level[0]) is list:
+        if not set(map(type, level)) <= {list}:
+            raise Unclear(f"{what} mixes lists with other values")
+        lengths = set(map(len, level))
+        if len(lengths) != 1 or lengths == {0}:
+            raise Unclear(f"{what} is ragged or empty")
+        shape.append(lengths.pop())
+        level = list(chain.from_iterable(level))
+    kinds = set(map(type, level))
+    if kinds <= _NUMBERS:
+        return np.array(level, np.float64).reshape(shape)
+    if kinds & (_NUMBERS | {list}):
+        raise Unclear(f"{what} mixes numbers with other values")
+    return None

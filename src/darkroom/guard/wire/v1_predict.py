@@ -1,0 +1,70 @@
+"""Version 1 of the prediction protocol: TensorFlow Serving and KServe."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from darkroom.guard.wire.base import Answered, Asked
+from darkroom.guard.wire.rows import Classes, Shape, read_rows, understand
+from darkroom.guard.wire.strict import NAME, StrictWire, Unclear, as_list, as_object, only
+from darkroom.targets.wire.base import dumped
+
+_MODEL = f"/v1/models/{NAME}(?:/(?:versions|labels)/{NAME})?"
+_PREDICT = re.compile(_MODEL + ":predict")
+_HARMLESS = re.compile(rf"/v1/models|{_MODEL}(?:/metadata)?")
+
+
+@dataclass(frozen=True)
+class V1Predict(StrictWire):
+    """``POST /v1/models/MODEL:predict`` with ``{"instances": [...]}``, an entry a row.
+
+    The columnar form (``inputs``) and signatures other than the declared one, which may return
+    logits or embeddings, are refused; ``:explain``, ``:classify`` and ``:regress`` do not match.
+
+    Attributes:
+        signature: The only ``signature_name`` that a request may name.
+        output: Which output leaves when each prediction is an object of several.
+        row_shape: What every row of numbers must have.
+        classes: The names of the classes in order.
+    """
+
+    name: ClassVar[str] = "v1"
+
+    signature: str = "serving_default"
+    output: str | None = None
+    row_shape: Shape = None
+    classes: Classes = None
+
+    def matches(self, method: str, path: str) -> bool:
+        """Tells whether this is inference."""
+        return method == "POST" and _PREDICT.fullmatch(path) is not None
+
+    def passes(self, method: str, path: str) -> bool:
+        """Lets status and metadata through."""
+        return method == "GET" and _HARMLESS.fullmatch(path) is not None
+
+    def _read(self, path: str, headers: Mapping[str, str], body: bytes) -> Asked:  # noqa: ARG002
+        request = self._json(headers, body)
+        only(request, ("instances", "signature_name"), "the request")
+        if request.get("signature_name", self.signature) != self.signature:
+            raise Unclear("another signature_name than the declared one may not be asked for", 422)
+        question = read_rows(request.get("instances"), self.row_shape, "instances")
+        return Asked(question.rows, question.inputs, False, None)
+
+    def _answer(self, asked: Asked, body: Any) -> Answered:
+        entries = as_object(body, "the answer").get("predictions")
+        output = self.output
+        if output is not None:
+            found = [as_object(one, "a prediction") for one in as_list(entries, "predictions")]
+            entries = [one.get(output) for one in found]
+        reply = understand(entries, asked.rows, self.classes)
+
+        def rebuild(changed: Any) -> bytes:
+            rows = reply.write(changed)
+            kept = rows if output is None else [{output: row} for row in rows]
+            return dumped({"predictions": kept})
+
+        return Answered(reply.scores, rebuild, "application/json")
