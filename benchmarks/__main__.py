@@ -9,7 +9,7 @@ import sys
 from benchmarks.claims import Outcome, show
 from darkroom.errors import DarkroomError, nearest
 
-NAMES = ("faces", "blackbox", "tables", "text")
+NAMES = ("faces", "blackbox", "tables", "text", "defenses")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from darkroom.errors import DarkroomError
+from darkroom.guard_cli import guard
 
 EXAMPLES = """\b
 Examples:
@@ -22,8 +23,10 @@ Examples:
   darkroom audit plan.toml --fail-on-leak  exit 1 above the plan's limit
   darkroom report runs/face-login          write a run's report anew
   darkroom budget runs/face-login          how long ten queries a day hold it off
+  darkroom recommend runs/face-login       the best of the defences that a run measured
   darkroom employees faces --people 40     render a data set of faces
   darkroom canaries make ssn train.jsonl   secrets to hide in a language model's training data
+  darkroom guard --policy guard.toml       budgets and output defences in front of a server
 """
 
 INTERRUPTED = 130
@@ -114,6 +117,41 @@ def budget(
         typer.echo(answer(held))
 
 
+@app.command(epilog="Example: darkroom recommend runs/face-login --max-accuracy-loss 0.02")
+def recommend(
+    run: Annotated[Path, typer.Argument(help="The folder of a run with [[defense]] entries.")],
+    max_accuracy_loss: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="The accuracy that may be lost; for models of numbers, the share by which the "
+            "error may grow.",
+        ),
+    ] = 0.02,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Name the measured defence that leaks least and keeps the model's accuracy."""
+    from darkroom.report.defenses import recommend as find
+    from darkroom.report.defenses_view import recommendation_rows
+    from darkroom.report.records import parse_cells
+    from darkroom.report.results import collect
+
+    found = find(parse_cells(run, collect(run)), max_accuracy_loss)
+    if as_json:
+        typer.echo(json.dumps(found.record()))
+        return
+    table = Table(title="Measured defences, the least leak first", title_justify="left")
+    headings, *rows = recommendation_rows(found)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+    typer.echo(found.sentence)
+    typer.echo(found.caution)
+
+
 @app.command(epilog="Example: darkroom demo --out runs")
 def demo(out: Out = Path("runs"), seed: Seed = 0, as_json: Json = False) -> None:
     """Reconstruct people from a model of faces, infer an attribute, extract secrets from text."""
@@ -151,6 +189,8 @@ def employees(
     )
     typer.echo(f"{people * photos} photos of {people} people are in {folder}")
 
+
+app.add_typer(guard, name="guard")
 
 canaries = typer.Typer(help="Secrets to hide in training data.", no_args_is_help=True)
 app.add_typer(canaries, name="canaries")
@@ -243,6 +283,7 @@ def _table(results: dict[str, object]) -> Table:
     assert isinstance(cells, list)
     for cell in cells:
         defense = "" if cell["defense"] == "none" else f", {cell['defense']}"
+        defense += ", not told" if cell.get("attacker") == "naive" else ""
         table.add_row(
             f"{cell['attack']}: {cell['access']}, {cell['prior']}{defense}",
             f"{cell['queries']['per_goal_median']:.0f}",

@@ -31,7 +31,7 @@ def make_named(
     if name not in kinds:
         raise PlanError(f"no {what} is called {name!r}: {nearest(name, kinds)}")
     kind = kinds[name]
-    known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    known = [field.name for field in _shown(kind)]
     require_known(f"{what} {name}", parameters, known)
     try:
         return TypeAdapter(kind).validate_python(dict(parameters))
@@ -52,6 +52,13 @@ def wrong_value(owner: str, error: ValidationError) -> PlanError:
 
 
 def parameters_of(thing: object) -> dict[str, Any]:
-    """Returns the fields of a dataclass instance with their values, as JSON can hold them."""
+    """Returns the fields of a dataclass instance with their values, as JSON can hold them.
+
+    Fields whose metadata says ``hidden`` are left out: secrets, and what no plan could hold.
+    """
+    return {field.name: getattr(thing, field.name) for field in _shown(thing)}
+
+
+def _shown(thing: object) -> list[dataclasses.Field[Any]]:
     fields = dataclasses.fields(thing)  # type: ignore[arg-type]
-    return {field.name: getattr(thing, field.name) for field in fields}
+    return [field for field in fields if not field.metadata.get("hidden")]

@@ -10,7 +10,19 @@ from torch import Tensor, nn
 
 from darkroom.access import Access
 from darkroom.attacks.feedback import Answers, Channel, Feedback, affordable, without_bias
-from darkroom.defenses.outputs import LabelOnly, Noise, OutputDefense, Pipeline, Rounding, TopK
+from darkroom.defenses.outputs import (
+    LabelOnly,
+    Noise,
+    OutputDefense,
+    Pipeline,
+    Purify,
+    ReverseSigmoid,
+    Rounding,
+    StealthyShield,
+    StickyNoise,
+    Temperature,
+    TopK,
+)
 from darkroom.ledger import BudgetExhausted, Limit, QueryLedger
 from darkroom.targets.torch import TorchTarget
 from darkroom.targets.view import View
@@ -31,10 +43,11 @@ def view(
     access: Access = Access.SCORES,
     k: int = 3,
     limit: Limit | None = None,
+    told: bool = True,
 ) -> View:
     target = TorchTarget(Identity(), SHAPE, value_range=(-30.0, 30.0))
     ledger = QueryLedger(2, limit)
-    return View(target, access, ledger, defense=Pipeline(defenses), k=k)
+    return View(target, access, ledger, defense=Pipeline(defenses), k=k, told=told)
 
 
 def ask(chosen: View, logits: NDArray[np.float32], goal: int = 0, repeats: int = 1) -> Answers:
@@ -178,3 +191,91 @@ def test_what_can_still_be_paid(
     ledger = QueryLedger(2, limit)
     ledger.charge(np.array([0, 0, 0, 1]))
     assert affordable(ledger, np.array(positions)) == expected
+
+
+@pytest.mark.parametrize(
+    "defenses",
+    [
+        (Temperature(4.0),),
+        (ReverseSigmoid(),),
+        (ReverseSigmoid(0.8, 0.1),),
+        (Temperature(0.5), ReverseSigmoid()),
+    ],
+    ids=repr,
+)
+def test_curves_are_undone_by_whoever_knows_of_them(defenses: tuple[OutputDefense, ...]) -> None:
+    """The lead comes back as it was; who is not told sees another."""
+    # One class of each answer leads by far, as a trained model's does.
+    logits = draw(60, 2.0)
+    logits[np.arange(60), np.arange(60) % CLASSES] += 6
+    plain = ask(view(), logits)
+    told = ask(view(*defenses), logits)
+    # Where another class has a middling score, the reverse sigmoid cannot be undone for certain.
+    certain = np.sort(plain.logs, axis=1)[:, -2] < np.log(0.008)
+    assert certain.sum() > 15
+    np.testing.assert_allclose(told.objective[certain], plain.objective[certain], atol=0.05)
+    untold = ask(view(*defenses, told=False), logits)
+    assert np.abs(untold.objective - plain.objective)[certain].min() > 0.5
+
+
+def test_reverse_sigmoid_misleads_the_naive() -> None:
+    """As the goal's small score rises, what is answered falls; who knows is not led astray."""
+    logits = np.array([[2.0, 8, 0, 0, 0, 0], [4.0, 8, 0, 0, 0, 0]], np.float32)
+    low, high = ask(view(ReverseSigmoid(), told=False), logits).objective
+    assert high > low
+    low, high = ask(view(ReverseSigmoid()), logits).objective
+    assert high < low
+
+
+def test_what_class_means_add_is_taken_off_as_answers_come_in() -> None:
+    rng = np.random.default_rng(0)
+    means = rng.dirichlet(np.ones(CLASSES), CLASSES) + 3 * np.eye(CLASSES)
+    purify = Purify(0.6, table=means / means.sum(axis=1, keepdims=True))
+    logits = draw(600, 4.0)
+    plain = ask(view(), logits)
+    small = (plain.confidence < 0.2) & (plain.confidence > 1e-3)
+    assert small.sum() > 20
+
+    def off(told: bool) -> float:
+        found = ask(view(purify, told=told), logits)
+        return float(np.median(np.abs(found.goal - plain.goal)[small]))
+
+    assert off(told=True) < 0.2 * off(told=False)
+
+
+def test_near_duplicates_are_asked_where_noise_sticks() -> None:
+    """Averages of them come near; of repeats they do not."""
+    logits = np.array([[2, 2.5, 0, 0, 0, 0]], np.float32)
+    truth = torch.from_numpy(logits).double().softmax(dim=1)[0, 0].item()
+    images, positions = logits.reshape(-1, *SHAPE), np.zeros(1, dtype=np.int64)
+    errors: dict[bool, list[float]] = {True: [], False: []}
+    for number in range(20):
+        sticky = StickyNoise(0.1, exact=True, key=b"%016d" % number)
+        # The range is 60 wide, so that a nudge by a thousandth of it hardly moves a logit.
+        chosen = view(sticky)
+        assert Channel.of(chosen).jitter > 0
+        told = Feedback(chosen, np.array([0, 1]), np.random.default_rng(0))
+        errors[True].append(float(told.ask(images, positions, repeats=64).confidence[0]) - truth)
+        # Told of fresh noise in its place, the attacker repeats.
+        chosen.defense = Pipeline((Noise(0.1),))
+        repeated = Feedback(chosen, np.array([0, 1]))
+        answer = repeated.ask(images, positions, repeats=64)
+        errors[False].append(float(answer.confidence[0]) - truth)
+    assert np.std(errors[True]) < np.std(errors[False]) / 3
+
+
+def test_drawn_classes_are_averaged() -> None:
+    chosen = view(StealthyShield(table=np.full((CLASSES, CLASSES), 1 / CLASSES)))
+    channel = Channel.of(chosen)
+    assert (channel.noisy, channel.deviation, channel.repeats) == (True, 0, 4)
+    assert np.isfinite(ask(chosen, draw(5), repeats=4).objective).all()
+    assert "averaged" in channel.adaptation[0]
+
+
+def test_who_is_not_told_knows_of_nothing() -> None:
+    chosen = view(LabelOnly(), told=False)
+    assert chosen.access is Access.SCORES
+    assert Channel.of(chosen) == Channel(CLASSES, CLASSES)
+    assert Channel.of(chosen).adaptation == ()
+    answers = chosen.scores(draw(3).reshape(-1, *SHAPE), np.zeros(3, np.int64))
+    assert set(answers.ravel().tolist()) == {0.0, 1.0}

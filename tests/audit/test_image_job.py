@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -76,3 +77,27 @@ def test_the_prior_is_the_best_that_the_data_allow() -> None:
     attacks = [{"name": "gradient"}]
     assert [cell.prior_name for cell in cell_plans(plan(attacks))] == ["eigenfaces"]
     assert [cell.prior_name for cell in cell_plans(plan(attacks, public=False))] == ["mean"]
+
+
+def test_a_naive_attacker_meets_every_defence_a_second_time() -> None:
+    attacks = [{"name": name} for name in ("evolution", "surrogate", "gradient")]
+
+    def told(defense: str) -> list[tuple[str, str, bool]]:
+        table = plan(attacks, [{"name": defense}])
+        chosen = table.model_copy(update={"run": table.run.model_copy(update={"naive": True})})
+        return [(one.attack.name, one.defense.name, one.naive) for one in cell_plans(chosen)]
+
+    assert told("label-only") == [
+        ("evolution", "none", False),
+        ("auto", "label-only", False),
+        ("evolution", "label-only", True),
+        ("surrogate", "none", False),
+        ("surrogate", "label-only", False),
+        ("gradient", "none", False),
+    ]
+    assert ("surrogate", "noise(deviation=0.05, kind=gaussian)", True) in told("noise")
+
+
+def test_a_naive_cell_has_a_key_of_its_own_and_others_keep_theirs() -> None:
+    (plain, *_) = cell_plans(plan([{"name": "evolution"}]))
+    assert replace(plain, naive=True).key("s", "1") != plain.key("s", "1")

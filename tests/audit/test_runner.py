@@ -44,6 +44,8 @@ def results_of(folder: Path) -> dict[str, Any]:
     results: dict[str, Any] = json.loads((folder / "runs/tiny/results.json").read_text())
     for cell in results["cells"]:
         assert cell.pop("seconds") >= 0
+        cost = cell.pop("cost")
+        assert cost is None or cost["microseconds"] > 0
     return results
 
 

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from darkroom.audit.subject import Subject
+from darkroom.audit.utility import cost, utility
 from darkroom.data.photos import Photos
+from darkroom.defenses.outputs import Noise, Pipeline, Purify, Temperature
 from darkroom.errors import DataError
 from darkroom.targets.torch import TorchTarget
 
@@ -82,11 +84,45 @@ def test_accuracy_is_counted_on_held_out_photos() -> None:
     people = np.where(np.arange(40) % 4 == 0, (named + 1) % 3, named)
     private = Photos.of(images, people)
     whole = Subject(model, private, private.numbers < 1, None)
-    accuracy = whole.accuracy()
-    assert accuracy is not None
+    found = utility(whole, Pipeline())
     right = (model.scores(private.images).argmax(axis=1) == private.people)[private.numbers >= 1]
-    assert accuracy.estimate == pytest.approx(right.mean())
-    assert Subject(model, private, np.ones(40, dtype=bool), None).accuracy() is None
+    assert found["accuracy"] == pytest.approx(right.mean())
+    assert "label_changes" not in found
+    assert utility(Subject(model, private, np.ones(40, dtype=bool), None), Pipeline()) == {}
+
+
+def test_what_a_defence_takes_and_costs() -> None:
+    model = target()
+    rng = np.random.default_rng(0)
+    images: NDArray[np.float32] = rng.random((40, *SHAPE), np.float32)
+    private = Photos.of(images, model.scores(images).argmax(axis=1))
+    whole = Subject(model, private, private.numbers < 1, None)
+    kept = utility(whole, Pipeline((Temperature(9.0),)))
+    assert (kept["accuracy"], kept["label_changes"]) == (1.0, 0.0)
+    assert kept["calibration_error"] > utility(whole, Pipeline())["calibration_error"]
+    lost = utility(whole, Pipeline((Noise(2.0),)))
+    assert lost["label_changes"] > 0.2
+    assert lost["accuracy"] == pytest.approx(1 - lost["label_changes"])
+    found = cost(whole, Pipeline((Noise(2.0),)))
+    assert found is not None
+    assert min(found.values()) > 0
+    assert cost(whole, Pipeline()) is None
+
+
+def test_class_means_are_learned_from_photos_that_the_target_saw() -> None:
+    model = target()
+    images: NDArray[np.float32] = np.random.default_rng(0).random((40, *SHAPE), np.float32)
+    private = Photos.of(images, np.arange(40) % 3)
+    whole = Subject(model, private, private.numbers < 5, None)
+    (purify,) = whole.fitted(Pipeline((Purify(1.0),))).defenses
+    assert isinstance(purify, Purify)
+    expected = model.scores(whole.seen.images[whole.seen.people == 1]).mean(axis=0)
+    assert purify.table is not None
+    others = [0, 2]
+    ratio = purify.table[1, others] / expected[others]
+    assert ratio[0] == pytest.approx(ratio[1], rel=1e-3)
+    plain = Pipeline((Noise(),))
+    assert whole.fitted(plain) is plain
 
 
 def test_unit_is_the_range_from_zero_to_one() -> None:

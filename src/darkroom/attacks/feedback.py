@@ -2,7 +2,8 @@
 
 The attacker knows the output defences (Kerckhoffs), so it reads answers for what they can still
 tell: differences below a rounding step or below the noise are not taken for differences, fresh
-noise is averaged away, and where only the largest scores are named, the others are bounded.
+noise is averaged away, noise that sticks to an input is averaged over near-duplicates of it, curves
+are undone, and where only the largest scores are named, the others are bounded.
 """
 
 from __future__ import annotations
@@ -16,7 +17,18 @@ from numpy.typing import NDArray
 from scipy import special
 
 from darkroom.access import Access
-from darkroom.defenses.outputs import Noise, Rounding
+from darkroom.defenses.outputs import (
+    KeyedStealthyShield,
+    Noise,
+    OutputDefense,
+    Purify,
+    ReverseSigmoid,
+    Rounding,
+    StealthyShield,
+    Sticky,
+    StickyNoise,
+    Temperature,
+)
 from darkroom.ledger import QueryLedger
 from darkroom.targets.view import View
 
@@ -32,6 +44,15 @@ No further, because a search learns more from another image than from the same o
 
 MOST_REPEATS = 64
 
+DRAWS = 4
+"""How often an image is asked where each answer is pulled toward a class that is drawn."""
+
+NUDGE = 1e-3
+"""By how much of the range near-duplicates differ where exact bytes decide the noise."""
+
+FARTHEST_NUDGE = 0.1
+"""By how much of the range they differ at most: beyond it, the model sees another image."""
+
 
 @dataclass(frozen=True)
 class Channel:
@@ -44,6 +65,11 @@ class Channel:
         decimals: The digits that are left, or ``None`` when not rounded.
         deviation: The standard deviation of fresh noise on a score; 0 without.
         laplace: Whether that noise is Laplace's instead of Gaussian.
+        jitter: By how much of the range near-duplicates differ that are asked in place of
+            repeats, since a secret and the input decide what is drawn; 0 where repeats will do.
+        drawn: Whether answers are pulled toward a class that is drawn.
+        undone: Curves that are undone, the last first.
+        share: Of a class's mean answer in each answer; 0 without.
     """
 
     classes: int
@@ -52,27 +78,40 @@ class Channel:
     decimals: int | None = None
     deviation: float = 0.0
     laplace: bool = False
+    jitter: float = 0.0
+    drawn: bool = False
+    undone: tuple[Temperature | ReverseSigmoid, ...] = ()
+    share: float = 0.0
 
     @classmethod
     def of(cls, view: View) -> Channel:
         """Reads a view's access level and the defences that it names; asks nothing."""
         named = view.k if view.access is Access.TOP_K else view.classes
         defenses = () if view.access is Access.WEIGHTS else view.defense.defenses
-        decimals = min((d.decimals for d in defenses if isinstance(d, Rounding)), default=None)
-        noises = [d for d in defenses if isinstance(d, Noise) and d.deviation > 0]
+        rounding = max(
+            (d for d in defenses if isinstance(d, Rounding)),
+            key=lambda one: one.width,
+            default=None,
+        )
+        noises = [d for d in defenses if isinstance(d, Noise | StickyNoise) and d.deviation > 0]
+        last = defenses[-1] if defenses else None
         return cls(
             view.classes,
             min(named, view.classes),
-            0.0 if decimals is None else 10.0**-decimals,
-            decimals,
+            0.0 if rounding is None else rounding.width,
+            None if rounding is None or rounding.step is not None else rounding.decimals,
             math.sqrt(sum(noise.deviation**2 for noise in noises)),
             any(noise.kind == "laplace" for noise in noises),
+            max((_nudge(d, view) for d in defenses if isinstance(d, Sticky)), default=0.0),
+            any(isinstance(d, StealthyShield | KeyedStealthyShield) for d in defenses),
+            _bends(defenses) if named == view.classes else (),
+            last.share if isinstance(last, Purify) and last.share < 1 else 0.0,
         )
 
     @property
     def noisy(self) -> bool:
-        """Whether the same image is answered otherwise each time."""
-        return self.deviation > 0
+        """Whether the same image, or a near-duplicate of it, is answered otherwise each time."""
+        return self.deviation > 0 or self.drawn
 
     @property
     def hides(self) -> bool:
@@ -82,7 +121,8 @@ class Channel:
     @property
     def repeats(self) -> int:
         """How often an image is asked, so that the mean's deviation is at most :data:`AIM`."""
-        return min(MOST_REPEATS, max(1, math.ceil((self.deviation / AIM) ** 2)))
+        least = DRAWS if self.drawn else 1
+        return min(MOST_REPEATS, max(least, math.ceil((self.deviation / AIM) ** 2)))
 
     @property
     def resolution(self) -> float:
@@ -99,20 +139,59 @@ class Channel:
                 "taken to lie below the last that is, and the lead of the first over that one is "
                 "lowered until the goal appears."
             )
-        if self.decimals is not None:
+        if self.step:
+            to = f"steps of {self.step:g}"
+            if self.decimals is not None:
+                to = f"{self.decimals} decimals"
             said.append(
-                f"The scores are rounded to {self.decimals} decimals: differences below "
+                f"The scores are rounded to {to}: differences below "
                 f"{self.step:g} count for nothing, steps are wider, and while the goal's score "
                 "rounds to zero the lead of the others is lowered."
             )
-        if self.noisy:
+        said += [
+            f"The curve of {bend.name} is known, and every answer is turned back along it."
+            for bend in self.undone
+        ]
+        if self.share:
             said.append(
-                f"Fresh noise of deviation {self.deviation:g} is on the scores: every image is "
-                f"asked {_times(self.repeats)}, the noise's bias is taken out, and what remains "
-                "averages out over images; the best is chosen on answers asked anew, never on a "
-                "lucky one."
+                f"A share {self.share:g} of every answer is the mean answer of the class that it "
+                "names: the least score that a class ever had under that name is taken off."
+            )
+        if self.jitter:
+            said.append(
+                "What is drawn is fixed for an input: near-duplicates that differ by "
+                f"{self.jitter:.2g} of the range are asked in place of repeats."
+            )
+        if self.drawn:
+            said.append(
+                f"Answers are pulled toward a class that is drawn: every image is asked "
+                f"{_times(self.repeats)}, and answers are averaged."
+            )
+        if self.deviation > 0:
+            kind = "Noise" if self.jitter else "Fresh noise"
+            said.append(
+                f"{kind} of deviation {self.deviation:g} is on the scores: every image is asked "
+                f"{_times(self.repeats)}, the noise's bias is taken out, and what remains averages "
+                "out over images; the best is chosen on answers asked anew, never on a lucky one."
             )
         return tuple(said)
+
+
+def _nudge(defense: Sticky, view: View) -> float:
+    """Returns how near-duplicates must differ to get draws of their own, as part of the range."""
+    if defense.exact:
+        return NUDGE
+    return min(FARTHEST_NUDGE, defense.cell / 2 / view.spec.width_of_range)
+
+
+def _bends(defenses: tuple[OutputDefense, ...]) -> tuple[Temperature | ReverseSigmoid, ...]:
+    """Returns the curves that nothing comes after, the last first."""
+    found: list[Temperature | ReverseSigmoid] = []
+    for defense in reversed(defenses):
+        if not isinstance(defense, Temperature | ReverseSigmoid):
+            break
+        found.append(defense)
+    return tuple(found)
 
 
 def _times(count: int) -> str:
@@ -148,16 +227,22 @@ class Feedback:
         channel: What the answers can tell.
     """
 
-    def __init__(self, view: View, goals: NDArray[np.int64]) -> None:
+    def __init__(
+        self, view: View, goals: NDArray[np.int64], rng: np.random.Generator | None = None
+    ) -> None:
         """Asks nothing yet.
 
         Args:
             view: The target as the attacker sees it; at least the top classes' scores.
             goals: The class of each goal, by its position in the ledger, ``(goals,)``.
+            rng: Where near-duplicates come from, if the channel asks for them.
         """
         self.channel = Channel.of(view)
         self._view = view
         self._goals = goals
+        self._rng = rng or np.random.default_rng(0)
+        # By the class that an answer names, the least score that each class ever had.
+        self._least: dict[int, Rows] = {}
 
     def cost(self, repeats: int | None = None) -> int:
         """Returns the rows that one image costs; see :meth:`ask`."""
@@ -183,7 +268,7 @@ class Feedback:
         """
         times = self.cost(repeats)
         if times > 1:
-            images, asked = np.repeat(images, times, axis=0), np.repeat(positions, times)
+            images, asked = self._copies(images, times), np.repeat(positions, times)
         else:
             asked = positions
         scores, last = self._scores(images, asked)
@@ -192,12 +277,27 @@ class Feedback:
             last = last.reshape(-1, times).mean(axis=1)
         return self._read(scores, last, self._goals[positions])
 
+    def _copies(self, images: NDArray[np.float32], times: int) -> NDArray[np.float32]:
+        """Returns each image several times, or near-duplicates of it; the first is the image."""
+        copies = np.repeat(images, times, axis=0)
+        if self.channel.jitter:
+            spec = self._view.spec
+            moved = self._rng.standard_normal(copies.shape, dtype=np.float32)
+            moved *= self.channel.jitter * spec.width_of_range
+            moved[::times] = 0
+            copies = (copies + moved).clip(spec.low, spec.high).astype(np.float32, copy=False)
+        return copies
+
     def _scores(
         self, images: NDArray[np.float32], positions: NDArray[np.int64]
     ) -> tuple[Rows, Rows]:
         """Returns scores, zero for classes not named, and a bound of those, ``(n,)``."""
         if self.channel.named == self.channel.classes and self._view.access is not Access.TOP_K:
             scores = self._view.scores(images, positions)
+            for bend in self.channel.undone:
+                scores = bend.undone(scores)
+            if self.channel.share:
+                scores = self._without_means(scores)
             return scores, np.zeros(len(scores))
         top = self._view.top_k(images, positions)
         scores = np.zeros((len(images), self.channel.classes))
@@ -205,10 +305,29 @@ class Feedback:
         rest = (1 - top.scores.sum(axis=1)).clip(0, None)
         return scores, np.minimum(top.scores[:, -1], rest)
 
+    def _without_means(self, scores: Rows) -> Rows:
+        """Takes off what the mean answer of the class named adds, as far as answers have told.
+
+        A class's mean answer adds the same to every answer that names it, and no answer is below
+        that: the least so far is the best bound of it.
+        """
+        names = scores.argmax(axis=1)
+        bare = np.empty_like(scores)
+        for name in np.unique(names).tolist():
+            rows = names == name
+            least = scores[rows].min(axis=0)
+            self._least[name] = np.minimum(self._least.get(name, least), least)
+            floor = self._least[name].copy()
+            # Its own class's is never near zero: what the others leave is its own.
+            floor[name] = max(0.0, self.channel.share - (floor.sum() - floor[name]))
+            bare[rows] = (scores[rows] - floor).clip(0, None)
+        bare /= np.maximum(bare.sum(axis=1, keepdims=True), EXACT)
+        return bare
+
     def _read(self, scores: Rows, last: Rows, goals: NDArray[np.int64]) -> Answers:
         """Turns mean scores into answers."""
         channel = self.channel
-        if channel.noisy and channel.named == channel.classes:
+        if channel.deviation > 0 and channel.named == channel.classes:
             scores = without_bias(scores, channel.deviation, laplace=channel.laplace)
         floor = max(EXACT, channel.resolution / 2)
         logs: Rows = np.log(scores + floor)

@@ -101,7 +101,7 @@ class FiniteDifferenceAttack(ScoreAttack):
                 f"{coordinates + 1} rows, but rows is {self.rows}: choose a prior with fewer, "
                 'method = "simultaneous", or more rows'
             )
-        return _Coordinates(self, view, prior, goals).run()
+        return _Coordinates(self, view, prior, goals, rng).run()
 
 
 class _Coordinates(Algorithm1):
@@ -113,8 +113,9 @@ class _Coordinates(Algorithm1):
         view: View,
         prior: ImagePrior,
         goals: NDArray[np.int64],
+        rng: np.random.Generator,
     ) -> None:
-        self.feedback = Feedback(view, goals)
+        self.feedback = Feedback(view, goals, rng)
         coordinates = math.prod(prior.latent_shape)
         self.step_cost = (coordinates + 1) * self.feedback.cost()
         algorithm = MIFaceAttack(

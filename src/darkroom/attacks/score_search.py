@@ -145,10 +145,10 @@ class ScoreSearch(ABC):
             rng: The only source of randomness.
         """
         self.attack, self.view, self.prior = attack, view, prior
-        self.feedback = Feedback(view, goals)
         self.coordinates = Coordinates(prior)
         # A source for each search, so that who else is attacked changes nothing for a goal.
         root = int(rng.integers(2**62))
+        self.feedback = Feedback(view, goals, np.random.default_rng([root]))
         self.sources = [
             np.random.default_rng([root, int(goal), restart])
             for goal in goals

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from darkroom.access import Access
 from darkroom.attacks.base import Attack, Progress
 from darkroom.audit.judging import Bench, chance_of, guess
 from darkroom.audit.subject import Subject
+from darkroom.audit.utility import cost, utility
 from darkroom.defenses.outputs import Pipeline
 from darkroom.ledger import Limit, QueryLedger
 from darkroom.metrics.images import nearest_photo
@@ -45,6 +46,7 @@ class CellPlan:
         prior: Its parameters.
         budget: Rows a goal, or ``None``.
         seed: The run's seed.
+        naive: Whether the attacker is not told of the defences.
     """
 
     attack: Attack
@@ -55,11 +57,13 @@ class CellPlan:
     prior: PriorConfiguration
     budget: int | None
     seed: int
+    naive: bool = False
 
     @property
     def title(self) -> str:
         """What a progress bar calls it."""
         against = f" against {self.defense.name}" if self.defense.defenses else ""
+        against += ", not told" if self.naive else ""
         return f"Attack {self.attack.name} / {self.prior_name}{against}"
 
     def key(self, subject_digest: str, version: str) -> str:
@@ -74,10 +78,11 @@ class CellPlan:
             "subject": subject_digest,
             "attack": [self.attack.name, parameters_of(self.attack)],
             "access": [self.access, self.k if self.access is Access.TOP_K else None],
-            "defense": [[one.name, parameters_of(one)] for one in self.defense.defenses],
+            "defense": [[one.name, one.decisive()] for one in self.defense.defenses],
             "prior": [self.prior_name, self.prior.model_dump(mode="json")],
             "budget": self.budget,
             "seed": self.seed,
+            **({"naive": True} if self.naive else {}),
         }
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -120,6 +125,7 @@ def run_cell(
     Returns:
         The cell as ``results.json`` has it, and the arrays for ``reconstructions.npz``.
     """
+    plan = replace(plan, defense=subject.fitted(plan.defense))
     goals = subject.goals
     expected = plan.attack.expected_queries() * len(goals)
     ledger = QueryLedger(
@@ -132,6 +138,7 @@ def run_cell(
         defense=plan.defense,
         noise=np.random.default_rng([plan.seed, 6]),
         k=plan.k,
+        told=not plan.naive,
     )
     rng = np.random.default_rng([plan.seed, 1])
     began = time.monotonic()
@@ -155,6 +162,7 @@ def run_cell(
         "target": subject.target.name,
         "defense": plan.defense.name,
         "attack": plan.attack.name,
+        "attacker": "naive" if plan.naive else "adaptive",
         "access": str(view.access),
         "prior": plan.prior_name,
         "goals": len(goals),
@@ -174,7 +182,8 @@ def run_cell(
             else float((progress.confidence >= plan.attack.confidence).mean()),
         },
         "judges": bench.rates(),
-        "utility": _utility(subject, plan.defense),
+        "utility": utility(subject, plan.defense),
+        "cost": cost(subject, plan.defense),
         "seconds": seconds,
         "details": details,
     }
@@ -321,6 +330,8 @@ def _asks(plan: CellPlan, name: str) -> str:
         Access.TOP_K: "the highest confidences",
         Access.LABEL: "the winning class alone",
     }[min(plan.access, plan.defense.leaves, key=lambda access: access.rank)]
+    if plan.naive:
+        seen = "what comes out, which it takes for the model's own confidences"
     behind = f", behind the defence {plan.defense.name}," if plan.defense.defenses else ""
     return f"The attacker asks {name}{behind} {budget} and sees {seen}; a row counts as one query."
 
@@ -352,8 +363,3 @@ def _worst_off(people: list[dict[str, Any]]) -> dict[str, Any]:
     )
     chosen = {key: worst[key] for key in ("goal", "name", "p_value", "p_adjusted")}
     return {**chosen, "draws": images, "sentence": sentence}
-
-
-def _utility(subject: Subject, defense: Pipeline) -> dict[str, float]:
-    accuracy = subject.accuracy(defense)
-    return {} if accuracy is None else {"accuracy": accuracy.estimate}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +97,7 @@ class ImageJob(Job):
             yield FinishedCell(key, result, arrays)
 
     def _cells(self) -> list[CellPlan]:
-        return cell_plans(self.plan, self.subject.target.access)
+        return cell_plans(self.plan, self.subject.target.access, self.folder)
 
     def _fit_prior(self, cell: CellPlan, reporter: Reporter) -> ImagePrior:
         spec, public = self.subject.target.spec, self.subject.public
@@ -112,7 +112,8 @@ def load_job(plan: ImagePlan, plan_path: Path, reporter: Reporter) -> ImageJob:
     Raises:
         DarkroomError: If any of them does not do; the message says which and why.
     """
-    cell_plans(plan)  # a mistyped attack or prior shows before anything is read
+    # A mistyped attack or prior shows before anything is read.
+    cell_plans(plan, folder=plan_path.parent)
     target = open_target(plan.target, folder=plan_path.parent, authorized_by=plan.run.authorized_by)
     with reporter.stage("Reading photos") as advance:
         private = _photos(plan.private, target.spec)
@@ -133,26 +134,31 @@ def _photos(section: PublicSection, spec: ImageSpec) -> Photos:
     return load_photos(section.images, spec, people=people, resize=section.resize)
 
 
-def cell_plans(plan: ImagePlan, most: Access = Access.WEIGHTS) -> list[CellPlan]:
+def cell_plans(
+    plan: ImagePlan, most: Access = Access.WEIGHTS, folder: Path | None = None
+) -> list[CellPlan]:
     """Checks every attack, prior and defence of a plan before anything costly begins.
 
     Every attack meets no defence and every defence; but who has the weights sees through output
     defences, so an attack on the weights meets none. Where a defence leaves an attack too little
-    to work with, the strongest attack for what is left stands in, once.
+    to work with, the strongest attack for what is left stands in, once. In a plan with ``naive``,
+    every attack meets every defence a second time without being told, unless it sees labels alone
+    and they stay: then it would do the same.
 
     Args:
         plan: The plan.
         most: The most that the target shows.
+        folder: Where secrets and files that defences name are; the working folder if left out.
 
     Raises:
         PlanError: If a name or a parameter is wrong, or the target shows an attack too little.
     """
     defenses = [Pipeline()]
     defenses += [
-        Pipeline(tuple(make_defense(name, parameters) for name, parameters in section.links))
-        for section in plan.defense
+        Pipeline(tuple(make_defense(name, parameters, folder) for name, parameters in one.links))
+        for one in plan.defense
     ]
-    cells = []
+    cells: list[CellPlan] = []
     for section in plan.attack:
         attack = make_attack(section.name, section.parameters)
         access = _granted(section, attack, most)
@@ -160,12 +166,16 @@ def cell_plans(plan: ImagePlan, most: Access = Access.WEIGHTS) -> list[CellPlan]
             if access is Access.WEIGHTS and defense.defenses:
                 continue
             left = min(access, defense.leaves, key=lambda one: one.rank)
+            plain = _cell_plan(plan, section, attack, access, defense)
             if access is Access.WEIGHTS or left.includes(attack.least_access):
-                cells.append(_cell_plan(plan, section, attack, access, defense))
+                cells.append(plain)
             else:
                 standing_in = _cell_plan(plan, section, AutoAttack(), access, defense)
                 if standing_in not in cells:
                     cells.append(standing_in)
+            differs = access is not Access.LABEL or not defense.deterministic
+            if plan.run.naive and defense.defenses and differs:
+                cells.append(replace(plain, naive=True))
     return cells
 
 

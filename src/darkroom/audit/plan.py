@@ -7,33 +7,28 @@ data, and ``modalities`` tells by a plan's ``[private]`` table which of them it 
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar, get_args
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    Tag,
     ValidationError,
     field_validator,
     model_validator,
 )
 
 from darkroom.access import Access
-from darkroom.errors import PlanError, nearest
+from darkroom.errors import PlanError
+from darkroom.sections import Section as Section
+from darkroom.sections import explain
+from darkroom.sections import read_toml as read_toml
 
 SLICE = re.compile(r"(\d*):(\d*)")
 
 P = TypeVar("P", bound="BasePlan")
-
-
-class Section(BaseModel):
-    """A table of a plan; a key it does not know is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def parse_slice(text: str) -> slice:
@@ -58,12 +53,17 @@ def checked_slice(text: str) -> str:
 
 
 class RunSection(Section):
-    """What the run is called, where it goes, and who allowed it."""
+    """What the run is called, where it goes, and who allowed it.
+
+    With ``naive``, every attack meets every output defence twice: once knowing it, and once taking
+    its answers for the model's own.
+    """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     seed: int = Field(default=0, ge=0)
     out: Path = Path("runs")
     authorized_by: str | None = None
+    naive: bool = False
 
 
 class PriorSection(BaseModel):
@@ -140,7 +140,7 @@ class BasePlan(Section):
 
     run: RunSection
     attack: Annotated[list[AttackSection], Field(min_length=1)]
-    defense: list[DefenseSection] = []
+    defense: list[DefenseSection] = Field(default_factory=list)
     limit: LimitSection | None = None
 
     def anchored(self, folder: Path) -> Self:  # noqa: ARG002
@@ -166,68 +166,3 @@ def validate(kind: type[P], table: Mapping[str, Any], where: str) -> P:
         raise PlanError(f"{where}: {explain(error, kind)}") from error
     except PlanError as error:
         raise PlanError(f"{where}: {error}") from error
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Reads a TOML file.
-
-    Raises:
-        PlanError: If it cannot be read or is no TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise PlanError(f"{path}: cannot be read ({error.strerror}): check the path") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PlanError(f"{path}: not valid TOML: {error}") from error
-
-
-def explain(error: ValidationError, plan: type[BasePlan]) -> str:
-    """Says in one line what the first mistake in a plan is and where."""
-    mistakes = error.errors()
-    # A mistyped key leaves the right one missing; the typing mistake is what helps.
-    first = next((one for one in mistakes if one["type"] == "extra_forbidden"), mistakes[0])
-    steps, _ = _located(plan, first["loc"])
-    place = ".".join(str(step) for step in steps)
-    if first["type"] == "extra_forbidden":
-        _, models = _located(plan, first["loc"][:-1])
-        known = {key for model in models for key in model.model_fields}
-        return f"unknown key {place}: {nearest(str(first['loc'][-1]), known)}"
-    if first["type"] == "target_kind":
-        return f"{place}.kind: {first['msg']}"
-    if first["type"] == "missing":
-        return f"{place} is missing: add it"
-    message = first["msg"].removeprefix("Value error, ")
-    # What stands in a header may be a key.
-    got = "" if place.startswith("target.headers") else f", got {first['input']!r}"
-    return f"{place}: {message[:1].lower()}{message[1:]}{got}"
-
-
-def _located(
-    plan: type[BasePlan], place: Sequence[int | str]
-) -> tuple[list[int | str], list[type[BaseModel]]]:
-    """Returns a place without the tags of unions, which are no keys, and the models there."""
-    steps: list[int | str] = []
-    models: list[type[BaseModel]] = [plan]
-    tags: dict[object, type[BaseModel]] = {}
-    for step in place:
-        if step in tags:
-            models, tags = [tags[step]], {}
-            continue
-        steps.append(step)
-        if isinstance(step, int):
-            continue
-        fields = [model.model_fields[step] for model in models if step in model.model_fields]
-        members = [member for field in fields for member in _members(field.annotation)]
-        models = [model for _, model in members]
-        tags = {tag: model for tag, model in members if tag is not None}
-    return steps, models
-
-
-def _members(annotation: Any, tag: object = None) -> list[tuple[object, type[BaseModel]]]:
-    """Returns the models in a type, however deep in unions and lists, with their tags."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [(tag, annotation)]
-    parts = get_args(annotation)
-    tags = [part.tag for part in parts if isinstance(part, Tag)]
-    return [member for part in parts for member in _members(part, *tags)]

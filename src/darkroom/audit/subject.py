@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.data.photos import Photos
-from darkroom.defenses.outputs import Pipeline
+from darkroom.defenses.outputs import Centred, Pipeline
 from darkroom.errors import DataError
-from darkroom.metrics.intervals import Interval, clopper_pearson
 from darkroom.targets.base import Target
 
 
@@ -95,21 +94,15 @@ class Subject:
             )
         return learn, test, False
 
-    def accuracy(self, defense: Pipeline | None = None) -> Interval | None:
-        """Returns the target's accuracy on held-out photos, or ``None`` without any.
+    def fitted(self, defense: Pipeline) -> Pipeline:
+        """Returns output defences with what they must know of the target learned.
 
-        Args:
-            defense: What is changed of its answers.
+        They learn it, as the owner would, from answers to the photos that the target was trained
+        on: accuracy is measured on the others.
         """
-        photos = self.held_out
-        if not len(photos.people):
-            return None
-        if defense is None or not defense.defenses:
-            named = self.target.labels(photos.images)
-        else:
-            answers = self.target.scores(photos.images)
-            named = defense(answers, np.random.default_rng(0)).argmax(axis=1)
-        return clopper_pearson(int((named == photos.people).sum()), len(named))
+        if not any(isinstance(one, Centred) for one in defense.defenses):
+            return defense
+        return defense.fitted(self.target.scores(self.seen.images), self.seen.people)
 
     def unit(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Returns images of the target's range scaled to 0 to 1."""

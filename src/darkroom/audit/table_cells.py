@@ -39,6 +39,7 @@ class TableCellPlan:
         prior: Its parameters.
         budget: Rows a record, or ``None``.
         seed: The run's seed.
+        naive: Whether the attacker is not told of the defences.
     """
 
     attack: TableAttack
@@ -48,11 +49,13 @@ class TableCellPlan:
     prior: TablePriorConfiguration
     budget: int | None
     seed: int
+    naive: bool = False
 
     @property
     def title(self) -> str:
         """What a progress bar calls it."""
         against = f" against {self.defense.name}" if self.defense.defenses else ""
+        against += ", not told" if self.naive else ""
         return f"Attack {self.attack.name} / {self.prior_name}{against}"
 
     def key(self, subject_digest: str, version: str) -> str:
@@ -71,10 +74,11 @@ class TableCellPlan:
             "subject": subject_digest,
             "attack": [self.attack.name, parameters],
             "access": self.access,
-            "defense": [[one.name, parameters_of(one)] for one in self.defense.defenses],
+            "defense": [[one.name, one.decisive()] for one in self.defense.defenses],
             "prior": [self.prior_name, self.prior.model_dump(mode="json")],
             "budget": self.budget,
             "seed": self.seed,
+            **({"naive": True} if self.naive else {}),
         }
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -125,6 +129,7 @@ def run_table_cell(
         "target": subject.target.name,
         "defense": plan.defense.name,
         "attack": plan.attack.name,
+        "attacker": "naive" if plan.naive else "adaptive",
         "access": str(plan.access),
         "prior": plan.prior_name,
         "goals": members["n"],
@@ -143,7 +148,7 @@ def run_table_cell(
             "false_positive_adversarial": None,
             "false_positive_others": None,
         },
-        "utility": _utility(subject),
+        "utility": _utility(subject, plan.defense),
         "seconds": seconds,
         "details": {
             **_details(plan, subject, bench, members, others),
@@ -182,22 +187,30 @@ def _attack(
         ledger,
         defense=plan.defense,
         noise=np.random.default_rng([plan.seed, 6]),
+        told=not plan.naive,
     )
     rng = np.random.default_rng([plan.seed, 1])
     first, last = plan.attack.run(view, prior, records, errors, rng=rng)
     return _Found(first.posterior, last.posterior, last.queries)
 
 
-def _utility(subject: TableSubject) -> dict[str, Any]:
-    """Returns what the model is worth on rows that it was not trained on."""
+def _utility(subject: TableSubject, defense: Pipeline) -> dict[str, Any]:
+    """Returns what the model is worth behind a defence on rows that it was not trained on."""
     others, target = subject.data.others, subject.target
     if not len(others.rows):
         return {}
-    predictions = target.predict(others.rows)
-    if target.classes is not None:
-        right = int((predictions == others.response).sum())
-        return {"accuracy": clopper_pearson(right, len(predictions)).estimate}
-    return {"mean_absolute_error": float(np.abs(predictions - others.response).mean())}
+    plain = target.predict(others.rows)
+    predictions = plain
+    if defense.defenses:
+        view = TableView(target, Access.LABEL, QueryLedger(1), defense=defense)
+        predictions = view.predict(others.rows, np.zeros(len(others.rows), np.int64))
+    if target.classes is None:
+        return {"mean_absolute_error": float(np.abs(predictions - others.response).mean())}
+    right = int((predictions == others.response).sum())
+    found = {"accuracy": clopper_pearson(right, len(predictions)).estimate}
+    if defense.defenses:
+        found["label_changes"] = float((predictions != plain).mean())
+    return found
 
 
 def _details(

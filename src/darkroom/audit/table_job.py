@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ from darkroom.data.tables import (
     read_table,
     take,
 )
-from darkroom.defenses.outputs import Pipeline, make_defense
+from darkroom.defenses.outputs import Centred, Pipeline, make_defense
 from darkroom.errors import DataError, PlanError
 from darkroom.priors.table_build import configure_table_prior
 from darkroom.priors.tables import TablePrior
@@ -48,17 +49,31 @@ class TableJob(Job):
         plan_text: The plan as TOML.
         command: How to repeat the run.
         subject: The target and the rows.
+        folder: Where secrets and files that defences name are looked for.
     """
 
     plan: TablePlan
     plan_text: str
     command: str
     subject: TableSubject
+    folder: Path = Path()
 
     def keys(self, version: str) -> list[str]:
         """Returns the key of every cell; see :meth:`Job.keys`."""
         digest = f"{self.subject.digest()} {self.plan.public.imputer}"
-        return [cell.key(digest, version) for cell in table_cell_plans(self.plan)]
+        return [cell.key(digest, version) for cell in self._planned]
+
+    @cached_property
+    def _planned(self) -> list[TableCellPlan]:
+        data, target = self.subject.data.members, self.subject.target
+        planned = table_cell_plans(self.plan, self.folder)
+        learning = any(
+            isinstance(one, Centred) for cell in planned for one in cell.defense.defenses
+        )
+        if not learning or not target.has_scores:
+            return planned
+        scores, labels = target.scores(data.rows), data.response.astype(np.int64)
+        return [replace(cell, defense=cell.defense.fitted(scores, labels)) for cell in planned]
 
     def facts(self) -> Facts:
         """Returns what the report says of the model and the rows; see :meth:`Job.facts`."""
@@ -96,7 +111,7 @@ class TableJob(Job):
         with reporter.stage("Training the imputation model"):
             bench = set_up_table_bench(subject, self.plan.run.seed, self.plan.public.imputer)
         priors: dict[str, TablePrior] = {}
-        for key, cell in zip(self.keys(version), table_cell_plans(self.plan), strict=True):
+        for key, cell in zip(self.keys(version), self._planned, strict=True):
             if key not in keys:
                 continue
             words = f"{cell.prior_name} {cell.prior!r}"
@@ -114,7 +129,8 @@ def load_job(plan: TablePlan, plan_path: Path, reporter: Reporter) -> TableJob:
     Raises:
         DarkroomError: If any of them does not do; the message says which and why.
     """
-    table_cell_plans(plan)  # a mistyped attack or prior shows before anything is read
+    # A mistyped attack or prior shows before anything is read.
+    table_cell_plans(plan, plan_path.parent)
     with reporter.stage("Reading tables") as advance:
         private = _frame(plan.private)
         advance(1, 2)
@@ -127,6 +143,7 @@ def load_job(plan: TablePlan, plan_path: Path, reporter: Reporter) -> TableJob:
         plan_path.read_text(encoding="utf-8"),
         f"darkroom audit {plan_path.name}",
         table_subject(plan, target, private, public),
+        plan_path.parent,
     )
 
 
@@ -289,7 +306,7 @@ def _chosen(n: int, text: str) -> NDArray[np.bool_]:
     return chosen
 
 
-def table_cell_plans(plan: TablePlan) -> list[TableCellPlan]:
+def table_cell_plans(plan: TablePlan, folder: Path | None = None) -> list[TableCellPlan]:
     """Checks every attack, prior and defence of a plan before anything costly begins.
 
     Every attack meets no defence and every defence; but who has the weights sees through output
@@ -300,16 +317,18 @@ def table_cell_plans(plan: TablePlan) -> list[TableCellPlan]:
     """
     defenses = [Pipeline()]
     defenses += [
-        Pipeline(tuple(make_defense(name, parameters) for name, parameters in section.links))
-        for section in plan.defense
+        Pipeline(tuple(make_defense(name, parameters, folder) for name, parameters in one.links))
+        for one in plan.defense
     ]
-    return [
-        cell
-        for section in plan.attack
-        for defense in defenses
-        if (cell := _cell_plan(plan, section, defense)).access is not Access.WEIGHTS
-        or not defense.defenses
-    ]
+    cells = []
+    for section in plan.attack:
+        for defense in defenses:
+            cell = _cell_plan(plan, section, defense)
+            if not defense.defenses:
+                cells.append(cell)
+            elif cell.access is not Access.WEIGHTS:
+                cells += [cell, replace(cell, naive=True)] if plan.run.naive else [cell]
+    return cells
 
 
 def _cell_plan(plan: TablePlan, section: AttackSection, defense: Pipeline) -> TableCellPlan:

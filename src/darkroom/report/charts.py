@@ -23,7 +23,7 @@ try:
     from matplotlib.axes import Axes
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 except ImportError as error:
     raise MissingExtraError("matplotlib", "vision") from error
 
@@ -155,6 +155,104 @@ def _draw_calibration(
         axes.set_ylabel("guesses that are right", color=_MUTED)
         _plain(axes)
         return _embed(_svg(figure), identity, form, title, 1)
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A defence on the frontier's chart.
+
+    Attributes:
+        number: What stands beside the dot and in the table.
+        worth: Accuracy in [0, 1], or an error.
+        leak: The advantage left, with its interval.
+        dominated: Whether another is better.
+    """
+
+    number: str
+    worth: float
+    leak: Interval
+    dominated: bool
+
+
+def frontier_chart(spots: Sequence[Spot], *, name: str, title: str, across: str) -> Chart:
+    """Draws what each defence leaks against what the model is worth behind it.
+
+    Args:
+        spots: At least one.
+        name: Unique on the page; letters, digits and hyphens. All identifiers start with it.
+        title: What the chart shows, read out instead of it.
+        across: What the horizontal axis counts; shares where it says accuracy.
+    """
+    forms = (_Format("wide", 8.6, 4.4, 1, 48), _Format("narrow", 4.9, 4.6, 1, 42))
+    return Chart(*(_draw_frontier(spots, form, name, title, across) for form in forms))
+
+
+def _draw_frontier(spots: Sequence[Spot], form: _Format, name: str, title: str, across: str) -> str:
+    identity = f"{name}-{form.suffix}"
+    with _context(identity):
+        figure = Figure(figsize=(form.width, form.height), layout="constrained")
+        FigureCanvasSVG(figure)
+        axes = figure.add_subplot()
+        best = sorted((s for s in spots if not s.dominated), key=lambda s: s.worth)
+        axes.plot(
+            [s.worth for s in best],
+            [s.leak.estimate for s in best],
+            color=_series_colour(0),
+            linewidth=1.8,
+            zorder=2,
+        )
+        for spot in spots:
+            colour = _MUTED if spot.dominated else _series_colour(0)
+            axes.errorbar(
+                [spot.worth],
+                [spot.leak.estimate],
+                yerr=[
+                    [spot.leak.estimate - spot.leak.low],
+                    [spot.leak.high - spot.leak.estimate],
+                ],
+                color=colour,
+                elinewidth=1.2,
+                alpha=0.75,
+                marker="o",
+                markersize=7,
+                zorder=3,
+            )
+        _name_spots(axes, spots)
+        shares = "accuracy" in across
+        _scale_frontier(axes, spots, shares)
+        axes.set_xlabel(across, color=_MUTED)
+        axes.set_ylabel("advantage left to the attacker", color=_MUTED)
+        _plain(axes)
+        return _embed(_svg(figure), identity, form, title, 1)
+
+
+def _name_spots(axes: Axes, spots: Sequence[Spot]) -> None:
+    """Writes numbers beside dots; those of dots that share a place stand in one row."""
+    places: dict[tuple[float, float], list[Spot]] = {}
+    for spot in spots:
+        places.setdefault((round(spot.worth, 2), round(spot.leak.estimate, 2)), []).append(spot)
+    for (worth, leak), here in places.items():
+        axes.annotate(
+            ", ".join(spot.number for spot in here),
+            (worth, leak),
+            xytext=(9, 5),
+            textcoords="offset points",
+            color=_INK,
+            fontsize=11.5,
+        )
+
+
+def _scale_frontier(axes: Axes, spots: Sequence[Spot], shares: bool) -> None:
+    worths = [spot.worth for spot in spots]
+    room = max(0.01 if shares else 1e-9, 0.12 * (max(worths) - min(worths)))
+    axes.set_xlim(min(worths) - room, max(worths) + 1.6 * room)
+    low = min(0.0, *(spot.leak.low for spot in spots))
+    axes.set_ylim(low - 0.04, 1.02)
+    axes.yaxis.set_major_locator(FixedLocator([0, 0.25, 0.5, 0.75, 1]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}"))
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    if shares:
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g}%"))
 
 
 def _positive(line: Series) -> list[CurvePoint]:

@@ -105,6 +105,16 @@ class Utility(Record):
     """What the target is worth behind the cell's defence."""
 
     accuracy: Rate | None = None
+    calibration_error: Rate | None = None
+    label_changes: Rate | None = None
+    mean_absolute_error: float | None = None
+
+
+class Cost(Record):
+    """What a defence adds to a query: microseconds a row, and that over the forward pass."""
+
+    microseconds: float
+    of_forward: float
 
 
 class Cell(Record):
@@ -115,6 +125,7 @@ class Cell(Record):
     target: str
     defense: str
     attack: str
+    attacker: Literal["adaptive", "naive"] = "adaptive"
     access: str
     prior: str
     goals: Annotated[int, Field(ge=1)]
@@ -126,6 +137,7 @@ class Cell(Record):
     confidence: Confidence
     judges: JudgeRates
     utility: Utility
+    cost: Cost | None = None
     seconds: float
     details: dict[str, Any]
 

@@ -266,7 +266,10 @@ def _limit_sentence(cells: Sequence[Cell], limit: float) -> str:
 
 
 def _against(cell: Cell) -> str:
-    return "" if cell.defense == "none" else f", against the defence {cell.defense},"
+    if cell.defense == "none":
+        return ""
+    told = " of which it is not told" if cell.attacker == "naive" else ""
+    return f", against the defence {cell.defense}{told},"
 
 
 def _nouns(cell: Cell) -> tuple[str, str]:

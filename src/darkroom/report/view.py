@@ -11,6 +11,7 @@ from typing import Any
 from darkroom.data.canaries import load_key
 from darkroom.report.budget import USUAL, Holding, answer, holdings
 from darkroom.report.charts import MOST_SERIES, Chart, Series, curve_chart
+from darkroom.report.defenses_view import DefensesView, defenses_view
 from darkroom.report.pictures import Development, Pictures, read_pictures
 from darkroom.report.records import Cell, CurvePoint, ImageDetails, MeasuredRate, Person, RunRecord
 from darkroom.report.table_records import TableDetails
@@ -115,6 +116,7 @@ class Page:
         cells: In the plan's order.
         overview: All cells in one chart, when there are several.
         budget: What limits of queries are worth, when an attack asks the model.
+        defenses: Which defence holds at what price, when the run has any.
         plan: The plan's text, without credentials.
         digest: SHA-256 of ``results.json``.
     """
@@ -125,6 +127,7 @@ class Page:
     cells: tuple[CellView, ...]
     overview: Chart | None
     budget: BudgetView | None
+    defenses: DefensesView | None
     plan: str
     digest: str
 
@@ -187,6 +190,7 @@ def build_page(
         cells=tuple(cells),
         overview=_overview(judged),
         budget=_budget([one.cell for one in judged if one.cell.modality != "table"]),
+        defenses=defenses_view([one.cell for one in judged]),
         plan=plan,
         digest=digest,
     )
@@ -285,7 +289,10 @@ def _in_days(held: Holding) -> tuple[CurvePoint, ...]:
 
 def _name(cell: Cell) -> str:
     attack = f"{cell.attack} with {cell.prior}" if cell.prior else cell.attack
-    return f"{attack}, undefended" if cell.defense == "none" else f"{attack} against {cell.defense}"
+    if cell.defense == "none":
+        return f"{attack}, undefended"
+    told = ", not told" if cell.attacker == "naive" else ""
+    return f"{attack} against {cell.defense}{told}"
 
 
 def _image_view(

@@ -35,7 +35,8 @@ class TableView:
     Attributes:
         access: The most that a query returns, behind the output defences.
         ledger: Counts the rows; a goal is one record's sensitive value.
-        defense: The output defences; whoever has the weights sees through them.
+        defense: The output defences that the attacker knows of: all of them, or none if it is
+            naive; whoever has the weights sees through them.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class TableView:
         *,
         defense: Pipeline | None = None,
         noise: np.random.Generator | None = None,
+        told: bool = True,
     ) -> None:
         """Cuts the target down.
 
@@ -55,6 +57,8 @@ class TableView:
             ledger: Is charged for every row.
             defense: What is changed of confidences before the attacker sees them.
             noise: What the defences draw from.
+            told: Whether the attacker knows of the defences; see
+                :class:`darkroom.targets.view.View`.
 
         Raises:
             TargetError: If the target cannot give that much, or a defence of confidences is put
@@ -67,10 +71,11 @@ class TableView:
             )
         self._target = target
         self._noise = noise or np.random.default_rng(0)
-        self.defense = defense or Pipeline()
-        if self.defense.defenses and target.classes is None:
+        self._defense = defense or Pipeline()
+        self.defense = self._defense if told else Pipeline()
+        if self._defense.defenses and target.classes is None:
             raise TargetError(
-                f"target {target.name} predicts numbers, and defence {self.defense.name} changes "
+                f"target {target.name} predicts numbers, and defence {self._defense.name} changes "
                 "confidences: leave it out"
             )
         self.access = access
@@ -99,7 +104,7 @@ class TableView:
             BudgetExhausted: If the rows would go over the budget; none was asked then.
         """
         with self._target.billed(self.ledger.bill(goals)):
-            if self.access is Access.WEIGHTS or not self.defense.defenses:
+            if self.access is Access.WEIGHTS or not self._defense.defenses:
                 return self._target.predict(rows)
             return np.asarray(self._defended(rows).argmax(axis=1), dtype=np.float64)
 
@@ -127,7 +132,7 @@ class TableView:
         else:
             places = self._target.predict(rows).astype(np.int64)
             scores = np.eye(self.classes or 0)[places]
-        return self.defense(scores, self._noise)
+        return self._defense(scores, self._noise, rows)
 
     @property
     def trees(self) -> Trees | None:

@@ -21,8 +21,9 @@ class View:
     Attributes:
         access: The most that a query returns, behind the output defences.
         ledger: Counts the rows.
-        defense: The output defences. An attacker knows them (Kerckhoffs), but neither the noise
-            they draw nor the answers before them.
+        defense: The output defences that the attacker knows of. That is all of them (Kerckhoffs),
+            but neither the noise they draw nor their secrets nor the answers before them; a naive
+            attacker knows of none.
         k: How many classes an answer of ``top_k`` names.
     """
 
@@ -35,6 +36,7 @@ class View:
         defense: Pipeline | None = None,
         noise: np.random.Generator | None = None,
         k: int = 5,
+        told: bool = True,
     ) -> None:
         """Cuts the target down.
 
@@ -46,6 +48,8 @@ class View:
                 weights sees through it.
             noise: What the defences draw from.
             k: How many classes ``top_k`` shall name.
+            told: Whether the attacker knows of the defences. One who does not takes what comes for
+                the model's own answers: scores remain scores, however many of them are zero.
 
         Raises:
             TargetError: If the target cannot give that much, or shows too little for a defence.
@@ -62,7 +66,8 @@ class View:
             )
         self._target = target
         self._noise = noise or np.random.default_rng(0)
-        self.defense = defense or Pipeline()
+        self._defense = defense or Pipeline()
+        self.defense = self._defense if told else Pipeline()
         self.access = access
         if access is not Access.WEIGHTS and access.includes(self.defense.leaves):
             self.access = self.defense.leaves
@@ -125,7 +130,9 @@ class View:
         """Charges the rows, asks the target, and lets the defences change what it says."""
         with self._target.billed(self.ledger.bill(goals)):
             answers = self._target.scores(images)
-        return answers if self.access is Access.WEIGHTS else self.defense(answers, self._noise)
+        if self.access is Access.WEIGHTS:
+            return answers
+        return self._defense(answers, self._noise, images)
 
     def log_scores(self, images: Tensor, goals: NDArray[np.int64]) -> Tensor:
         """Returns every class's log-confidence, differentiable in the images.

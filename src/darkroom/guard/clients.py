@@ -1,0 +1,69 @@
+"""Who asks: by API key, by certificate, or by a header that a trusted proxy has set."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+from darkroom.guard.policy import Policy, hashed
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+KEY_HEADERS = (b"authorization", b"x-api-key", b"api-key")
+
+
+class Clients:
+    """Finds a policy's clients in requests; whoever is not among them is nobody."""
+
+    def __init__(self, policy: Policy) -> None:
+        """Takes the policy."""
+        trust = policy.trust
+        self._keys = {one.key: one.name for one in policy.client if one.key is not None}
+        self._networks = [ipaddress.ip_network(one) for one in trust.proxies] if trust else []
+        self._trusted: dict[bytes, dict[str, str]] = {}
+        if trust is not None and trust.subject_header is not None:
+            known = {one.subject: one.name for one in policy.client if one.subject is not None}
+            self._trusted[trust.subject_header.encode()] = known
+        if trust is not None and trust.user_header is not None:
+            known = {one.user: one.name for one in policy.client if one.user is not None}
+            self._trusted[trust.user_header.encode()] = known
+
+    def identify(self, headers: Headers, peer: str | None) -> str | None:
+        """Returns the client's name, or ``None`` for one that is unknown or claims to be two.
+
+        Args:
+            headers: With names in lower case.
+            peer: The address that the connection comes from.
+        """
+        trusted = self._trusted if self._trusted and self._trusts(peer) else {}
+        found: set[str | None] = set()
+        seen: set[bytes] = set()
+        for name, value in headers:
+            if name not in KEY_HEADERS and name not in trusted:
+                continue
+            if name in seen:
+                return None
+            seen.add(name)
+            text = value.decode("utf-8", "surrogateescape").strip()
+            if name in trusted:
+                found.add(trusted[name].get(text))
+            else:
+                found.add(self._keys.get(hashed(_bare(name, text))))
+        return found.pop() if len(found) == 1 else None
+
+    def _trusts(self, peer: str | None) -> bool:
+        try:
+            address = ipaddress.ip_address(peer or "")
+        except ValueError:
+            return False
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        return any(address in network for network in self._networks)
+
+
+def _bare(name: bytes, text: str) -> str:
+    """Returns the key in a header's value; nothing where another scheme is used."""
+    if name != b"authorization":
+        return text
+    scheme, _, key = text.partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""

@@ -1,0 +1,179 @@
+"""The guard as ASGI middleware: in front of an application in the same process, or of a proxy."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkroom.errors import DarkroomError, PlanError
+from darkroom.guard.budgets import Budgets
+from darkroom.guard.clients import Clients
+from darkroom.guard.deciding import Active
+from darkroom.guard.opening import make_wires, open_store
+from darkroom.guard.policy import Policy, read_policy
+from darkroom.guard.record import Record
+from darkroom.guard.requests import App, Message, Receive, Scope, Send
+from darkroom.guard.serving import Guarded, refuse
+from darkroom.guard.shadow import Shadow
+from darkroom.guard.stores.base import Store, StoreError
+from darkroom.guard.watching import AuditLog
+from darkroom.guard.wire.base import Refused, Wire
+
+LOOK_EVERY = 1.0
+"""Seconds between two looks at the policy's file."""
+
+logger = logging.getLogger("darkroom.guard")
+
+Observer = Callable[[Record], None]
+
+
+class Guard:
+    """Enforces a policy in front of an ASGI application.
+
+    ``app.add_middleware(Guard, policy="guard.toml")`` is all that a FastAPI or Starlette
+    application needs. A policy given as a file is read anew when the file changes.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        policy: str | Path | Policy,
+        *,
+        wires: Sequence[Wire] | None = None,
+        store: Store | None = None,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        """Reads the policy; the store is opened when it is first needed.
+
+        Args:
+            app: What is guarded.
+            policy: The policy, or its file.
+            wires: The formats; those of the policy when left out.
+            store: Where budgets are kept; the policy's when left out.
+            observers: Told of every request when it is over, in order.
+
+        Raises:
+            PlanError: If the policy cannot be used.
+        """
+        self.app = app
+        self._path = None if isinstance(policy, Policy) else Path(policy)
+        self._wires = wires
+        self._stamp = self._stamped()
+        read = policy if isinstance(policy, Policy) else read_policy(Path(policy))
+        self.active = self._activated(read)
+        self.budgets = Budgets(read, store if store is not None else open_store(read))
+        self._observers = list(observers)
+        if read.log is not None:
+            self.observe(AuditLog(read.log.path))
+        self._generator = np.random.default_rng()
+        self._at_once = 0
+        self._looked = time.monotonic()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one connection's request, or the application's start and end."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
+        else:  # nothing of a WebSocket could be counted
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+
+    def observe(self, observer: Observer) -> None:
+        """Adds one who is told of every request when it is over."""
+        self._observers.append(observer)
+
+    async def start(self) -> None:
+        """Opens the store; one that fails now is tried again with every request."""
+        try:
+            await self.budgets.open()
+        except StoreError as error:
+            logger.error("%s", error)
+
+    async def stop(self) -> None:
+        """Takes back what was leased, and closes the store."""
+        await self.budgets.close()
+
+    def reload(self) -> None:
+        """Reads the policy's file anew; counts stay.
+
+        Raises:
+            PlanError: If it cannot be used; the old one stays in force.
+        """
+        assert self._path is not None
+        read = read_policy(self._path)
+        old = self.active.policy
+        if (read.guard.model, read.store.kind, read.store.path, read.store.url_env) != (
+            (old.guard.model, old.store.kind, old.store.path, old.store.url_env)
+        ):
+            raise PlanError("[guard] model and [store] cannot change while it runs: restart it")
+        self.active = self._activated(read)
+        self.budgets.configure(read)
+
+    def _activated(self, policy: Policy) -> Active:
+        wires = self._wires if self._wires is not None else make_wires(policy)
+        return Active(policy, Clients(policy), wires, policy.pipeline())
+
+    def _stamped(self) -> tuple[int, int, int] | None:
+        if self._path is None:
+            return None
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+    def _look(self) -> None:
+        """Reads the policy again if its file has changed; a bad one is told and not used."""
+        now = time.monotonic()
+        if self._path is None or now - self._looked < LOOK_EVERY:
+            return
+        self._looked = now
+        stamp = self._stamped()
+        if stamp is None or stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            self.reload()
+            logger.warning("%s: read anew", self._path)
+        except DarkroomError as error:
+            logger.error("%s; the policy before stays in force", error)
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def started() -> Message:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await self.start()
+            elif message["type"] == "lifespan.shutdown":
+                await self.stop()
+            return message
+
+        await self.app(scope, started, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._look()
+        active = self.active
+        record = Record(active.policy.guard.model, active.policy.guard.shadow)
+        self._at_once += 1
+        try:
+            if self._at_once > active.policy.limits.at_once:
+                refused = Refused(503, "Busy", "too many requests at once: try again")
+                await refuse(send, record, refused, None, [(b"retry-after", b"1")], bare=False)
+            elif record.shadow:
+                await Shadow(self, active, record).serve(scope, receive, send)
+            else:
+                await Guarded(self, active, record).serve(scope, receive, send)
+        finally:
+            self._at_once -= 1
+            record.ended()
+            for observer in self._observers:
+                observer(record)
+
+    def defended(self, active: Active, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Returns probabilities as they may leave."""
+        return active.pipeline(scores, self._generator)

@@ -1,0 +1,51 @@
+"""Making what a policy names: its store, and its wire formats."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from darkroom.errors import PlanError
+from darkroom.guard.policy import Policy
+from darkroom.guard.stores.base import Store
+from darkroom.guard.stores.sqlite import SqliteStore
+from darkroom.guard.wire.base import Wire
+from darkroom.guard.wire.registry import make_wire
+
+
+def make_wires(policy: Policy) -> Sequence[Wire]:
+    """Makes the wire formats.
+
+    Raises:
+        PlanError: If there is none, or one does not exist or has a wrong parameter.
+    """
+    if not policy.wire:
+        raise PlanError(
+            "the policy has no [[wire]]: name the format that the model's server speaks"
+        )
+    return [make_wire(one.name, one.parameters) for one in policy.wire]
+
+
+def open_store(policy: Policy) -> Store:
+    """Makes the store; it connects when it is first used.
+
+    Raises:
+        PlanError: If the address is not in the environment.
+        MissingExtraError: If the library of the store is not installed.
+    """
+    model, section = policy.guard.model, policy.store
+    if section.kind == "sqlite":
+        return SqliteStore(model, section.path, patience=section.patience)
+    assert section.url_env is not None
+    url = os.environ.get(section.url_env)
+    if not url:
+        raise PlanError(f"store: the environment has no {section.url_env}: put the address there")
+    if section.kind == "redis":
+        from darkroom.guard.stores.redis import RedisStore
+
+        return RedisStore(
+            model, url, patience=section.patience, trust_durability=section.trust_durability
+        )
+    from darkroom.guard.stores.postgres import PostgresStore
+
+    return PostgresStore(model, url, patience=section.patience)

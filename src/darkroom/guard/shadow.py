@@ -1,0 +1,134 @@
+"""Shadow mode: all is decided and recorded, nothing is changed."""
+
+from __future__ import annotations
+
+import logging
+
+from darkroom.guard.answers import PROBLEM, answer, problem, problem_body
+from darkroom.guard.asking import Reply, onward
+from darkroom.guard.deciding import (
+    Active,
+    Spent,
+    charge_classes,
+    checked_scores,
+    known_client,
+    routed,
+)
+from darkroom.guard.record import Record
+from darkroom.guard.requests import ClientGone, Message, Receive, Request, Scope, Send
+from darkroom.guard.serving import Enforcer
+from darkroom.guard.stores.base import StoreError
+from darkroom.guard.wire.base import Asked, Refused, Wire
+
+logger = logging.getLogger("darkroom.guard")
+
+
+class Shadow:
+    """One request in shadow mode.
+
+    What is not plain HTTP, or too large, is refused even so, because it cannot be read without
+    being refused. Everything else goes through as it is, both ways.
+    """
+
+    def __init__(self, guard: Enforcer, active: Active, record: Record) -> None:
+        """Takes the guard, what is in force, and where to note what would have been."""
+        self.guard, self.active, self.record = guard, active, record
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes it on, and decides beside."""
+        limits = self.active.policy.limits
+        try:
+            request = Request(scope)
+            body = await request.body(receive, limits.body, limits.read_seconds)
+        except ClientGone:
+            self.record.outcome = "gone"
+            return
+        except Refused as refused:
+            self.record.status, self.record.reason = refused.status, refused.title
+            content = problem_body(None, problem(refused))
+            await answer(send, refused.status, PROBLEM, content, [(b"connection", b"close")])
+            return
+        decided = await self._decide(request, body)
+        reply = await self._passed(request, body, receive, send)
+        if decided is not None and reply is not None:
+            await self._judge(*decided, reply)
+
+    async def _decide(self, request: Request, body: bytes) -> tuple[Wire, Asked] | None:
+        """Decides as the guard would, charging what fits."""
+        record = self.record
+        try:
+            wire, harmless = routed(self.active.wires, request)
+            record.wire, record.path = wire.name, request.path
+            if harmless:
+                record.outcome = "passed"
+                return None
+            record.client = known_client(self.active, request)
+            asked = wire.read(request.path, request.headers, body)
+            decision = await self.guard.budgets.charge(record.client, asked.rows)
+            if not decision.granted:
+                raise Spent(decision)
+        except Refused as refused:
+            self._would(refused)
+            return None
+        except StoreError as error:
+            logger.error("%s", error)
+            record.outcome, record.reason = "failed", "Budgets unavailable"
+            return None
+        record.rows, record.outcome = asked.rows, "released"
+        return wire, asked
+
+    async def _passed(
+        self, request: Request, body: bytes, receive: Receive, send: Send
+    ) -> Reply | None:
+        """Lets the application answer the client, and returns the answer if it is not too long."""
+        content = bytearray()
+        status, head = 0, {}
+        limit = self.active.policy.limits.answer
+
+        async def noted(message: Message) -> None:
+            nonlocal status, head
+            if message["type"] == "http.response.start":
+                status = int(message["status"])
+                head = {
+                    bytes(name).decode("latin-1").lower(): bytes(value).decode("latin-1")
+                    for name, value in message.get("headers", ())
+                }
+            elif message["type"] == "http.response.body" and len(content) <= limit:
+                content.extend(message.get("body", b""))
+            await send(message)
+
+        given = False
+
+        async def replay() -> Message:
+            nonlocal given
+            if given:
+                return await receive()
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self.guard.app(onward(request, body, shadow=True), replay, noted)
+        self.record.status = status
+        whole = 200 <= status < 300 and len(content) <= limit
+        return Reply(status, head, bytes(content)) if whole else None
+
+    async def _judge(self, wire: Wire, asked: Asked, reply: Reply) -> None:
+        """Notes whether the answer would have left."""
+        if asked.stream:
+            return
+        try:
+            answered = wire.answer(asked, reply.status, reply.headers, reply.body)
+            scores = answered.scores
+            if scores is not None:
+                scores = checked_scores(scores, asked.rows)
+            await charge_classes(self.guard.budgets, scores)
+        except Refused as refused:
+            self._would(refused)
+            self.record.outcome = "withheld"
+        except StoreError as error:
+            logger.error("%s", error)
+            self.record.reason = "Budgets unavailable"
+
+    def _would(self, refused: Refused) -> None:
+        self.record.reason = refused.title
+        if isinstance(refused, Spent):
+            self.record.budget = refused.decision.budget

@@ -1,0 +1,1 @@
+"""Where budgets are kept: one file a kind of store, one base."""

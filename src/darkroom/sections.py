@@ -1,0 +1,91 @@
+"""Tables of TOML files as pydantic models, and their mistakes in one line."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ConfigDict, Tag, ValidationError
+
+from darkroom.errors import PlanError, nearest
+
+
+class Section(BaseModel):
+    """A table of a file; a key it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Reads a TOML file.
+
+    Raises:
+        PlanError: If it cannot be read or is no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PlanError(f"{path}: cannot be read ({error.strerror}): check the path") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PlanError(f"{path}: not valid TOML: {error}") from error
+
+
+def explain(
+    error: ValidationError, kind: type[BaseModel], *, secret: tuple[str, ...] = ("target.headers",)
+) -> str:
+    """Says in one line what the first mistake in a file is and where.
+
+    Args:
+        error: What pydantic found.
+        kind: The model of the whole file.
+        secret: Beginnings of places whose values are not repeated.
+    """
+    mistakes = error.errors()
+    # A mistyped key leaves the right one missing; the typing mistake is what helps.
+    first = next((one for one in mistakes if one["type"] == "extra_forbidden"), mistakes[0])
+    steps, _ = _located(kind, first["loc"])
+    place = ".".join(str(step) for step in steps)
+    if first["type"] == "extra_forbidden":
+        _, models = _located(kind, first["loc"][:-1])
+        known = {key for model in models for key in model.model_fields}
+        return f"unknown key {place}: {nearest(str(first['loc'][-1]), known)}"
+    if first["type"] == "target_kind":
+        return f"{place}.kind: {first['msg']}"
+    if first["type"] == "missing":
+        return f"{place} is missing: add it"
+    message = first["msg"].removeprefix("Value error, ")
+    # What stands in a header may be a key.
+    got = "" if place.startswith(secret) or not place else f", got {first['input']!r}"
+    return f"{place}: {message[:1].lower()}{message[1:]}{got}".removeprefix(": ")
+
+
+def _located(
+    kind: type[BaseModel], place: Sequence[int | str]
+) -> tuple[list[int | str], list[type[BaseModel]]]:
+    """Returns a place without the tags of unions, which are no keys, and the models there."""
+    steps: list[int | str] = []
+    models: list[type[BaseModel]] = [kind]
+    tags: dict[object, type[BaseModel]] = {}
+    for step in place:
+        if step in tags:
+            models, tags = [tags[step]], {}
+            continue
+        steps.append(step)
+        if isinstance(step, int):
+            continue
+        fields = [model.model_fields[step] for model in models if step in model.model_fields]
+        members = [member for field in fields for member in _members(field.annotation)]
+        models = [model for _, model in members]
+        tags = {tag: model for tag, model in members if tag is not None}
+    return steps, models
+
+
+def _members(annotation: Any, tag: object = None) -> list[tuple[object, type[BaseModel]]]:
+    """Returns the models in a type, however deep in unions and lists, with their tags."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [(tag, annotation)]
+    parts = get_args(annotation)
+    tags = [part.tag for part in parts if isinstance(part, Tag)]
+    return [member for part in parts for member in _members(part, *tags)]
