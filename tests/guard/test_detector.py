@@ -141,9 +141,7 @@ def test_features_are_those_of_a_slow_and_plain_way_however_rows_are_batched(
     rows = rows_of(np.random.default_rng(seed), count)
     stream = Stream(3)
     places = sorted({0, count, *(cut for cut in cuts if cut < count)})
-    parts = [
-        stream.features(rows.take(slice(a, b))) for a, b in itertools.pairwise(places)
-    ]
+    parts = [stream.features(rows.take(slice(a, b))) for a, b in itertools.pairwise(places)]
     found = np.concatenate([*parts, np.empty((0, len(FEATURES)))])
     assert np.allclose(found[:, 3:], slowly(rows), atol=1e-4, equal_nan=True)
     assert np.array_equal(found[:, 0], rows.outside)
