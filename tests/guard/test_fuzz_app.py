@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.guard.conftest import KEYS, Answer, call, policy_table, reply, scope_of
+from tests.guard.conftest import KEYS, Answer, policy_table, reply, scope_of
 from tests.guard.wire import test_openai
 from tests.guard.wire.test_formats import (
     FORMATS,
@@ -27,7 +27,7 @@ from tests.guard.wire.test_formats import (
 from darkroom.guard.middleware import Guard
 from darkroom.guard.policy import parse_policy
 from darkroom.guard.record import Record
-from darkroom.guard.requests import Receive, Scope, Send
+from darkroom.guard.requests import Message, Receive, Scope, Send
 from darkroom.guard.stores.sqlite import SqliteStore
 from darkroom.guard.wire.base import Wire
 
@@ -62,7 +62,24 @@ class Fuzzed:
             (b"content-length", str(len(content)).encode()),
             (b"authorization", f"Bearer {KEYS['alice']}".encode()),
         ]
-        return self.runner.run(call(self.guard, scope_of("POST", path, headers), [content]))
+        return self.runner.run(self._asked(scope_of("POST", path, headers), content))
+
+    async def _asked(self, scope: Scope, content: bytes) -> Answer:
+        """Asks as a client that stays on the line until the answer has ended."""
+        parts, messages = [content], list[Message]()
+
+        async def receive() -> Message:
+            if not parts:
+                await asyncio.Event().wait()
+            return {"type": "http.request", "body": parts.pop(), "more_body": False}
+
+        async def send(message: Message) -> None:
+            messages.append(message)
+
+        await self.guard(scope, receive, send)
+        headers = {name.decode(): value.decode() for name, value in messages[0]["headers"]}
+        body = b"".join(one.get("body", b"") for one in messages[1:])
+        return Answer(messages[0]["status"], headers, body)
 
 
 Make = Callable[[Wire], Fuzzed]
