@@ -162,7 +162,7 @@ def honest_traffic(
     Every day each person's phone asks 1.5 times on average, and 30% of the visits are retried once
     to three times, half of those with the same photo; each of two doors sees 30 people, of whom 5%
     are visitors, in bursts of one to four frames of one photo, taken anew; and a batch holds 20
-    photos of anybody. 3% of requests are sent once more as they are, as clients do after a time-out.
+    photos of anybody. 3% of requests are sent once more as they are, as after a time-out.
 
     Args:
         site: Whose model is asked.
