@@ -47,6 +47,9 @@ MOST_REPEATS = 64
 DRAWS = 4
 """How often an image is asked where each answer is pulled toward a class that is drawn."""
 
+SURELY = 3.0
+"""A mean score is told from zero when it is above so many of the mean's deviations."""
+
 NUDGE = 1e-3
 """By how much of the range near-duplicates differ where exact bytes decide the noise."""
 
@@ -275,7 +278,7 @@ class Feedback:
         if times > 1:
             scores = scores.reshape(-1, times, scores.shape[1]).mean(axis=1)
             last = last.reshape(-1, times).mean(axis=1)
-        return self._read(scores, last, self._goals[positions])
+        return self._read(scores, last, self._goals[positions], times)
 
     def _copies(self, images: NDArray[np.float32], times: int) -> NDArray[np.float32]:
         """Returns each image several times, or near-duplicates of it; the first is the image."""
@@ -324,11 +327,13 @@ class Feedback:
         bare /= np.maximum(bare.sum(axis=1, keepdims=True), EXACT)
         return bare
 
-    def _read(self, scores: Rows, last: Rows, goals: NDArray[np.int64]) -> Answers:
+    def _read(self, scores: Rows, last: Rows, goals: NDArray[np.int64], repeats: int) -> Answers:
         """Turns mean scores into answers."""
         channel = self.channel
         if channel.deviation > 0 and channel.named == channel.classes:
-            scores = without_bias(scores, channel.deviation, laplace=channel.laplace)
+            scores = without_bias(
+                scores, channel.deviation, laplace=channel.laplace, repeats=repeats
+            )
         floor = max(EXACT, channel.resolution / 2)
         logs: Rows = np.log(scores + floor)
         rows = np.arange(len(scores))
@@ -344,27 +349,32 @@ class Feedback:
         return Answers(goal, others.max(axis=1), confidence, logs)
 
 
-def without_bias(means: Rows, deviation: float, *, laplace: bool = False) -> Rows:
+def without_bias(means: Rows, deviation: float, *, laplace: bool = False, repeats: int = 1) -> Rows:
     """Estimates the scores behind noise that was cut off below zero and divided by the sum.
 
     Cutting raises the mean of a score ``s`` to ``g(s) = E max(s + noise, 0)``, and the division
     makes ``g(s) / S`` of it for a sum ``S`` that a row has in common. ``S`` is found by bisection
-    as that for which the scores add up to one.
+    as that for which the scores add up to one. Of many small scores each seems larger than it is as
+    often as smaller, and cut off below zero they would add up to more than there is: those below
+    what ``repeats`` answers can tell from zero are left out of that sum.
 
     Args:
         means: Mean answers, ``(n, classes)``, rows summing to one.
         deviation: The noise's standard deviation, above 0.
         laplace: Whether the noise is Laplace's instead of Gaussian.
+        repeats: Of how many answers each is the mean.
 
     Returns:
         The same shape, between zero and one; rows sum to about one.
     """
     grid = np.concatenate([np.linspace(0, 1, 2001), [2.0]])
     raised = _raised(grid, deviation, laplace)
+    least = SURELY * deviation / math.sqrt(repeats)
     low, high = np.ones(len(means)), np.full(len(means), 1 + means.shape[1] * deviation)
     for _ in range(25):
         middle = (low + high) / 2
-        total = np.interp(means * middle[:, None], raised, grid).sum(axis=1)
+        found = np.interp(means * middle[:, None], raised, grid)
+        total = np.where(found > least, found, 0.0).sum(axis=1)
         low = np.where(total < 1, middle, low)
         high = np.where(total < 1, high, middle)
     scores: Rows = np.interp(means * high[:, None], raised, grid).clip(0, 1)
