@@ -279,3 +279,11 @@ def test_who_is_not_told_knows_of_nothing() -> None:
     assert Channel.of(chosen).adaptation == ()
     answers = chosen.scores(draw(3).reshape(-1, *SHAPE), np.zeros(3, np.int64))
     assert set(answers.ravel().tolist()) == {0.0, 1.0}
+
+
+def test_where_near_duplicates_share_their_noise_they_serve_comparisons_alone() -> None:
+    wide = Channel.of(view(StickyNoise(0.5, key=b"k" * 16)))
+    narrow = Channel.of(view(StickyNoise(0.5, exact=True, key=b"k" * 16)))
+    assert (wide.sticks, wide.repeats, wide.noisy) == (True, 1, True)
+    assert narrow.repeats > 50
+    assert "when candidates are compared" in wide.adaptation[0]

@@ -53,8 +53,9 @@ SURELY = 3.0
 NUDGE = 1e-3
 """By how much of the range near-duplicates differ where exact bytes decide the noise."""
 
-FARTHEST_NUDGE = 0.1
-"""By how much of the range they differ at most: beyond it, the model sees another image."""
+FARTHEST_NUDGE = 0.03
+"""By how much of the range they differ at most: beyond it, the model sees another image (``python
+-m benchmarks defenses`` has what averages of them are off by)."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ class Channel:
         laplace: Whether that noise is Laplace's instead of Gaussian.
         jitter: By how much of the range near-duplicates differ that are asked in place of
             repeats, since a secret and the input decide what is drawn; 0 where repeats will do.
+        sticks: Whether near-duplicates mostly share their draws: then they are asked in comparisons
+            alone, since other images have draws of their own and tell more.
         drawn: Whether answers are pulled toward a class that is drawn.
         undone: Curves that are undone, the last first.
         share: Of a class's mean answer in each answer; 0 without.
@@ -82,6 +85,7 @@ class Channel:
     deviation: float = 0.0
     laplace: bool = False
     jitter: float = 0.0
+    sticks: bool = False
     drawn: bool = False
     undone: tuple[Temperature | ReverseSigmoid, ...] = ()
     share: float = 0.0
@@ -106,6 +110,7 @@ class Channel:
             math.sqrt(sum(noise.deviation**2 for noise in noises)),
             any(noise.kind == "laplace" for noise in noises),
             max((_nudge(d, view) for d in defenses if isinstance(d, Sticky)), default=0.0),
+            any(isinstance(d, Sticky) and not d.exact for d in defenses),
             any(isinstance(d, StealthyShield | KeyedStealthyShield) for d in defenses),
             _bends(defenses) if named == view.classes else (),
             last.share if isinstance(last, Purify) and last.share < 1 else 0.0,
@@ -124,6 +129,8 @@ class Channel:
     @property
     def repeats(self) -> int:
         """How often an image is asked, so that the mean's deviation is at most :data:`AIM`."""
+        if self.sticks:
+            return 1
         least = DRAWS if self.drawn else 1
         return min(MOST_REPEATS, max(least, math.ceil((self.deviation / AIM) ** 2)))
 
@@ -163,7 +170,8 @@ class Channel:
         if self.jitter:
             said.append(
                 "What is drawn is fixed for an input: near-duplicates that differ by "
-                f"{self.jitter:.2g} of the range are asked in place of repeats."
+                f"{self.jitter:.2g} of the range are asked in place of repeats"
+                + (", when candidates are compared." if self.sticks else ".")
             )
         if self.drawn:
             said.append(
