@@ -62,7 +62,7 @@ def averaging_claims(inputs: Path, *, quick: bool, seed: int) -> Outcome:
     tell("averaging noise away")
     target = employees_target(inputs)
     faces = np.load(inputs / "employees.npz")["images"]
-    images, goals = wavering(target, faces, 12 if quick else 30, seed)
+    images, goals = wavering(target, faces, 8 if quick else 30, seed)
     asked = [(nudge, _near(target, images, nudge, seed)) for nudge in (0.0, *NUDGES)]
     key = (inputs / SECRET).read_bytes()
     seen = target.scores(faces[:, :8].reshape(-1, *faces.shape[2:]))
@@ -223,7 +223,7 @@ def _cells(defense: OutputDefense, images: Images) -> int:
 
 
 def _counts() -> list[int]:
-    return sorted({round(2 ** (step / 4)) for step in range(4 * 10 + 1)})
+    return sorted({round(2 ** (step / 4)) for step in range(4 * 3, 4 * 10 + 1)})
 
 
 def _error(answers: list[Rows], goals: NDArray[np.int64], truth: Rows, count: int) -> float:

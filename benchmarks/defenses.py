@@ -73,7 +73,7 @@ DEFENSES: dict[str, dict[str, Any]] = {
     "top-1": {"chain": [{"name": "rounding", "decimals": 1}, {"name": "top-k", "k": 1}]},
 }
 
-QUICK = ("rounding 1", "rounding 2", "label-only", "reverse-sigmoid")
+QUICK = ("rounding 1", "rounding 2")
 
 ATTACKS: list[dict[str, Any]] = [
     {"name": "evolution", "rows": 1000},
