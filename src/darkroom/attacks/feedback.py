@@ -47,11 +47,15 @@ MOST_REPEATS = 64
 DRAWS = 4
 """How often an image is asked where each answer is pulled toward a class that is drawn."""
 
+SURELY = 3.0
+"""A mean score is told from zero when it is above so many of the mean's deviations."""
+
 NUDGE = 1e-3
 """By how much of the range near-duplicates differ where exact bytes decide the noise."""
 
-FARTHEST_NUDGE = 0.1
-"""By how much of the range they differ at most: beyond it, the model sees another image."""
+FARTHEST_NUDGE = 0.03
+"""By how much of the range they differ at most: beyond it, the model sees another image (``python
+-m benchmarks defenses`` has what averages of them are off by)."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,8 @@ class Channel:
         laplace: Whether that noise is Laplace's instead of Gaussian.
         jitter: By how much of the range near-duplicates differ that are asked in place of
             repeats, since a secret and the input decide what is drawn; 0 where repeats will do.
+        sticks: Whether near-duplicates mostly share their draws: then they are asked in comparisons
+            alone, since other images have draws of their own and tell more.
         drawn: Whether answers are pulled toward a class that is drawn.
         undone: Curves that are undone, the last first.
         share: Of a class's mean answer in each answer; 0 without.
@@ -79,6 +85,7 @@ class Channel:
     deviation: float = 0.0
     laplace: bool = False
     jitter: float = 0.0
+    sticks: bool = False
     drawn: bool = False
     undone: tuple[Temperature | ReverseSigmoid, ...] = ()
     share: float = 0.0
@@ -103,6 +110,7 @@ class Channel:
             math.sqrt(sum(noise.deviation**2 for noise in noises)),
             any(noise.kind == "laplace" for noise in noises),
             max((_nudge(d, view) for d in defenses if isinstance(d, Sticky)), default=0.0),
+            any(isinstance(d, Sticky) and not d.exact for d in defenses),
             any(isinstance(d, StealthyShield | KeyedStealthyShield) for d in defenses),
             _bends(defenses) if named == view.classes else (),
             last.share if isinstance(last, Purify) and last.share < 1 else 0.0,
@@ -121,6 +129,8 @@ class Channel:
     @property
     def repeats(self) -> int:
         """How often an image is asked, so that the mean's deviation is at most :data:`AIM`."""
+        if self.sticks:
+            return 1
         least = DRAWS if self.drawn else 1
         return min(MOST_REPEATS, max(least, math.ceil((self.deviation / AIM) ** 2)))
 
@@ -160,7 +170,8 @@ class Channel:
         if self.jitter:
             said.append(
                 "What is drawn is fixed for an input: near-duplicates that differ by "
-                f"{self.jitter:.2g} of the range are asked in place of repeats."
+                f"{self.jitter:.2g} of the range are asked in place of repeats"
+                + (", when candidates are compared." if self.sticks else ".")
             )
         if self.drawn:
             said.append(
@@ -275,7 +286,7 @@ class Feedback:
         if times > 1:
             scores = scores.reshape(-1, times, scores.shape[1]).mean(axis=1)
             last = last.reshape(-1, times).mean(axis=1)
-        return self._read(scores, last, self._goals[positions])
+        return self._read(scores, last, self._goals[positions], times)
 
     def _copies(self, images: NDArray[np.float32], times: int) -> NDArray[np.float32]:
         """Returns each image several times, or near-duplicates of it; the first is the image."""
@@ -324,11 +335,13 @@ class Feedback:
         bare /= np.maximum(bare.sum(axis=1, keepdims=True), EXACT)
         return bare
 
-    def _read(self, scores: Rows, last: Rows, goals: NDArray[np.int64]) -> Answers:
+    def _read(self, scores: Rows, last: Rows, goals: NDArray[np.int64], repeats: int) -> Answers:
         """Turns mean scores into answers."""
         channel = self.channel
         if channel.deviation > 0 and channel.named == channel.classes:
-            scores = without_bias(scores, channel.deviation, laplace=channel.laplace)
+            scores = without_bias(
+                scores, channel.deviation, laplace=channel.laplace, repeats=repeats
+            )
         floor = max(EXACT, channel.resolution / 2)
         logs: Rows = np.log(scores + floor)
         rows = np.arange(len(scores))
@@ -344,27 +357,32 @@ class Feedback:
         return Answers(goal, others.max(axis=1), confidence, logs)
 
 
-def without_bias(means: Rows, deviation: float, *, laplace: bool = False) -> Rows:
+def without_bias(means: Rows, deviation: float, *, laplace: bool = False, repeats: int = 1) -> Rows:
     """Estimates the scores behind noise that was cut off below zero and divided by the sum.
 
     Cutting raises the mean of a score ``s`` to ``g(s) = E max(s + noise, 0)``, and the division
     makes ``g(s) / S`` of it for a sum ``S`` that a row has in common. ``S`` is found by bisection
-    as that for which the scores add up to one.
+    as that for which the scores add up to one. Of many small scores each seems larger than it is as
+    often as smaller, and cut off below zero they would add up to more than there is: those below
+    what ``repeats`` answers can tell from zero are left out of that sum.
 
     Args:
         means: Mean answers, ``(n, classes)``, rows summing to one.
         deviation: The noise's standard deviation, above 0.
         laplace: Whether the noise is Laplace's instead of Gaussian.
+        repeats: Of how many answers each is the mean.
 
     Returns:
         The same shape, between zero and one; rows sum to about one.
     """
     grid = np.concatenate([np.linspace(0, 1, 2001), [2.0]])
     raised = _raised(grid, deviation, laplace)
+    least = SURELY * deviation / math.sqrt(repeats)
     low, high = np.ones(len(means)), np.full(len(means), 1 + means.shape[1] * deviation)
     for _ in range(25):
         middle = (low + high) / 2
-        total = np.interp(means * middle[:, None], raised, grid).sum(axis=1)
+        found = np.interp(means * middle[:, None], raised, grid)
+        total = np.where(found > least, found, 0.0).sum(axis=1)
         low = np.where(total < 1, middle, low)
         high = np.where(total < 1, high, middle)
     scores: Rows = np.interp(means * high[:, None], raised, grid).clip(0, 1)

@@ -10,6 +10,9 @@ import numpy as np
 from darkroom.defenses.base import OutputDefense, Scores, blocks, normalised
 from darkroom.errors import PlanError
 
+MISS = 1e-6
+"""How far from one scores may add up in a case that fits."""
+
 STEPS = 50
 """Halvings of the range in which a factor lies."""
 
@@ -139,9 +142,10 @@ class ReverseSigmoid(OutputDefense):
             return answers.copy()
         curve = _Inverse.of(self)
         cases = [_solved(answers, curve, last=last) for last in (False, True)]
-        misses = np.stack([np.abs(case.sum(axis=1) - 1) for case in cases])
-        chosen = misses.argmin(axis=0)
-        return normalised(np.where(chosen[:, None] == 0, cases[0], cases[1]))
+        rise, last = (np.abs(case.sum(axis=1) - 1) for case in cases)
+        # A winner that is all but certain says the most about the others, and so comes first.
+        certain = (last < MISS) | (last < rise)
+        return normalised(np.where(certain[:, None], cases[1], cases[0]))
 
 
 class _Inverse(NamedTuple):
@@ -185,9 +189,9 @@ def _solved(answers: Scores, curve: _Inverse, *, last: bool) -> Scores:
     def scores_for(factor: Scores) -> Scores:
         raised = answers * factor[:, None]
         ceiling = curve.fall[0][-1]
-        scores = np.where(
-            raised > ceiling, np.interp(raised, *curve.rise), np.interp(raised, *curve.fall)
-        )
+        scores = np.interp(raised, *curve.fall)
+        if not last:
+            scores = np.where(raised > ceiling, np.interp(raised, *curve.rise), scores)
         scores[rows, winners] = np.interp(best * factor, *piece)
         return scores
 

@@ -27,7 +27,7 @@ from darkroom.errors import PlanError
 SHORTEST = 16
 """Bytes that a secret must have: fewer could be guessed."""
 
-SAMPLED = 256
+SAMPLED = 128
 """Features of an input that a projection adds up, at most."""
 
 FINE = 256

@@ -221,12 +221,15 @@ def class_means(scores: Scores, labels: Labels) -> NDArray[np.float64]:
     """
     classes = scores.shape[1]
     means: NDArray[np.float64] = np.zeros((classes, classes))
-    np.add.at(means, labels, scores)
+    order = np.argsort(labels, kind="stable")
+    present, starts = np.unique(labels[order], return_index=True)
+    if len(present):
+        means[present] = np.add.reduceat(scores[order], starts, axis=0)
     means[means.sum(axis=1) == 0] += np.eye(classes)[means.sum(axis=1) == 0]
     own = np.arange(classes)
     means[own, own] = means.max(axis=1)
-    means = (1 - LEAST) * normalised(means) + LEAST / classes
-    return means
+    shares: NDArray[np.float64] = (1 - LEAST) * normalised(means) + LEAST / classes
+    return shares
 
 
 def shielded(
@@ -251,7 +254,8 @@ def shielded(
         single = part.astype(np.float32)
         toward = means[_draw(single, drawn[rows], temperature)]
         entropy = -np.einsum("ij,ij->i", single, np.log(single + TINY)).clip(None, 0)
-        answers[rows] = normalised(_pulled(part, toward, radius / 2 * entropy.astype(np.float64)))
+        moved = radius / 2 * entropy.astype(np.float64)
+        answers[rows] = normalised(_pulled(part, single, toward, moved))
     return answers
 
 
@@ -275,20 +279,24 @@ def _draw(scores: NDArray[np.float32], drawn: NDArray[np.float64], temperature: 
     return chosen
 
 
-def _pulled(scores: Scores, toward: Scores, moved: NDArray[np.float64]) -> Scores:
+def _pulled(
+    scores: Scores, single: NDArray[np.float32], toward: Scores, moved: NDArray[np.float64]
+) -> Scores:
     """Moves at most so much of each row's mass toward other rows, to the least KL divergence.
 
     Args:
         scores: ``(n, classes)``, rows summing to one.
+        single: The same in single precision.
         toward: Positive, ``(n, classes)``, rows summing to one.
         moved: The mass that may move, ``(n,)``: half the L1 distance.
     """
-    reaches = np.abs(scores - toward).sum(axis=1) <= 2 * moved
+    toward_single = toward.astype(np.float32)
+    reaches = np.abs(single - toward_single).sum(axis=1) <= 2 * moved
     answers = np.where(reaches[:, None], toward, scores)
     left = np.flatnonzero(~reaches & (moved > 0))
     if len(left):
         f, q = scores[left], toward[left]
-        floor, ceiling = _levels(f, q, moved[left])
+        floor, ceiling = _levels(single[left], toward_single[left], moved[left])
         np.maximum(f, floor[:, None] * q, out=f)
         q *= ceiling[:, None]
         answers[left] = np.minimum(f, q, out=f)
@@ -296,7 +304,7 @@ def _pulled(scores: Scores, toward: Scores, moved: NDArray[np.float64]) -> Score
 
 
 def _levels(
-    f: Scores, q: Scores, moved: NDArray[np.float64]
+    single: NDArray[np.float32], toward: NDArray[np.float32], moved: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Returns the levels that move so much mass when scores are kept between them times ``q``.
 
@@ -307,13 +315,12 @@ def _levels(
     Returns:
         Floors at most one and ceilings at least one, ``(n,)`` each.
     """
-    single, toward = f.astype(np.float32), q.astype(np.float32)
     room = moved.astype(np.float32)[:, None]
     ratio, alone = single / toward, room / toward
     highest = np.minimum((ratio + alone).min(axis=1), 1)
     lowest = np.maximum((ratio - alone).max(axis=1), 1)
     both = np.stack((single, toward), axis=1)
-    chosen, mask = np.empty(f.shape, bool), np.empty((*f.shape, 1), np.float32)
+    chosen, mask = np.empty(single.shape, bool), np.empty((*single.shape, 1), np.float32)
     found = []
     for beyond, more, level in ((np.less, moved, highest), (np.greater, -moved, lowest)):
         for _ in range(NEWTON):
