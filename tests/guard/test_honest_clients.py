@@ -17,12 +17,12 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route
+from tests.guard.conftest import KEYS, policy_table
+from tests.guard.test_proxy import served
 
 from darkroom.guard.middleware import Guard
 from darkroom.guard.policy import Policy, parse_policy
 from darkroom.guard.proxy import Proxy
-from tests.guard.conftest import KEYS, policy_table
-from tests.guard.test_proxy import served
 
 HEAD = {"authorization": f"Bearer {KEYS['alice']}"}
 
@@ -135,9 +135,7 @@ def test_triton(url: str) -> None:
 def test_curl(url: str) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
-    body = (
-        '{"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [0.0, 1.0]}]}'
-    )
+    body = '{"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [0.0, 1.0]}]}'
     head = ["-H", f"X-API-Key: {KEYS['alice']}", "-H", "Content-Type: application/json"]
     command = ["curl", "-sS", "--noproxy", "*", *head, "-d", body, f"{url}/v2/models/faces/infer"]
     done = subprocess.run(command, capture_output=True, check=True)
