@@ -33,7 +33,7 @@ install: .installed-bench
 # pip reads dependency groups from version 25.1 on.
 .installed-test: .installed-demo
 	$(PIP) 'pip>=25.1'
-	$(PIP) --editable '.[vision,tables,text,rl,onnx,http]' --group dev
+	$(PIP) --editable '.[vision,tables,text,dp,rl,onnx,http,guard,redis,postgres]' --group dev
 	@touch $@
 
 .installed-bench: .installed-test
