@@ -220,7 +220,8 @@ def score_courses(stages: list[Stage], quick: bool, seed: int) -> list[Course]:
     rounded = Pipeline((Rounding(2),))
     courses = []
     for stage in stages:
-        rows = 3_000 if quick or stage.name == "mlp" else 10_000
+        short = quick or stage.name == "mlp" or stage.people == WAYS[1]
+        rows = 3_000 if short else 10_000
         courses += [
             follow(stage, GradientAttack(), Access.WEIGHTS, Pipeline(), seed),
             follow(stage, EvolutionAttack(rows=rows), Access.SCORES, Pipeline(), seed),
@@ -234,7 +235,7 @@ def other_courses(softmax: Stage, employees: Stage, seed: int) -> list[Course]:
     """Runs the other attacks on AT&T's softmax and on the employees."""
     attacks: list[tuple[Attack, Access]] = [
         (FiniteDifferenceAttack(), Access.SCORES),
-        (PolicyAttack(rows=10_000), Access.SCORES),
+        (PolicyAttack(rows=10_000, settle=3_000), Access.SCORES),
         (BoundaryAttack(), Access.LABEL),
         (SurrogateAttack(), Access.LABEL),
     ]
