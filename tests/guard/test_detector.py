@@ -188,7 +188,7 @@ def test_false_alarms_are_about_as_many_as_allowed(fitted: Detector) -> None:
         watcher = Detector(fitted.space, list(fitted.charts.values()))
         traffic = honest(np.random.default_rng(100 + seed), 1500)
         found.append(sum(watcher.watch(batch).begun for batch in traffic))
-    # Ten days each, one a day allowed; limits are set for a fifth of that.
+    # Ten days each, one a day allowed; limits are set for half of that.
     assert np.mean(found) < 15
 
 

@@ -13,7 +13,7 @@ from darkroom.guard.detector_streams import CHARTS, FEATURES, TAILS, WINDOW
 Floats = NDArray[np.float64]
 
 QUANTILES = 1024
-SAFETY = 0.2
+SAFETY = 0.5
 """Which part of the alarms allowed limits are set for: days to come differ from those seen."""
 
 _LEAST_DRIFT, _MARGIN = 1.25, 1.1
