@@ -150,7 +150,9 @@ async def streamed(
         yield int(first["status"]), _head(first), _bodies(pieces, limit, seconds)
     finally:
         for task in (running, watching):
-            task.cancel()
+            # Cancelled twice, a proxy would be stopped while it hangs up on its upstream.
+            if not task.cancelling():
+                task.cancel()
         await asyncio.gather(running, watching, return_exceptions=True)
 
 

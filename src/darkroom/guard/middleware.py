@@ -180,7 +180,8 @@ class Guard:
         try:
             if self._at_once > active.policy.limits.at_once:
                 refused = Refused(503, "Busy", "too many requests at once: try again")
-                await refuse(send, record, refused, None, [(b"retry-after", b"1")], bare=False)
+                head = [(b"retry-after", b"1"), (b"connection", b"close")]
+                await refuse(send, record, refused, None, head, bare=False)
             elif record.shadow:
                 await Shadow(self, active, record).serve(scope, receive, send)
             else:
