@@ -294,7 +294,8 @@ def estimated_noise(images: Tensor) -> Tensor:
     across = torch.tensor([1.0, -2.0, 1.0], dtype=images.dtype)
     kernel = (across[:, None] * across / 6).expand(images.shape[1], 1, 3, 3)
     excited = functional.conv2d(images, kernel, groups=images.shape[1])
-    return excited.abs().mean(dim=(1, 2, 3)) * (torch.pi / 2) ** 0.5
+    noise: Tensor = excited.abs().mean(dim=(1, 2, 3)) * (torch.pi / 2) ** 0.5
+    return noise
 
 
 def variants(images: Tensor, shift: int) -> Tensor:
