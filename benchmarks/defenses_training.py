@@ -224,15 +224,13 @@ def _uniform_claims(cells: list[dict[str, Any]], nobody: list[list[object]]) -> 
         )
     ]
     for kind in ("blurred", "averaged", "random"):
-        above = np.mean(
-            [
-                float(row[2]) - float(row[3])  # type: ignore[arg-type]
-                for row in nobody
-                if str(row[0]).startswith(kind)
-            ]
+        above = max(
+            float(row[2]) - float(row[3])  # type: ignore[arg-type]
+            for row in nobody
+            if str(row[0]).startswith(kind)
         )
-        text = f"{UNIFORM}: mean confidence on {kind} images, above the uniform answer"
-        claims.append(Claim(text, ALLOWED_CONFIDENCE, float(above), at_most=True))
+        text = f"{UNIFORM}: mean confidence on the worst {kind} images, above the uniform answer"
+        claims.append(Claim(text, ALLOWED_CONFIDENCE, above, at_most=True))
     return claims
 
 
