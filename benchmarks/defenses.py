@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.util
 import shutil
 import timeit
 from pathlib import Path
@@ -20,6 +19,7 @@ from safetensors.torch import save_file
 
 from benchmarks.claims import Claim, Outcome, Table, tell
 from benchmarks.defense_averaging import averaging_claims
+from benchmarks.defenses_training import training_claims
 from darkroom.api import audit_plan
 from darkroom.data.employees import render_faces
 from darkroom.data.face_net import train_face_net
@@ -95,7 +95,7 @@ def run(*, quick: bool, seed: int) -> Outcome:
     """Measures everything; see the module.
 
     Args:
-        quick: Whether to leave out most defences, attacks and people, and defences in training.
+        quick: Whether to leave out most defences, attacks and people.
         seed: Decides everything random.
     """
     inputs = OUT / f"benchmark-defenses-inputs-{seed}"
@@ -104,17 +104,8 @@ def run(*, quick: bool, seed: int) -> Outcome:
     outcome = Outcome(label_claims(cells), [matrix_table(cells), standing_table(cells)])
     for found in (averaging_claims(inputs, quick=quick, seed=seed), cost_claims(inputs, seed)):
         outcome = Outcome([*outcome.claims, *found.claims], [*outcome.tables, *found.tables])
-    trained = training(quick=quick, seed=seed)
-    return Outcome([*outcome.claims, *trained.claims], [*outcome.tables, *trained.tables])
-
-
-def training(*, quick: bool, seed: int) -> Outcome:
-    """Returns what defences in training came to, in the full version."""
-    if quick or importlib.util.find_spec("benchmarks.defenses_training") is None:
-        return Outcome([], [])
-    module = importlib.import_module("benchmarks.defenses_training")
-    found: Outcome = module.run(quick=quick, seed=seed)
-    return found
+    claims, tables = training_claims(quick=quick, seed=seed)
+    return Outcome([*outcome.claims, *claims], [*outcome.tables, *tables])
 
 
 def make_inputs(inputs: Path, seed: int) -> None:

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.claims import Claim, Outcome, Table, tell
+from benchmarks.claims import Claim, Table, tell
 from darkroom.api import audit_plan
 from darkroom.data.employees import render_faces
 from darkroom.data.face_net import face_net
@@ -84,12 +84,6 @@ QUICK = Size(
     [{"name": UNIFORM}, {**PRIVATE, "epsilon": 1.0, "batch": 80, "epochs": 20}],
     [ATTACKS[1], {"name": "evolution", "rows": 300}, {"name": "surrogate", "rows": 100}],
 )
-
-
-def run(*, quick: bool, seed: int) -> Outcome:
-    """Measures everything; see :func:`training_claims`."""
-    claims, tables = training_claims(quick=quick, seed=seed)
-    return Outcome(claims, tables)
 
 
 def training_claims(

@@ -31,8 +31,8 @@ MOST_SERIES = 6
 _MOST_TICKS = 6
 
 # Matplotlib wants real colours while it draws; each of these stands for a variable of the page.
-_INK, _MUTED, _GRID = "#0a0b01", "#0a0b02", "#0a0b03"
-_VARIABLES = ((_INK, "ink"), (_MUTED, "muted"), (_GRID, "line"))
+INK, MUTED, GRID = "#0a0b01", "#0a0b02", "#0a0b03"
+_VARIABLES = ((INK, "ink"), (MUTED, "muted"), (GRID, "line"))
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,9 @@ class _Baseline:
 
 
 @dataclass(frozen=True)
-class _Format:
+class Format:
+    """How wide a chart is drawn, and what its identity ends in."""
+
     suffix: str
     width: float
     height: float
@@ -97,9 +99,9 @@ def curve_chart(
     if not drawable:
         return None
     longest = max(len(label) for label in (baseline_label, *(one.label for one in drawable)))
-    wide = _Format("wide", 8.6, 4.0, 3 if longest < 30 else 2, 48)
+    wide = Format("wide", 8.6, 4.0, 3 if longest < 30 else 2, 48)
     lines = sum(len(textwrap.wrap(one.label, 42)) for one in drawable)
-    narrow = _Format("narrow", 4.9, 4.6 + 0.24 * lines, 1, 42)
+    narrow = Format("narrow", 4.9, 4.6 + 0.24 * lines, 1, 42)
     level = _Baseline(baseline, baseline_label)
     return Chart(
         _draw(drawable, level, wide, name, title, across),
@@ -115,19 +117,19 @@ def calibration_chart(points: Sequence[tuple[float, Interval]], *, name: str, ti
         name: Unique on the page; letters, digits and hyphens. All identifiers start with it.
         title: What the chart shows, read out instead of it.
     """
-    forms = (_Format("wide", 5.6, 4.2, 1, 48), _Format("narrow", 4.9, 4.4, 1, 42))
+    forms = (Format("wide", 5.6, 4.2, 1, 48), Format("narrow", 4.9, 4.4, 1, 42))
     return Chart(*(_draw_calibration(points, form, name, title) for form in forms))
 
 
 def _draw_calibration(
-    points: Sequence[tuple[float, Interval]], form: _Format, name: str, title: str
+    points: Sequence[tuple[float, Interval]], form: Format, name: str, title: str
 ) -> str:
     identity = f"{name}-{form.suffix}"
-    with _context(identity):
+    with style(identity):
         figure = Figure(figsize=(form.width, form.height), layout="constrained")
         FigureCanvasSVG(figure)
         axes = figure.add_subplot()
-        axes.plot([0, 1], [0, 1], color=_MUTED, linestyle=(0, (5, 4)), linewidth=1.8)
+        axes.plot([0, 1], [0, 1], color=MUTED, linestyle=(0, (5, 4)), linewidth=1.8)
         claimed = [claim for claim, _ in points]
         right = [rate.estimate for _, rate in points]
         reach = [
@@ -151,10 +153,10 @@ def _draw_calibration(
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(FixedLocator([0, 0.25, 0.5, 0.75, 1]))
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
-        axes.set_xlabel("probability that the attacker gives its guess", color=_MUTED)
-        axes.set_ylabel("guesses that are right", color=_MUTED)
-        _plain(axes)
-        return _embed(_svg(figure), identity, form, title, 1)
+        axes.set_xlabel("probability that the attacker gives its guess", color=MUTED)
+        axes.set_ylabel("guesses that are right", color=MUTED)
+        plain(axes)
+        return embed(_svg(figure), identity, form, title, 1)
 
 
 @dataclass(frozen=True)
@@ -183,13 +185,13 @@ def frontier_chart(spots: Sequence[Spot], *, name: str, title: str, across: str)
         title: What the chart shows, read out instead of it.
         across: What the horizontal axis counts; shares where it says accuracy.
     """
-    forms = (_Format("wide", 8.6, 4.4, 1, 48), _Format("narrow", 4.9, 4.6, 1, 42))
+    forms = (Format("wide", 8.6, 4.4, 1, 48), Format("narrow", 4.9, 4.6, 1, 42))
     return Chart(*(_draw_frontier(spots, form, name, title, across) for form in forms))
 
 
-def _draw_frontier(spots: Sequence[Spot], form: _Format, name: str, title: str, across: str) -> str:
+def _draw_frontier(spots: Sequence[Spot], form: Format, name: str, title: str, across: str) -> str:
     identity = f"{name}-{form.suffix}"
-    with _context(identity):
+    with style(identity):
         figure = Figure(figsize=(form.width, form.height), layout="constrained")
         FigureCanvasSVG(figure)
         axes = figure.add_subplot()
@@ -202,7 +204,7 @@ def _draw_frontier(spots: Sequence[Spot], form: _Format, name: str, title: str, 
             zorder=2,
         )
         for spot in spots:
-            colour = _MUTED if spot.dominated else _series_colour(0)
+            colour = MUTED if spot.dominated else _series_colour(0)
             axes.errorbar(
                 [spot.worth],
                 [spot.leak.estimate],
@@ -220,10 +222,10 @@ def _draw_frontier(spots: Sequence[Spot], form: _Format, name: str, title: str, 
         _name_spots(axes, spots)
         shares = "accuracy" in across
         _scale_frontier(axes, spots, shares)
-        axes.set_xlabel(across, color=_MUTED)
-        axes.set_ylabel("advantage left to the attacker", color=_MUTED)
-        _plain(axes)
-        return _embed(_svg(figure), identity, form, title, 1)
+        axes.set_xlabel(across, color=MUTED)
+        axes.set_ylabel("advantage left to the attacker", color=MUTED)
+        plain(axes)
+        return embed(_svg(figure), identity, form, title, 1)
 
 
 def _name_spots(axes: Axes, spots: Sequence[Spot]) -> None:
@@ -237,7 +239,7 @@ def _name_spots(axes: Axes, spots: Sequence[Spot]) -> None:
             (worth, leak),
             xytext=(9, 5),
             textcoords="offset points",
-            color=_INK,
+            color=INK,
             fontsize=11.5,
         )
 
@@ -262,13 +264,13 @@ def _positive(line: Series) -> list[CurvePoint]:
 def _draw(
     series: Sequence[Series],
     baseline: _Baseline,
-    form: _Format,
+    form: Format,
     name: str,
     title: str,
     across: str,
 ) -> str:
     identity = f"{name}-{form.suffix}"
-    with _context(identity):
+    with style(identity):
         figure = Figure(figsize=(form.width, form.height), layout="constrained")
         FigureCanvasSVG(figure)
         axes = figure.add_subplot()
@@ -276,14 +278,14 @@ def _draw(
             _plot(axes, line, place, textwrap.fill(line.label, form.letters))
         dashes = (0, (5, 4))
         axes.axhline(
-            baseline.rate, color=_MUTED, linestyle=dashes, linewidth=1.8, label=baseline.label
+            baseline.rate, color=MUTED, linestyle=dashes, linewidth=1.8, label=baseline.label
         )
         _dress(axes, [p.queries for line in series for p in _positive(line)], across)
-        figure.legend(loc="outside lower left", ncols=form.columns, frameon=False, labelcolor=_INK)
-        return _embed(_svg(figure), identity, form, title, len(series))
+        figure.legend(loc="outside lower left", ncols=form.columns, frameon=False, labelcolor=INK)
+        return embed(_svg(figure), identity, form, title, len(series))
 
 
-def _context(identity: str) -> AbstractContextManager[None]:
+def style(identity: str) -> AbstractContextManager[None]:
     """Makes Matplotlib write text as text, and the same identifiers every time."""
     return mpl.rc_context(
         {
@@ -341,19 +343,19 @@ def _dress(axes: Axes, queries: Sequence[int], across: str) -> None:
     axes.set_ylim(0, 1)
     axes.yaxis.set_major_locator(FixedLocator([0, 0.25, 0.5, 0.75, 1]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
-    axes.set_xlabel(across, color=_MUTED)
-    axes.set_ylabel("reconstructed", color=_MUTED)
-    _plain(axes)
+    axes.set_xlabel(across, color=MUTED)
+    axes.set_ylabel("reconstructed", color=MUTED)
+    plain(axes)
 
 
-def _plain(axes: Axes) -> None:
+def plain(axes: Axes) -> None:
     """Leaves an axis below, faint lines across, and nothing else."""
-    axes.tick_params(colors=_MUTED, length=0, pad=7)
-    axes.grid(axis="y", color=_GRID, linewidth=1)
+    axes.tick_params(colors=MUTED, length=0, pad=7)
+    axes.grid(axis="y", color=GRID, linewidth=1)
     axes.set_axisbelow(True)
     for side, spine in axes.spines.items():
         spine.set_visible(side == "bottom")
-        spine.set_color(_MUTED)
+        spine.set_color(MUTED)
 
 
 def _ticks(low: int, high: int) -> list[int]:
@@ -368,7 +370,8 @@ def _series_colour(place: int) -> str:
     return f"#0a0c{place + 1:02d}"
 
 
-def _embed(svg: str, identity: str, form: _Format, title: str, series: int) -> str:
+def embed(svg: str, identity: str, form: Format, title: str, series: int) -> str:
+    """Returns an SVG that can stand in a page beside others, with its title for screen readers."""
     body = svg[svg.index("<svg") :]
     # Matplotlib's own style sheet says "*": inside a page it would reach the whole page.
     body = re.sub(r"<style.*?</style>|<metadata>.*?</metadata>", "", body, flags=re.DOTALL)

@@ -11,32 +11,32 @@ from matplotlib.ticker import FixedLocator, FuncFormatter
 
 # The rules by which every chart of the page is drawn.
 from darkroom.report.charts import (
-    _GRID,
-    _INK,
-    _MUTED,
+    GRID,
+    INK,
+    MUTED,
     Chart,
-    _context,
-    _embed,
-    _Format,
-    _plain,
+    Format,
     _series_colour,
     _svg,
+    embed,
+    plain,
+    style,
 )
 from darkroom.report.records import Interval
 from darkroom.report.text_records import TreeNode
 
-_FORMS = (_Format("wide", 5.6, 3.9, 1, 48), _Format("narrow", 4.9, 4.2, 1, 42))
+_FORMS = (Format("wide", 5.6, 3.9, 1, 48), Format("narrow", 4.9, 4.2, 1, 42))
 
 
-def _drawn(form: _Format, name: str, title: str, draw: object, height: float | None = None) -> str:
+def _drawn(form: Format, name: str, title: str, draw: object, height: float | None = None) -> str:
     identity = f"{name}-{form.suffix}"
-    with _context(identity):
+    with style(identity):
         figure = Figure(figsize=(form.width, height or form.height), layout="constrained")
         FigureCanvasSVG(figure)
         axes = figure.add_subplot()
         assert callable(draw)
         draw(axes)
-        return _embed(_svg(figure), identity, form, title, 2)
+        return embed(_svg(figure), identity, form, title, 2)
 
 
 def exposure_chart(
@@ -61,13 +61,13 @@ def exposure_chart(
             )
             ordered = sorted(values)
             middle = ordered[len(ordered) // 2]
-            axes.plot([middle, middle], [place - 0.36, place + 0.36], color=_INK, linewidth=1.8)
+            axes.plot([middle, middle], [place - 0.36, place + 0.36], color=INK, linewidth=1.8)
         axes.set_xlim(0, bits)
         axes.set_ylim(-0.6, len(groups) - 0.4)
         axes.yaxis.set_major_locator(FixedLocator(list(range(len(groups)))))
         axes.set_yticklabels([label for label, _ in groups])
-        axes.set_xlabel(f"exposure in bits, of {bits:.1f} that a secret has", color=_MUTED)
-        _plain(axes)
+        axes.set_xlabel(f"exposure in bits, of {bits:.1f} that a secret has", color=MUTED)
+        plain(axes)
 
     return Chart(*(_drawn(form, name, title, draw) for form in _FORMS))
 
@@ -112,9 +112,9 @@ def repetition_chart(
         axes.set_xticklabels([str(count) for count in counts])
         axes.yaxis.set_major_locator(FixedLocator([0, 0.25, 0.5, 0.75, 1]))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
-        axes.set_xlabel("times in the training data", color=_MUTED)
-        axes.set_ylabel("secrets extracted", color=_MUTED)
-        _plain(axes)
+        axes.set_xlabel("times in the training data", color=MUTED)
+        axes.set_ylabel("secrets extracted", color=MUTED)
+        plain(axes)
 
     return Chart(*(_drawn(form, name, title, draw) for form in _FORMS))
 
@@ -132,12 +132,12 @@ def tree_chart(nodes: Sequence[TreeNode], *, name: str, title: str) -> Chart:
     def draw(axes: Axes) -> None:
         for place, node in enumerate(nodes):
             right = node.right and (node.parent < 0 or nodes[node.parent].right)
-            colour = _series_colour(0) if right else _MUTED
+            colour = _series_colour(0) if right else MUTED
             if node.parent >= 0:
                 axes.plot(
                     [depths[node.parent], depths[place]],
                     [heights[node.parent], heights[place]],
-                    color=colour if right else _GRID,
+                    color=colour if right else GRID,
                     linewidth=2.2 if right else 1.2,
                     zorder=1,
                 )
@@ -151,17 +151,17 @@ def tree_chart(nodes: Sequence[TreeNode], *, name: str, title: str) -> Chart:
                     xytext=(0, 7),
                     textcoords="offset points",
                     ha="center",
-                    color=_INK,
+                    color=INK,
                     fontsize=11,
                 )
         axes.set_ylim(min(heights) - 1, max(heights) + 1.5)
-        axes.set_xlabel("tokens of the secret", color=_MUTED)
+        axes.set_xlabel("tokens of the secret", color=MUTED)
         axes.xaxis.set_major_locator(FixedLocator(list(range(0, max(depths) + 1, 2))))
-        _plain(axes)
+        plain(axes)
         axes.yaxis.set_major_locator(FixedLocator([]))
 
     height = min(6.0, 2.2 + 0.09 * len(nodes))
-    forms = (_Format("wide", 8.6, height, 1, 48), _Format("narrow", 4.9, height, 1, 42))
+    forms = (Format("wide", 8.6, height, 1, 48), Format("narrow", 4.9, height, 1, 42))
     return Chart(*(_drawn(form, name, title, draw) for form in forms))
 
 
