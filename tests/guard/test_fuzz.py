@@ -54,26 +54,24 @@ BODIES = st.recursive(
     max_leaves=12,
 )
 SHAPED: list[Any] = [
-        {"scores": [[RAW, 1 - RAW]], "logits": [[RAW, SECRET]]},
-        {"predictions": [[RAW, 1 - RAW]], SECRET: RAW},
-        {"predictions": [{"scores": [RAW, 1 - RAW]}]},
-        {
-            "model_name": SECRET,
-            "parameters": {SECRET: RAW},
-            "outputs": [
-                {"name": "p", "datatype": "FP64", "shape": [1, 2], "data": [RAW, 1 - RAW]},
-                {"name": SECRET, "datatype": "FP64", "shape": [1, 1], "data": [RAW]},
-            ],
-        },
-        {"a": RAW, "b": 1 - RAW},
-        [{"label": "a", "score": RAW, SECRET: RAW}, {"label": "b", "score": 1 - RAW}],
-        [{"label": "a", "score": RAW}, {"label": "b", "score": 1 - RAW}],
-        {
-            "model_name": "m",
-            "outputs": [
-                {"name": "p", "datatype": "FP64", "shape": [1, 2], "data": [RAW, 1 - RAW]}
-            ],
-        },
+    {"scores": [[RAW, 1 - RAW]], "logits": [[RAW, SECRET]]},
+    {"predictions": [[RAW, 1 - RAW]], SECRET: RAW},
+    {"predictions": [{"scores": [RAW, 1 - RAW]}]},
+    {
+        "model_name": SECRET,
+        "parameters": {SECRET: RAW},
+        "outputs": [
+            {"name": "p", "datatype": "FP64", "shape": [1, 2], "data": [RAW, 1 - RAW]},
+            {"name": SECRET, "datatype": "FP64", "shape": [1, 1], "data": [RAW]},
+        ],
+    },
+    {"a": RAW, "b": 1 - RAW},
+    [{"label": "a", "score": RAW, SECRET: RAW}, {"label": "b", "score": 1 - RAW}],
+    [{"label": "a", "score": RAW}, {"label": "b", "score": 1 - RAW}],
+    {
+        "model_name": "m",
+        "outputs": [{"name": "p", "datatype": "FP64", "shape": [1, 2], "data": [RAW, 1 - RAW]}],
+    },
 ]
 
 
