@@ -60,7 +60,7 @@ def slowapi() -> Starlette:
 
 
 def pyrate() -> Starlette:
-    """The same with PyrateLimiter's SQLite bucket, locked so that processes can share it."""
+    """The same with PyrateLimiter's SQLite bucket."""
     limiter = pyrate_limiter(Path(os.environ["GUARD_FOLDER"]) / "pyrate.sqlite", PLENTY)
     model = _model()
 
@@ -132,13 +132,13 @@ def policy() -> Policy:
 
 
 def pyrate_limiter(path: Path, rows: int) -> Any:
-    """Makes PyrateLimiter's SQLite limiter as its documentation says for several processes."""
+    """Makes PyrateLimiter's SQLite limiter.
+
+    Without its file lock: version 4.5 cannot ask the current filelock without waiting.
+    """
     from pyrate_limiter import Duration, Limiter, Rate, SQLiteBucket
 
-    bucket = SQLiteBucket.init_from_file(
-        [Rate(rows, Duration.DAY)], db_path=str(path), use_file_lock=True
-    )
-    return Limiter(bucket)
+    return Limiter(SQLiteBucket.init_from_file([Rate(rows, Duration.DAY)], db_path=str(path)))
 
 
 def _model() -> _Endpoint:

@@ -109,7 +109,7 @@ class StoreSection(Section):
     kind: Literal["sqlite", "redis", "postgres"] = "sqlite"
     path: Path = Path("guard.sqlite")
     url_env: str | None = None
-    block: int = Field(default=256, ge=1, le=100_000)
+    block: int = Field(default=2048, ge=1, le=100_000)
     patience: float = Field(default=2.0, gt=0, le=60)
     trust_durability: bool = False
 
