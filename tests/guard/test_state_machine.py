@@ -159,6 +159,8 @@ class GuardMachine(RuleBasedStateMachine):
     @rule()
     @precondition(lambda self: not self._broken and self.path.exists())
     def take_away(self) -> None:
+        # A guard that begins without a ledger makes one; this is one that had begun.
+        self.bench.guard.budgets.store.open()
         self.path.rename(self.path.with_suffix(".away"))
         self.away = True
 
