@@ -235,7 +235,7 @@ def other_courses(softmax: Stage, employees: Stage, seed: int) -> list[Course]:
     """Runs the other attacks on AT&T's softmax and on the employees."""
     attacks: list[tuple[Attack, Access]] = [
         (FiniteDifferenceAttack(), Access.SCORES),
-        (PolicyAttack(rows=10_000, settle=3_000), Access.SCORES),
+        (PolicyAttack(), Access.SCORES),
         (BoundaryAttack(), Access.LABEL),
         (SurrogateAttack(), Access.LABEL),
     ]
