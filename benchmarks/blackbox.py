@@ -235,7 +235,7 @@ def other_courses(softmax: Stage, employees: Stage, seed: int) -> list[Course]:
     """Runs the other attacks on AT&T's softmax and on the employees."""
     attacks: list[tuple[Attack, Access]] = [
         (FiniteDifferenceAttack(), Access.SCORES),
-        (PolicyAttack(), Access.SCORES),
+        (PolicyAttack(rows=3_000), Access.SCORES),
         (BoundaryAttack(), Access.LABEL),
         (SurrogateAttack(), Access.LABEL),
     ]
