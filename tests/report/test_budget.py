@@ -80,3 +80,9 @@ def test_the_report_answers_for_attacks_that_ask(run: RunFolder) -> None:
     assert page.text.count("Is ten queries a day enough?") == 2
     assert "10 queries a day, 100 accounts" in page.text
     assert 'id="chart-budget-wide' in page.source
+
+
+def test_draws_that_serve_everybody_are_said_to() -> None:
+    labels = answer(holdings([cell(RISING, access="label")], Policy(10)))
+    assert "serve all 20 at once: one alone costs up to 20 times as much" in labels
+    assert "serve all" not in answer(holdings([cell(RISING)], Policy(10)))

@@ -195,10 +195,17 @@ def answer(held: Sequence[Holding]) -> str:
         )
     fastest = min(inside, key=lambda each: each.reached.queries or 0)
     behind = "" if fastest.cell.defense == "none" else f" behind {fastest.cell.defense}"
+    shares = fastest.cell.modality == "image" and fastest.cell.access == "label"
+    goals = fastest.cell.goals
+    shared = (
+        f" Its first draws serve all {goals} at once: one alone costs up to {goals} times as much."
+        if shares and goals > 1
+        else ""
+    )
     return (
         f"With {policy.words}, the fastest attack of this run ({fastest.cell.attack}, "
         f"{fastest.cell.access}{behind}) has even odds on any one {one} after {fastest.days}. A "
-        f"limit of queries buys that much time for each {one}, and no more."
+        f"limit of queries buys that much time for each {one}, and no more.{shared}"
     )
 
 
