@@ -212,8 +212,35 @@ class Search:
         return Found(tuple(self.found), certain, max(self.floor, 0.0))
 
 
+class PrefixSearch(SecretAttack):
+    """An attack that continues partial secrets.
+
+    Attributes:
+        wanted: How many secrets to find.
+        rows: The most rows to spend on a goal.
+        batch: The most partial secrets of one goal to ask about at once.
+    """
+
+    wanted: int
+    rows: int
+    batch: int
+
+    def __post_init__(self) -> None:
+        """Refuses to look for nothing.
+
+        Raises:
+            PlanError: If a number is below 1.
+        """
+        if min(self.wanted, self.rows, self.batch) < 1:
+            raise PlanError(f"attack {self.name}: wanted, rows and batch must be 1 or more")
+
+    def expected_queries(self) -> int:
+        """Returns the rows a goal that the attack spends when nothing ends it early."""
+        return self.rows
+
+
 @dataclass(frozen=True)
-class BestFirst(SecretAttack):
+class BestFirst(PrefixSearch):
     """The most likely secrets of a format, by the shortest path through it.
 
     Carlini et al. 2019, "The Secret Sharer", section 5: partial secrets stand in a queue ordered
@@ -243,19 +270,6 @@ class BestFirst(SecretAttack):
     wanted: int = 1
     rows: int = 500
     batch: int = 32
-
-    def __post_init__(self) -> None:
-        """Refuses to look for nothing.
-
-        Raises:
-            PlanError: If a number is below 1.
-        """
-        if min(self.wanted, self.rows, self.batch) < 1:
-            raise PlanError("attack best-first: wanted, rows and batch must be 1 or more")
-
-    def expected_queries(self) -> int:
-        """Returns the rows a goal that the attack spends when nothing ends it early."""
-        return self.rows
 
     def _search(
         self,

@@ -12,9 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from darkroom.access import Access
-from darkroom.attacks.base import Attack, Progress
-from darkroom.attacks.labels import LabelFeedback, Pool, adaptation, room
+from darkroom.attacks.base import Progress
+from darkroom.attacks.labels import LabelAttack, LabelFeedback, Pool, room
 from darkroom.attacks.score_search import marks
 from darkroom.errors import PlanError
 from darkroom.ledger import BudgetExhausted
@@ -26,7 +25,7 @@ FADE = 10
 
 
 @dataclass(frozen=True)
-class BoundaryAttack(Attack):
+class BoundaryAttack(LabelAttack):
     """Label-only model inversion by boundary repulsion, BREP-MI (Kahla et al. 2022).
 
     A point well inside its class shows more of the person than one near the boundary. From a
@@ -78,7 +77,6 @@ class BoundaryAttack(Attack):
     """
 
     name: ClassVar[str] = "boundary"
-    access: ClassVar[Access] = Access.LABEL
     paper: ClassVar[str] = "after Kahla, Chen, Just & Jia 2022 (CVPR), BREP-MI"
 
     rows: int = 6000
@@ -114,14 +112,6 @@ class BoundaryAttack(Attack):
             )
         if not (self.evenness >= 0 and self.prior_weight >= 0):
             raise PlanError("attack boundary: evenness and prior_weight must be 0 or more")
-
-    def expected_queries(self) -> int:
-        """Returns the rows a goal that the attack spends when nothing ends it early."""
-        return self.rows
-
-    def adaptation(self, view: View) -> tuple[str, ...]:
-        """Says what is done about noise; see :meth:`Attack.adaptation`."""
-        return adaptation(view, self.repeats)
 
     def _search(
         self, view: View, prior: ImagePrior, goals: NDArray[np.int64], rng: np.random.Generator

@@ -9,23 +9,21 @@ from typing import ClassVar
 import numpy as np
 
 from darkroom.access import LanguageAccess
-from darkroom.attacks.best_first import BestFirst
+from darkroom.attacks.best_first import BestFirst, PrefixSearch
 from darkroom.attacks.secret_base import (
     Found,
     Guess,
     Places,
-    SecretAttack,
     SecretGoal,
     SecretProgress,
 )
-from darkroom.errors import PlanError
 from darkroom.ledger import BudgetExhausted
 from darkroom.priors.secret_tokens import FillTokens
 from darkroom.targets.language_view import LanguageView
 
 
 @dataclass(frozen=True)
-class FillMask(SecretAttack):
+class FillMask(PrefixSearch):
     """Best-first search over masks, and pseudo-log-likelihood over what it finds.
 
     The secret's place is filled with masks, as many as a secret of the format can have tokens, each
@@ -52,19 +50,6 @@ class FillMask(SecretAttack):
     wanted: int = 4
     rows: int = 500
     batch: int = 32
-
-    def __post_init__(self) -> None:
-        """Refuses to look for nothing.
-
-        Raises:
-            PlanError: If a number is below 1.
-        """
-        if min(self.wanted, self.rows, self.batch) < 1:
-            raise PlanError("attack fill-mask: wanted, rows and batch must be 1 or more")
-
-    def expected_queries(self) -> int:
-        """Returns the rows a goal that the attack spends when nothing ends it early."""
-        return self.rows
 
     def _search(
         self, view: LanguageView, goals: Sequence[SecretGoal], rng: np.random.Generator

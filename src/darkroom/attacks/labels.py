@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from darkroom.access import Access
+from darkroom.attacks.base import Attack
 from darkroom.attacks.coordinates import Coordinates
 from darkroom.ledger import QueryLedger
 from darkroom.priors.base import ImagePrior
@@ -31,11 +32,28 @@ def is_noisy(view: View) -> bool:
     )
 
 
-def adaptation(view: View, repeats: int) -> tuple[str, ...]:
-    """Says what is done about noise on labels, in a sentence, or nothing."""
-    if not is_noisy(view):
-        return ()
-    return (f"Fresh noise can change labels: each image is asked {repeats} times.",)
+class LabelAttack(Attack):
+    """An attack that asks for labels alone.
+
+    Attributes:
+        rows: The most rows that a goal may cost.
+        repeats: How often an image is asked where fresh noise changes labels.
+    """
+
+    access: ClassVar[Access] = Access.LABEL
+
+    rows: int
+    repeats: int
+
+    def expected_queries(self) -> int:
+        """Returns the rows a goal that the attack spends when nothing ends it early."""
+        return self.rows
+
+    def adaptation(self, view: View) -> tuple[str, ...]:
+        """Says what is done about noise; see :meth:`Attack.adaptation`."""
+        if not is_noisy(view):
+            return ()
+        return (f"Fresh noise can change labels: each image is asked {self.repeats} times.",)
 
 
 def room(ledger: QueryLedger, positions: Labels, most: int) -> Labels:

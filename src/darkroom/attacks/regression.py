@@ -8,7 +8,6 @@ from torch import Tensor
 RIVALS = 50
 """How many classes, beside the goal, are followed."""
 
-
 KEPT = 2.0
 """The rows a coordinate that a search's regression remembers, about: what is far from where a
 search has come to misleads."""
@@ -23,7 +22,32 @@ FITS = 8
 """The steps that its fit takes after each generation."""
 
 
-class LogScoreRegression:
+class _Regression:
+    """What is learned of the goal and its rivals, for each search.
+
+    Attributes:
+        rows: How many points each search has learned from.
+    """
+
+    def __init__(self, classes: Tensor) -> None:
+        self.rows = 0
+        self._classes = classes
+        self._followed: Tensor | None = None
+
+    def _values(self, searches: Tensor, logs: Tensor) -> Tensor:
+        """Returns the log-scores that are followed, ``(active, n, followed)``.
+
+        The goal and its strongest rivals in the first generation, in which all searches ask.
+        """
+        if self._followed is None:
+            goals = self._classes[:, None]
+            average = logs.mean(dim=1).scatter(1, goals, torch.inf)
+            self._followed = average.topk(min(RIVALS + 1, average.shape[1]), dim=1).indices
+        chosen = self._followed[searches][:, None].expand(-1, logs.shape[1], -1)
+        return logs.gather(2, chosen)
+
+
+class LogScoreRegression(_Regression):
     """Ridge regression of the goal's and its rivals' log-scores on the points asked.
 
     Each search has a regression of its own, all solved in one batch. Differences within a
@@ -42,9 +66,7 @@ class LogScoreRegression:
             classes: The goal of each search, int64 ``(searches,)``.
             dimensions: The coordinates of a point.
         """
-        self.rows = 0
-        self._classes = classes
-        self._followed: Tensor | None = None
+        super().__init__(classes)
         self._squares = torch.zeros(len(classes), dimensions, dimensions)
         self._products = torch.zeros(0)
         self._ridge = 0.0
@@ -59,13 +81,10 @@ class LogScoreRegression:
             points: ``(active, n, dimensions)``.
             logs: What came back, ``(active, n, classes)``.
         """
-        if self._followed is None:
-            self._followed = _rivals(self._classes, logs)
-            count = self._followed.shape[1]
-            self._products = torch.zeros(*self._middle.shape, count)
-            self._levels = torch.zeros(len(self._classes), count)
-        chosen = self._followed[searches][:, None].expand(-1, logs.shape[1], -1)
-        values = logs.gather(2, chosen)
+        values = self._values(searches, logs)
+        if self.rows == 0:
+            self._products = torch.zeros(*self._middle.shape, values.shape[2])
+            self._levels = torch.zeros(len(self._classes), values.shape[2])
         self._middle[searches], self._levels[searches] = points.mean(dim=1), values.mean(dim=1)
         away = points - points.mean(dim=1, keepdim=True)
         rise = values - values.mean(dim=1, keepdim=True)
@@ -85,7 +104,7 @@ class LogScoreRegression:
         return Slopes(self._middle[searches], self._levels[searches], slopes)
 
 
-class LogisticRegression:
+class LogisticRegression(_Regression):
     """Multinomial logistic regression of rounded scores on the points asked, of each search.
 
     Where scores are rounded their logarithms are cut off at both ends, and a line through them is
@@ -105,22 +124,19 @@ class LogisticRegression:
             dimensions: The coordinates of a point.
             floor: What was added to scores before their logarithms.
         """
-        self.rows = 0
-        self._classes, self._floor = classes, floor
+        super().__init__(classes)
+        self._floor = floor
         self._points = torch.zeros(len(classes), 0, dimensions)
         self._scores = torch.zeros(len(classes), 0, 0)
         self._weights = torch.zeros(len(classes), dimensions + 1, 0)
-        self._followed: Tensor | None = None
 
     def add(self, searches: Tensor, points: Tensor, logs: Tensor) -> None:
         """Learns from one generation; arguments as :meth:`LogScoreRegression.add`."""
-        if self._followed is None:
-            self._followed = _rivals(self._classes, logs)
-            count = self._followed.shape[1]
-            self._scores = torch.zeros(len(self._classes), 0, count)
-            self._weights = torch.zeros(*self._weights.shape[:2], count)
-        chosen = self._followed[searches][:, None].expand(-1, logs.shape[1], -1)
-        scores = (logs.gather(2, chosen).exp() - self._floor).clamp_min(0)
+        values = self._values(searches, logs)
+        if self.rows == 0:
+            self._scores = torch.zeros(len(self._classes), 0, values.shape[2])
+            self._weights = torch.zeros(*self._weights.shape[:2], values.shape[2])
+        scores = (values.exp() - self._floor).clamp_min(0)
         scores = scores / scores.sum(dim=2, keepdim=True).clamp_min(1e-6)
         most = LATEST * points.shape[2]
         self._points = _append(self._points, searches, points, most)
@@ -148,12 +164,6 @@ def _append(kept: Tensor, searches: Tensor, rows: Tensor, most: int) -> Tensor:
     added = torch.zeros(len(kept), *rows.shape[1:])
     added[searches] = rows
     return torch.cat([kept, added], dim=1)[:, -most:]
-
-
-def _rivals(classes: Tensor, logs: Tensor) -> Tensor:
-    """Returns the goal and its strongest rivals of each search, ``(searches, followed)``."""
-    average = logs.mean(dim=1).scatter(1, classes[:, None], torch.inf)
-    return average.topk(min(RIVALS + 1, average.shape[1]), dim=1).indices
 
 
 class Slopes:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from darkroom.access import Access
-from darkroom.attacks.base import Attack, Progress
+from darkroom.attacks.base import Progress
 from darkroom.attacks.gradient import GradientAttack
-from darkroom.attacks.labels import LabelFeedback, Labels, Pool, adaptation, room
+from darkroom.attacks.labels import LabelAttack, LabelFeedback, Labels, Pool, room
 from darkroom.attacks.score_search import marks
 from darkroom.attacks.surrogate_models import Ensemble, Features, train
 from darkroom.errors import PlanError
@@ -36,7 +36,7 @@ PART = 500
 
 
 @dataclass(frozen=True)
-class SurrogateAttack(Attack):
+class SurrogateAttack(LabelAttack):
     """Label-only model inversion through surrogates, after LOKT (Nguyen et al. 2023).
 
     In rounds: images drawn from the prior are labelled by the target; small networks learn to give
@@ -89,7 +89,6 @@ class SurrogateAttack(Attack):
     """
 
     name: ClassVar[str] = "surrogate"
-    access: ClassVar[Access] = Access.LABEL
     paper: ClassVar[str] = (
         "after Nguyen, Chandrasegaran, Abdollahzadeh & Cheung 2023 (NeurIPS), LOKT"
     )
@@ -127,14 +126,6 @@ class SurrogateAttack(Attack):
                 "attack surrogate: near must be 0 to 1, confidence above 0 and at most 1, width "
                 "positive"
             )
-
-    def expected_queries(self) -> int:
-        """Returns the rows a goal that the attack spends when nothing ends it early."""
-        return self.rows
-
-    def adaptation(self, view: View) -> tuple[str, ...]:
-        """Says what is done about noise; see :meth:`Attack.adaptation`."""
-        return adaptation(view, self.repeats)
 
     def _search(
         self, view: View, prior: ImagePrior, goals: NDArray[np.int64], rng: np.random.Generator

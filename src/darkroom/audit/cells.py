@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 from darkroom.access import Access
 from darkroom.attacks.base import Attack, Progress
 from darkroom.audit.judging import Bench, chance_of, guess
+from darkroom.audit.naming import cell_key, cell_title
 from darkroom.audit.subject import Subject
 from darkroom.audit.utility import cost, utility
 from darkroom.defenses.outputs import Pipeline
@@ -62,9 +61,7 @@ class CellPlan:
     @property
     def title(self) -> str:
         """What a progress bar calls it."""
-        against = f" against {self.defense.name}" if self.defense.defenses else ""
-        against += ", not told" if self.naive else ""
-        return f"Attack {self.attack.name} / {self.prior_name}{against}"
+        return cell_title(self.attack.name, self.prior_name, self.defense, naive=self.naive)
 
     def key(self, subject_digest: str, version: str) -> str:
         """Returns a hash of everything that decides the cell's result.
@@ -84,7 +81,7 @@ class CellPlan:
             "seed": self.seed,
             **({"naive": True} if self.naive else {}),
         }
-        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+        return cell_key(decisive)
 
 
 class Point(NamedTuple):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 
 from darkroom.access import Access
 from darkroom.attacks.table_base import Errors, TableAttack
+from darkroom.audit.naming import cell_key, cell_title
 from darkroom.audit.table_judging import TableBench, difference, judge_part, worst_off
 from darkroom.audit.table_subject import TableSubject, Who
 from darkroom.defenses.outputs import Pipeline
@@ -54,9 +53,7 @@ class TableCellPlan:
     @property
     def title(self) -> str:
         """What a progress bar calls it."""
-        against = f" against {self.defense.name}" if self.defense.defenses else ""
-        against += ", not told" if self.naive else ""
-        return f"Attack {self.attack.name} / {self.prior_name}{against}"
+        return cell_title(self.attack.name, self.prior_name, self.defense, naive=self.naive)
 
     def key(self, subject_digest: str, version: str) -> str:
         """Returns a hash of everything that decides the cell's result.
@@ -80,7 +77,7 @@ class TableCellPlan:
             "seed": self.seed,
             **({"naive": True} if self.naive else {}),
         }
-        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+        return cell_key(decisive)
 
 
 class _Found(NamedTuple):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 
 from darkroom.access import LanguageAccess
 from darkroom.attacks.secret_base import SecretAttack, SecretGoal, SecretProgress
+from darkroom.audit.naming import cell_key
 from darkroom.audit.text_exposure import Exposure
 from darkroom.audit.text_subject import TextSubject
 from darkroom.audit.text_tree import search_tree
@@ -78,7 +77,7 @@ class TextCellPlan:
             "budget": self.budget,
             "seed": self.seed,
         }
-        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+        return cell_key(decisive)
 
 
 class Point(NamedTuple):
