@@ -91,7 +91,7 @@ async def ask(
 
     try:
         async with asyncio.timeout(seconds):
-            await app(scope, _replayed(body, receive), send)
+            await app(scope, replayed(body, receive), send)
     except TimeoutError:
         raise Refused(504, "Upstream too slow", f"no answer within {seconds:g} seconds") from None
     except Refused:
@@ -128,7 +128,7 @@ async def streamed(
 
     async def run() -> None:
         with suppress(Exception):  # an answer that ends early is refused where it is read
-            await app(scope, _replayed(body, hang_up), pieces.put)
+            await app(scope, replayed(body, hang_up), pieces.put)
         await pieces.put(None)
 
     async def watch() -> None:
@@ -190,8 +190,13 @@ async def _piece(pieces: asyncio.Queue[Message | None], seconds: float) -> Messa
         raise Refused(504, "Upstream too slow", f"nothing for {seconds:g} seconds") from None
 
 
-def _replayed(body: bytes, receive: Receive) -> Receive:
-    """Returns what gives the body first, and then what the connection says."""
+def replayed(body: bytes, receive: Receive) -> Receive:
+    """Returns what gives the body first, and then what the connection says.
+
+    Args:
+        body: What was read of the request already.
+        receive: The connection.
+    """
     given = False
 
     async def replay() -> Message:

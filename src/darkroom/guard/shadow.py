@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from darkroom.guard.answers import PROBLEM, answer, problem, problem_body
-from darkroom.guard.asking import Reply, onward
+from darkroom.guard.asking import Reply, onward, replayed
 from darkroom.guard.deciding import (
     Active,
     Spent,
@@ -99,16 +99,7 @@ class Shadow:
                 content.extend(message.get("body", b""))
             await send(message)
 
-        given = False
-
-        async def replay() -> Message:
-            nonlocal given
-            if given:
-                return await receive()
-            given = True
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        await self.guard.app(onward(request, body, shadow=True), replay, noted)
+        await self.guard.app(onward(request, body, shadow=True), replayed(body, receive), noted)
         self.record.status = status
         whole = 200 <= status < 300 and len(content) <= limit
         return Reply(status, head, bytes(content)) if whole else None
