@@ -140,7 +140,7 @@ def _draw_calibration(
             claimed,
             right,
             yerr=reach,
-            color=_series_colour(0),
+            color=series_colour(0),
             linewidth=2.4,
             elinewidth=1.6,
             marker="o",
@@ -156,7 +156,7 @@ def _draw_calibration(
         axes.set_xlabel("probability that the attacker gives its guess", color=MUTED)
         axes.set_ylabel("guesses that are right", color=MUTED)
         plain(axes)
-        return embed(_svg(figure), identity, form, title, 1)
+        return embed(svg_of(figure), identity, form, title, 1)
 
 
 @dataclass(frozen=True)
@@ -199,12 +199,12 @@ def _draw_frontier(spots: Sequence[Spot], form: Format, name: str, title: str, a
         axes.plot(
             [s.worth for s in best],
             [s.leak.estimate for s in best],
-            color=_series_colour(0),
+            color=series_colour(0),
             linewidth=1.8,
             zorder=2,
         )
         for spot in spots:
-            colour = MUTED if spot.dominated else _series_colour(0)
+            colour = MUTED if spot.dominated else series_colour(0)
             axes.errorbar(
                 [spot.worth],
                 [spot.leak.estimate],
@@ -225,7 +225,7 @@ def _draw_frontier(spots: Sequence[Spot], form: Format, name: str, title: str, a
         axes.set_xlabel(across, color=MUTED)
         axes.set_ylabel("advantage left to the attacker", color=MUTED)
         plain(axes)
-        return embed(_svg(figure), identity, form, title, 1)
+        return embed(svg_of(figure), identity, form, title, 1)
 
 
 def _name_spots(axes: Axes, spots: Sequence[Spot]) -> None:
@@ -282,7 +282,7 @@ def _draw(
         )
         _dress(axes, [p.queries for line in series for p in _positive(line)], across)
         figure.legend(loc="outside lower left", ncols=form.columns, frameon=False, labelcolor=INK)
-        return embed(_svg(figure), identity, form, title, len(series))
+        return embed(svg_of(figure), identity, form, title, len(series))
 
 
 def style(identity: str) -> AbstractContextManager[None]:
@@ -297,7 +297,8 @@ def style(identity: str) -> AbstractContextManager[None]:
     )
 
 
-def _svg(figure: Figure) -> str:
+def svg_of(figure: Figure) -> str:
+    """Returns a figure as a document of SVG, the same every time."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     return buffer.getvalue()
@@ -305,7 +306,7 @@ def _svg(figure: Figure) -> str:
 
 def _plot(axes: Axes, line: Series, place: int, label: str) -> None:
     points = _positive(line)
-    colour = _series_colour(place)
+    colour = series_colour(place)
     queries = [p.queries for p in points]
     banded = [p for p in points if p.low is not None and p.high is not None]
     if banded:
@@ -366,7 +367,8 @@ def _ticks(low: int, high: int) -> list[int]:
     return inside if len(inside) > 1 else sorted({low, high})
 
 
-def _series_colour(place: int) -> str:
+def series_colour(place: int) -> str:
+    """Returns the colour that stands for that of a series, by its place from 0."""
     return f"#0a0c{place + 1:02d}"
 
 
@@ -381,7 +383,7 @@ def embed(svg: str, identity: str, form: Format, title: str, series: int) -> str
     for colour, variable in _VARIABLES:
         body = body.replace(colour, f"var(--{variable})")
     for place in range(series):
-        body = body.replace(_series_colour(place), f"var(--series-{place + 1})")
+        body = body.replace(series_colour(place), f"var(--series-{place + 1})")
     box = re.search(r'viewBox="[^"]*"', body)
     opening = (
         f'<svg class="chart-{form.suffix}" {box.group() if box else ""} role="img" '

@@ -16,11 +16,11 @@ from darkroom.report.charts import (
     MUTED,
     Chart,
     Format,
-    _series_colour,
-    _svg,
     embed,
     plain,
+    series_colour,
     style,
+    svg_of,
 )
 from darkroom.report.records import Interval
 from darkroom.report.text_records import TreeNode
@@ -36,7 +36,7 @@ def _drawn(form: Format, name: str, title: str, draw: object, height: float | No
         axes = figure.add_subplot()
         assert callable(draw)
         draw(axes)
-        return embed(_svg(figure), identity, form, title, 2)
+        return embed(svg_of(figure), identity, form, title, 2)
 
 
 def exposure_chart(
@@ -53,7 +53,7 @@ def exposure_chart(
 
     def draw(axes: Axes) -> None:
         for place, (_, values) in enumerate(groups):
-            colour = _series_colour(1 if place == 0 else 0)
+            colour = series_colour(1 if place == 0 else 0)
             # Neighbours stand apart, so that equal values can be counted.
             lifts = [place + 0.26 * ((number % 5) / 2 - 1) for number in range(len(values))]
             axes.scatter(
@@ -92,13 +92,13 @@ def repetition_chart(
             [share.high - share.estimate for _, share in points],
         ]
         places = list(range(len(counts)))
-        axes.axhspan(controls.low, controls.high, color=_series_colour(1), alpha=0.14, linewidth=0)
-        axes.axhline(controls.estimate, color=_series_colour(1), linestyle=(0, (5, 4)), linewidth=2)
+        axes.axhspan(controls.low, controls.high, color=series_colour(1), alpha=0.14, linewidth=0)
+        axes.axhline(controls.estimate, color=series_colour(1), linestyle=(0, (5, 4)), linewidth=2)
         axes.errorbar(
             places,
             shares,
             yerr=reach,
-            color=_series_colour(0),
+            color=series_colour(0),
             linewidth=2.4,
             elinewidth=1.6,
             marker="o",
@@ -132,7 +132,7 @@ def tree_chart(nodes: Sequence[TreeNode], *, name: str, title: str) -> Chart:
     def draw(axes: Axes) -> None:
         for place, node in enumerate(nodes):
             right = node.right and (node.parent < 0 or nodes[node.parent].right)
-            colour = _series_colour(0) if right else MUTED
+            colour = series_colour(0) if right else MUTED
             if node.parent >= 0:
                 axes.plot(
                     [depths[node.parent], depths[place]],
