@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from benchmarks.claims import Claim, Outcome, Table, tell
-from darkroom.attacks.feedback import without_bias
+from darkroom.attacks.denoising import without_bias
 from darkroom.defenses.outputs import (
     KeyedStealthyShield,
     Noise,
@@ -32,9 +32,17 @@ Images = NDArray[np.float32]
 Rows = NDArray[np.float64]
 
 DEVIATION, ERROR = 0.05, 0.01
-MOST = 1024
-NUDGES = (1e-5, 0.01, 0.03, 0.1)
-"""By how much of the range near-duplicates differ: the attacker takes what serves it best."""
+MOST = 2048
+CORNER = 8
+"""The side of the squares in which an attacker draws that changes an image where least is seen."""
+
+NUDGES = (("all", 1e-5), ("all", 0.01), ("all", 0.03), ("all", 0.1))
+CORNERS = (("corners", 0.05), ("corners", 0.1), ("corners", 0.3))
+"""Where near-duplicates differ and by how much of the range: the attacker takes what is best."""
+
+QUICK_NUDGES = (("", 0.0), ("all", 1e-5), ("all", 0.03), ("corners", 0.1))
+
+Nudge = tuple[str, float]
 
 
 class Tried(NamedTuple):
@@ -42,17 +50,31 @@ class Tried(NamedTuple):
 
     Attributes:
         defense: What answers.
-        nudge: By how much near-duplicates differ; 0 for repeats.
+        where: Whether near-duplicates differ in all pixels or in the corners; "" for repeats.
+        by: By how much they differ.
         queries: Until the error is at most :data:`ERROR`; ``None`` if it never is.
         error: After :data:`MOST` answers.
         draws: How often noise was drawn anew for an image, on average.
     """
 
     defense: str
-    nudge: float
+    where: str
+    by: float
     queries: int | None
     error: float
     draws: float
+
+
+class Asked(NamedTuple):
+    """What each of some images, or its near-duplicates, was answered by one defence.
+
+    Attributes:
+        answers: For each image, ``(MOST, classes)``.
+        draws: For each image, how often was drawn anew.
+    """
+
+    answers: list[Rows]
+    draws: list[int]
 
 
 def averaging_claims(inputs: Path, *, quick: bool, seed: int) -> Outcome:
@@ -63,7 +85,7 @@ def averaging_claims(inputs: Path, *, quick: bool, seed: int) -> Outcome:
     target = employees_target(inputs)
     faces = np.load(inputs / "employees.npz")["images"]
     images, goals = wavering(target, faces, 8 if quick else 30, seed)
-    asked = [(nudge, _near(target, images, nudge, seed)) for nudge in (0.0, *NUDGES)]
+    truth = target.scores(images)
     key = (inputs / SECRET).read_bytes()
     seen = target.scores(faces[:, :8].reshape(-1, *faces.shape[2:]))
     people = np.repeat(np.arange(len(faces)), 8)
@@ -72,27 +94,33 @@ def averaging_claims(inputs: Path, *, quick: bool, seed: int) -> Outcome:
         "exact": StickyNoise(DEVIATION, exact=True, key=key),
         "sticky": StickyNoise(DEVIATION, key=key),
     }
-    truth = asked[0][1][0][0]
-    tried = {
-        name: [_tried(name, defense, goals, truth, one, seed) for one in asked]
-        for name, defense in noises.items()
+    shields: dict[str, OutputDefense] = {
+        "stealthy-shield": StealthyShield(0.8),
+        "keyed-stealthy-shield": KeyedStealthyShield(0.8, key=key),
     }
-    shields = [
-        _shielded(name, Pipeline((defense,)).fitted(seen, people), goals, truth, one, seed)
-        for name, defense in (
-            ("stealthy-shield", StealthyShield(0.8)),
-            ("keyed-stealthy-shield", KeyedStealthyShield(0.8, key=key)),
-        )
-        for one in asked
-    ]
-    columns = ("noise of deviation 0.05", "nudge", "queries to error 0.01", "error", "draws")
-    noise_rows = [list(one) for several in tried.values() for one in several]
+    defenses = {
+        name: Pipeline((one,)).fitted(seen, people) for name, one in {**noises, **shields}.items()
+    }
+    tried: dict[str, list[Tried]] = {name: [] for name in noises}
+    pulled = []
+    for nudge in QUICK_NUDGES if quick else (("", 0.0), *NUDGES, *CORNERS):
+        found = _ask(target, images, nudge, defenses, seed)
+        for name in noises:
+            tried[name].append(_averaged(name, nudge, found[name], goals, truth))
+        pulled += [_shielded(name, nudge, found[name], truth) for name in shields]
+    columns = ("noise of deviation 0.05", "where", "by", "queries to error 0.01", "error", "draws")
+    # One after another of each nudge, so that what repeats and what near-duplicates do is together.
+    pulled.sort(key=lambda row: str(row[0]), reverse=True)
     tables = [
-        Table(f"Queries until a score is known to {ERROR}", columns, noise_rows),
+        Table(
+            f"Queries until a score is known to {ERROR}, of {MOST} at most",
+            columns,
+            [list(one) for several in tried.values() for one in several],
+        ),
         Table(
             f"Stealthy Shield against {MOST} repeats or near-duplicates",
-            ("defence", "nudge", "error, once", "error, averaged", "draws"),
-            shields,
+            ("defence", "where", "by", "error, once", "error, averaged", "draws"),
+            pulled,
         ),
     ]
     return Outcome(_claims(tried, theory(truth, goals)), tables)
@@ -170,60 +198,59 @@ def wavering(
     return blends[chosen].astype(np.float32), first[chosen]
 
 
-def _near(
-    target: TorchTarget, images: Images, nudge: float, seed: int
-) -> list[tuple[Rows, Images]]:
-    """Returns for each image the answers to its repeats or near-duplicates, and those."""
+def _ask(
+    target: TorchTarget, images: Images, nudge: Nudge, defenses: dict[str, Pipeline], seed: int
+) -> dict[str, Asked]:
+    """Asks each defence :data:`MOST` times about each image, or its near-duplicates."""
     rng = np.random.default_rng(seed + 1)
-    found = []
-    plain = target.scores(images)
-    if not nudge:
-        near = [np.repeat(image[None], MOST, axis=0) for image in images]
-        return [(plain, images)] + [
-            (np.repeat(plain[row : row + 1], MOST, axis=0), one) for row, one in enumerate(near)
-        ]
+    drawing = np.random.default_rng(seed + 2)
+    found = {name: Asked([], []) for name in defenses}
     for image in images:
-        moved = nudge * rng.standard_normal((MOST, *image.shape), dtype=np.float32)
-        near_image = (image + moved).clip(0, 1).astype(np.float32)
-        found.append((target.scores(near_image), near_image))
-    return [(plain, images), *found]
+        near = near_duplicates(image, nudge, rng)
+        scores = target.scores(near)
+        for name, defense in defenses.items():
+            answers = defense(scores, drawing, near)
+            found[name].answers.append(answers)
+            found[name].draws.append(_draws(defense.defenses[0], near, answers))
+    return found
 
 
-def _answers(defense: Pipeline, one: tuple[Rows, Images], rng: np.random.Generator) -> Rows:
-    return defense(one[0], rng, one[1])
+def near_duplicates(image: Images, nudge: Nudge, rng: np.random.Generator) -> Images:
+    """Returns an image so often, with normal noise where the nudge says and as much, in [0, 1]."""
+    where, by = nudge
+    if not where:
+        return np.repeat(image[None], MOST, axis=0)
+    moved = by * rng.standard_normal((MOST, *image.shape), dtype=np.float32)
+    if where == "corners":
+        moved[:, :, CORNER:-CORNER] = 0
+        moved[:, :, :, CORNER:-CORNER] = 0
+    near: Images = (image + moved).clip(0, 1)
+    return near
 
 
-def _tried(
-    name: str,
-    defense: OutputDefense,
-    goals: NDArray[np.int64],
-    truth: Rows,
-    asked: tuple[float, list[tuple[Rows, Images]]],
-    seed: int,
+def _draws(defense: OutputDefense, images: Images, answers: Rows) -> int:
+    """Returns how often was drawn anew; of a shield, how many classes its answers name."""
+    if isinstance(defense, StealthyShield | KeyedStealthyShield):
+        # Answers to near-duplicates differ anyway: there, what counts is the class that they name.
+        return len(np.unique(answers.argmax(axis=1)))
+    if isinstance(defense, StickyNoise):
+        return len(set(defense.seeds(images.reshape(len(images), -1))))
+    return len(images)
+
+
+def _averaged(
+    name: str, nudge: Nudge, asked: Asked, goals: NDArray[np.int64], truth: Rows
 ) -> Tried:
-    """Averages what a noise answers, and finds how many answers the goal's score takes."""
-    nudge, near = asked
-    rng = np.random.default_rng(seed + 2)
-    answers = [_answers(Pipeline((defense,)), one, rng) for one in near[1:]]
-    draws = [MOST if isinstance(defense, Noise) else _cells(defense, one[1]) for one in near[1:]]
-    queries, error = None, float("nan")
-    for count in _counts():
-        error = _error(answers, goals, truth, count)
-        if error <= ERROR:
-            queries = count
-            break
-    if queries is not None:
-        error = _error(answers, goals, truth, MOST)
-    return Tried(name, nudge, queries, error, float(np.mean(draws)))
-
-
-def _cells(defense: OutputDefense, images: Images) -> int:
-    assert isinstance(defense, StickyNoise)
-    return len(set(defense.seeds(images.reshape(len(images), -1))))
+    """Finds how many answers the goal's score takes."""
+    queries = next(
+        (count for count in _counts() if _error(asked.answers, goals, truth, count) <= ERROR), None
+    )
+    error = _error(asked.answers, goals, truth, MOST)
+    return Tried(name, *nudge, queries, error, float(np.mean(asked.draws)))
 
 
 def _counts() -> list[int]:
-    return sorted({round(2 ** (step / 4)) for step in range(4 * 3, 4 * 10 + 1)})
+    return sorted({round(2 ** (step / 8)) for step in range(8 * 3, 8 * 11 + 1)})
 
 
 def _error(answers: list[Rows], goals: NDArray[np.int64], truth: Rows, count: int) -> float:
@@ -237,21 +264,9 @@ def _error(answers: list[Rows], goals: NDArray[np.int64], truth: Rows, count: in
     return float(np.sqrt(np.mean(squares)))
 
 
-def _shielded(
-    name: str,
-    defense: Pipeline,
-    goals: NDArray[np.int64],
-    truth: Rows,
-    asked: tuple[float, list[tuple[Rows, Images]]],
-    seed: int,
-) -> list[object]:
+def _shielded(name: str, nudge: Nudge, asked: Asked, truth: Rows) -> list[object]:
     """Compares what one answer and what many say of all scores, as mean L1 distance."""
-    del goals
-    nudge, near = asked
-    rng = np.random.default_rng(seed + 3)
-    answers = [_answers(defense, one, rng) for one in near[1:]]
-    once = np.mean([np.abs(one[0] - truth[row]).sum() for row, one in enumerate(answers)])
-    many = np.mean([np.abs(one.mean(axis=0) - truth[row]).sum() for row, one in enumerate(answers)])
-    # Answers to near-duplicates differ anyway: there, what counts is the class that they name.
-    draws = np.mean([len(np.unique(one.argmax(axis=1))) for one in answers])
-    return [name, nudge, float(once), float(many), float(draws)]
+    first = np.array([answers[0] for answers in asked.answers])
+    means = np.array([answers.mean(axis=0) for answers in asked.answers])
+    once, many = (np.abs(told - truth).sum(axis=1).mean() for told in (first, means))
+    return [name, *nudge, float(once), float(many), float(np.mean(asked.draws))]

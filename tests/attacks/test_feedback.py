@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from darkroom.access import Access
-from darkroom.attacks.feedback import Answers, Channel, Feedback, affordable, without_bias
+from darkroom.attacks.feedback import Answers, Channel, Feedback, affordable
 from darkroom.defenses.outputs import (
     LabelOnly,
     Noise,
@@ -134,16 +134,6 @@ def test_repeats_are_charged_and_averaged() -> None:
     assert np.std(many) < np.std(one) / 2.5
     truth = torch.from_numpy(logits).double().softmax(dim=1)[0, 0].item()
     assert np.mean(many) == pytest.approx(truth, abs=0.02)
-
-
-@pytest.mark.parametrize("kind", ["gaussian", "laplace"])
-def test_noise_that_was_cut_off_and_normalised_leaves_no_bias(kind: str) -> None:
-    scores = np.random.default_rng(1).dirichlet(np.full(20, 0.2), 5)
-    noise, rng = Noise(0.05, kind), np.random.default_rng(2)
-    means = np.mean([noise(scores, rng) for _ in range(4000)], axis=0)
-    assert np.abs(means - scores).max() > 0.03
-    recovered = without_bias(means, 0.05, laplace=kind == "laplace", repeats=4000)
-    np.testing.assert_allclose(recovered, scores, atol=0.01)
 
 
 def test_rows_beyond_the_budget_are_not_asked() -> None:

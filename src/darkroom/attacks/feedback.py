@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from darkroom.access import Access
+from darkroom.attacks.denoising import without_bias
 from darkroom.defenses.outputs import (
     KeyedStealthyShield,
     Noise,
@@ -46,9 +46,6 @@ MOST_REPEATS = 64
 
 DRAWS = 4
 """How often an image is asked where each answer is pulled toward a class that is drawn."""
-
-SURELY = 3.0
-"""A mean score is told from zero when it is above so many of the mean's deviations."""
 
 NUDGE = 1e-3
 """By how much of the range near-duplicates differ where exact bytes decide the noise."""
@@ -355,49 +352,6 @@ class Feedback:
         others = logs.copy()
         others[rows, goals] = -np.inf
         return Answers(goal, others.max(axis=1), confidence, logs)
-
-
-def without_bias(means: Rows, deviation: float, *, laplace: bool = False, repeats: int = 1) -> Rows:
-    """Estimates the scores behind noise that was cut off below zero and divided by the sum.
-
-    Cutting raises the mean of a score ``s`` to ``g(s) = E max(s + noise, 0)``, and the division
-    makes ``g(s) / S`` of it for a sum ``S`` that a row has in common. ``S`` is found by bisection
-    as that for which the scores add up to one. Of many small scores each seems larger than it is as
-    often as smaller, and cut off below zero they would add up to more than there is: those below
-    what ``repeats`` answers can tell from zero are left out of that sum.
-
-    Args:
-        means: Mean answers, ``(n, classes)``, rows summing to one.
-        deviation: The noise's standard deviation, above 0.
-        laplace: Whether the noise is Laplace's instead of Gaussian.
-        repeats: Of how many answers each is the mean.
-
-    Returns:
-        The same shape, between zero and one; rows sum to about one.
-    """
-    grid = np.concatenate([np.linspace(0, 1, 2001), [2.0]])
-    raised = _raised(grid, deviation, laplace)
-    least = SURELY * deviation / math.sqrt(repeats)
-    low, high = np.ones(len(means)), np.full(len(means), 1 + means.shape[1] * deviation)
-    for _ in range(25):
-        middle = (low + high) / 2
-        found = np.interp(means * middle[:, None], raised, grid)
-        total = np.where(found > least, found, 0.0).sum(axis=1)
-        low = np.where(total < 1, middle, low)
-        high = np.where(total < 1, high, middle)
-    scores: Rows = np.interp(means * high[:, None], raised, grid).clip(0, 1)
-    return scores
-
-
-def _raised(scores: Rows, deviation: float, laplace: bool) -> Rows:
-    """Returns the mean of scores with noise after cutting off what is below zero."""
-    if laplace:
-        scale = deviation / math.sqrt(2)
-        return scores + scale / 2 * np.exp(-scores / scale)
-    units = scores / deviation
-    density = np.exp(-(units**2) / 2) / math.sqrt(2 * math.pi)
-    raised: Rows = scores * special.ndtr(units) + deviation * density
-    return raised
 
 
 def affordable(ledger: QueryLedger, positions: NDArray[np.int64]) -> int | None:

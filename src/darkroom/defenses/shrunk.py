@@ -27,6 +27,9 @@ PART = 32
 CLOSE = 1e-4
 """A level is found when a step moves it by a smaller share."""
 
+ALL = 1e30
+"""A ceiling that nothing reaches."""
+
 NEWTON = 30
 """Steps of a search that ends by itself after about five."""
 
@@ -292,15 +295,14 @@ def _pulled(
     """
     toward_single = toward.astype(np.float32)
     reaches = np.abs(single - toward_single).sum(axis=1) <= 2 * moved
-    answers = np.where(reaches[:, None], toward, scores)
+    # Between levels of one a row becomes the other, and between nothing and all it stays.
+    floor, ceiling = reaches.astype(np.float64), np.where(reaches, 1.0, ALL)
     left = np.flatnonzero(~reaches & (moved > 0))
     if len(left):
-        f, q = scores[left], toward[left]
-        floor, ceiling = _levels(single[left], toward_single[left], moved[left])
-        np.maximum(f, floor[:, None] * q, out=f)
-        q *= ceiling[:, None]
-        answers[left] = np.minimum(f, q, out=f)
-    return answers
+        floor[left], ceiling[left] = _levels(single[left], toward_single[left], moved[left])
+    answers: Scores = floor[:, None] * toward
+    np.maximum(answers, scores, out=answers)
+    return np.minimum(answers, ceiling[:, None] * toward, out=answers)
 
 
 def _levels(
