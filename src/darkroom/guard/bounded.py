@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MOST_OVERHEAD = 64 * 1024
 """Bytes without any of a body, after which a connection is ended."""
+HEAD_SECONDS = 30.0
+"""How long a head may take, and the first byte of a new connection."""
 
 TOO_LARGE = (
     b'{"type":"about:blank","title":"Head too large","status":431,"detail":"at most %d bytes"}'
@@ -13,7 +17,7 @@ TOO_LARGE = (
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Ends connections whose heads, extensions of chunks or trailers do not come to an end.
+    """Ends connections whose heads, extensions of chunks or trailers do not come to an end in time.
 
     The parser keeps all of a field until it ends, however long that takes. Trailers are dropped:
     what comes after a head was checked must not add to it.
@@ -21,11 +25,24 @@ class BoundedProtocol(HttpToolsProtocol):
 
     _overhead = 0
     _in_head = False
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begins to wait for a head."""
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Ends."""
+        self._stop_waiting()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Reads what came, and counts what led nowhere."""
         self._overhead += len(data)
         super().data_received(data)
+        if self._in_head and self._timer is None:
+            self._wait()
         if self._overhead <= MOST_OVERHEAD or self.transport.is_closing():
             return
         if self._in_head and (self.cycle is None or self.cycle.response_complete):
@@ -48,6 +65,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Notes that the head is whole."""
         self._in_head, self._overhead = False, 0
+        self._stop_waiting()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -59,3 +77,11 @@ class BoundedProtocol(HttpToolsProtocol):
         """Notes that the request is whole."""
         self._overhead = 0
         super().on_message_complete()
+
+    def _wait(self) -> None:
+        self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
