@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -29,15 +28,19 @@ def serve(
     ] = None,
     host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="There; 0 for any.")] = 8000,
+    workers: Annotated[
+        int, typer.Option(min=1, max=256, help="Processes that serve; they share budgets.")
+    ] = 1,
 ) -> None:
     """Serve as a reverse proxy until interrupted."""
     if context.invoked_subcommand is not None:
         return
     from darkroom.guard.running import run_proxy
 
-    logging.basicConfig(level=logging.INFO, format="darkroom guard: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    run_proxy(policy, upstream, host, port, say=lambda line: typer.echo(line, err=True))
+    def say(line: str) -> None:
+        typer.echo(line, err=True)
+
+    run_proxy(policy, upstream, host, port, workers=workers, say=say)
 
 
 @guard.command(epilog="Example: darkroom guard check guard.toml")

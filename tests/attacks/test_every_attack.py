@@ -192,6 +192,17 @@ TABLE = [
     if not ATTACK_CASES[row[0]].slow or row[1:] in FEW
 ]
 
+# One set of draws of a surrogate serves all goals, so that more goals mean more draws.
+EACH_ITS_OWN = [row for row in TABLE if ATTACK_CASES[row[0]].attack.name != "surrogate"]
+# Labels do not tell how confident a target is.
+SEEING = [name for name, row in ATTACK_CASES.items() if row.attack.access is not Access.LABEL]
+TOO_LITTLE = [
+    (name, access)
+    for name, row in ATTACK_CASES.items()
+    for access in (Access.SCORES, Access.TOP_K, Access.LABEL)
+    if not access.includes(row.attack.least_access)
+]
+
 
 @pytest.fixture(params=TABLE, ids=", ".join)
 def case(request: pytest.FixtureRequest) -> Case:
@@ -277,10 +288,9 @@ def test_the_caller_may_keep_what_it_was_given(simple_case: Case) -> None:
             np.testing.assert_array_equal(field, original)
 
 
+@pytest.mark.parametrize("case", EACH_ITS_OWN, ids=", ".join, indirect=True)
 def test_goals_together_and_alone(case: Case) -> None:
     """Where no draw hangs on how many goals there are; see the attack's random moves."""
-    if case.attacks.attack.name == "surrogate":
-        pytest.skip("one set of draws serves all goals, so that more goals mean more draws")
     together = case.run(case.attacks.still, goals=[2, 0, 3])[0][-1]
     for position, goal in enumerate([2, 0, 3]):
         alone = case.run(case.attacks.still, goals=[goal])[0][-1]
@@ -300,9 +310,8 @@ def test_in_turns_and_at_once(case: Case) -> None:
     np.testing.assert_array_equal(at_once.queries, in_turns.queries)
 
 
+@pytest.mark.parametrize("simple_case", SEEING, indirect=True)
 def test_it_stops_early_when_it_is_confident_enough(simple_case: Case) -> None:
-    if not simple_case.sees_scores:
-        pytest.skip("labels do not tell how confident the target is")
     changes: dict[str, Any] = {"confidence": 0.9}
     if simple_case.attacks.attack.name == "policy":
         changes |= {"confidence": 0.35, "rows": 400, "settle": 0}
@@ -327,12 +336,10 @@ def test_goals_that_are_none_are_refused(simple_case: Case, goals: list[int]) ->
         simple_case.run(goals=goals)
 
 
-@pytest.mark.parametrize("access", [Access.SCORES, Access.TOP_K, Access.LABEL])
+@pytest.mark.parametrize(("simple_case", "access"), TOO_LITTLE, indirect=["simple_case"])
 def test_too_little_access_is_refused(simple_case: Case, access: Access) -> None:
     view = View(simple_case.target, access, QueryLedger(1))
     attack = simple_case.attacks.attack
-    if access.includes(attack.least_access):
-        pytest.skip(f"attack {attack.name} is content with {access}")
     expected = f"needs {attack.least_access} but the view allows {access}"
     with pytest.raises(PlanError, match=expected):
         attack.run(view, simple_case.prior, np.array([0]), rng=np.random.default_rng(0))

@@ -12,6 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
+from tests.needs import needed
 from torch import nn
 
 import darkroom
@@ -91,7 +92,7 @@ def run(plan: Path, *, resume: bool = False) -> Run:
 
 
 def test_every_model_meets_every_attack_and_its_cells_say_how_it_was_trained(plan: Path) -> None:
-    pytest.importorskip("opacus")
+    needed("opacus")
     cells = run(plan).cells
     private = "dp-sgd(epsilon=3, epochs=4)"
     rounding = "rounding(decimals=2)"

@@ -17,6 +17,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
+from tests.needs import absent
 
 from darkroom.api import audit_plan
 from darkroom.audit import cells, image_job
@@ -178,7 +179,7 @@ def small_disk(plan_folder: Path) -> Iterator[Path]:
     mount = shutil.which("mount")
     command = [str(mount), "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
     if mount is None or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("mounting needs privileges")
+        absent("mounting needs privileges: run the tests as root")
     yield disk
     subprocess.run(["umount", str(disk)], check=True)
 

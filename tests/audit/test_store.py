@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.needs import absent
 
 from darkroom.audit.store import Store
 from darkroom.errors import RunError
@@ -179,7 +180,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     mount = shutil.which("mount")
     command = [str(mount), "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
     if mount is None or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("mounting needs privileges")
+        absent("mounting needs privileges: run the tests as root")
     yield disk
     subprocess.run(["umount", str(disk)], check=True)
 

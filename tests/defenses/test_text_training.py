@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.needs import needed
 
 from darkroom.defenses.text_training import NAMED_FORMATS, Deduplication, Scrubbing
 from darkroom.errors import DataError, PlanError
@@ -66,8 +67,8 @@ def test_what_does_not_do_is_refused() -> None:
 
 
 def test_dp_language_model_learns_and_forgets_with_noise() -> None:
-    transformers = pytest.importorskip("transformers")
-    pytest.importorskip("opacus")
+    transformers = needed("transformers")
+    needed("opacus")
     from darkroom.defenses.text_private import PrivateText
 
     with torch.random.fork_rng(devices=[]):

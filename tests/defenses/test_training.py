@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from tests.needs import needed
 from torch import nn
 
 from darkroom.defenses.modules import hidden_layers, output_layer, weighted_layers
@@ -41,7 +42,7 @@ QUICK = Recipe(epochs=40, batch=8, learning_rate=0.01)
 @pytest.fixture(autouse=True)
 def _needs_opacus(request: pytest.FixtureRequest) -> None:
     if "dp" in request.node.name or "PrivateSGD" in request.node.name:
-        pytest.importorskip("opacus")
+        needed("opacus")
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ import numpy as np
 import orjson
 import pytest
 from benchmarks.guard_servers import has_postgres, has_redis, postgres_server, redis_server
+from tests.needs import absent
 
 from darkroom.guard.middleware import Guard
 from darkroom.guard.policy import Policy, hashed, parse_policy
@@ -200,8 +200,7 @@ def bench(tmp_path: Path, hand: Hand) -> Callable[..., Bench]:
 
 def _need(there: bool, what: str) -> None:
     if not there:
-        absent = f"no {what} server is installed: apt-get install {what}"
-        (pytest.fail if os.environ.get("DARKROOM_CI") == "1" else pytest.skip)(absent)
+        absent(f"no {what} server is installed: apt-get install {what}")
 
 
 @pytest.fixture(scope="session")

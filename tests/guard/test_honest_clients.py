@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route
 from tests.guard.conftest import KEYS, policy_table
 from tests.guard.test_proxy import served
+from tests.needs import absent, needed
 
 from darkroom.guard.middleware import Guard
 from darkroom.guard.policy import Policy, parse_policy
@@ -112,7 +113,7 @@ def test_openai(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_triton(url: str) -> None:
-    client_of = pytest.importorskip("tritonclient.http")
+    client_of = needed("tritonclient.http")
     client = client_of.InferenceServerClient(url.removeprefix("http://"))
     head = {"Authorization": f"Bearer {KEYS['alice']}"}
     assert client.is_server_ready()
@@ -130,7 +131,7 @@ def test_triton(url: str) -> None:
 
 def test_curl(url: str) -> None:
     if shutil.which("curl") is None:
-        pytest.skip("curl is not installed")
+        absent("curl is not installed: apt-get install curl")
     body = '{"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [0.0, 1.0]}]}'
     head = ["-H", f"X-API-Key: {KEYS['alice']}", "-H", "Content-Type: application/json"]
     command = ["curl", "-sS", "--noproxy", "*", *head, "-d", body, f"{url}/v2/models/faces/infer"]

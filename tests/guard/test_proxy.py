@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import orjson
@@ -24,7 +25,7 @@ from darkroom.cli import app as command
 from darkroom.errors import PlanError
 from darkroom.guard.middleware import Guard
 from darkroom.guard.policy import hashed, parse_policy, read_policy
-from darkroom.guard.proxy import Proxy
+from darkroom.guard.proxy import Proxy, plain_http
 from darkroom.guard.requests import App, Receive, Scope, Send
 from darkroom.guard.watching import Metrics
 
@@ -77,9 +78,10 @@ class Upstream:
 
 
 @contextlib.contextmanager
-def served(application: App) -> Iterator[str]:
+def served(application: App, **options: Any) -> Iterator[str]:
     port = free_port()
-    running = uvicorn.Server(uvicorn.Config(application, port=port, log_level="critical"))
+    options = {"log_level": "critical", **options}
+    running = uvicorn.Server(uvicorn.Config(application, port=port, **options))
     thread = threading.Thread(target=running.run)
     thread.start()
     while not running.started:
@@ -173,6 +175,27 @@ def test_a_client_that_leaves_in_mid_stream_ends_it_and_stays_charged(
     assert upstream[0].events < 399
     left = httpx.post(url, json={**body, "n": 10, "stream": False}, headers=HEAD, trust_env=False)
     assert left.status_code == 429
+
+
+def test_heads_that_take_too_long_are_cut_off(
+    tmp_path: Path, upstream: tuple[Upstream, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("darkroom.guard.bounded.HEAD_SECONDS", 0.3)
+    policy = parse_policy(policy_table(store={"path": str(tmp_path / "guard.sqlite")}), "policy")
+    with served(Guard(Proxy(policy, upstream[1]), policy), **plain_http()) as url:
+        port = int(url.rpartition(":")[2])
+        sound = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as line:
+            for _ in range(3):  # who asks in time is not cut off, however long the line lasts
+                line.sendall(sound)
+                assert b" 200 " in line.recv(65536)
+                time.sleep(0.2)
+            line.sendall(sound[:20])
+            began = time.monotonic()
+            assert line.recv(65536) == b""
+            assert 0.2 < time.monotonic() - began < 2
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as line:
+            assert line.recv(65536) == b""
 
 
 def test_an_upstream_that_is_away_is_502(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import orjson
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -47,7 +48,9 @@ class GuardMachine(RuleBasedStateMachine):
     @initialize(zone=st.sampled_from(["UTC", "Europe/Berlin", "America/St_Johns"]))
     def begin(self, zone: str) -> None:
         self.loop = asyncio.new_event_loop()
-        self.home = tempfile.TemporaryDirectory()
+        # Nothing here hangs on the disk, and every charge would wait for it.
+        memory = Path("/dev/shm")
+        self.home = tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None)
         self.path = Path(self.home.name) / "guard.sqlite"
         self.hand = Hand()
         # Shortly before the clocks of summer end in Europe.
@@ -305,10 +308,20 @@ class GuardMachine(RuleBasedStateMachine):
         return status
 
 
-GuardMachine.TestCase.settings = settings(
-    max_examples=25,
-    stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+class LongGuardMachine(GuardMachine):
+    """The same for longer."""
+
+
+def tried(examples: int, steps: int) -> settings:
+    return settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    )
+
+
+GuardMachine.TestCase.settings = tried(25, 40)
+LongGuardMachine.TestCase.settings = tried(250, 60)
 TestGuardMachine = GuardMachine.TestCase
+TestGuardMachineForLonger = pytest.mark.slow(LongGuardMachine.TestCase)

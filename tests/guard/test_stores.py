@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from benchmarks.guard_servers import free_port, has_redis, redis_server
 from tests.guard.conftest import Hand
+from tests.needs import absent
 
 from darkroom.guard.stores.base import RETENTION, Charge, Entry, Line, Store, StoreError
 from darkroom.guard.stores.sqlite import SqliteStore
@@ -271,7 +272,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_server_that_is_away_is_an_error_and_comes_back() -> None:
     if not has_redis():
-        pytest.skip("no redis-server is installed")
+        absent("no redis-server is installed: apt-get install redis-server")
     from darkroom.guard.stores.redis import RedisStore
 
     port = free_port()
@@ -290,7 +291,7 @@ def test_a_server_that_is_away_is_an_error_and_comes_back() -> None:
 
 def test_a_redis_that_forgets_is_refused_unless_it_is_trusted() -> None:
     if not has_redis():
-        pytest.skip("no redis-server is installed")
+        absent("no redis-server is installed: apt-get install redis-server")
     from darkroom.guard.stores.redis import RedisStore
 
     with redis_server(durable=False) as url:

@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pytest
 from scipy import special, stats
+from tests.needs import needed
 
 from darkroom.errors import PlanError
 from darkroom.metrics.reconstruction_bound import (
@@ -79,7 +80,7 @@ def test_equal_epsilon_and_delta_can_mean_different_chances() -> None:
 
 
 def _noise(mechanism: object) -> float:
-    utils = pytest.importorskip("opacus.accountants.utils")
+    utils = needed("opacus.accountants.utils")
     sample = mechanism(1.0)  # type: ignore[operator]
     with warnings.catch_warnings(action="ignore"):
         return float(

@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
+from tests.needs import absent
 
 from darkroom.access import Access
 from darkroom.attacks.evolution import EvolutionAttack
@@ -57,10 +58,7 @@ def python() -> Path:
         for command in ([sys.executable, "-m", "venv", str(home)], [*pip, *PACKAGES]):
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
-                reason = f"MLServer cannot be installed: {done.stderr.strip()[-300:]}"
-                if os.environ.get("DARKROOM_CI") == "1":
-                    pytest.fail(reason)
-                pytest.skip(reason)
+                absent(f"MLServer cannot be installed: {done.stderr.strip()[-300:]}")
         mark.write_text("\n".join(PACKAGES))
     return found
 

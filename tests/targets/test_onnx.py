@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
+from tests.needs import needed
 
 from darkroom.access import Access
 from darkroom.errors import TargetError
@@ -18,8 +19,8 @@ from darkroom.targets.answers import Outputs
 from darkroom.targets.onnx import OnnxTarget
 from darkroom.targets.sklearn import SklearnTarget
 
-onnx = pytest.importorskip("onnx")
-skl2onnx = pytest.importorskip("skl2onnx")
+onnx = needed("onnx")
+skl2onnx = needed("skl2onnx")
 
 SHAPE, CLASSES = (3, 2, 4), 5
 SIZE = 24

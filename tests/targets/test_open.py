@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 from sklearn.linear_model import LogisticRegression
+from tests.needs import needed
 
 from darkroom.access import Access
 from darkroom.errors import MissingExtraError, PlanError, TargetError
@@ -91,7 +92,7 @@ def test_a_pickle_is_refused(folder: Path, name: str) -> None:
 
 
 def test_a_model_from_an_onnx_file(folder: Path) -> None:
-    skl2onnx = pytest.importorskip("skl2onnx")
+    skl2onnx = needed("skl2onnx")
     model = LogisticRegression().fit(np.eye(6), np.arange(6) % 3)
     exported = skl2onnx.to_onnx(model, np.eye(6, dtype=np.float32)[:1])
     (folder / "model.onnx").write_bytes(exported.SerializeToString())

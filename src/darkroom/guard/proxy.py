@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import httpx
 
@@ -13,7 +14,10 @@ from darkroom.guard.asking import DROPPED, SHADOW
 from darkroom.guard.clients import KEY_HEADERS
 from darkroom.guard.middleware import Guard
 from darkroom.guard.policy import Policy
-from darkroom.guard.requests import Receive, Scope, Send
+from darkroom.guard.requests import App, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    import uvicorn
 
 FORWARDED = frozenset([b"content-type", b"accept"])
 OWN = frozenset([b"host", *KEY_HEADERS, *DROPPED])
@@ -135,33 +139,55 @@ def serve(
         MissingExtraError: If uvicorn is not installed.
         PlanError: If nobody can listen there.
     """
-    try:
-        import uvicorn
-    except ImportError as error:
-        raise MissingExtraError("uvicorn", "guard") from error
-    config = uvicorn.Config(
-        guard,
-        host=host,
-        port=port,
-        lifespan="on",
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,  # who is trusted is for the policy to say
-        ws="none",
-        timeout_keep_alive=15,
-        h11_max_incomplete_event_size=64 * 1024,
-    )
-    try:
-        listening = config.bind_socket()
-    except SystemExit:
-        raise PlanError(f"cannot listen on {host}:{port}: choose a free --port") from None
+    listening, config = listen(guard, host, port)
     if ready is not None:
-        name = listening.getsockname()
-        ready(f"http://{host}:{name[1]}")
+        ready(f"http://{host}:{listening.getsockname()[1]}")
+    import uvicorn
+
     uvicorn.Server(config).run(sockets=[listening])
     raise SystemExit(0)
+
+
+def plain_http() -> dict[str, Any]:
+    """Returns how uvicorn serves a guard."""
+    from darkroom.guard.bounded import BoundedProtocol
+
+    return {
+        "http": BoundedProtocol,
+        "lifespan": "on",
+        "log_level": "warning",
+        "access_log": False,
+        "server_header": False,
+        "date_header": False,
+        "proxy_headers": False,  # who is trusted is for the policy to say
+        "ws": "none",
+        "timeout_keep_alive": 15,
+    }
+
+
+def listen(app: App | str, host: str, port: int) -> tuple[socket.socket, uvicorn.Config]:
+    """Takes a port, and returns it with how it is served.
+
+    Args:
+        app: What to serve, or where to import what makes it.
+        host: Where to listen.
+        port: There; 0 for any that is free.
+
+    Raises:
+        MissingExtraError: If uvicorn is not installed.
+        PlanError: If nobody can listen there.
+    """
+    try:
+        import uvicorn
+
+        how = plain_http()
+    except ImportError as error:
+        raise MissingExtraError("uvicorn", "guard") from error
+    config = uvicorn.Config(app, host=host, port=port, factory=isinstance(app, str), **how)
+    try:
+        return config.bind_socket(), config
+    except SystemExit:
+        raise PlanError(f"cannot listen on {host}:{port}: choose a free --port") from None
 
 
 def _from_environment(name: str, variable: str) -> str:

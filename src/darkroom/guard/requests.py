@@ -45,6 +45,7 @@ class Request:
             Refused: With 400, 405 or 415, if it is ambiguous, encoded or malformed.
         """
         self.scope = scope
+        _require_version(scope)
         self.method = str(scope["method"])
         if self.method not in METHODS:
             raise Refused(405, "Method not allowed", f"use one of {', '.join(METHODS)}")
@@ -126,6 +127,15 @@ def _part(message: Message) -> tuple[bytes, bool]:
     if message["type"] != "http.request":
         raise ClientGone
     return bytes(message.get("body", b"")), bool(message.get("more_body", False))
+
+
+def _require_version(scope: Scope) -> None:
+    """Refuses HTTP before 1.0, and in 1.0 the chunks that its readers do not know."""
+    version = scope.get("http_version", "1.1")
+    if version == "0.9" or (
+        version == "1.0" and any(name == b"transfer-encoding" for name, _ in scope["headers"])
+    ):
+        raise Refused(400, "Ambiguous request", f"HTTP/{version} does not say where it ends")
 
 
 def _checked_path(scope: Scope) -> str:

@@ -120,15 +120,25 @@ def send(wire: OpenAI, asked: Asked, answer: Any) -> dict[str, Any]:
     best_of=st.none() | st.integers(1, 4),
     form=st.sampled_from(["text", "tokens"]),
 )
-def test_completions_are_prompts_times_n_times_best_of(
+def test_completions_are_prompts_times_the_larger_of_n_and_best_of(
     prompts: int, n: int | None, best_of: int | None, form: str
 ) -> None:
     prompt: Any = ["hi"] * prompts if form == "text" else [[1, 2, 3]] * prompts
     asked = read(OPEN, TEXT, prompt=prompt, n=n, best_of=best_of)
-    assert asked.rows == prompts * (n or 1) * (best_of or 1)
+    assert asked.rows == prompts * max(n or 1, best_of or 1)
     assert asked.inputs is None
     assert read(OPEN, TEXT, prompt="hi" if form == "text" else [1, 2, 3], n=n).rows == (n or 1)
     assert read(OPEN, CHAT, n=n).rows == (n or 1)
+
+
+def test_completions_that_do_not_leave_are_charged_and_no_more_leave_than_were_asked_for() -> None:
+    asked = read(OPEN, TEXT, n=2, best_of=5)
+    assert asked.rows == 5
+    choice = text_answer()["choices"][0]
+    made = [{**choice, "index": index} for index in range(3)]
+    assert len(send(OPEN, asked, {"choices": made[:2]})["choices"]) == 2
+    refused = tried(OPEN.answer, asked, 200, HEADERS, json.dumps({"choices": made}).encode())
+    assert isinstance(refused, Refused)
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,8 @@ class _Memo(NamedTuple):
 class OpenAI(StrictWire):
     """``POST [/v1]/chat/completions`` and ``/completions``.
 
-    Rows are prompts times ``n`` times ``best_of``. Embeddings do not match. Members that are not
+    Rows are prompts times ``n`` or, where it is more, ``best_of``: so many completions are made of
+    each prompt, and the best ``n`` of them leave. Embeddings do not match. Members that are not
     OpenAI's own (``prompt_logprobs``, ``n_probs``, ``guided_...``) are refused. Of an answer leave
     text, tool calls, reasons to finish, counts of tokens, and log-probabilities if they may and
     were asked for; the model's name is the request's.
@@ -134,14 +135,13 @@ class OpenAI(StrictWire):
             prompts = 1
         else:
             prompts = _prompts(request.get("prompt"))
-        each = self._count(request, "n") * self._count(request, "best_of")
-        rows = prompts * each
+        told = self._count(request, "n")
+        rows = prompts * max(told, self._count(request, "best_of"))
         if rows > self.completions:
             raise Unclear(f"it asks for more than {self.completions} completions", 413)
         model = as_text(request.get("model", ""), "model")
         wanted, top = self._logprobs(request, chat)
-        choices = prompts * self._count(request, "n")
-        return Asked(rows, None, bool(stream), _Memo(chat, model, choices, wanted, top))
+        return Asked(rows, None, bool(stream), _Memo(chat, model, prompts * told, wanted, top))
 
     def _count(self, request: Mapping[str, Any], name: str) -> int:
         told = request.get(name)

@@ -1,0 +1,153 @@
+"""The Containerfile's own steps, in a virtual environment in the place of an image."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+import pytest
+import tomli_w
+from benchmarks.guard_servers import free_port
+from tests.guard.conftest import KEYS, policy_table
+from tests.guard.raw_sockets import Recorder
+from tests.needs import absent
+
+ROOT = Path(__file__).parents[2]
+HOME, PLACE = "/opt/darkroom", "/etc/darkroom"
+HEAVY = ("torch", "transformers", "sklearn", "skimage", "pandas", "matplotlib", "PIL", "cma")
+
+
+class Step(NamedTuple):
+    """An instruction, and what follows it."""
+
+    name: str
+    rest: str
+
+
+def steps() -> list[Step]:
+    """Reads the Containerfile: an instruction a line."""
+    text = (ROOT / "Containerfile").read_text().replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return [Step(*line.split(maxsplit=1)) for line in lines]
+
+
+def build() -> list[Step]:
+    """Returns the steps of the first stage."""
+    made = steps()
+    second = [place for place, step in enumerate(made) if step.name == "FROM"][1]
+    return made[1:second]
+
+
+def test_the_image_runs_as_somebody_who_may_write_to_the_policys_folder_alone() -> None:
+    image = {step.name: step.rest for step in steps()}  # the last of each name
+    assert image["USER"] not in ("root", "0")
+    assert f"useradd --system --uid 10001 {image['USER']}" in image["RUN"]
+    assert f"chown {image['USER']} {PLACE}" in image["RUN"]
+    assert image["WORKDIR"] == PLACE
+    assert image["EXPOSE"] == "8000"
+    assert HOME in image["COPY"]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Performs the steps of the first stage with a folder in the place of ``/opt/darkroom``."""
+    folder = tmp_path_factory.mktemp("image")
+    source, made = folder / "source", folder / "darkroom"
+    source.mkdir()
+    commands = []
+    for name, rest in build():
+        if name == "COPY":
+            *these, into = rest.split()
+            for one in these:
+                copy = shutil.copytree if (ROOT / one).is_dir() else shutil.copy
+                copy(ROOT / one, source / into)
+        elif name == "RUN":
+            commands.append(rest.replace(HOME, str(made)))
+    programs = folder / "bin"
+    programs.mkdir()
+    (programs / "python").symlink_to(sys.executable)
+    for command in commands:
+        done = subprocess.run(
+            ["sh", "-c", command],
+            cwd=source,
+            env=surroundings(PATH=f"{programs}:{os.environ['PATH']}"),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            absent(f"the image cannot be built here: {done.stderr.strip()[-500:]}")
+    return made
+
+
+def surroundings(**more: str) -> dict[str, str]:
+    """Returns the environment without what leads to this project's own modules."""
+    own = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+    return {**{name: value for name, value in os.environ.items() if name not in own}, **more}
+
+
+@pytest.mark.slow
+def test_the_image_has_the_guard_and_nothing_of_the_rest(home: Path) -> None:
+    code = (
+        "import importlib.util, json, sys; import darkroom.guard_cli, darkroom.guard.running;"
+        "import darkroom.guard.stores.redis, darkroom.guard.stores.postgres;"
+        "found = [one for one in sys.argv[1:] if importlib.util.find_spec(one)];"
+        "print(json.dumps([found, darkroom.__file__]))"
+    )
+    found, place = json.loads(
+        subprocess.run(
+            [home / "bin/python", "-c", code, *HEAVY],
+            env=surroundings(),
+            cwd=home,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    )
+    assert found == []
+    assert Path(place).is_relative_to(home)
+
+
+@pytest.mark.slow
+def test_the_entry_point_guards_a_model(home: Path, tmp_path: Path) -> None:
+    entry = next(step.rest for step in steps() if step.name == "ENTRYPOINT")
+    (tmp_path / "guard.toml").write_text(tomli_w.dumps(policy_table()))
+    swapped = {HOME: str(home), PLACE: str(tmp_path), "0.0.0.0": "127.0.0.1"}
+    command = [
+        re.sub("|".join(map(re.escape, swapped)), lambda at: swapped[at[0]], one)
+        for one in json.loads(entry)
+    ]
+    upstream, port = Recorder(), free_port()
+    command += ["--upstream", upstream.url, "--port", str(port)]
+    began = time.monotonic()
+    with subprocess.Popen(command, cwd=tmp_path, env=surroundings()) as running:
+        try:
+            while True:
+                try:
+                    answer = httpx.post(
+                        f"http://127.0.0.1:{port}/predict",
+                        json={"inputs": [[1.5, 3.5]]},
+                        headers={"x-api-key": KEYS["alice"]},
+                        trust_env=False,
+                    )
+                    break
+                except httpx.ConnectError:
+                    assert running.poll() is None, shlex.join(command)
+                    assert time.monotonic() - began < 60
+                    time.sleep(0.02)
+            print(f"first answer {time.monotonic() - began:.2f} s after the start")  # noqa: T201
+            assert (answer.status_code, answer.json()) == (200, {"scores": [[0.25, 0.75]]})
+            assert answer.headers["ratelimit"].startswith('"daily";r=9')
+            assert (tmp_path / "guard.sqlite").exists()
+        finally:
+            running.terminate()
+    upstream.close()

@@ -1,0 +1,67 @@
+"""``darkroom guard --workers``: several processes, one budget."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import time
+from pathlib import Path
+
+import pytest
+import tomli_w
+from benchmarks.guard_servers import free_port
+from tests.guard.conftest import KEYS, policy_table
+from tests.guard.raw_sockets import Recorder, exchanged, guard_process, statuses
+from typer.testing import CliRunner
+
+from darkroom.cli import app as command
+
+BODY = b'{"inputs": [[1.5, 3.5]]}'
+ASK = (
+    f"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+    f"X-API-Key: {KEYS['alice']}\r\nContent-Length: {len(BODY)}\r\n\r\n"
+).encode() + BODY
+
+
+def children(pid: int) -> list[int]:
+    """Returns the processes that a process started."""
+    tasks = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(one) for one in tasks.read_text().split()]
+
+
+@pytest.mark.parametrize("rows", [40, pytest.param(320, marks=pytest.mark.slow)])
+def test_workers_share_a_budget_to_the_last_row(tmp_path: Path, rows: int) -> None:
+    upstream = Recorder()
+    port = free_port()
+    options = ("--workers", "2", "--port", str(port))
+    budget = [{"name": "daily", "per": "client", "rows": rows}]
+    with guard_process(tmp_path, upstream.url, *options, budget=budget) as guard:
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            asked = [pool.submit(exchanged, port, ASK) for _ in range(rows + 60)]
+            answered = [statuses(one.result())[0] for one in asked]
+        workers = children(guard.pid)
+        # What a worker has leased and not used is given back when its lease ends, not before.
+        leased = rows // 64 * 2
+        assert rows - leased <= answered.count(200) <= rows
+        assert set(answered) == {200, 429}
+        assert answered.count(200) == len(upstream.heads) == guard.charged()
+    assert len(workers) >= 2
+    deadline = time.monotonic() + 10
+    while any(Path(f"/proc/{one}").exists() for one in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    upstream.close()
+
+
+@pytest.mark.parametrize(
+    ("port", "more", "said"),
+    [("0", {}, "--port 0 is for one process"), ("8123", {"metrics": {}}, "[metrics] tells of one")],
+)
+def test_what_workers_cannot_do_is_one_line(
+    tmp_path: Path, port: str, more: dict[str, object], said: str
+) -> None:
+    path = tmp_path / "guard.toml"
+    path.write_text(tomli_w.dumps(policy_table(**more)))
+    arguments = ["--policy", str(path), "--upstream", "http://127.0.0.1:9", "--port", port]
+    done = CliRunner().invoke(command, ["guard", *arguments, "--workers", "2"])
+    assert said in str(done.exception or done.output)
+    assert done.exit_code != 0
