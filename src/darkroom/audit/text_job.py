@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from darkroom.access import LanguageAccess
@@ -20,7 +20,8 @@ from darkroom.audit.text_plan import (
     TransformersSection,
 )
 from darkroom.audit.text_subject import TextSubject
-from darkroom.data.canaries import load_key
+from darkroom.audit.text_utility import text_utility
+from darkroom.data.canaries import load_key, read_lines
 from darkroom.defenses.logprobs import LogprobDefense, make_logprob_defense
 from darkroom.errors import PlanError
 from darkroom.targets.language import LanguageTarget
@@ -89,11 +90,18 @@ class TextJob(Job):
             with reporter.stage("Measuring exposures before training") as advance:
                 before = measure(subject.before, subject, every, advance)
         cells = text_cell_plans(self.plan, subject.target.access)
+        worth: dict[str, dict[str, float]] = {}
         for key, cell in zip(self.keys(version), cells, strict=True):
             if key not in keys:
                 continue
+            if cell.defense_name not in worth:
+                worth[cell.defense_name] = text_utility(
+                    subject.target, subject.held_out, cell.defense, self.plan.run.seed
+                )
             with reporter.stage(cell.title) as advance:
-                result, arrays = run_text_cell(key, cell, subject, exposures, before, advance)
+                result, arrays = run_text_cell(
+                    key, cell, subject, exposures, before, worth[cell.defense_name], advance
+                )
             yield FinishedCell(key, result, arrays)
 
 
@@ -116,6 +124,7 @@ def load_job(plan: TextPlan, plan_path: Path, reporter: Reporter) -> TextJob:
         plan.private.rank_rows,
         plan.private.references,
         plan.run.seed,
+        () if plan.private.held_out is None else tuple(read_lines(plan.private.held_out)),
     )
     return TextJob(
         plan,
@@ -180,8 +189,10 @@ def text_cell_plans(plan: TextPlan, most: LanguageAccess) -> list[TextCellPlan]:
     for section in plan.attack:
         for defense in defenses:
             cell = _cell_plan(plan, section, defense, most)
-            if defense is None or cell.access in (LanguageAccess.LOGPROBS, LanguageAccess.TOP_K):
+            if defense is None:
                 cells.append(cell)
+            elif cell.access in (LanguageAccess.LOGPROBS, LanguageAccess.TOP_K):
+                cells += [cell, replace(cell, naive=True)] if plan.run.naive else [cell]
     return cells
 
 

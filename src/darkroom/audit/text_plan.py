@@ -75,11 +75,14 @@ class CanarySection(Section):
         canaries: The key file of ``darkroom canaries make``.
         rank_rows: Rows a canary to spend on its exact rank; not the attacker's.
         references: Candidates drawn for each canary whose exact rank is not reached.
+        held_out: Lines that the model was not trained on, ``.jsonl`` or ``.txt``; its perplexity
+            on them is what it is worth.
     """
 
     canaries: Path
     rank_rows: int = Field(default=300, ge=1)
     references: int = Field(default=200, ge=20)
+    held_out: Path | None = None
 
 
 class SecretAttackSection(AttackSection):
@@ -105,5 +108,8 @@ class TextPlan(BasePlan):
         if isinstance(target, TransformersSection):
             before = None if target.before is None else folder / target.before
             target = target.model_copy(update={"load": folder / target.load, "before": before})
-        private = self.private.model_copy(update={"canaries": folder / self.private.canaries})
+        names = ("canaries", "held_out")
+        files = {name: getattr(self.private, name) for name in names}
+        moved = {name: folder / path for name, path in files.items() if path is not None}
+        private = self.private.model_copy(update=moved)
         return self.model_copy(update={"target": target, "private": private})
