@@ -15,6 +15,7 @@ from typing import Any
 
 from darkroom.audit.progress import Reporter
 from darkroom.audit.table_subject import TableSubject
+from darkroom.audit.trainings import dressed, read_facts, read_record
 from darkroom.defenses.table_columns import PublicTable
 from darkroom.defenses.table_training import TableTrainingDefense, UndefendedTable
 from darkroom.defenses.training_facts import TrainingFacts
@@ -122,25 +123,15 @@ class TrainedTableModel(TableModel):
 
     def dress(self, cell: dict[str, Any]) -> dict[str, Any]:
         """Names the training in a cell, with its cost and what it guarantees."""
-        facts, control = _read(self.facts_file), _read(self.control.facts_file)
-        factor = facts.time_factor(control)
-        parts = [part for part in (facts.defense, cell["defense"]) if part != "none"]
-        training = {
-            **facts.record(),
-            "name": self.defense.name,
-            "paper": self.defense.paper,
-            "time_factor": factor,
-            "bound": self._bound(facts, cell),
-        }
-        details = {**cell["details"], "training": training}
-        if self.defense != UndefendedTable():
-            details["threat_model"] = [*details["threat_model"], *_said(facts)]
-        return {
-            **cell,
-            "defense": " + ".join(parts) or "none",
-            "utility": {**cell["utility"], "training_time_factor": factor},
-            "details": details,
-        }
+        facts = read_facts(self.facts_file)
+        return dressed(
+            cell,
+            facts,
+            read_facts(self.control.facts_file),
+            name=self.defense.name,
+            paper=self.defense.paper,
+            bound=self._bound(facts, cell),
+        )
 
     def _bound(self, facts: TrainingFacts, cell: dict[str, Any]) -> dict[str, Any] | None:
         """Bounds how often any attack is right about a member, where training guarantees it.
@@ -221,7 +212,7 @@ class TrainedTableModel(TableModel):
             from skops import io
         except ImportError as error:
             raise MissingExtraError("skops", "vision") from error
-        written = _record(self.facts_file).get("sha256")
+        written = read_record(self.facts_file).get("sha256")
         if not self.file.is_file() or written != hashlib.sha256(self.file.read_bytes()).hexdigest():
             raise RunError(
                 f"{self.file}: not the model that was trained: remove it and "
@@ -233,37 +224,3 @@ class TrainedTableModel(TableModel):
         """Returns the types that are scikit-learn's, our own, or trusted by the plan."""
         own = ("sklearn.", "darkroom.defenses.table_estimators.")
         return [name for name in types if name.startswith(own) or name in self.trusted]
-
-
-def _said(facts: TrainingFacts) -> list[str]:
-    """Says in sentences how the model was trained."""
-    said = [f"The model was trained with {facts.defense}, and the attacker knows how."]
-    if facts.privacy is not None:
-        privacy = facts.privacy
-        said.append(
-            f"Training protects one {privacy.unit} with epsilon {privacy.epsilon:.3g}"
-            + (f" at delta {privacy.delta:.0e}." if privacy.delta else ".")
-        )
-    return said
-
-
-def _read(file: Path) -> TrainingFacts:
-    """Reads the facts of a training.
-
-    Raises:
-        RunError: If the file is damaged.
-    """
-    try:
-        return TrainingFacts.of(_record(file))
-    except (KeyError, TypeError) as error:
-        raise RunError(f"{file}: the facts of a training are damaged: remove the file") from error
-
-
-def _record(file: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise RunError(
-            f"{file}: the facts of a training are damaged ({one_line(error)}): remove the file, "
-            "then go on with --resume"
-        ) from error
