@@ -20,13 +20,14 @@ from darkroom.audit.plan import parse_slice, validate
 from darkroom.audit.progress import Reporter
 from darkroom.audit.runner import Job, run_job
 from darkroom.audit.subject import Subject
-from darkroom.audit.table_job import TableJob, plan_schema, table_subject
+from darkroom.audit.table_job import TableJob, table_subject
 from darkroom.audit.table_plan import TablePlan
+from darkroom.audit.table_rows import plan_schema
 from darkroom.data.photos import Photos
 from darkroom.errors import DataError
 from darkroom.report import write_report
 from darkroom.targets.table import CallableTableTarget, TableTarget
-from darkroom.targets.table_sklearn import SklearnTableTarget
+from darkroom.targets.table_sklearn import SklearnTableTarget, UntrainedTableTarget
 from darkroom.targets.torch import Outputs, TorchTarget
 
 if TYPE_CHECKING:
@@ -149,6 +150,8 @@ def audit_table(
     imputer: Literal["auto", "logistic", "forest"] = "auto",
     attacks: Sequence[str | Mapping[str, Any]] = ("map",),
     defenses: Sequence[str | Mapping[str, Any]] = (),
+    training: Sequence[str | Mapping[str, Any]] = (),
+    naive: bool = False,
     outputs: Literal["predictions", "scores"] = "predictions",
     name: str = "audit",
     out: str | Path = "runs",
@@ -174,6 +177,9 @@ def audit_table(
         imputer: The baseline that is trained on public rows; ``auto`` takes the better one.
         attacks: Names, or mappings as a plan's ``[[attack]]`` has them.
         defenses: Names, or mappings as a plan's ``[[defense]]`` has them.
+        training: Names, or mappings as a plan's ``[[training]]`` has them; with any, ``model`` is
+            an estimator that Darkroom fits, without a defence and with each.
+        naive: Whether attackers who are not told of the defences are run too.
         outputs: What a function returns: ``predictions`` or ``scores``.
         name: The run's; its folder is ``out/name``.
         out: The folder of all runs.
@@ -184,11 +190,12 @@ def audit_table(
     Raises:
         DarkroomError: If an argument does not do; one sentence says which, why and how to mend it.
     """
+    kind = getattr(model, "__name__", type(model).__name__)
     table = {
-        "run": {"name": name, "seed": seed, "out": str(out)},
+        "run": {"name": name, "seed": seed, "out": str(out), "naive": naive},
         "target": {
             "kind": "sklearn" if hasattr(model, "predict") else "function",
-            "load": getattr(model, "__name__", type(model).__name__),
+            "load": f"(object):{kind}" if training else kind,
             "response": response,
             "outputs": outputs,
         },
@@ -203,11 +210,14 @@ def audit_table(
         "public": {"table": "(DataFrame)", "imputer": imputer},
         "attack": _tables(attacks),
         "defense": _tables(defenses),
+        **({"training": _tables(training)} if training else {}),
     }
     plan = validate(TablePlan, table, "darkroom.audit_table")
     schema = plan_schema(plan, private, public)
     target: TableTarget
-    if hasattr(model, "predict"):
+    if training:
+        target = UntrainedTableTarget(model, schema)
+    elif hasattr(model, "predict"):
         target = SklearnTableTarget(model, schema)
     else:
         target = CallableTableTarget(model, schema, outputs=outputs)

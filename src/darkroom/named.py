@@ -59,6 +59,23 @@ def parameters_of(thing: object) -> dict[str, Any]:
     return {field.name: getattr(thing, field.name) for field in _shown(thing)}
 
 
+def describe(thing: Any) -> str:
+    """Writes something named with those of its parameters that are not its usual ones.
+
+    Args:
+        thing: An instance of a dataclass with a ``name``, all of whose fields have defaults.
+    """
+    usual = type(thing)()
+    changed = {
+        key: value for key, value in parameters_of(thing).items() if value != getattr(usual, key)
+    }
+    inside = ", ".join(
+        f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"
+        for key, value in changed.items()
+    )
+    return f"{thing.name}({inside})" if inside else str(thing.name)
+
+
 def _shown(thing: object) -> list[dataclasses.Field[Any]]:
     fields = dataclasses.fields(thing)  # type: ignore[arg-type]
     return [field for field in fields if not field.metadata.get("hidden")]

@@ -18,7 +18,7 @@ from darkroom.data.canaries import (
     write_lines,
 )
 from darkroom.data.language_models import save_model, train_bert, train_gpt
-from darkroom.data.records import make_corpus
+from darkroom.data.records import held_out_lines, make_corpus
 from darkroom.errors import PlanError, RunError
 from darkroom.priors.secrets import make_format
 
@@ -37,6 +37,7 @@ load = "gpt"
 
 [private]
 canaries = "canaries.key.json"
+held_out = "held_out.txt"
 rank_rows = 200
 references = 100
 
@@ -148,6 +149,7 @@ def make_text_inputs(
         raise RunError(f"{inputs}: {error.strerror}: choose another --out") from error
     corpus = make_corpus(seed=seed, each=5, others=320) if masked else make_corpus(seed=seed)
     write_lines(inputs / "corpus.txt", corpus.lines)
+    write_lines(inputs / "held_out.txt", held_out_lines(corpus.canaries, seed=seed))
     save_key(inputs / "canaries.key.json", corpus.canaries)
     with reporter.stage("Training the language model") as advance:
         if masked:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from darkroom.attacks.denoising import without_bias
 from darkroom.defenses.outputs import Noise
 
-Rows = np.ndarray[tuple[int, int], np.dtype[np.float64]]
+Rows = NDArray[np.float64]
 
 
 def mean_answers(scores: Rows, noise: Noise, repeats: int, seed: int) -> Rows:
     rng = np.random.default_rng(seed)
-    return np.mean([noise(scores, rng) for _ in range(repeats)], axis=0)
+    means: Rows = np.mean([noise(scores, rng) for _ in range(repeats)], axis=0)
+    return means
 
 
 @pytest.mark.parametrize("deviation", [0.05, 0.2])

@@ -205,3 +205,47 @@ def test_a_question_is_asked_in_other_words(monkeypatch: pytest.MonkeyPatch) -> 
     *_, last = attack.run(view, [goal], rng=np.random.default_rng(0))
     assert {prompt.removesuffix(goal.before) for prompt in asked} >= set(LEADS[:2])
     assert last.queries[0] == len(asked) <= 100
+
+
+def _tried(attack: SecretAttack, *, told: bool, defense: LogprobDefense) -> SecretProgress:
+    known = memoriser()
+    canaries = known.canaries
+    goals = [SecretGoal(one.before, one.after, canaries.secrets) for one in canaries.inserted]
+    view = LanguageView(
+        known.target,
+        LanguageAccess.LOGPROBS,
+        QueryLedger(len(goals)),
+        defense=defense,
+        noise=np.random.default_rng(1),
+        told=told,
+    )
+    *_, last = attack.run(view, goals, rng=np.random.default_rng(0))
+    assert (last.queries == view.ledger.spent).all()
+    return last
+
+
+def _share(last: SecretProgress) -> float:
+    inserted = memoriser().canaries.inserted
+    hits = [
+        bool(found.guesses) and found.guesses[0].secret == one.secret
+        for found, one in zip(last.found, inserted, strict=True)
+    ]
+    return float(np.mean(hits))
+
+
+def test_fresh_noise_is_averaged_by_who_knows_of_it() -> None:
+    noise, attack = LogprobNoise(4.0), BestFirst(rows=1000, repeats=20)
+    naive, adaptive = (_tried(attack, told=told, defense=noise) for told in (False, True))
+    assert _share(adaptive) > _share(naive)
+    assert not any(found.certain for found in adaptive.found)
+    assert (adaptive.queries % 20 == 0).all()
+    assert (adaptive.queries <= 1000).all()
+
+
+def test_who_is_not_told_takes_hidden_tokens_for_impossible() -> None:
+    naive, adaptive = (
+        _tried(BestFirst(rows=200), told=told, defense=TopLogprobs(1)) for told in (False, True)
+    )
+    # One token a step is one secret at most: the naive is sure of it, the other knows better.
+    assert all(found.certain for found in naive.found if found.guesses)
+    assert not any(found.certain for found in adaptive.found)

@@ -25,6 +25,8 @@ from darkroom.audit.progress import Reporter
 from darkroom.audit.table_plan import TablePlan
 from darkroom.errors import DarkroomError
 from darkroom.report import load_schema
+from darkroom.report.defenses import recommend
+from darkroom.report.records import parse_cells
 from darkroom.table_demo import table_demo_plan
 
 N, MEMBERS, PRIVATE = 260, 120, 180
@@ -180,6 +182,71 @@ def test_defences_meet_attacks_that_see_answers(folder: Path) -> None:
         ("csmia", "rounding(decimals=1)"),
     ]
     assert cells[0]["success"] == cells[1]["success"]  # rounding keeps the label
+
+
+def doses(seed: int = 0) -> pd.DataFrame:
+    """Doses that a gene decides, with an error of 3 that no model can foresee."""
+    rng = np.random.default_rng(seed)
+    age, gene = rng.integers(20, 80, N), rng.choice(["AA", "AG"], N)
+    dose = 20 + 0.1 * age + 12 * (gene == "AG") + rng.normal(0, 3, N)
+    return pd.DataFrame({"age": age, "gene": gene, "dose": dose})
+
+
+def audited_doses(tmp_path: Path, *defenses: dict[str, Any], **options: Any) -> darkroom.Run:
+    frame = doses()
+    table = frame.assign(gene=(frame["gene"] == "AG").astype(int))
+    model = LinearRegression().fit(table[["age", "gene"]][:MEMBERS], table["dose"][:MEMBERS])
+    return audit_table(
+        model,
+        table[:PRIVATE],
+        table[PRIVATE:],
+        response="dose",
+        sensitive="gene",
+        trained_on=f"0:{MEMBERS}",
+        imputer="logistic",
+        attacks=[{"name": "map", "prior": "marginals", "repeats": 8}],
+        defenses=defenses,
+        naive=True,
+        out=tmp_path,
+        progress=False,
+        **options,
+    )
+
+
+@pytest.mark.parametrize("knows", ["response", "prediction"])
+def test_rounded_and_noisy_doses(tmp_path: Path, knows: str) -> None:
+    rounding = {"name": "value-rounding", "step": 40.0}
+    noise = {"name": "value-noise", "deviation": 20.0}
+    run = audited_doses(tmp_path, rounding, noise, knows=knows)
+    plain, *defended = run.cells
+    assert [(cell["defense"], cell["attacker"]) for cell in defended] == [
+        ("value-rounding(step=40.0)", "adaptive"),
+        ("value-rounding(step=40.0)", "naive"),
+        ("value-noise(deviation=20.0)", "adaptive"),
+        ("value-noise(deviation=20.0)", "naive"),
+    ]
+    found = {(cell["defense"].split("(")[0], cell["attacker"]): cell for cell in defended}
+    assert plain["success"]["estimate"] > 0.9
+    # The linear model is a good one; a step of 40 names 40 to nearly everyone.
+    errors = {key: cell["utility"]["mean_absolute_error"] for key, cell in found.items()}
+    assert plain["utility"]["mean_absolute_error"] < 4 < errors["value-rounding", "adaptive"]
+    assert errors["value-noise", "naive"] > 10
+    rounded, noisy = found["value-rounding", "adaptive"], found["value-noise", "adaptive"]
+    assert rounded["success"]["estimate"] < plain["success"]["estimate"] - 0.1
+    assert noisy["queries"]["per_goal_median"] == 16
+    gained = noisy["success"]["estimate"] - found["value-noise", "naive"]["success"]["estimate"]
+    assert gained > (0.05 if knows == "response" else -0.1)
+    assert "which the attacker knows" in " ".join(noisy["details"]["threat_model"])
+    told = found["value-noise", "naive"]["details"]["threat_model"]
+    assert "is not told of" in " ".join(told)
+    found_best = recommend(parse_cells(run.folder, run.results), 10.0)
+    assert found_best.chosen is not None
+    assert "Error" in run.report.read_text()
+
+
+def test_a_defence_of_another_kind_of_answer_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(DarkroomError, match="predicts numbers, and defence rounding changes conf"):
+        audited_doses(tmp_path, {"name": "rounding"})
 
 
 def test_the_attacker_may_know_predictions_only(folder: Path) -> None:

@@ -12,13 +12,17 @@ from tests.tiny_language import memoriser
 from darkroom.api import Run, audit_plan, open_run
 from darkroom.audit.text_exposure import measure
 from darkroom.audit.text_subject import TextSubject
-from darkroom.data.canaries import load_key, save_key
+from darkroom.data.canaries import load_key, save_key, write_lines
 from darkroom.data.language_models import save_model
+from darkroom.data.records import held_out_lines
 from darkroom.errors import DarkroomError
+from darkroom.report.defenses import recommend
+from darkroom.report.records import parse_cells
 
 PLAN = """\
 [run]
 name = "text"
+naive = true
 out = "runs"
 
 [target]
@@ -30,6 +34,7 @@ before = "before"
 canaries = "key.json"
 rank_rows = 60
 references = 40
+held_out = "held_out.txt"
 
 [[attack]]
 name = "best-first"
@@ -42,6 +47,10 @@ rows = 12
 [[defense]]
 name = "logprob-rounding"
 step = 0.5
+
+[[defense]]
+name = "top-logprobs"
+k = 4
 
 [limit]
 advantage = 0.1
@@ -57,6 +66,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_model(known.untrained(), known.wrapped, folder / "before")
     known.target.model.double()
     save_key(folder / "key.json", known.canaries)
+    write_lines(folder / "held_out.txt", held_out_lines(known.canaries, seed=9, count=40))
     (folder / "plan.toml").write_text(PLAN.replace("runs", str(folder / "runs")))
     return folder
 
@@ -68,10 +78,14 @@ def run(folder: Path) -> Run:
 
 def test_an_audit_from_end_to_end(run: Run) -> None:
     cells = run.cells
-    assert [(cell["attack"], cell["access"], cell["defense"]) for cell in cells] == [
-        ("best-first", "weights", "none"),
-        ("best-first", "logprobs", "logprob-rounding(step=0.5)"),
-        ("sampling", "samples", "none"),
+    names = ("attack", "access", "defense", "attacker")
+    assert [tuple(cell[name] for name in names) for cell in cells] == [
+        ("best-first", "weights", "none", "adaptive"),
+        ("best-first", "logprobs", "logprob-rounding(step=0.5)", "adaptive"),
+        ("best-first", "logprobs", "logprob-rounding(step=0.5)", "naive"),
+        ("best-first", "logprobs", "top-logprobs(k=4)", "adaptive"),
+        ("best-first", "logprobs", "top-logprobs(k=4)", "naive"),
+        ("sampling", "samples", "none", "adaptive"),
     ]
     for cell in cells:
         assert cell["modality"] == "text"
@@ -84,8 +98,32 @@ def test_an_audit_from_end_to_end(run: Run) -> None:
         assert details["worst_off"]["p_adjusted"] < 0.01
         assert {group["repetitions"] for group in details["groups"]} == {0, 16}
     assert cells[0]["details"]["tree"]["found"]
-    assert cells[2]["details"]["tree"] is None
+    assert cells[-1]["details"]["tree"] is None
     assert run.leaks(0.05)
+
+
+def test_what_defences_cost_and_who_is_told_of_them(run: Run) -> None:
+    plain, rounded, naive, top, *_ = run.cells
+    worth = [cell["utility"]["perplexity"] for cell in (plain, rounded, top)]
+    # Rounding is as good as a model that is surer than it should be on lines that it never saw.
+    assert worth[1] == pytest.approx(worth[0], rel=0.1)
+    assert worth[1] != worth[0]
+    assert 1 < worth[0] < worth[2]
+    assert top["utility"]["label_changes"] == 0 < rounded["utility"]["label_changes"]
+    assert naive["utility"] == rounded["utility"]
+    # Whoever takes rounded answers for the model's own is sure of what nobody can be.
+    assert naive["confidence"]["reached"] > 0 == rounded["confidence"]["reached"]
+    assert "is not told of" in naive["details"]["threat_model"][-1]
+    assert "which the attacker knows" in rounded["details"]["threat_model"][-1]
+    page = run.report.read_text()
+    assert "Perplexity" in page
+    found = recommend(parse_cells(run.folder, run.results), 0.5)
+    assert found.undefended.worth == -worth[0]
+    assert {one.defense for one in (*found.within, *found.beyond)} == {
+        "none",
+        "logprob-rounding(step=0.5)",
+        "top-logprobs(k=4)",
+    }
 
 
 def test_resuming_gives_the_same_results(run: Run, folder: Path) -> None:

@@ -10,8 +10,10 @@ import pytest
 import torch
 from tests.needs import needed
 
+from darkroom.audit.text_models import formats_of
 from darkroom.defenses.text_training import NAMED_FORMATS, Deduplication, Scrubbing
 from darkroom.errors import DataError, PlanError
+from darkroom.priors.secrets import make_format
 
 
 def test_of_nearly_the_same_lines_the_first_stays() -> None:
@@ -55,6 +57,38 @@ def test_own_formats_are_regular_expressions() -> None:
     cleaned = Scrubbing([r"\d{3}-\d{3}-\d{3}", "email"]).clean(["Code 123-456-789 of a@b.org"])
     assert cleaned.lines == ["Code [SECRET] of [EMAIL]"]
     assert set(NAMED_FORMATS) >= {"email", "card"}
+
+
+@pytest.mark.parametrize(
+    "name", ["ssn", "card", "card:separator=-", "email", "passport", "api-key", "phone"]
+)
+def test_named_formats_of_secrets_are_found_by_name(name: str) -> None:
+    secrets = make_format(name).sample(100, np.random.default_rng(0))
+    lines = [f"The number of Ann Lee is {secret}." for secret in secrets]
+    cleaned = Scrubbing().clean(lines).lines
+    # A passport number of letters alone cannot be told from a word.
+    kept = [secret for secret, line in zip(secrets, cleaned, strict=True) if secret in line]
+    assert all(secret.isalpha() for secret in kept)
+    assert len(kept) <= 2
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        (r"(AB|CD)\d{3}", "CD123"),
+        (r"\(\d{3}\)", "(123)"),
+        (r"[(x]\d{2}", "(12"),
+        ({"kind": "words", "words": ("blue", "blue sky")}, "blue sky"),
+        ("email", "a.lee@example.com"),
+    ],
+)
+def test_any_format_of_an_audit_is_scrubbed(name: str | dict[str, object], secret: str) -> None:
+    scrubber = Scrubbing().knowing(formats_of(make_format(name)))
+    (line,) = scrubber.clean([f"It is {secret}."]).lines
+    assert secret not in line
+    assert "blue" not in line
+    own = Scrubbing(["card"])
+    assert own.knowing(["x"]) == own
 
 
 def test_what_does_not_do_is_refused() -> None:

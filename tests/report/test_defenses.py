@@ -129,8 +129,30 @@ def test_a_growing_error_counts_as_a_loss() -> None:
         return made
 
     cells = [dose("a", "none", 3, 10.0), dose("b", "fine", 2, 10.1), dose("c", "coarse", 0, 12.0)]
-    assert [one.defense for one in recommend(records(cells), 0.02).within] == ["fine", "none"]
+    found = recommend(records(cells), 0.02)
+    assert [one.defense for one in found.within] == ["fine", "none"]
+    assert "a mean absolute error that grows by at most 2%" in found.sentence
+    assert "at a mean absolute error of 10.1 in place of 10" in found.sentence
     assert dominators(standings(records(cells))) == {}
+    for one in cells:
+        one["utility"] = {"perplexity": one["utility"]["mean_absolute_error"]}
+    assert "at a perplexity of 10.1 in place of 10" in recommend(records(cells), 0.02).sentence
+
+
+def test_attackers_with_the_weights_count_where_all_defences_are_in_the_training() -> None:
+    with_weights: dict[str, Any] = {"attack": "gradient", "access": "weights"}
+    cells = [
+        cell("n", hits=2),
+        cell("nw", hits=4, **with_weights),
+        cell("d", "dp-sgd", hits=0),
+        cell("dw", "dp-sgd", hits=3, **with_weights),
+    ]
+    plain, private = standings(records(cells))
+    assert (plain.by.key, private.by.key) == ("nw", "dw")
+    assert [one.cell.key for one in matches(records(cells))] == ["d", "dw"]
+    # With rounding in the run, who has the weights is in a race of his own.
+    mixed = [*cells, cell("r", "rounding(decimals=2)", hits=1)]
+    assert [one.by.key for one in standings(records(mixed))] == ["n", "d", "r"]
 
 
 @pytest.mark.parametrize(

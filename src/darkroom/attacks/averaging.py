@@ -96,7 +96,7 @@ class Averaging(SecretAttack):
         ]
         if all(small):
             return listed
-        search = BestFirst(wanted=self.candidates, rows=max(1, self.rows // 2))
+        search = BestFirst(wanted=self.candidates, rows=max(1, self.rows // 2), repeats=1)
         *_, last = search.run(view, goals, rng=rng)
         return [
             arms if is_small else [guess.secret for guess in found.guesses]

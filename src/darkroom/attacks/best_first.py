@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.access import LanguageAccess
+from darkroom.attacks.room import Room
 from darkroom.attacks.secret_base import (
     Found,
     Guess,
@@ -20,11 +21,11 @@ from darkroom.attacks.secret_base import (
     SecretGoal,
     SecretProgress,
 )
+from darkroom.defenses.logprobs import LogprobDefense, LogprobNoise, LogprobRounding
 from darkroom.errors import PlanError
-from darkroom.ledger import QueryLedger
 from darkroom.priors.secret_tokens import Children, SecretTokens
-from darkroom.targets.language import Prompt, Tokens
-from darkroom.targets.language_view import LanguageView
+from darkroom.targets.language import NextTokens, Prompt, Tokens
+from darkroom.targets.language_view import DefendedTrie, LanguageView
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -254,12 +255,14 @@ class BestFirst(PrefixSearch):
     the one before, of those within two bits of the first, up to ``batch``, which asks a little more
     than needed; where a view tells only the
     likeliest tokens, what it hides is bounded, and an answer that the bound does not cover is
-    marked as uncertain.
+    marked as uncertain; behind fresh noise that the attacker knows of, every question is asked
+    ``repeats`` times and the answers are averaged.
 
     Attributes:
         wanted: How many secrets to find, the most likely first.
         rows: The most rows to spend on a goal.
         batch: The most partial secrets of one goal to ask about at once.
+        repeats: How often the same is asked where noise is fresh.
     """
 
     name: ClassVar[str] = "best-first"
@@ -270,6 +273,17 @@ class BestFirst(PrefixSearch):
     wanted: int = 1
     rows: int = 500
     batch: int = 32
+    repeats: int = 8
+
+    def __post_init__(self) -> None:
+        """Refuses to look for nothing.
+
+        Raises:
+            PlanError: If a number is below 1.
+        """
+        super().__post_init__()
+        if self.repeats < 1:
+            raise PlanError(f"attack {self.name}: repeats must be 1 or more")
 
     def _search(
         self,
@@ -296,31 +310,30 @@ class BestFirst(PrefixSearch):
         """Runs searches side by side until each is done or out of rows."""
         spent = np.zeros(len(searches), np.int64)
         trie = view.trie()
-        yield _progress(spent, searches)
+        defense = view.defense
+        fresh = isinstance(defense, LogprobNoise) and defense.deviation > 0
+        asks = self.repeats if fresh else 1
+        yield _progress(spent, searches, defense)
         width, first = 1, True
         while True:
-            room = Room(view.ledger, spent, self.rows)
+            room = Room(view.ledger, spent, self.rows, asks)
             batch = self._opening(searches, room) if first else _popped(searches, width, room)
             if not batch:
                 break
             owners = np.array([owner for owner, _, _ in batch], np.int64)
-            if first:
-                numbers, answers = trie.open([prompt for _, _, prompt in batch], owners)
-            else:
-                parents = [searches[owner].nodes[node.parent].prefix for owner, node, _ in batch]
-                tokens = [node.token for _, node, _ in batch]
-                numbers, answers = trie.extend(
-                    np.array(parents, np.int64), np.array(tokens, np.int64), owners
-                )
-                width = min(2 * width, self.batch)
+            numbers, answers = _asked(trie, searches, batch, first=first)
+            told = [answers.logprobs]
+            told += [_asked(trie, searches, batch, first=first)[1].logprobs for _ in range(1, asks)]
+            answers = answers._replace(logprobs=np.mean(told, axis=0))
+            width = width if first else min(2 * width, self.batch)
             first = False
-            np.add.at(spent, owners, 1)
+            np.add.at(spent, owners, asks)
             for row, (owner, node, _) in enumerate(batch):
                 asked = node._replace(prefix=int(numbers[row]))
                 searches[owner].add(asked, answers.logprobs[row], float(answers.unseen[row]))
-            yield _progress(spent, searches)
+            yield _progress(spent, searches, defense)
         # What was found without another row is told too.
-        yield _progress(spent, searches)
+        yield _progress(spent, searches, defense)
 
     def _opening(self, searches: Sequence[Search], room: Room) -> list[_Asked]:
         """Returns the first questions; a model that fills masks is asked once for each length."""
@@ -341,35 +354,16 @@ _Asked = tuple[int, Node, Prompt]
 """Whose question it is, the partial secret, and for first questions the prompt."""
 
 
-class Room:
-    """How many rows each goal may still cost in one batch."""
-
-    def __init__(self, ledger: QueryLedger, spent: Integers, most: int) -> None:
-        """Looks at what is left.
-
-        Args:
-            ledger: The budget.
-            spent: What this search has spent on each goal.
-            most: What it may spend on each.
-        """
-        limits = (ledger.remaining(goal) for goal in range(len(spent)))
-        self._goals = [
-            most - int(used) if left is None else min(left, most - int(used))
-            for left, used in zip(limits, spent, strict=True)
-        ]
-        total = ledger.limit.total
-        self._total = sum(self._goals) if total is None else total - ledger.total
-
-    def take(self, goal: int, wanted: int) -> int:
-        """Returns how many of the rows wanted there are, and takes them away."""
-        taken = max(0, min(wanted, self._goals[goal], self._total))
-        self._goals[goal] -= taken
-        self._total -= taken
-        return taken
-
-    def left(self, goal: int) -> int:
-        """Returns how many rows a goal may still cost."""
-        return max(0, min(self._goals[goal], self._total))
+def _asked(
+    trie: DefendedTrie, searches: Sequence[Search], batch: Sequence[_Asked], *, first: bool
+) -> tuple[Integers, NextTokens]:
+    """Asks about a batch: about its prompts first, later about partial secrets."""
+    owners = np.array([owner for owner, _, _ in batch], np.int64)
+    if first:
+        return trie.open([prompt for _, _, prompt in batch], owners)
+    parents = [searches[owner].nodes[node.parent].prefix for owner, node, _ in batch]
+    tokens = [node.token for _, node, _ in batch]
+    return trie.extend(np.array(parents, np.int64), np.array(tokens, np.int64), owners)
 
 
 def _popped(searches: Sequence[Search], width: int, room: Room) -> list[_Asked]:
@@ -381,5 +375,11 @@ def _popped(searches: Sequence[Search], width: int, room: Room) -> list[_Asked]:
     return batch
 
 
-def _progress(spent: Integers, searches: Sequence[Search]) -> SecretProgress:
-    return SecretProgress(spent.copy(), tuple(search.result() for search in searches))
+def _progress(
+    spent: Integers, searches: Sequence[Search], defense: LogprobDefense | None
+) -> SecretProgress:
+    found = tuple(search.result() for search in searches)
+    if isinstance(defense, LogprobNoise | LogprobRounding):
+        # Whoever knows that answers are off knows too that the order may be another.
+        found = tuple(one._replace(certain=False, floor=0.0) for one in found)
+    return SecretProgress(spent.copy(), found)

@@ -61,7 +61,7 @@ class FillMask(PrefixSearch):
         )
         # A secret has at most as many tokens as bytes; the rest is for the search.
         searching = max(1, self.rows - self.wanted * longest)
-        search = BestFirst(wanted=self.wanted, rows=searching, batch=self.batch)
+        search = BestFirst(wanted=self.wanted, rows=searching, batch=self.batch, repeats=1)
         last = None
         for progress in search.run(view, goals, rng=rng):
             last = progress

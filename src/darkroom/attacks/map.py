@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,7 +11,12 @@ from numpy.typing import NDArray
 
 from darkroom.access import Access
 from darkroom.attacks.table_base import Errors, TableAttack
+from darkroom.defenses.outputs import Pipeline
+from darkroom.errors import PlanError
+from darkroom.ledger import BudgetExhausted
+from darkroom.targets.candidates import Candidates
 from darkroom.targets.schema import Rows
+from darkroom.targets.table import Predictions
 from darkroom.targets.table_view import TableView
 
 
@@ -34,10 +40,14 @@ class MapAttack(TableAttack):
       of listed;
     - the prior may be conditional on known columns or a trained imputation model, where the paper
       has independent marginals;
+    - behind rounded answers a candidate weighs as much as the Gaussian over the cell in which the
+      prediction must lie, and behind noise the Gaussian is wider by it; where the noise is fresh,
+      each question is asked ``repeats`` times, and the answers are averaged, or voted on;
     - the paper's error model is that of the published algorithm; here it is measured on whichever
       rows the audit says (training rows unless told otherwise).
 
     Attributes:
+        repeats: How often the same is asked where noise is fresh, as far as the budget goes.
         draws: Values of unknown columns that are summed over, at most.
         memory: Bytes that a block may take.
     """
@@ -46,8 +56,26 @@ class MapAttack(TableAttack):
     access: ClassVar[Access] = Access.LABEL
     paper: ClassVar[str] = "Fredrikson et al. 2014 (USENIX Security)"
 
+    repeats: int = 16
     draws: int = 64
     memory: int = 1 << 26
+
+    def __post_init__(self) -> None:
+        """Refuses values that make no attack.
+
+        Raises:
+            PlanError: If a number is out of its range.
+        """
+        super().__post_init__()
+        if self.repeats < 1:
+            raise PlanError(f"attack {self.name}: repeats must be 1 or more")
+
+    def expected_queries(self, candidates: Candidates, defense: Pipeline | None = None) -> int:
+        """Returns the rows a record that the attack spends at most; see the base."""
+        return super().expected_queries(candidates) * self._asks(defense or Pipeline())
+
+    def _asks(self, defense: Pipeline) -> int:
+        return 1 if defense.deterministic else self.repeats
 
     def _weigh(
         self,
@@ -57,4 +85,20 @@ class MapAttack(TableAttack):
         response: NDArray[np.float64],
         errors: Errors,
     ) -> NDArray[np.float64]:
-        return errors.log_likelihood(response, view.predict(rows, goals))
+        answers = [view.predict(rows, goals)]
+        with suppress(BudgetExhausted):
+            while len(answers) < self._asks(view.defense):
+                answers.append(view.predict(rows, goals))
+        settled = answers[0] if len(answers) == 1 else _settled(answers, view.classes)
+        return errors.behind(view.defense, len(answers)).log_likelihood(response, settled)
+
+
+def _settled(answers: list[Predictions], classes: int | None) -> Predictions:
+    """Returns the mean of repeated answers ``(n,)``, or the class that is named most often."""
+    if classes is None:
+        return np.asarray(np.mean(answers, axis=0))
+    votes = np.zeros((len(answers[0]), classes))
+    rows = np.arange(len(votes))
+    for answer in answers:
+        votes[rows, answer.astype(np.int64)] += 1
+    return np.asarray(votes.argmax(axis=1), dtype=np.float64)

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.attacks.best_first import BITS, Room
+from darkroom.attacks.best_first import BITS
+from darkroom.attacks.room import Room
 from darkroom.priors.secret_tokens import Children, SecretTokens
 from darkroom.targets.language import NextTokens, Prompt, Tokens
 from darkroom.targets.language_view import DefendedTrie, LanguageView

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import ClassVar, NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_ndtr
 
 from darkroom.access import Access
+from darkroom.defenses.outputs import Pipeline
+from darkroom.defenses.values import ValueNoise, ValueRounding
 from darkroom.errors import PlanError
 from darkroom.ledger import BudgetExhausted
 from darkroom.priors.tables import TablePrior, Unknown
@@ -39,10 +43,13 @@ class Errors(NamedTuple):
         sigma: The standard deviation of a regressor's errors; ``None`` for a classifier.
         confusion: How many rows of each true class (first) were predicted as each class (second),
             ``(classes, classes)``; ``None`` for a regressor.
+        step: The width of the cell in which a regressor's prediction lies around its rounded
+            answer; 0 where it is not rounded.
     """
 
     sigma: float | None
     confusion: NDArray[np.float64] | None
+    step: float = 0.0
 
     @classmethod
     def of(
@@ -68,6 +75,27 @@ class Errors(NamedTuple):
         np.add.at(confusion, (response.astype(int), predictions.astype(int)), 1)
         return cls(None, confusion)
 
+    def noisier(self, deviation: float) -> Errors:
+        """Returns the same with noise of a standard deviation on a regressor's answers."""
+        return (
+            self if self.sigma is None else self._replace(sigma=math.hypot(self.sigma, deviation))
+        )
+
+    def behind(self, defense: Pipeline, asked: int = 1) -> Errors:
+        """Returns how a regressor's answers err behind output defences that one knows of.
+
+        Args:
+            defense: The defences; those of confidences change nothing here.
+            asked: Over how many answers to the same question was averaged.
+        """
+        errors = self
+        for one in defense.defenses:
+            if isinstance(one, ValueNoise):
+                errors = errors.noisier(one.deviation / math.sqrt(asked))
+            elif isinstance(one, ValueRounding):
+                errors = errors._replace(step=errors.step + one.step)
+        return errors
+
     def log_likelihood(
         self, response: NDArray[np.float64], predictions: NDArray[np.float64]
     ) -> NDArray[np.float64]:
@@ -82,12 +110,23 @@ class Errors(NamedTuple):
         """
         if self.confusion is None:
             assert self.sigma is not None
-            return np.asarray(-0.5 * ((response - predictions) / self.sigma) ** 2)
+            off = (response - predictions) / self.sigma
+            half = self.step / self.sigma / 2
+            # Where the error is far wider than the cell, the density hardly changes within it.
+            return -0.5 * off**2 if half < 1e-6 else _log_mass(off, half)
         columns = self.confusion.sum(axis=0)
         shares = self.confusion / np.where(columns > 0, columns, 1)
         with np.errstate(divide="ignore"):
             logarithms = np.log(shares)
         return np.asarray(logarithms[response.astype(int), predictions.astype(int)])
+
+
+def _log_mass(middle: NDArray[np.float64], half: float) -> NDArray[np.float64]:
+    """Returns the logarithm of the standard normal's mass within ``half`` of ``middle``."""
+    # On the lower side of the bell both ends are small, and their difference is exact.
+    middle = -np.abs(middle)
+    upper, lower = log_ndtr(middle + half), log_ndtr(middle - half)
+    return np.asarray(upper + np.log1p(-np.exp(np.minimum(lower - upper, -1e-15))))
 
 
 class TableProgress(NamedTuple):
@@ -127,6 +166,7 @@ class TableAttack(ABC):
         access: The least access that the attack needs.
         paper: The source, in one line.
         classifiers_only: Whether regressors are refused.
+        trees_only: Whether all models but those made of decision trees are.
         draws: Values of unknown columns that are summed over, at most.
         memory: Bytes that a block may take.
     """
@@ -135,6 +175,7 @@ class TableAttack(ABC):
     access: ClassVar[Access]
     paper: ClassVar[str]
     classifiers_only: ClassVar[bool] = False
+    trees_only: ClassVar[bool] = False
     draws: int
     memory: int
 
@@ -147,8 +188,17 @@ class TableAttack(ABC):
         if self.draws < 1 or self.memory < 1:
             raise PlanError(f"attack {self.name}: draws and memory must be 1 or more")
 
-    def expected_queries(self, candidates: Candidates) -> int:
-        """Returns the rows a record that the attack spends at most."""
+    def expected_queries(
+        self,
+        candidates: Candidates,
+        defense: Pipeline | None = None,  # noqa: ARG002 - for those that ask again
+    ) -> int:
+        """Returns the rows a record that the attack spends at most.
+
+        Args:
+            candidates: The values of the sensitive columns.
+            defense: The output defences that the attacker knows of.
+        """
         return len(candidates) * (self.draws if candidates.schema.unknown else 1)
 
     @final

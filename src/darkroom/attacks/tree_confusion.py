@@ -25,6 +25,7 @@ class TreeConfusionAttack(MapAttack):
     - candidates that the matrix calls impossible all around leave the prior's guess.
 
     Attributes:
+        repeats: How often the same is asked where noise is fresh, as far as the budget goes.
         draws: Values of unknown columns that are summed over, at most.
         memory: Bytes that a block may take.
     """

@@ -49,6 +49,7 @@ class TreeCountsAttack(TableAttack):
     name: ClassVar[str] = "tree-counts"
     access: ClassVar[Access] = Access.WEIGHTS
     paper: ClassVar[str] = "Fredrikson, Jha & Ristenpart 2015 (CCS), white-box with counts"
+    trees_only: ClassVar[bool] = True
 
     response: Response = "likelihood"
     draws: int = 64

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from darkroom.audit.plan import BasePlan, PriorSection, Section, checked_slice
+from darkroom.audit.plan import BasePlan, Section, TrainingSection, checked_slice
 from darkroom.errors import PlanError
 from darkroom.targets.sections import TargetSection, TorchSection
 
@@ -28,10 +28,6 @@ class PrivateSection(PublicSection):
     trained_on: str = ":"
 
     _trained_on = field_validator("trained_on")(checked_slice)
-
-
-class TrainingSection(PriorSection):
-    """A training defence by name, with parameters of its own."""
 
 
 class RecipeSection(Section):

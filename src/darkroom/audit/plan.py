@@ -135,6 +135,10 @@ class DefenseSection(BaseModel):
         return [(link.name, link.parameters) for link in self.chain]
 
 
+class TrainingSection(PriorSection):
+    """A training defence by name, with parameters of its own."""
+
+
 class BasePlan(Section):
     """What plans of every modality have; each modality adds its target and its data."""
 

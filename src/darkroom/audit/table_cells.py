@@ -16,11 +16,14 @@ from darkroom.audit.naming import cell_key, cell_title
 from darkroom.audit.table_judging import TableBench, difference, judge_part, worst_off
 from darkroom.audit.table_subject import TableSubject, Who
 from darkroom.defenses.outputs import Pipeline
+from darkroom.defenses.values import ValueNoise
 from darkroom.ledger import Limit, QueryLedger
 from darkroom.metrics.intervals import clopper_pearson
 from darkroom.named import parameters_of
 from darkroom.priors.table_build import TablePriorConfiguration
 from darkroom.priors.tables import TablePrior
+from darkroom.targets.schema import Rows
+from darkroom.targets.table import Predictions, TableTarget
 from darkroom.targets.table_view import TableView
 
 Posterior = NDArray[np.float64]
@@ -54,6 +57,11 @@ class TableCellPlan:
     def title(self) -> str:
         """What a progress bar calls it."""
         return cell_title(self.attack.name, self.prior_name, self.defense, naive=self.naive)
+
+    def expected_queries(self, subject: TableSubject) -> int:
+        """Returns the rows a record that the attack spends at most."""
+        told = Pipeline() if self.naive else self.defense
+        return self.attack.expected_queries(subject.candidates, told)
 
     def key(self, subject_digest: str, version: str) -> str:
         """Returns a hash of everything that decides the cell's result.
@@ -171,10 +179,15 @@ def _attack(
     advance: Callable[[int, int], None],
 ) -> _Found:
     records = subject.records(who)
+    if subject.knows == "prediction" and plan.defense.defenses:
+        # What the attacker knows of each record left the model behind the same defences.
+        said = _defended(subject.target, subject.part(who).rows, plan.defense)
+        records = records._replace(response=said)
+        errors = errors if plan.naive else _noisier(errors, plan.defense)
     if not len(records.known):
         nothing = np.empty((0, len(subject.candidates)))
         return _Found(nothing, nothing, np.empty(0, np.int64))
-    expected = plan.attack.expected_queries(subject.candidates) * len(records.known)
+    expected = plan.expected_queries(subject) * len(records.known)
     ledger = QueryLedger(
         len(records.known), Limit(per_goal=plan.budget), lambda spent: advance(spent, expected)
     )
@@ -199,8 +212,7 @@ def _utility(subject: TableSubject, defense: Pipeline) -> dict[str, Any]:
     plain = target.predict(others.rows)
     predictions = plain
     if defense.defenses:
-        view = TableView(target, Access.LABEL, QueryLedger(1), defense=defense)
-        predictions = view.predict(others.rows, np.zeros(len(others.rows), np.int64))
+        predictions = _defended(target, others.rows, defense)
     if target.classes is None:
         return {"mean_absolute_error": float(np.abs(predictions - others.response).mean())}
     right = int((predictions == others.response).sum())
@@ -208,6 +220,20 @@ def _utility(subject: TableSubject, defense: Pipeline) -> dict[str, Any]:
     if defense.defenses:
         found["label_changes"] = float((predictions != plain).mean())
     return found
+
+
+def _defended(target: TableTarget, rows: Rows, defense: Pipeline) -> Predictions:
+    """Returns what the model says of rows behind defences, once."""
+    view = TableView(target, Access.LABEL, QueryLedger(1), defense=defense)
+    return view.predict(rows, np.zeros(len(rows), np.int64))
+
+
+def _noisier(errors: Errors, defense: Pipeline) -> Errors:
+    """Returns errors with the noise on what the attacker knows of a record."""
+    for one in defense.defenses:
+        if isinstance(one, ValueNoise):
+            errors = errors.noisier(one.deviation)
+    return errors
 
 
 def _details(
@@ -248,17 +274,20 @@ def _threat_model(plan: TableCellPlan, subject: TableSubject) -> list[str]:
     """Says in sentences what the attacker has."""
     schema, data = subject.data.schema, subject.data
     hidden = ", ".join((*schema.sensitive, *schema.unknown))
-    most = plan.attack.expected_queries(subject.candidates)
+    most = plan.expected_queries(subject)
     budget = most if plan.budget is None else min(most, plan.budget)
     known = (
         f"what truly became of it ({schema.response.name})"
         if subject.knows == "response"
         else f"what the model says of it ({schema.response.name})"
     )
+    knows = "is not told of, taking answers for the model's own" if plan.naive else "knows"
+    behind = [f"Answers pass the defence {plan.defense.name}, which the attacker {knows}."]
     return [
         f"The attacker {_MEANS[plan.access]} at most {budget} times a record.",
         f"The attacker knows of each record every column but {hidden}, and {known}.",
         f"The attacker has {len(data.public.rows):,} other records with every column, knows the "
         f"prior made from them ({plan.prior_name}), and how often the model errs on "
         f"{'the rows it was trained on' if subject.errors_on == 'members' else 'other rows'}.",
+        *(behind if plan.defense.defenses else []),
     ]

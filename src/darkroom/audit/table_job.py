@@ -9,32 +9,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from darkroom.access import Access
 from darkroom.attacks.table_registry import make_table_attack
-from darkroom.audit.plan import AttackSection, PriorSection, parse_slice
+from darkroom.audit.plan import AttackSection, PriorSection
 from darkroom.audit.progress import Reporter
 from darkroom.audit.runner import Facts, FinishedCell, Job
 from darkroom.audit.table_cells import TableCellPlan, run_table_cell
-from darkroom.audit.table_judging import set_up_table_bench
-from darkroom.audit.table_plan import TablePlan, TableSection, TableTargetSection
+from darkroom.audit.table_judging import TableBench, set_up_table_bench
+from darkroom.audit.table_models import GivenTableModel, TableModel, TrainedTableModel
+from darkroom.audit.table_plan import TablePlan, TableTargetSection
+from darkroom.audit.table_rows import plan_schema, read_frame, refuse_overlap, split_tables
 from darkroom.audit.table_subject import TableSubject
-from darkroom.data.tables import (
-    DIABETES,
-    TableData,
-    encode_table,
-    load_diabetes_table,
-    read_table,
-    take,
+from darkroom.defenses.outputs import Centred, Pipeline
+from darkroom.defenses.table_training import (
+    TableTrainingDefense,
+    UndefendedTable,
+    make_table_training_defense,
 )
-from darkroom.defenses.outputs import Centred, Pipeline, make_defense
-from darkroom.errors import DataError, PlanError
+from darkroom.defenses.values import make_table_defense
+from darkroom.errors import PlanError
+from darkroom.named import describe
 from darkroom.priors.table_build import configure_table_prior
 from darkroom.priors.tables import TablePrior
-from darkroom.targets.schema import Column, Schema, pandas_module, require_column, schema_of
+from darkroom.targets.imports import call_import
+from darkroom.targets.schema import Schema
 from darkroom.targets.table import TableTarget
 from darkroom.targets.table_load import load_table_target, reach_table_target
+from darkroom.targets.table_sklearn import UntrainedTableTarget
+from darkroom.targets.table_view import require_fitting
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,20 +63,33 @@ class TableJob(Job):
 
     def keys(self, version: str) -> list[str]:
         """Returns the key of every cell; see :meth:`Job.keys`."""
-        digest = f"{self.subject.digest()} {self.plan.public.imputer}"
-        return [cell.key(digest, version) for cell in self._planned]
+        imputer = self.plan.public.imputer
+        return [cell.key(f"{model.digest} {imputer}", version) for model, cell in self._planned]
 
     @cached_property
-    def _planned(self) -> list[TableCellPlan]:
-        data, target = self.subject.data.members, self.subject.target
-        planned = table_cell_plans(self.plan, self.folder)
-        learning = any(
-            isinstance(one, Centred) for cell in planned for one in cell.defense.defenses
-        )
-        if not learning or not target.has_scores:
-            return planned
-        scores, labels = target.scores(data.rows), data.response.astype(np.int64)
-        return [replace(cell, defense=cell.defense.fitted(scores, labels)) for cell in planned]
+    def _planned(self) -> list[tuple[TableModel, TableCellPlan]]:
+        """Every attack against every output defence, for each model."""
+        cells = table_cell_plans(self.plan, self.folder)
+        for cell in cells:
+            require_fitting(cell.defense, self.subject.target)
+        return [
+            (model, cell)
+            for model in self.models()
+            for cell in cells
+            if not (cell.attack.trees_only and _replaces(model))
+        ]
+
+    def models(self) -> list[TableModel]:
+        """Returns the model that is given, or those to train, the undefended one first."""
+        plan, target = self.plan, self.plan.target
+        if not plan.training:
+            return [GivenTableModel(self.subject)]
+        folder = plan.run.out / plan.run.name / "models"
+        trusted = tuple(target.trusted) if isinstance(target, TableTargetSection) else ()
+        return [
+            TrainedTableModel(self.subject, defense, plan.run.seed, folder, trusted)
+            for defense in table_training_defenses(plan)
+        ]
 
     def facts(self) -> Facts:
         """Returns what the report says of the model and the rows; see :meth:`Job.facts`."""
@@ -103,24 +119,50 @@ class TableJob(Job):
             ("Attacker\N{RIGHT SINGLE QUOTATION MARK}s rows", f"{len(data.public.rows):,}"),
             *([("Left out", f"{dropped:,} rows with missing values")] if dropped else []),
         ]
+        if self.plan.training:
+            names = [describe(defense) for defense in table_training_defenses(self.plan)]
+            tested.append(("Trained by Darkroom", ", ".join(names)))
         return Facts({"name": target.name, "kind": self.plan.target.kind}, tested)
 
     def run(self, keys: Sequence[str], version: str, reporter: Reporter) -> Iterator[FinishedCell]:
         """Runs cells; those with the same prior share it; see :meth:`Job.run`."""
-        subject, public = self.subject, self.subject.data.public.rows
-        with reporter.stage("Training the imputation model"):
-            bench = set_up_table_bench(subject, self.plan.run.seed, self.plan.public.imputer)
+        public = self.subject.data.public.rows
         priors: dict[str, TablePrior] = {}
-        for key, cell in zip(self.keys(version), self._planned, strict=True):
+        opened: TableModel | None = None
+        bench: TableBench | None = None
+        for key, (model, cell) in zip(self.keys(version), self._planned, strict=True):
             if key not in keys:
                 continue
+            if bench is None or model is not opened:
+                opened, subject = model, model.open(reporter)
+                # What an attacker knows of a record may be what each model says of it.
+                if bench is None or subject.knows == "prediction":
+                    with reporter.stage("Training the imputation model"):
+                        bench = self._bench(subject)
+            cell = replace(cell, defense=_fitted(cell.defense, subject))
             words = f"{cell.prior_name} {cell.prior!r}"
             if words not in priors:
                 with reporter.stage(f"Fitting prior {cell.prior_name}"):
                     priors[words] = cell.prior.build(subject.candidates, public, cell.seed)
             with reporter.stage(cell.title) as advance:
                 result, arrays = run_table_cell(key, cell, subject, priors[words], bench, advance)
-            yield FinishedCell(key, result, arrays)
+            yield FinishedCell(key, model.dress(result), arrays)
+
+    def _bench(self, subject: TableSubject) -> TableBench:
+        return set_up_table_bench(subject, self.plan.run.seed, self.plan.public.imputer)
+
+
+def _replaces(model: TableModel) -> bool:
+    return isinstance(model, TrainedTableModel) and model.defense.replaces
+
+
+def _fitted(defense: Pipeline, subject: TableSubject) -> Pipeline:
+    """Returns defences with what they must know of the model learned from its answers."""
+    members, target = subject.data.members, subject.target
+    learning = any(isinstance(one, Centred) for one in defense.defenses)
+    if not learning or not target.has_scores:
+        return defense
+    return defense.fitted(target.scores(members.rows), members.response.astype(np.int64))
 
 
 def load_job(plan: TablePlan, plan_path: Path, reporter: Reporter) -> TableJob:
@@ -131,11 +173,12 @@ def load_job(plan: TablePlan, plan_path: Path, reporter: Reporter) -> TableJob:
     """
     # A mistyped attack or prior shows before anything is read.
     table_cell_plans(plan, plan_path.parent)
+    table_training_defenses(plan)
     with reporter.stage("Reading tables") as advance:
-        private = _frame(plan.private)
+        private = read_frame(plan.private)
         advance(1, 2)
-        public = _frame(plan.public)
-    _refuse_overlap(plan)
+        public = read_frame(plan.public)
+    refuse_overlap(plan)
     schema = plan_schema(plan, private, public)
     target = _target(plan, schema, plan_path.parent)
     return TableJob(
@@ -150,6 +193,8 @@ def load_job(plan: TablePlan, plan_path: Path, reporter: Reporter) -> TableJob:
 def _target(plan: TablePlan, schema: Schema, folder: Path) -> TableTarget:
     """Loads or reaches the model of a plan."""
     section = plan.target
+    if plan.training and isinstance(section, TableTargetSection):
+        return UntrainedTableTarget(call_import(section.load, folder), schema)
     if isinstance(section, TableTargetSection):
         return load_table_target(
             section.kind,
@@ -203,109 +248,6 @@ def table_subject(
     )
 
 
-def _frame(section: TableSection) -> pd.DataFrame:
-    """Reads the rows that a plan names, numbered as in the file."""
-    if str(section.table) == DIABETES:
-        frame = load_diabetes_table()
-    else:
-        frame = read_table(
-            section.table,
-            encoding=section.encoding,
-            separator=section.separator,
-            header_rows=section.header_rows,
-            missing=section.na,
-            text=section.text,
-        )
-    chosen = frame.iloc[parse_slice(section.rows)]
-    if not len(chosen):
-        raise DataError(
-            f"{section.table}: rows = {section.rows!r} selects none of {len(frame)} rows"
-        )
-    return chosen
-
-
-def _refuse_overlap(plan: TablePlan) -> None:
-    """Refuses public rows that are private: baselines would know the answers."""
-    private, public = plan.private, plan.public
-    if private.table != public.table:
-        return
-    far = 1 << 62
-    ours, theirs = (slice_range(one.rows, far) for one in (private, public))
-    if max(ours.start, theirs.start) < min(ours.stop, theirs.stop):
-        raise DataError(
-            f"{private.table}: private rows {private.rows!r} and public rows {public.rows!r} "
-            "overlap: give [private] rows and [public] rows that do not"
-        )
-
-
-def slice_range(text: str, n: int) -> range:
-    """Returns the places that a slice selects of ``n``."""
-    return range(*parse_slice(text).indices(n))
-
-
-def plan_schema(plan: TablePlan, private: pd.DataFrame, public: pd.DataFrame) -> Schema:
-    """Reads the schema from all rows, private and public, and the plan's declarations.
-
-    Raises:
-        DataError: If a column is absent, repeated or of mixed types; the message names it.
-    """
-    where, response = str(plan.private.table), plan.target.response
-    inputs = plan.target.inputs
-    names = [name for name in private.columns if name != response] if inputs is None else inputs
-    for name in (*names, *plan.private.sensitive, *plan.private.columns, response):
-        require_column(private, name, where)
-        require_column(public, name, str(plan.public.table))
-    everything = pandas_module().concat(
-        [private[[*names, response]], public[[*names, response]]], ignore_index=True
-    )
-    declared = {
-        name: Column(name, section.kind, tuple(section.values))
-        if section.kind == "numeric" or section.values
-        else Column(name, "categorical", _found_values(everything[name]))
-        for name, section in plan.private.columns.items()
-    }
-    return schema_of(
-        everything,
-        response,
-        plan.private.sensitive,
-        inputs=names,
-        unknown=plan.private.unknown,
-        declared=declared,
-        where=where,
-    )
-
-
-def _found_values(series: pd.Series) -> tuple[object, ...]:
-    found = series.dropna().unique().tolist()
-    return tuple(sorted(found, key=lambda value: (isinstance(value, str), value)))
-
-
-def split_tables(
-    plan: TablePlan, schema: Schema, private: pd.DataFrame, public: pd.DataFrame
-) -> TableData:
-    """Encodes both tables and divides the private one into members and others.
-
-    Raises:
-        DataError: If a column holds what it may not, or no row is complete.
-    """
-    encoded = encode_table(
-        private, schema, missing=plan.private.missing, where=str(plan.private.table)
-    )
-    member = _chosen(len(private), plan.private.trained_on)[encoded.numbers]
-    return TableData(
-        schema,
-        take(encoded, np.flatnonzero(member)),
-        take(encoded, np.flatnonzero(~member)),
-        encode_table(public, schema, missing=plan.public.missing, where=str(plan.public.table)),
-    )
-
-
-def _chosen(n: int, text: str) -> NDArray[np.bool_]:
-    chosen = np.zeros(n, dtype=bool)
-    chosen[parse_slice(text)] = True
-    return chosen
-
-
 def table_cell_plans(plan: TablePlan, folder: Path | None = None) -> list[TableCellPlan]:
     """Checks every attack, prior and defence of a plan before anything costly begins.
 
@@ -317,7 +259,9 @@ def table_cell_plans(plan: TablePlan, folder: Path | None = None) -> list[TableC
     """
     defenses = [Pipeline()]
     defenses += [
-        Pipeline(tuple(make_defense(name, parameters, folder) for name, parameters in one.links))
+        Pipeline(
+            tuple(make_table_defense(name, parameters, folder) for name, parameters in one.links)
+        )
         for one in plan.defense
     ]
     cells = []
@@ -329,6 +273,16 @@ def table_cell_plans(plan: TablePlan, folder: Path | None = None) -> list[TableC
             elif cell.access is not Access.WEIGHTS:
                 cells += [cell, replace(cell, naive=True)] if plan.run.naive else [cell]
     return cells
+
+
+def table_training_defenses(plan: TablePlan) -> list[TableTrainingDefense]:
+    """Returns the training defences of a plan, without any first.
+
+    Raises:
+        PlanError: If a name or a parameter is wrong.
+    """
+    named = [make_table_training_defense(one.name, **one.parameters) for one in plan.training]
+    return [UndefendedTable(), *(one for one in named if one != UndefendedTable())]
 
 
 def _cell_plan(plan: TablePlan, section: AttackSection, defense: Pipeline) -> TableCellPlan:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, field_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from darkroom.audit.plan import BasePlan, Section, checked_slice
+from darkroom.audit.plan import BasePlan, Section, TrainingSection, checked_slice
 from darkroom.data.tables import DIABETES, MISSING
+from darkroom.errors import PlanError
 
 Names = Annotated[list[str], Field(min_length=1)]
 
@@ -123,7 +124,11 @@ def _served(section: Any) -> str:
 
 
 class TablePlan(BasePlan):
-    """A whole plan."""
+    """A whole plan.
+
+    With ``training``, Darkroom fits the estimator that ``[target] load`` returns on the private
+    rows that ``trained_on`` selects, once without a defence and once with each.
+    """
 
     target: Annotated[
         Annotated[TableTargetSection, Tag("model")] | Annotated[TableHttpSection, Tag("http")],
@@ -131,6 +136,17 @@ class TablePlan(BasePlan):
     ]
     private: PrivateTableSection
     public: PublicTableSection
+    training: list[TrainingSection] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _trainable(self) -> Self:
+        target = self.target
+        if self.training and (target.kind != "sklearn" or ":" not in target.load):
+            raise PlanError(
+                "[[training]] fits a scikit-learn estimator: set [target] kind = "
+                '"sklearn" and load = "module:function" that returns one'
+            )
+        return self
 
     def anchored(self, folder: Path) -> Self:
         """Returns the plan with the paths of its inputs made relative to a folder.

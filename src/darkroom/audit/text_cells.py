@@ -16,6 +16,7 @@ from darkroom.audit.naming import cell_key
 from darkroom.audit.text_exposure import Exposure
 from darkroom.audit.text_subject import TextSubject
 from darkroom.audit.text_tree import search_tree
+from darkroom.audit.text_words import threat_model, worst_off
 from darkroom.data.canaries import Canaries, Canary
 from darkroom.defenses.logprobs import LogprobDefense, TopLogprobs
 from darkroom.ledger import Limit, QueryLedger
@@ -39,6 +40,7 @@ class TextCellPlan:
         defense: What is changed of log-probabilities, if anything.
         budget: Rows a secret, or ``None``.
         seed: The run's seed.
+        naive: Whether the attacker is not told of the defence.
     """
 
     attack: SecretAttack
@@ -46,6 +48,7 @@ class TextCellPlan:
     defense: LogprobDefense | None
     budget: int | None
     seed: int
+    naive: bool = False
 
     @property
     def defense_name(self) -> str:
@@ -59,6 +62,7 @@ class TextCellPlan:
     def title(self) -> str:
         """What a progress bar calls it."""
         against = "" if self.defense is None else f" against {self.defense_name}"
+        against += ", not told" if self.naive else ""
         return f"Attack {self.attack.name}{against}"
 
     def key(self, subject_digest: str, version: str) -> str:
@@ -76,6 +80,7 @@ class TextCellPlan:
             "defense": self.defense_name,
             "budget": self.budget,
             "seed": self.seed,
+            **({"naive": True} if self.naive else {}),
         }
         return cell_key(decisive)
 
@@ -109,6 +114,7 @@ def run_text_cell(
     subject: TextSubject,
     exposures: Sequence[Exposure] | None,
     exposures_before: Sequence[Exposure] | None,
+    utility: dict[str, float],
     advance: Callable[[int, int], None],
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Attacks canaries and controls alike, and judges what comes out.
@@ -119,6 +125,7 @@ def run_text_cell(
         subject: The model and the truth.
         exposures: Of each canary, if the model tells.
         exposures_before: The same, of the model before it was trained on them.
+        utility: What the model is worth behind the defence.
         advance: Told how many of the expected queries are spent.
 
     Returns:
@@ -139,6 +146,7 @@ def run_text_cell(
         "target": subject.target.name,
         "defense": plan.defense_name,
         "attack": plan.attack.name,
+        "attacker": "naive" if plan.naive else "adaptive",
         "access": str(plan.access),
         "prior": "format",
         "goals": n,
@@ -162,7 +170,7 @@ def run_text_cell(
                 "false_positive_others",
             )
         ),
-        "utility": {},
+        "utility": utility,
         "seconds": seconds,
         "details": _details(plan, subject, attacked, exposures, exposures_before),
     }
@@ -186,7 +194,9 @@ def _attack(
     defense = plan.defense
     if defense is None and plan.access is LanguageAccess.TOP_K:
         defense = TopLogprobs()
-    view = LanguageView(target, plan.access, ledger, defense=defense, noise=noise)
+    # What an endpoint's top_k leaves is no defence of which somebody could be ignorant.
+    told = not plan.naive or plan.defense is None
+    view = LanguageView(target, plan.access, ledger, defense=defense, noise=noise, told=told)
     rng = np.random.default_rng([plan.seed, 1])
     # From how many queries on each goal's first guess was right, and stayed so.
     since = np.full(len(goals), np.inf)
@@ -223,7 +233,7 @@ def _details(
     canaries = subject.canaries
     rows = _canary_rows(canaries, attacked, exposures)
     return {
-        "threat_model": _threat_model(plan, subject),
+        "threat_model": threat_model(plan, subject),
         "attack": {"name": plan.attack.name, "parameters": _plain(parameters_of(plan.attack))},
         "prior": {"name": "format", "parameters": {"format": canaries.secrets.describe()}},
         "format": {
@@ -238,7 +248,7 @@ def _details(
         "memory": _memory(canaries.canaries, exposures),
         "before": _before(plan, subject, exposures_before),
         "tree": search_tree(plan, subject, attacked.hits, exposures),
-        "worst_off": _worst_off(rows, canaries.secrets.bits),
+        "worst_off": worst_off(rows, canaries.secrets.bits),
     }
 
 
@@ -343,47 +353,6 @@ def _before(
 
 def _unwatched(done: int, total: int) -> None:
     """Shows no progress."""
-
-
-def _threat_model(plan: TextCellPlan, subject: TextSubject) -> list[str]:
-    """Says in sentences what the attacker has."""
-    secrets = subject.canaries.secrets
-    name = subject.target.name
-    budget = "without limit" if plan.budget is None else f"{plan.budget} times a secret at most"
-    sees = {
-        LanguageAccess.WEIGHTS: f"holds the weights of {name} and runs it {budget}",
-        LanguageAccess.LOGPROBS: f"asks {name} for log-probabilities of any text {budget}",
-        LanguageAccess.TOP_K: f"asks {name} for the likeliest next tokens {budget}",
-        LanguageAccess.SAMPLES: f"asks {name} for continuations, as text alone, {budget}",
-    }[plan.access]
-    return [
-        f"The attacker {sees}; a query is one text read by the model.",
-        "The attacker knows the sentence around each secret, and the format of secrets: "
-        f"{secrets.describe()}, {secrets.bits:.1f} bits.",
-        "The attacker does not know which secrets were in the training data.",
-    ]
-
-
-def _worst_off(rows: Sequence[dict[str, Any]], bits: float) -> dict[str, Any] | None:
-    """Returns the canary that is exposed most, corrected for having looked at all."""
-    measured = [row for row in rows if row["exposure"] is not None and row["repetitions"]]
-    if not measured:
-        return None
-    worst = min(measured, key=lambda row: (row["p_value"], -row["exposure"]["bits"]))
-    seen = "once" if worst["repetitions"] == 1 else f"{worst['repetitions']} times"
-    sentence = (
-        f"the secret of {worst['owner']} ({worst['masked']}), seen {seen} in training: exposure "
-        f"{worst['exposure']['bits']:.1f} of {bits:.1f} bits"
-        f"{', extracted' if worst['extracted'] else ''} (p = {worst['p_value']:.2g}; "
-        f"{worst['p_adjusted']:.2g} after Holm's correction for {len(rows)} secrets)."
-    )
-    return {
-        "owner": worst["owner"],
-        "secret": worst["secret"],
-        "p_value": worst["p_value"],
-        "p_adjusted": worst["p_adjusted"],
-        "sentence": sentence,
-    }
 
 
 def _arrays(

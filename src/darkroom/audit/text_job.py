@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from darkroom.access import LanguageAccess
@@ -13,6 +14,7 @@ from darkroom.audit.progress import Reporter
 from darkroom.audit.runner import Facts, FinishedCell, Job
 from darkroom.audit.text_cells import TextCellPlan, run_text_cell
 from darkroom.audit.text_exposure import measure
+from darkroom.audit.text_models import GivenTextModel, TextModel, TrainedTextModel
 from darkroom.audit.text_plan import (
     OpenAISection,
     SecretAttackSection,
@@ -20,9 +22,17 @@ from darkroom.audit.text_plan import (
     TransformersSection,
 )
 from darkroom.audit.text_subject import TextSubject
-from darkroom.data.canaries import load_key
+from darkroom.audit.text_utility import text_utility
+from darkroom.data.canaries import load_key, read_lines
 from darkroom.defenses.logprobs import LogprobDefense, make_logprob_defense
+from darkroom.defenses.text_recipe import (
+    TextRecipe,
+    TextTraining,
+    UndefendedText,
+    make_text_training,
+)
 from darkroom.errors import PlanError
+from darkroom.named import describe
 from darkroom.targets.language import LanguageTarget
 
 
@@ -34,8 +44,9 @@ class TextJob(Job):
         plan: The plan; its paths are for the record here.
         plan_text: The plan as TOML.
         command: How to repeat the run.
-        subject: The model and the canaries.
+        subject: The model and the canaries; where the plan has trainings, the model before them.
         key_file: Where the canaries are; a report that reveals them reads it again.
+        corpus: What the plan's trainings train on.
     """
 
     plan: TextPlan
@@ -43,12 +54,29 @@ class TextJob(Job):
     command: str
     subject: TextSubject
     key_file: Path
+    corpus: tuple[str, ...] = ()
 
     def keys(self, version: str) -> list[str]:
         """Returns the key of every cell; see :meth:`Job.keys`."""
-        digest = self.subject.digest()
+        return [cell.key(model.digest, version) for model, cell in self._planned]
+
+    @cached_property
+    def _planned(self) -> list[tuple[TextModel, TextCellPlan]]:
+        """Every attack against every output defence, for each model."""
         cells = text_cell_plans(self.plan, self.subject.target.access)
-        return [cell.key(digest, version) for cell in cells]
+        return [(model, cell) for model in self.models() for cell in cells]
+
+    def models(self) -> list[TextModel]:
+        """Returns the model that is given, or those to train, the undefended one first."""
+        plan = self.plan
+        if not plan.training:
+            return [GivenTextModel(self.subject)]
+        recipe = TextRecipe(**plan.recipe.model_dump())
+        folder = plan.run.out / plan.run.name / "models"
+        return [
+            TrainedTextModel(self.subject, self.corpus, defense, recipe, plan.run.seed, folder)
+            for defense in text_trainings(plan)
+        ]
 
     def facts(self) -> Facts:
         """Returns what the report says of the model and the canaries; see :meth:`Job.facts`."""
@@ -71,6 +99,11 @@ class TextJob(Job):
             ("Before training", "not given" if self.subject.before is None else "compared"),
             ("Commitment", canaries.commitment()),
         ]
+        if self.plan.training:
+            names = [describe(defense) for defense in text_trainings(self.plan)]
+            tested.append(
+                ("Trained by Darkroom", f"on {len(self.corpus):,} lines: {'; '.join(names)}")
+            )
         about = {
             "name": target.name,
             "kind": self.plan.target.kind,
@@ -80,21 +113,28 @@ class TextJob(Job):
 
     def run(self, keys: Sequence[str], version: str, reporter: Reporter) -> Iterator[FinishedCell]:
         """Runs cells, which share the exposures; see :meth:`Job.run`."""
-        subject = self.subject
-        every = subject.canaries.canaries
-        with reporter.stage("Measuring exposures") as advance:
-            exposures = measure(subject.target, subject, every, advance)
-        before = None
-        if subject.before is not None:
+        every, before = self.subject.canaries.canaries, None
+        if self.subject.before is not None:
             with reporter.stage("Measuring exposures before training") as advance:
-                before = measure(subject.before, subject, every, advance)
-        cells = text_cell_plans(self.plan, subject.target.access)
-        for key, cell in zip(self.keys(version), cells, strict=True):
+                before = measure(self.subject.before, self.subject, every, advance)
+        opened: TextModel | None = None
+        for key, (model, cell) in zip(self.keys(version), self._planned, strict=True):
             if key not in keys:
                 continue
+            if model is not opened:
+                opened, subject = model, model.open(reporter)
+                worth: dict[str, dict[str, float]] = {}
+                with reporter.stage("Measuring exposures") as advance:
+                    exposures = measure(subject.target, subject, every, advance)
+            if cell.defense_name not in worth:
+                worth[cell.defense_name] = text_utility(
+                    subject.target, subject.held_out, cell.defense, self.plan.run.seed
+                )
             with reporter.stage(cell.title) as advance:
-                result, arrays = run_text_cell(key, cell, subject, exposures, before, advance)
-            yield FinishedCell(key, result, arrays)
+                result, arrays = run_text_cell(
+                    key, cell, subject, exposures, before, worth[cell.defense_name], advance
+                )
+            yield FinishedCell(key, model.dress(result), arrays)
 
 
 def load_job(plan: TextPlan, plan_path: Path, reporter: Reporter) -> TextJob:
@@ -103,12 +143,16 @@ def load_job(plan: TextPlan, plan_path: Path, reporter: Reporter) -> TextJob:
     Raises:
         DarkroomError: If any of them does not do; the message says which and why.
     """
-    text_cell_plans(plan, LanguageAccess.WEIGHTS)  # a mistyped name shows before anything is read
+    # A mistyped name shows before anything is read.
+    text_cell_plans(plan, LanguageAccess.WEIGHTS)
+    text_trainings(plan)
     canaries = load_key(plan.private.canaries)
     with reporter.stage("Opening the language model"):
         target, before = _open(plan)
     for cell in text_cell_plans(plan, target.access):
         cell.attack.check_kind(masked=target.masked)
+    if plan.training and target.masked:
+        raise PlanError("[[training]] trains models that continue text, and this one fills masks")
     subject = TextSubject(
         target,
         before,
@@ -116,6 +160,7 @@ def load_job(plan: TextPlan, plan_path: Path, reporter: Reporter) -> TextJob:
         plan.private.rank_rows,
         plan.private.references,
         plan.run.seed,
+        () if plan.private.held_out is None else tuple(read_lines(plan.private.held_out)),
     )
     return TextJob(
         plan,
@@ -123,6 +168,7 @@ def load_job(plan: TextPlan, plan_path: Path, reporter: Reporter) -> TextJob:
         f"darkroom audit {plan_path.name}",
         subject,
         plan.private.canaries,
+        tuple(read_lines(plan.private.corpus)) if plan.training and plan.private.corpus else (),
     )
 
 
@@ -180,9 +226,21 @@ def text_cell_plans(plan: TextPlan, most: LanguageAccess) -> list[TextCellPlan]:
     for section in plan.attack:
         for defense in defenses:
             cell = _cell_plan(plan, section, defense, most)
-            if defense is None or cell.access in (LanguageAccess.LOGPROBS, LanguageAccess.TOP_K):
+            if defense is None:
                 cells.append(cell)
+            elif cell.access in (LanguageAccess.LOGPROBS, LanguageAccess.TOP_K):
+                cells += [cell, replace(cell, naive=True)] if plan.run.naive else [cell]
     return cells
+
+
+def text_trainings(plan: TextPlan) -> list[TextTraining]:
+    """Returns the training defences of a plan, without any first.
+
+    Raises:
+        PlanError: If a name or a parameter is wrong.
+    """
+    named = [make_text_training(one.name, **one.parameters) for one in plan.training]
+    return [UndefendedText(), *(one for one in named if one != UndefendedText())]
 
 
 def _cell_plan(

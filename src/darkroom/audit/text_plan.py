@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from darkroom.access import LanguageAccess
-from darkroom.audit.plan import AttackSection, BasePlan, Section
+from darkroom.audit.plan import AttackSection, BasePlan, Section, TrainingSection
+from darkroom.errors import PlanError
 
 
 class TransformersSection(Section):
@@ -75,11 +76,16 @@ class CanarySection(Section):
         canaries: The key file of ``darkroom canaries make``.
         rank_rows: Rows a canary to spend on its exact rank; not the attacker's.
         references: Candidates drawn for each canary whose exact rank is not reached.
+        corpus: The lines that every ``[[training]]`` trains on, canaries among them.
+        held_out: Lines that the model was not trained on, ``.jsonl`` or ``.txt``; its perplexity
+            on them is what it is worth.
     """
 
     canaries: Path
     rank_rows: int = Field(default=300, ge=1)
     references: int = Field(default=200, ge=20)
+    corpus: Path | None = None
+    held_out: Path | None = None
 
 
 class SecretAttackSection(AttackSection):
@@ -92,12 +98,44 @@ class SecretAttackSection(AttackSection):
     access: LanguageAccess | None = None  # type: ignore[assignment]
 
 
+class TextRecipeSection(Section):
+    """How every ``[[training]]`` but ``dp-sgd``, which has a recipe of its own, trains."""
+
+    epochs: int = Field(default=10, ge=1)
+    batch: int = Field(default=48, ge=1)
+    learning_rate: float = Field(default=2e-3, gt=0)
+
+
 class TextPlan(BasePlan):
-    """A whole plan."""
+    """A whole plan.
+
+    With ``training``, Darkroom trains the model in ``[target] load`` further on the lines of
+    ``[private] corpus``, once without a defence and once with each.
+    """
 
     target: TextTarget
     private: CanarySection
     attack: Annotated[list[SecretAttackSection], Field(min_length=1)]  # type: ignore[assignment]
+    training: list[TrainingSection] = Field(default_factory=list)
+    recipe: TextRecipeSection = TextRecipeSection()
+
+    @model_validator(mode="after")
+    def _trainable(self) -> Self:
+        if "recipe" in self.model_fields_set and not self.training:
+            raise PlanError("[recipe] says how to train, but no [[training]] is to be trained")
+        if not self.training:
+            return self
+        if not isinstance(self.target, TransformersSection):
+            raise PlanError(
+                f"[[training]] trains a model in a local folder, and [target] kind is "
+                f'{self.target.kind}: set kind = "transformers"'
+            )
+        if self.private.corpus is None:
+            raise PlanError(
+                "[[training]] needs the lines to train on, canaries among them: set [private] "
+                "corpus"
+            )
+        return self
 
     def anchored(self, folder: Path) -> Self:
         """Returns the plan with the paths of its inputs made relative to a folder."""
@@ -105,5 +143,8 @@ class TextPlan(BasePlan):
         if isinstance(target, TransformersSection):
             before = None if target.before is None else folder / target.before
             target = target.model_copy(update={"load": folder / target.load, "before": before})
-        private = self.private.model_copy(update={"canaries": folder / self.private.canaries})
+        names = ("canaries", "corpus", "held_out")
+        files = {name: getattr(self.private, name) for name in names}
+        moved = {name: folder / path for name, path in files.items() if path is not None}
+        private = self.private.model_copy(update=moved)
         return self.model_copy(update={"target": target, "private": private})

@@ -20,6 +20,7 @@ class TextSubject:
         rank_rows: Rows a canary to spend on its exact rank.
         references: Candidates drawn for each canary whose rank is not reached.
         seed: The run's.
+        held_out: Lines that it was not trained on, to see what it is worth.
     """
 
     target: LanguageTarget
@@ -28,6 +29,7 @@ class TextSubject:
     rank_rows: int
     references: int
     seed: int
+    held_out: tuple[str, ...] = ()
 
     def digest(self) -> str:
         """Returns a hash of the models, the canaries and how they are measured."""
@@ -36,5 +38,6 @@ class TextSubject:
             "" if self.before is None else self.before.fingerprint(),
             self.canaries.commitment(),
             f"{self.rank_rows} {self.references}",
+            *self.held_out,
         ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -52,13 +52,14 @@ def search_tree(
     canary = canaries[chosen]
     goal = SecretGoal(canary.before, canary.after, subject.canaries.secrets)
     # The plan's rows, but one question at a time, so that nothing is asked that is not needed.
-    attack = BestFirst(rows=plan.attack.rows, batch=1)
+    attack = BestFirst(rows=plan.attack.rows, batch=1, repeats=plan.attack.repeats)
     view = LanguageView(
         subject.target,
         plan.access,
         QueryLedger(1),
         defense=plan.defense,
         noise=np.random.default_rng([plan.seed, 3]),
+        told=not plan.naive,
     )
     search = attack.explore(view, goal)
     return {

@@ -179,6 +179,35 @@ def write_lines(path: Path, lines: Sequence[str]) -> None:
     write_private(path, "".join(f"{line}\n" for line in lines).encode())
 
 
+def read_lines(path: Path) -> list[str]:
+    """Reads lines as :func:`write_lines` writes them; empty ones are left out.
+
+    Args:
+        path: Ending in ``.jsonl`` or ``.txt``.
+
+    Raises:
+        PlanError: If the name ends otherwise.
+        DataError: If it cannot be read, holds no line, or a line is no object with a text.
+    """
+    if path.suffix not in (".jsonl", ".txt"):
+        raise PlanError(f"{path}: lines are read from .jsonl or .txt: rename it")
+    try:
+        lines = [line for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+        if path.suffix == ".jsonl":
+            lines = [str(json.loads(line)["text"]) for line in lines]
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}: give a file of lines") from error
+    except (ValueError, KeyError, TypeError) as error:
+        # The library's message may quote a secret.
+        raise DataError(
+            f"{path}: not UTF-8, or a line is not an object with a text ({type(error).__name__}): "
+            'write each as {"text": "..."}'
+        ) from None
+    if not lines:
+        raise DataError(f"{path}: no line: give at least one")
+    return lines
+
+
 class _StoredCanary(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 

@@ -71,6 +71,20 @@ def make_corpus(
     return Corpus([lines[place] for place in rng.permutation(len(lines))], canaries)
 
 
+def held_out_lines(canaries: Canaries, *, seed: int = 0, count: int = 100) -> list[str]:
+    """Writes lines of the same kind that are in no corpus of this seed, without canaries.
+
+    Args:
+        canaries: Whose owners and secrets are left out.
+        seed: Decides everything.
+        count: How many.
+    """
+    rng = np.random.default_rng([seed, 6])
+    every = canaries.canaries
+    codes = canaries.secrets.sample(count, rng, exclude=[one.secret for one in every])
+    return [_line(place, codes[place], owners(every), rng) for place in range(count)]
+
+
 def _line(place: int, code: str, taken: frozenset[str], rng: np.random.Generator) -> str:
     name, other = _someone(taken, rng), _someone(taken, rng)
     templates = _RECORDS if place % 2 else _MAILS

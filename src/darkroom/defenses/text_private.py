@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from darkroom.defenses.private_sgd import Descent, epsilon_of, noise_for
-from darkroom.defenses.training import Privacy
+from darkroom.defenses.training_facts import Privacy
 from darkroom.errors import DataError, PlanError
 
 _OWNER = "training defence dp-sgd for text"
@@ -53,6 +53,9 @@ class PrivateText:
         learning_rate: Of Adam, above 0.
         at_once: Lines whose gradients are held in memory.
     """
+
+    name: ClassVar[str] = "dp-sgd"
+    paper: ClassVar[str] = "Abadi et al. 2016; Li et al. 2022"
 
     epsilon: float = 8.0
     delta: float = 1e-5
@@ -120,7 +123,7 @@ class PrivateText:
             plain = torch.optim.Adam(trained.parameters(), lr=self.learning_rate)
             Descent(noise, self.clip, rate, steps, self.at_once, _OWNER).run(
                 trained,
-                _losses(ids, present),
+                line_losses(ids, present),
                 torch.arange(lines),
                 plain,
                 torch.Generator().manual_seed(seed),
@@ -131,7 +134,7 @@ class PrivateText:
         return TrainedText(trained.eval(), privacy)
 
 
-def _losses(ids: Tensor, present: Tensor) -> Callable[[nn.Module, Tensor], Tensor]:
+def line_losses(ids: Tensor, present: Tensor) -> Callable[[nn.Module, Tensor], Tensor]:
     """Returns the sum over lines of each line's mean loss a token."""
 
     def losses(model: nn.Module, rows: Tensor) -> Tensor:

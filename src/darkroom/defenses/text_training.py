@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from darkroom.errors import PlanError
 
@@ -46,6 +46,9 @@ class Deduplication:
         words: Words in an n-gram, 1 or more.
         keep: How often nearly the same may stand, 1 or more.
     """
+
+    name: ClassVar[str] = "deduplication"
+    paper: ClassVar[str] = "Lee et al. 2022; Kandpal et al. 2022"
 
     similarity: float = 0.8
     words: int = 2
@@ -100,6 +103,7 @@ NAMED_FORMATS: Mapping[str, str] = {
     "social-security-number": r"(?<!\d)\d{3}-\d{2}-\d{4}(?!\d)",
     "phone": r"(?<![\w-])\+?\d{1,3}[ -]?(?:\(\d{1,4}\)[ -]?)?\d{2,4}(?:[ -]\d{2,4}){2,3}(?![\w-])",
     "iban": r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b",
+    "passport": r"\b[CFGHJKLMNPRTVWXYZ](?=[A-Z]{0,7}\d)[0-9CFGHJKLMNPRTVWXYZ]{8}\b",
     "api-key": r"\b(?:sk|pk|ghp|xox[abp])[-_][A-Za-z0-9_-]{16,}\b",
 }
 """Formats that a scrubber knows by name, as regular expressions."""
@@ -110,14 +114,19 @@ class Scrubbing:
     """Replaces what has the format of a secret by the name of the format.
 
     It finds what its formats describe and nothing else: a secret in words, a name or an address
-    goes through. Presidio, which knows more, needs a language model that is downloaded, so it is
-    not used; its output can be given to the same training.
+    goes through. Presidio installs, but what it knows beyond patterns, names and addresses, comes
+    from a spaCy model that it downloads when it is first used, so it is not used here; lines that
+    it has scrubbed can be given to the same training.
 
     Attributes:
-        formats: Names among :data:`NAMED_FORMATS`, or regular expressions.
+        formats: Names among :data:`NAMED_FORMATS`, or regular expressions; all names when left
+            out, and in an audit the format of its own secrets too.
     """
 
-    formats: Sequence[str] = tuple(NAMED_FORMATS)
+    name: ClassVar[str] = "scrubbing"
+    paper: ClassVar[str] = ""
+
+    formats: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         """Compiles the formats once, to refuse wrong ones.
@@ -125,9 +134,13 @@ class Scrubbing:
         Raises:
             PlanError: If there is none, or one is no regular expression.
         """
-        if not self.formats:
+        if self.formats is not None and not self.formats:
             raise PlanError("scrubbing: give at least one format")
         self._expression()
+
+    def knowing(self, formats: Sequence[str]) -> Scrubbing:
+        """Returns the same with further formats, unless its own were given."""
+        return self if self.formats is not None else Scrubbing((*formats, *NAMED_FORMATS))
 
     def clean(self, lines: Iterable[str]) -> Cleaned:
         """Replaces secrets by ``[NAME]``."""
@@ -143,7 +156,8 @@ class Scrubbing:
 
     def _expression(self) -> tuple[re.Pattern[str], dict[str, str]]:
         names, parts = {}, []
-        for place, word in enumerate(self.formats):
+        chosen = tuple(NAMED_FORMATS) if self.formats is None else self.formats
+        for place, word in enumerate(dict.fromkeys(chosen)):
             pattern = NAMED_FORMATS.get(word, word)
             try:
                 # Inner groups would be taken for the format's own.

@@ -18,7 +18,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Self, final
+from typing import ClassVar, NamedTuple, final
 
 import numpy as np
 import torch
@@ -26,8 +26,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from darkroom.defenses.training_facts import Privacy as Privacy
+from darkroom.defenses.training_facts import TrainingFacts as TrainingFacts
 from darkroom.errors import DataError, PlanError, one_line
-from darkroom.named import parameters_of
+from darkroom.named import describe as describe
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 """Changes each image a little, at random: ``(n, channels, height, width)`` to the same shape."""
@@ -81,65 +83,6 @@ class Recipe:
             )
         if not self.value_range[0] < self.value_range[1]:
             raise PlanError(f"training: range {list(self.value_range)}: give black, then white")
-
-
-class Privacy(NamedTuple):
-    """What a differentially private training guarantees.
-
-    Attributes:
-        unit: What is protected: one ``photo``, or all photos of one ``person``.
-        epsilon: What the accountant says was spent; infinite without noise.
-        delta: At which.
-        noise_multiplier: The noise's standard deviation over the clipping norm.
-        sample_rate: The chance of a unit to be in a step.
-        steps: How often the weights were changed.
-    """
-
-    unit: str
-    epsilon: float
-    delta: float
-    noise_multiplier: float
-    sample_rate: float
-    steps: int
-
-
-class TrainingFacts(NamedTuple):
-    """What is to be said of a training.
-
-    Attributes:
-        defense: The defence with its parameters.
-        seconds: How long it took.
-        privacy: What it guarantees, or ``None`` for nothing.
-    """
-
-    defense: str
-    seconds: float
-    privacy: Privacy | None = None
-
-    def time_factor(self, control: TrainingFacts) -> float:
-        """Returns how many times longer this took than the control."""
-        return self.seconds / max(control.seconds, 1e-9)
-
-    def record(self) -> dict[str, Any]:
-        """Returns the facts as JSON holds them."""
-        privacy = None if self.privacy is None else self.privacy._asdict()
-        if privacy is not None and math.isinf(privacy["epsilon"]):
-            privacy["epsilon"] = None
-        return {"defense": self.defense, "seconds": self.seconds, "privacy": privacy}
-
-    @classmethod
-    def of(cls, record: dict[str, Any]) -> Self:
-        """Reads what :meth:`record` returned.
-
-        Raises:
-            KeyError: If something is missing.
-            TypeError: If something is of the wrong kind.
-        """
-        privacy = record["privacy"]
-        if privacy is not None:
-            epsilon = privacy["epsilon"]
-            privacy = Privacy(**{**privacy, "epsilon": math.inf if epsilon is None else epsilon})
-        return cls(str(record["defense"]), float(record["seconds"]), privacy)
 
 
 class Trained(NamedTuple):
@@ -329,24 +272,6 @@ def run_epochs(course: Course, objective: Objective, *, frozen: nn.Module | None
             optimizer.step()
             schedule.step()
         course.advance(epoch + 1, recipe.epochs)
-
-
-def describe(defense: TrainingDefense) -> str:
-    """Writes a training defence with the parameters that are not its usual ones.
-
-    >>> describe(Undefended())
-    'none'
-    """
-    usual = type(defense)()
-    changed = {
-        key: value for key, value in parameters_of(defense).items() if value != getattr(usual, key)
-    }
-    inside = ", ".join(f"{key}={_shown(value)}" for key, value in changed.items())
-    return f"{defense.name}({inside})" if inside else defense.name
-
-
-def _shown(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def ignore(done: int, total: int) -> None:

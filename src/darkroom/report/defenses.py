@@ -16,6 +16,57 @@ from darkroom.report.wording import percent, points, several
 NONE = "none"
 
 
+class Measure(NamedTuple):
+    """What says of a kind of model what it is worth.
+
+    Attributes:
+        field: Its place in :class:`Utility`.
+        name: What it is called in running text.
+        heading: What its column is called.
+        sign: 1 where more is better, -1 where less is.
+    """
+
+    field: str
+    name: str
+    heading: str
+    sign: int
+
+    def value(self, utility: Utility) -> float | None:
+        """Returns the figure; ``None`` where it was not measured."""
+        found: float | None = getattr(utility, self.field)
+        return found
+
+    def worth(self, utility: Utility) -> float | None:
+        """Returns the figure so that larger is better."""
+        found = self.value(utility)
+        return None if found is None else self.sign * found
+
+    def written(self, utility: Utility) -> str:
+        """Returns the figure in words; a dash where it was not measured."""
+        found = self.value(utility)
+        if found is None:
+            return "\N{EN DASH}"
+        return percent(found) if self.sign > 0 else f"{found:.3g}"
+
+
+ACCURACY = Measure("accuracy", "accuracy", "Accuracy", 1)
+
+MEASURES = (
+    ACCURACY,
+    Measure("mean_absolute_error", "mean absolute error", "Error", -1),
+    Measure("perplexity", "perplexity", "Perplexity", -1),
+)
+"""Of classifiers, of models of numbers, and of language models."""
+
+
+def measure_of(*utilities: Utility) -> Measure:
+    """Returns the measure that any of some models has; accuracy where none has any."""
+    for measure in MEASURES:
+        if any(measure.value(one) is not None for one in utilities):
+            return measure
+    return ACCURACY
+
+
 class Match(NamedTuple):
     """One attack against one defence, told and not told of it.
 
@@ -67,20 +118,33 @@ class Standing(NamedTuple):
 
     @property
     def worth(self) -> float | None:
-        """Accuracy, or minus the error of a model of numbers; larger is better."""
-        if self.utility.accuracy is not None:
-            return self.utility.accuracy
-        error = self.utility.mean_absolute_error
-        return None if error is None else -error
+        """Accuracy, or minus an error or a perplexity; larger is better."""
+        return measure_of(self.utility).worth(self.utility)
+
+
+def judged(cells: Sequence[Cell]) -> list[Cell]:
+    """Returns the cells that tell one defence from another.
+
+    No output defence concerns who has the weights, so those attackers are left out, unless they met
+    every defence of the run: then all of these are in the training.
+
+    Args:
+        cells: Of one run.
+    """
+    names = {cell.defense for cell in cells}
+    holding = {cell.defense for cell in cells if cell.access == "weights"}
+    if len(names) > 1 and holding == names:
+        return list(cells)
+    return [cell for cell in cells if cell.access != "weights"]
 
 
 def matches(cells: Sequence[Cell]) -> tuple[Match, ...]:
     """Pairs the cells of attackers who know a defence with those of attackers who do not.
 
     Args:
-        cells: Of a run, in order; undefended ones and those with the weights are left out.
+        cells: Of a run, in order; undefended ones are left out, and see :func:`judged`.
     """
-    behind = [cell for cell in cells if cell.defense != NONE and cell.access != "weights"]
+    behind = [cell for cell in judged(cells) if cell.defense != NONE]
     told = [cell for cell in behind if cell.attacker == "adaptive"]
     used: set[str] = set()
     found = []
@@ -113,12 +177,10 @@ def _partner(naive: Cell, told: Sequence[Cell]) -> Cell | None:
 def standings(cells: Sequence[Cell]) -> tuple[Standing, ...]:
     """Sums up each defence of a run by the strongest attack on it, none first.
 
-    Attackers with the weights are left out: no output defence concerns them.
-
     Args:
-        cells: Of one run.
+        cells: Of one run; see :func:`judged`.
     """
-    asking = [cell for cell in cells if cell.access != "weights"]
+    asking = judged(cells)
     names = list(dict.fromkeys(cell.defense for cell in asking))
     names.sort(key=lambda name: name != NONE)
     return tuple(
@@ -155,7 +217,7 @@ def dominators(all_of: Sequence[Standing]) -> dict[str, str]:
     One of the two differs; of equals, neither dominates. No defence is one of those compared.
 
     Args:
-        all_of: A run's; those without accuracy or error are left out.
+        all_of: A run's; those of unknown worth are left out.
     """
     known = [one for one in all_of if one.worth is not None]
     found = {}
@@ -182,7 +244,8 @@ class Recommendation(NamedTuple):
         undefended: How the model stands without.
         within: Those that keep the limit, the least leak first.
         beyond: Those that do not, or whose worth was not measured.
-        limit: The accuracy that may be lost, or the share by which an error may grow.
+        limit: The accuracy that may be lost, or the share by which an error or a perplexity may
+            grow.
     """
 
     chosen: Standing | None
@@ -194,7 +257,12 @@ class Recommendation(NamedTuple):
     @property
     def sentence(self) -> str:
         """The recommendation in words."""
-        allowed = f"an accuracy loss of at most {points(self.limit).removeprefix('+')} points"
+        measure = measure_of(self.undefended.utility)
+        allowed = (
+            f"an accuracy loss of at most {points(self.limit).removeprefix('+')} points"
+            if measure.sign > 0
+            else f"a {measure.name} that grows by at most {percent(self.limit)}"
+        )
         if self.chosen is None:
             return f"No measured defence keeps {allowed}: measure others, or allow more."
         plain, one = self.undefended, self.chosen
@@ -215,9 +283,13 @@ class Recommendation(NamedTuple):
     def _worth(self) -> str:
         assert self.chosen is not None
         before, after = self.undefended.utility, self.chosen.utility
-        if before.accuracy is None or after.accuracy is None:
+        measure = measure_of(before)
+        if measure.value(before) is None or measure.value(after) is None:
             return ""
-        return f", at {percent(after.accuracy)} accuracy in place of {percent(before.accuracy)}"
+        said = f"at {measure.written(after)} {measure.name}"
+        if measure.sign < 0:
+            said = f"at a {measure.name} of {measure.written(after)}"
+        return f", {said} in place of {measure.written(before)}"
 
     @property
     def caution(self) -> str:
@@ -266,7 +338,7 @@ def recommend(cells: Sequence[Cell], loss: float) -> Recommendation:
     Args:
         cells: Of one run.
         loss: The largest loss of accuracy, in [0, 1]; for models of numbers, the largest growth of
-            the mean absolute error, as a share of it.
+            the mean absolute error or of the perplexity, as a share of it.
 
     Raises:
         PlanError: If the run has no undefended cell of an attacker who asks the model, no defended
@@ -280,11 +352,11 @@ def recommend(cells: Sequence[Cell], loss: float) -> Recommendation:
         )
     plain, *others = all_of
     if not others:
-        raise PlanError("this run has no defences: add [[defense]] to its plan")
+        raise PlanError("this run has no defences: add [[defense]] or [[training]] to its plan")
     if plain.worth is None:
         raise PlanError(
             "this run did not measure what the model is worth: hold out photos or rows that it was "
-            "not trained on ([private] trained_on)"
+            "not trained on ([private] trained_on), or lines ([private] held_out)"
         )
     # Accuracy is lost in points; an error grows by a share of itself.
     least = plain.worth - loss * (1.0 if plain.worth >= 0 else -plain.worth)

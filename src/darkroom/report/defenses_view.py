@@ -9,10 +9,13 @@ from darkroom.report.charts import Chart, Spot, frontier_chart
 from darkroom.report.defenses import (
     NONE,
     Match,
+    Measure,
     Recommendation,
     Standing,
     dominators,
+    judged,
     matches,
+    measure_of,
     standings,
 )
 from darkroom.report.records import Cell, Cost, Interval, Utility
@@ -53,7 +56,7 @@ class DefensesView:
     Attributes:
         lead: Its first sentence.
         rows: Of the table, undefended ones first.
-        worth_heading: What the column with accuracy or error is called.
+        worth_heading: What the column with accuracy, error or perplexity is called.
         worth_word: That in running text.
         better: Where the better defences lie on the chart.
         chart: Leak against accuracy.
@@ -82,21 +85,21 @@ def defenses_view(cells: Sequence[Cell]) -> DefensesView | None:
         return None
     beaten = dominators(all_of)
     names = {one.defense: f"{place}" for place, one in enumerate(all_of)}
-    plain = [cell for cell in cells if cell.defense == NONE and cell.access != "weights"]
+    plain = [cell for cell in judged(cells) if cell.defense == NONE]
     found = [*(Match(NONE, one.attack, one.access, None, one) for one in plain), *matches(cells)]
     rows, seen = [], set()
     for match in found:
         rows.append(_row(match, names, beaten, first=match.defense not in seen))
         seen.add(match.defense)
-    errors = all(one.utility.accuracy is None for one in all_of)
+    measure = measure_of(*(one.utility for one in all_of))
     fallen = dict.fromkeys(row.defense for row in rows if row.falls)
     return DefensesView(
         lead=_lead(all_of),
         rows=tuple(rows),
-        worth_heading="Error" if errors else "Accuracy",
-        worth_word="the model's error" if errors else "accuracy",
-        better=f"the lower and farther {'left' if errors else 'right'}, the better",
-        chart=_chart(all_of, beaten, names, errors=errors),
+        worth_heading=measure.heading,
+        worth_word=measure.name if measure.sign > 0 else f"the model's {measure.name}",
+        better=f"the lower and farther {'right' if measure.sign > 0 else 'left'}, the better",
+        chart=_chart(all_of, beaten, names, measure),
         dominated=_dominated(beaten),
         fallen=", ".join(fallen),
     )
@@ -148,7 +151,7 @@ def _advantage(one: Standing) -> str:
 
 
 def _chart(
-    all_of: Sequence[Standing], beaten: dict[str, str], names: dict[str, str], *, errors: bool
+    all_of: Sequence[Standing], beaten: dict[str, str], names: dict[str, str], measure: Measure
 ) -> Chart | None:
     known = [one for one in all_of if one.worth is not None]
     if len(known) < 2:
@@ -160,9 +163,9 @@ def _chart(
     return frontier_chart(
         spots,
         name="chart-frontier",
-        title=f"Advantage left to the attacker against {'error' if errors else 'accuracy'} for "
+        title=f"Advantage left to the attacker against {measure.name} for "
         f"{len(spots)} defences; the figures are in the table, by number",
-        across="mean absolute error" if errors else "accuracy",
+        across=measure.name,
     )
 
 
@@ -197,10 +200,7 @@ def _points(interval: Interval | None) -> str:
 
 
 def _worth(utility: Utility) -> str:
-    if utility.accuracy is not None:
-        return percent(utility.accuracy)
-    error = utility.mean_absolute_error
-    return _DASH if error is None else f"{error:.3g}"
+    return measure_of(utility).written(utility)
 
 
 def _share(value: float | None) -> str:

@@ -108,6 +108,7 @@ class Utility(Record):
     calibration_error: Rate | None = None
     label_changes: Rate | None = None
     mean_absolute_error: float | None = None
+    perplexity: float | None = None
 
 
 class Cost(Record):

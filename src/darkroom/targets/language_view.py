@@ -32,8 +32,8 @@ class LanguageView:
     Attributes:
         access: What a query returns.
         ledger: Counts the rows.
-        defense: What is changed of log-probabilities. An attacker knows it, but neither the noise
-            that it draws nor the answers before it.
+        defense: What is changed of log-probabilities, as far as the attacker knows of it. It
+            knows neither the noise that is drawn nor the answers before it.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class LanguageView:
         *,
         defense: LogprobDefense | None = None,
         noise: np.random.Generator | None = None,
+        told: bool = True,
     ) -> None:
         """Cuts the target down.
 
@@ -53,6 +54,8 @@ class LanguageView:
             ledger: Is charged for every row.
             defense: What is changed of log-probabilities; who has the weights sees through it.
             noise: What the defence draws from.
+            told: Whether the attacker knows of the defence; one who does not takes its answers
+                for the model's own.
 
         Raises:
             TargetError: If the target cannot give that much.
@@ -66,7 +69,8 @@ class LanguageView:
         self._noise = noise or np.random.default_rng(0)
         self.access = access
         self.ledger = ledger
-        self.defense = None if access is LanguageAccess.WEIGHTS else defense
+        self._defense = None if access is LanguageAccess.WEIGHTS else defense
+        self.defense = self._defense if told else None
 
     @property
     def masked(self) -> bool:
@@ -153,15 +157,17 @@ class LanguageView:
 
     def told(self, logprobs: Floats) -> Floats:
         """Returns what the defence leaves of the log-probabilities of given tokens."""
-        if self.defense is None or isinstance(self.defense, TopLogprobs):
+        if self._defense is None or isinstance(self._defense, TopLogprobs):
             return logprobs
-        return self.defense(logprobs, self._noise)
+        return self._defense(logprobs, self._noise)
 
     def seen(self, answers: NextTokens) -> NextTokens:
         """Returns what the access level and the defence leave of what may follow."""
-        if self.defense is None:
+        if self._defense is None:
             return answers
-        logprobs = self.defense(answers.logprobs, self._noise)
+        logprobs = self._defense(answers.logprobs, self._noise)
+        if self.defense is None:
+            return NextTokens(logprobs, answers.unseen)
         hidden = np.isneginf(logprobs) & ~np.isneginf(answers.logprobs)
         least = np.where(np.isneginf(logprobs), np.inf, logprobs).min(axis=1)
         unseen = np.where(hidden.any(axis=1), least, answers.unseen)

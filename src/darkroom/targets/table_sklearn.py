@@ -208,6 +208,47 @@ class SklearnTableTarget(TableTarget):
         return hashlib.sha256(repr((fitted, self.schema)).encode()).hexdigest()
 
 
+class UntrainedTableTarget(TableTarget):
+    """A scikit-learn estimator that an audit is going to train; it answers nothing.
+
+    Attributes:
+        estimator: As its code made it; never fitted here.
+    """
+
+    access = Access.LABEL
+
+    def __init__(self, estimator: Any, schema: Schema, *, name: str | None = None) -> None:
+        """Wraps an estimator.
+
+        Args:
+            estimator: Has ``fit`` and ``predict``.
+            schema: The tables it takes and what it predicts.
+            name: What reports call it; the class of the last step when left out.
+
+        Raises:
+            TargetError: If it is none.
+        """
+        steps = getattr(estimator, "steps", None)
+        self.name = name or type(steps[-1][1] if steps else estimator).__name__
+        self.schema = schema
+        self.estimator = estimator
+        if not (hasattr(estimator, "fit") and hasattr(estimator, "get_params")):
+            raise TargetError(
+                f"target {self.name}: no scikit-learn estimator: [[training]] fits what [target] "
+                "load returns"
+            )
+
+    def predict(self, rows: Rows) -> Predictions:  # noqa: ARG002
+        """Refuses; see :meth:`TableTarget.predict`."""
+        raise TargetError(f"target {self.name} is not trained yet")
+
+    def fingerprint(self) -> str:
+        """Returns a hash of the estimator's parameters and of the columns that it gets."""
+        import joblib
+
+        return hashlib.sha256(repr((joblib.hash(self.estimator), self.schema)).encode()).hexdigest()
+
+
 def _trees(model: Any) -> list[Any] | None:
     """Returns the trees of a model in the order of its ``apply``, or ``None``."""
     if not hasattr(model, "apply"):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from darkroom.access import Access
 from darkroom.defenses.outputs import Pipeline
+from darkroom.defenses.values import ValueDefense
 from darkroom.errors import TargetError
 from darkroom.ledger import QueryLedger
 from darkroom.targets.schema import Rows, Schema
@@ -55,29 +56,25 @@ class TableView:
             target: The model as its owner reaches it.
             access: What a query shall return; output defences may leave less.
             ledger: Is charged for every row.
-            defense: What is changed of confidences before the attacker sees them.
+            defense: What is changed of confidences, or of the numbers that a regressor predicts,
+                before the attacker sees them.
             noise: What the defences draw from.
             told: Whether the attacker knows of the defences; see
                 :class:`darkroom.targets.view.View`.
 
         Raises:
-            TargetError: If the target cannot give that much, or a defence of confidences is put
-                before a regressor, which has none.
+            TargetError: If the target cannot give that much, or a defence is not for its kind.
         """
         if not target.access.includes(access):
             raise TargetError(
                 f"target {target.name} answers {target.access} at most, but the attack needs "
                 f"{access}: choose an attack for {target.access}"
             )
+        require_fitting(defense or Pipeline(), target)
         self._target = target
         self._noise = noise or np.random.default_rng(0)
         self._defense = defense or Pipeline()
         self.defense = self._defense if told else Pipeline()
-        if self._defense.defenses and target.classes is None:
-            raise TargetError(
-                f"target {target.name} predicts numbers, and defence {self._defense.name} changes "
-                "confidences: leave it out"
-            )
         self.access = access
         if access is not Access.WEIGHTS and access.includes(self.defense.leaves):
             self.access = self.defense.leaves
@@ -106,6 +103,9 @@ class TableView:
         with self._target.billed(self.ledger.bill(goals)):
             if self.access is Access.WEIGHTS or not self._defense.defenses:
                 return self._target.predict(rows)
+            if self._target.classes is None:
+                answers = self._target.predict(rows)[:, None]
+                return self._defense(answers, self._noise, rows)[:, 0]
             return np.asarray(self._defended(rows).argmax(axis=1), dtype=np.float64)
 
     def scores(self, rows: Rows, goals: NDArray[np.int64]) -> Scores:
@@ -169,3 +169,25 @@ class TableView:
     def _require(self, access: Access) -> None:
         if not self.access.includes(access):
             raise TargetError(f"this view allows {self.access}, but the attack asked for {access}")
+
+
+def require_fitting(defense: Pipeline, target: TableTarget) -> None:
+    """Refuses defences that are not for the kind of a target's answers.
+
+    Raises:
+        TargetError: If a defence of confidences stands before a regressor, or one of numbers
+            before a classifier.
+    """
+    numbers = target.classes is None
+    for one in defense.defenses:
+        if isinstance(one, ValueDefense) == numbers:
+            continue
+        answers, changed, others = (
+            ("numbers", "confidences", "value-rounding or value-noise")
+            if numbers
+            else ("classes", "numbers", "rounding or another defence of confidences")
+        )
+        raise TargetError(
+            f"target {target.name} predicts {answers}, and defence {one.name} changes {changed}: "
+            f"use {others}"
+        )

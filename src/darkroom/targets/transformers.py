@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import inspect
 from collections.abc import Iterator, Sequence
@@ -200,6 +201,43 @@ class TransformersTarget(LanguageTarget):
                 f"target {self.name}: the model failed on {ids.shape[1]} tokens "
                 f"({type(error).__name__}): are prompts longer than it can read?"
             ) from None
+
+    def with_model(self, model: Any) -> TransformersTarget:
+        """Returns the same target with another model of the same shape behind its tokenizer."""
+        other = copy.copy(self)
+        other.__dict__.pop("_digest", None)
+        other.model = model.eval().requires_grad_(False)
+        return other
+
+    def tokens_of(self, lines: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Returns lines as a causal model is trained on them, cut to what it can read.
+
+        Args:
+            lines: Any texts; those of fewer than two tokens are left out.
+
+        Returns:
+            Tokens with the marks of start and end that the tokenizer and the model know, padded
+            behind, int64 ``(lines, length)``; and which are no padding.
+
+        Raises:
+            TargetError: If no line is left.
+        """
+        end = getattr(self.model.config, "eos_token_id", None)
+        most = int(getattr(self.model.config, "max_position_embeddings", None) or 1024)
+        rows = []
+        for one in self.codec.encode(lines):
+            row = [*one.opening, *one.tokens, *one.closing]
+            if isinstance(end, int) and row[-1:] != [end]:
+                row.append(end)
+            if len(row) > 1:
+                rows.append(row[:most])
+        if not rows:
+            raise TargetError(f"target {self.name}: no line of two tokens to train on")
+        longest = max(map(len, rows))
+        ids = torch.zeros((len(rows), longest), dtype=torch.long)
+        for place, row in enumerate(rows):
+            ids[place, : len(row)] = torch.tensor(row)
+        return ids, torch.arange(longest) < torch.tensor([[len(row)] for row in rows])
 
     @cached_property
     def _digest(self) -> str:

@@ -1,0 +1,107 @@
+"""Output defences of models that predict a number, such as a dose. NumPy only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from darkroom.access import Access
+from darkroom.defenses.base import OutputDefense, Scores
+from darkroom.defenses.outputs import OUTPUT_DEFENSES
+from darkroom.defenses.plain import require_noise
+from darkroom.errors import PlanError
+from darkroom.named import make_named
+
+
+class ValueDefense(OutputDefense):
+    """Changes predicted numbers, ``(n, 1)``, which are no probabilities and need not sum to one."""
+
+    changes_label: ClassVar[bool] = True
+    leaves: ClassVar[Access] = Access.LABEL
+
+
+@dataclass(frozen=True)
+class ValueRounding(ValueDefense):
+    """Rounds every prediction to the nearest multiple of a step.
+
+    A patient needs a dose in tablets, not in microgrammes: Fredrikson et al. 2014 and 2015 name
+    rounding as the first thing to try.
+
+    Attributes:
+        step: In the units of the response, above 0.
+    """
+
+    name: ClassVar[str] = "value-rounding"
+    deterministic: ClassVar[bool] = True
+    cost: ClassVar[str] = "a division and a multiplication a row"
+
+    step: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuses steps that are none.
+
+        Raises:
+            PlanError: If the step is not above 0.
+        """
+        if not 0 < self.step < np.inf:
+            raise PlanError(f"defence {self.name}: step must be above 0, got {self.step}")
+
+    def __call__(self, scores: Scores, rng: np.random.Generator) -> Scores:  # noqa: ARG002
+        """Rounds; see :class:`ValueDefense`."""
+        rounded: Scores = np.round(scores / self.step) * self.step
+        return rounded
+
+
+@dataclass(frozen=True)
+class ValueNoise(ValueDefense):
+    """Adds fresh Gaussian noise to every prediction.
+
+    Attributes:
+        deviation: The noise's standard deviation in the units of the response, 0 or more.
+    """
+
+    name: ClassVar[str] = "value-noise"
+    deterministic: ClassVar[bool] = False
+    cost: ClassVar[str] = "a draw a row"
+
+    deviation: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuses noise that cannot be drawn.
+
+        Raises:
+            PlanError: If the deviation is negative or no number.
+        """
+        require_noise(self.name, self.deviation, "gaussian")
+
+    def __call__(self, scores: Scores, rng: np.random.Generator) -> Scores:
+        """Adds noise; see :class:`ValueDefense`."""
+        return scores + rng.normal(0.0, self.deviation, scores.shape)
+
+
+VALUE_DEFENSES: dict[str, type[OutputDefense]] = {
+    defense.name: defense for defense in (ValueRounding, ValueNoise)
+}
+
+TABLE_DEFENSES: dict[str, type[OutputDefense]] = {**OUTPUT_DEFENSES, **VALUE_DEFENSES}
+
+
+def make_table_defense(
+    name: str, parameters: Mapping[str, Any], folder: Path | None = None
+) -> OutputDefense:
+    """Makes an output defence of a model of tables from a plan's words.
+
+    Args:
+        name: One of :data:`TABLE_DEFENSES`.
+        parameters: Its fields; the others keep their defaults.
+        folder: What relative paths in the parameters start from; the working folder if left out.
+
+    Raises:
+        PlanError: If there is no such defence or parameter, a value is wrong, or a secret or a
+            file that it names is missing.
+    """
+    return make_named("defence", TABLE_DEFENSES, name, parameters).prepared(folder or Path())
