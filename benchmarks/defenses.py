@@ -1,7 +1,8 @@
 """Defences, each against attackers who know it: what they leave, what they cost, which hold.
 
-Output defences are here and in ``defense_averaging``; defences in training are in
-``defenses_training``, which this module runs too.
+Output defences of images are here and in ``defense_averaging``, defences in training in
+``defenses_training``, both on AT&T's faces in ``defenses_att``; ``defenses_tables`` and
+``defenses_text`` have those of doses and of language models.
 """
 
 from __future__ import annotations
@@ -10,15 +11,21 @@ import functools
 import hashlib
 import shutil
 import timeit
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tomli_w
+import torch
 from safetensors.torch import save_file
 
 from benchmarks.claims import Claim, Outcome, Table, tell
 from benchmarks.defense_averaging import averaging_claims
+from benchmarks.defenses_att import PEOPLE, att_cells
+from benchmarks.defenses_tables import table_claims
+from benchmarks.defenses_text import text_claims
 from benchmarks.defenses_training import training_claims
 from darkroom.api import audit_plan
 from darkroom.data.employees import render_faces
@@ -94,18 +101,58 @@ CLASSES, BATCH = 1000, 256
 def run(*, quick: bool, seed: int) -> Outcome:
     """Measures everything; see the module.
 
+    Parts run two at a time, with a thread each, and times of answers are taken when all else is
+    over. Every part goes on where it was stopped.
+
     Args:
         quick: Whether to leave out most defences, attacks and people.
         seed: Decides everything random.
     """
-    inputs = OUT / f"benchmark-defenses-inputs-{seed}"
-    make_inputs(inputs, seed)
-    cells = matrix(inputs, quick=quick, seed=seed)
-    outcome = Outcome(label_claims(cells), [matrix_table(cells), standing_table(cells)])
-    for found in (averaging_claims(inputs, quick=quick, seed=seed), cost_claims(inputs, seed)):
-        outcome = Outcome([*outcome.claims, *found.claims], [*outcome.tables, *found.tables])
-    claims, tables = training_claims(quick=quick, seed=seed)
-    return Outcome([*outcome.claims, *claims], [*outcome.tables, *tables])
+    make_inputs(_inputs(seed), seed)
+    parts = [_answers_part, _training_part, _att_part, _averaging_part, _values_part, _text_part]
+    if quick:
+        parts.remove(_att_part)
+    with ProcessPoolExecutor(2, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        running = [pool.submit(part, quick=quick, seed=seed) for part in parts]
+        found = [one.result() for one in running]
+    found.append(cost_claims(_inputs(seed), seed))
+    return Outcome(
+        [claim for one in found for claim in one.claims],
+        [table for one in found for table in one.tables],
+    )
+
+
+def _inputs(seed: int) -> Path:
+    return OUT / f"benchmark-defenses-inputs-{seed}"
+
+
+def _answers_part(*, quick: bool, seed: int) -> Outcome:
+    cells = matrix(_inputs(seed), quick=quick, seed=seed)
+    title = f"Advantage by defence and attack, {cells[0].goals} employees"
+    return Outcome(label_claims(cells), [matrix_table(title, cells), standing_table(cells)])
+
+
+def _training_part(*, quick: bool, seed: int) -> Outcome:
+    return Outcome(*training_claims(quick=quick, seed=seed))
+
+
+def _att_part(*, quick: bool, seed: int) -> Outcome:
+    del quick
+    key = (_inputs(seed) / SECRET).read_text()
+    cells = att_cells(seed=seed, out=OUT, secret=key)
+    return Outcome([], [matrix_table(f"AT&T, {PEOPLE} people", cells)] if cells else [])
+
+
+def _averaging_part(*, quick: bool, seed: int) -> Outcome:
+    return averaging_claims(_inputs(seed), quick=quick, seed=seed)
+
+
+def _values_part(*, quick: bool, seed: int) -> Outcome:
+    return Outcome(*table_claims(quick=quick, seed=seed))
+
+
+def _text_part(*, quick: bool, seed: int) -> Outcome:
+    return Outcome(*text_claims(quick=quick, seed=seed))
 
 
 def make_inputs(inputs: Path, seed: int) -> None:
@@ -159,12 +206,17 @@ def matrix(inputs: Path, *, quick: bool, seed: int) -> tuple[Cell, ...]:
     return tuple(Cell.model_validate(cell) for cell in finished.results["cells"])
 
 
-def matrix_table(cells: tuple[Cell, ...]) -> Table:
-    """Returns a row for each attack against each defence, naive and adaptive."""
+def matrix_table(title: str, cells: tuple[Cell, ...]) -> Table:
+    """Returns a row for each attack against each defence, naive and adaptive.
+
+    Args:
+        title: The table's.
+        cells: Of all defences; who has the weights is told of defences in training alone.
+    """
     rows: list[list[object]] = [
-        ["none", one.attack, one.access, None, one.advantage.estimate, *_worth(one)]
+        [one.defense, one.attack, one.access, None, one.advantage.estimate, *_worth(one)]
         for one in cells
-        if one.defense == "none"
+        if one.defense == "none" or one.access == "weights"
     ]
     for match in matches(cells):
         naive, adaptive = match.naive, match.adaptive
@@ -180,7 +232,6 @@ def matrix_table(cells: tuple[Cell, ...]) -> Table:
         )
     columns = ("defence", "attack", "access", "naive", "adaptive")
     worth = ("accuracy", "calibration", "labels changed", "us/row", "of forward")
-    title = f"Advantage by defence and attack, {cells[0].goals} employees"
     return Table(title, (*columns, *worth), rows)
 
 

@@ -100,7 +100,7 @@ def training_claims(
     name = f"benchmark-training{'-quick' if quick else ''}-{seed}"
     plan = _write_plan(out / f"{name}-inputs", name, size, seed, out)
     tell(f"auditing {len(size.trainings) + 1} models with {len(size.attacks)} attacks")
-    found = audit_plan(plan, resume=True)
+    found = audit_plan(plan, resume=True, progress=False)
     table = _table(found.cells)
     rows = _nobody_rows(found.folder, plan.parent, size, seed)
     columns = ("images", "none", UNIFORM, "uniform answer")
