@@ -127,8 +127,8 @@ def recommend(
         typer.Option(
             min=0.0,
             max=1.0,
-            help="The accuracy that may be lost; for models of numbers and of language, the share by "
-            "which the error or the perplexity may grow.",
+            help="The accuracy that may be lost; for models of numbers and of language, the share "
+            "by which the error or the perplexity may grow.",
         ),
     ] = 0.02,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
