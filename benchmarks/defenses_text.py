@@ -162,7 +162,7 @@ def _table(title: str, cells: tuple[Cell, ...]) -> Table:
         )
     columns = (
         *("defence", "attack", "naive", "adaptive", "low", "high", "exposure of the most repeated"),
-        *("bound for one line", "rows", "perplexity", "time"),
+        *("bound, least repeated", "rows", "perplexity", "time"),
     )
     return Table(f"{title}, {cells[0].goals} secrets, advantage over controls", columns, rows)
 

@@ -119,14 +119,16 @@ def budget(
 
 @app.command(epilog="Example: darkroom recommend runs/face-login --max-accuracy-loss 0.02")
 def recommend(
-    run: Annotated[Path, typer.Argument(help="The folder of a run with [[defense]] entries.")],
+    run: Annotated[
+        Path, typer.Argument(help="The folder of a run with [[defense]] or [[training]] entries.")
+    ],
     max_accuracy_loss: Annotated[
         float,
         typer.Option(
             min=0.0,
             max=1.0,
-            help="The accuracy that may be lost; for models of numbers, the share by which the "
-            "error may grow.",
+            help="The accuracy that may be lost; for models of numbers and of language, the share "
+            "by which the error or the perplexity may grow.",
         ),
     ] = 0.02,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
