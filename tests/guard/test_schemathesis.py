@@ -199,7 +199,8 @@ def attack(api: Api, examples: int, *, hostile: bool) -> None:
         assert statuses == ({200, 502} if hostile else {200})
         others = operation.as_strategy(GenerationMode.NEGATIVE)
         statuses = asked(api, others, examples, hostile=hostile)
-        assert statuses & {400, 422}
+        # Of few bodies, all that do not fit may be in what names the client.
+        assert statuses & {400, 401, 422}
 
 
 def whole(body: Any) -> bool:
