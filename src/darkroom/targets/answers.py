@@ -39,19 +39,18 @@ def probabilities(
     Raises:
         AnswerError: If a value is not finite, or rows that should be probabilities are not.
     """
+    if outputs == "probabilities" and answers.min(initial=0) >= 0:  # NaN is not
+        sums: NDArray[np.float64] = answers.sum(axis=1, keepdims=True)
+        if np.abs(sums - 1).max(initial=0) <= tolerance:
+            return answers / sums
     if not np.isfinite(answers).all():
         raise AnswerError("it holds NaN or infinite values")
     if outputs == "logits":
         return normalised(np.exp(answers - answers.max(axis=1, keepdims=True, initial=-np.inf)))
     if (answers < 0).any():
         raise AnswerError(f"its probabilities are negative (the least is {answers.min():.3g})")
-    sums = answers.sum(axis=1)
-    off = np.abs(sums - 1)
-    if off.max(initial=0) > tolerance:
-        raise AnswerError(
-            f"its rows are no probabilities: one sums to {float(sums[off.argmax()]):.4g}"
-        )
-    return normalised(answers)
+    worst = np.abs(sums - 1).argmax()
+    raise AnswerError(f"its rows are no probabilities: one sums to {float(sums[worst, 0]):.4g}")
 
 
 def normalised(answers: NDArray[np.float64]) -> NDArray[np.float64]:
