@@ -17,6 +17,7 @@ from darkroom.guard.policy import Policy
 from darkroom.guard.requests import Request
 from darkroom.guard.rules import Decision
 from darkroom.guard.wire.base import Asked, Refused, Wire
+from darkroom.targets.answers import extremes
 
 
 class Active(NamedTuple):
@@ -80,7 +81,8 @@ def checked_scores(scores: NDArray[np.float64], rows: int) -> NDArray[np.float64
     """
     if scores.ndim != 2 or len(scores) != rows or not scores.shape[1]:
         raise Refused(502, "Upstream answer not understood", "it has other rows than were asked")
-    if not (scores.min() >= 0 and scores.max() < np.inf):  # NaN fails both
+    least, largest = extremes(scores)
+    if not (least >= 0 and largest < np.inf):  # NaN fails both
         raise Refused(502, "Upstream answer not understood", "it holds no probabilities")
     return scores
 

@@ -271,7 +271,7 @@ def only(members: Iterable[str], known: Collection[str], what: str) -> None:
     Raises:
         Unclear: If there is one.
     """
-    unknown = sum(member not in known for member in members)
+    unknown = len([member for member in members if member not in known])
     if unknown:
         raise Unclear(
             f"{what} has {unknown} member(s) that may not be sent; allowed: "
