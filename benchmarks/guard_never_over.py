@@ -26,11 +26,11 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from darkroom.guard.budgets import MODEL, client_subject
 from darkroom.guard.middleware import Guard
 from darkroom.guard.opening import open_store
 from darkroom.guard.policy import Policy, hashed, parse_policy
 from darkroom.guard.requests import Message, Receive, Scope, Send
+from darkroom.guard.rules import MODEL, client_subject
 from darkroom.guard.stores.base import Store
 
 PROCESSES, GUARDS, CLIENTS = 8, 4, 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tests.guard.conftest import KEYS, Answer, Bench, Hand, call, policy_table, 
 from darkroom.errors import PlanError
 from darkroom.guard.policy import parse_policy
 from darkroom.guard.requests import Message, Send
+from darkroom.guard.stores.base import Entry
 
 Make = Callable[..., Bench]
 
@@ -389,6 +391,75 @@ def test_leases_serve_many_requests_from_one_write(bench: Make) -> None:
     again = bench(budget=[{"name": "daily", "per": "client", "rows": 100_000}])
     (answer,) = run(again.ask())
     assert answer.headers["ratelimit"].startswith('"daily";r=99499')
+
+
+def test_requests_are_served_while_a_lease_is_filled_up(bench: Make) -> None:
+    made = bench(budget=[{"name": "daily", "per": "client", "rows": 100_000}])
+    store = made.guard.budgets.store
+    charge, full = store.charge, threading.Event()
+    durable: list[int] = []
+
+    def slow(make: Make) -> Any:
+        if len(durable) > 4:  # from here on the disk takes its time
+            full.wait(10)
+        receipt = charge(make)
+        durable.append(receipt.spent[0])
+        return receipt
+
+    async def served() -> None:
+        while len(durable) < 5:
+            assert (await made.ask()).status == 200
+            await made.guard.budgets.settled()
+        left = made.guard.budgets._leases["alice"].credit
+        assert left > 10
+        for _ in range(left):
+            assert (await made.ask()).status == 200
+        # No row is served before the disk has it.
+        assert made.model.rows == durable[-1]
+        waiting = asyncio.create_task(made.ask())
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        assert made.model.rows == durable[-1]
+        full.set()
+        assert (await waiting).status == 200
+        assert made.model.rows <= durable[-1]
+        await made.guard.stop()
+
+    store.charge = slow  # type: ignore[method-assign]
+    asyncio.run(served())
+    assert sum(one.rows for one in _kept(made, "client/alice")) == made.model.rows
+
+
+def test_a_lease_of_an_earlier_minute_is_taken_back(bench: Make, hand: Hand) -> None:
+    made = bench(budget=[{"name": "daily", "per": "client", "rows": 100_000}])
+    budgets = made.guard.budgets
+
+    async def crossed() -> None:
+        for _ in range(20):
+            assert (await made.ask()).status == 200
+            await budgets.settled()
+        before = budgets._leases["alice"]
+        assert before.credit > 1
+        while budgets._leases["alice"] is before and not budgets._renewals:
+            assert (await made.ask()).status == 200
+        hand.time += 60  # while the charge is on its way
+        await budgets.settled()
+        after = budgets._leases["alice"]
+        assert after.behind
+        assert after.behind == before.rest
+        assert (await made.ask()).status == 200
+        await made.guard.stop()
+
+    asyncio.run(crossed())
+    assert sum(one.rows for one in _kept(made, "client/alice")) == made.model.rows
+
+
+def _kept(made: Bench, subject: str) -> list[Entry]:
+    store = made.guard.budgets.store
+    store.open()
+    kept = store.buckets(subject, 0)
+    store.close()
+    return kept
 
 
 def test_a_changed_policy_is_read_anew_and_no_count_is_lost(

@@ -6,8 +6,9 @@ import asyncio
 import datetime
 import sqlite3
 import tempfile
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -20,6 +21,8 @@ from tests.guard.conftest import CLASSES, KEYS, Bench, Hand, policy_table, scope
 from darkroom.guard.policy import Policy, parse_policy
 from darkroom.guard.requests import Message
 from darkroom.guard.stores.sqlite import SqliteStore
+
+T = TypeVar("T")
 
 HOUR = 3600
 BUCKET = 60
@@ -84,7 +87,7 @@ class GuardMachine(RuleBasedStateMachine):
                 raise RuntimeError
 
             self.bench.model.answer = crash
-        status = self.loop.run_until_complete(self._ask(client, rows, fate))
+        status = self._run(self._ask(client, rows, fate))
         self.bench.model.answer = None
         if self._broken:
             # Only rows leased before may still be served.
@@ -105,7 +108,7 @@ class GuardMachine(RuleBasedStateMachine):
         async def together() -> list[int]:
             return await asyncio.gather(*(self._ask(client, one, "answered") for one in rows))
 
-        answers = self.loop.run_until_complete(together())
+        answers = self._run(together())
         for one, status in zip(rows, answers, strict=True):
             if status == 200:
                 self.charged.append(Charged(self._now(), client, one))
@@ -289,6 +292,16 @@ class GuardMachine(RuleBasedStateMachine):
             (b"authorization", f"Bearer {KEYS[client]}".encode()),
         ]
         return scope_of("POST", "/predict", headers)
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Does it, and lets leases come that are on their way: their rows are charged."""
+
+        async def settled() -> T:
+            done = await work
+            await self.bench.guard.budgets.settled()
+            return done
+
+        return self.loop.run_until_complete(settled())
 
     async def _ask(self, client: str, rows: int, fate: str) -> int:
         content = orjson.dumps({"inputs": [[0.0] * CLASSES] * rows})

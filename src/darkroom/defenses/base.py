@@ -86,7 +86,7 @@ def normalised(scores: Scores) -> Scores:
     [[0.25, 0.75], [0.5, 0.5]]
     """
     sums = scores.sum(axis=1, keepdims=True)
-    if (sums > 0).all():
+    if not sums.size or sums.item(sums.argmin()) > 0:  # argmin is faster than min for a few
         shares: Scores = scores / sums
         return shares
     empty = sums <= 0

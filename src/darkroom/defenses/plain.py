@@ -57,7 +57,7 @@ class Rounding(OutputDefense):
     def __call__(self, scores: Scores, rng: np.random.Generator) -> Scores:  # noqa: ARG002
         """Rounds; see :meth:`OutputDefense.__call__`."""
         if self.step is None:
-            return normalised(np.round(scores, self.decimals))
+            return normalised(scores.round(self.decimals))
         return normalised(np.rint(scores / self.step) * self.step)
 
 

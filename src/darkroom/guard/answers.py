@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 
-from darkroom.guard.budgets import Allowance, Decision
 from darkroom.guard.requests import Send
+from darkroom.guard.rules import Allowance, Decision
 from darkroom.guard.wire.base import Refused, Wire
 
 QUOTA = "https://iana.org/assignments/http-problem-types#quota-exceeded"

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple
 
 from darkroom.guard.requests import App, Message, Receive, Request, Scope
+from darkroom.guard.waiting import within
 from darkroom.guard.wire.base import Refused
 
 DROPPED = frozenset(
@@ -81,17 +82,17 @@ async def ask(
 
     async def send(message: Message) -> None:
         nonlocal start, done
-        if message["type"] == "http.response.start":
+        kind = message["type"]
+        if kind == "http.response.start":
             start = message
-        elif message["type"] == "http.response.body":
+        elif kind == "http.response.body":
             content.extend(message.get("body", b""))
             done = not message.get("more_body", False)
             if len(content) > limit:
                 raise _too_long(limit)
 
     try:
-        async with asyncio.timeout(seconds):
-            await app(scope, replayed(body, receive), send)
+        await within(seconds, app(scope, replayed(body, receive), send))
     except TimeoutError:
         raise Refused(504, "Upstream too slow", f"no answer within {seconds:g} seconds") from None
     except Refused:

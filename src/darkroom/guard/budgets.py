@@ -1,8 +1,10 @@
 """Budgets: rows are charged durably before the model is asked.
 
 A client that asks often gets a *lease*: a block of rows is charged at once, and the requests that
-follow are served from it without another write. What is left of a block when its bucket ends is
-taken back with the next charge; what is left when the process dies is forfeited.
+follow are served from it without another write. When half of it is used, it is filled up while
+requests go on, so that they rarely wait for the disk; no row is served before it is charged. What
+is left when its bucket ends is taken back with the next charge; what is left when the process dies
+is forfeited.
 
 Rows of a predicted class can only be counted when the model has answered. They are charged before
 the answer is released, and an answer that does not fit is withheld; the rows of the client and of
@@ -16,202 +18,16 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
-from zoneinfo import ZoneInfo
+from contextlib import suppress
+from typing import TypeVar
 
 from darkroom.errors import one_line
+from darkroom.guard.leases import NEVER, Instant, Lease
 from darkroom.guard.policy import BudgetSection, Policy
-from darkroom.guard.stores.base import Charge, Clock, Entry, Line, Receipt, Store, StoreError
-from darkroom.guard.windows import bucket_end, bucket_length
+from darkroom.guard.rules import MODEL, Decision, Rules, class_subject, client_subject, rules_of
+from darkroom.guard.stores.base import Charge, Entry, Receipt, Store, StoreError
 
 T = TypeVar("T")
-
-MODEL = "model"
-LEASED_SHARE = 64
-"""A lease is at most this part of each limit, so that small budgets are never tied up in one."""
-
-
-def client_subject(name: str) -> str:
-    """Returns under which subject a client's rows are kept."""
-    return f"client/{name}"
-
-
-def class_subject(position: int) -> str:
-    """Returns under which subject the rows are kept that were predicted to be of a class."""
-    return f"class/{position}"
-
-
-class Allowance(NamedTuple):
-    """What a client may still ask within one budget.
-
-    Attributes:
-        name: The budget's.
-        limit: Rows in its window.
-        window: Its length in seconds.
-        left: Rows.
-        reset: Seconds until the window begins anew (a day), or is long enough past.
-    """
-
-    name: str
-    limit: int
-    window: float
-    left: int
-    reset: int
-
-
-class Decision(NamedTuple):
-    """What became of a request's rows.
-
-    Attributes:
-        granted: Whether they are charged.
-        allowances: The client's budgets.
-        budget: The name of one that is spent, if not granted.
-        retry: Seconds until the same rows fit; ``None`` if they never do, or nobody knows.
-        never: Whether a budget is smaller than the request.
-    """
-
-    granted: bool
-    allowances: tuple[Allowance, ...] = ()
-    budget: str | None = None
-    retry: int | None = None
-    never: bool = False
-
-
-@dataclass(frozen=True)
-class Rules:
-    """The budgets of one policy.
-
-    Attributes:
-        zone: Whose midnight begins a day.
-        block: The most rows of a lease.
-        bucket: Milliseconds of a bucket.
-        clients: The budgets of each client.
-        model: Those of the model in all.
-        classes: Those of each predicted class.
-    """
-
-    zone: ZoneInfo
-    block: int
-    bucket: int
-    clients: Mapping[str, Sequence[BudgetSection]]
-    model: Sequence[BudgetSection]
-    classes: Sequence[BudgetSection]
-
-    def charge(self, client: str, rows: int, returns: tuple[Entry, ...], moment: int) -> Charge:
-        """Returns what rows of a client are charged to, and which sums must fit."""
-        until = bucket_end(moment, self.bucket)
-        places = (client_subject(client), MODEL)
-        return Charge(
-            tuple(Entry(place, until, rows) for place in places),
-            tuple(
-                Line(place, one.span.since(moment, self.zone), one.rows)
-                for place, budgets in zip(places, (self.clients[client], self.model), strict=True)
-                for one in budgets
-            ),
-            returns,
-        )
-
-    def charge_classes(self, rows: Mapping[int, int], moment: int) -> Charge:
-        """Returns the same for rows that were predicted to be of some classes."""
-        until = bucket_end(moment, self.bucket)
-        return Charge(
-            tuple(Entry(class_subject(one), until, count) for one, count in rows.items()),
-            tuple(
-                Line(class_subject(one), budget.span.since(moment, self.zone), budget.rows)
-                for one in rows
-                for budget in self.classes
-            ),
-        )
-
-    def ahead(self, client: str, rows: int, used: int) -> int:
-        """Returns how many rows to lease beyond those asked for: a share of what is used."""
-        if self.bucket < 1000:
-            return 0
-        limits = [one.rows // LEASED_SHARE for one in (*self.clients[client], *self.model)]
-        return max(0, min(self.block - rows, 2 * used, *limits))
-
-    def allowances(self, client: str, receipt: Receipt) -> tuple[Allowance, ...]:
-        """Returns a client's budgets after a charge."""
-        return tuple(
-            Allowance(
-                one.name,
-                one.rows,
-                one.span.seconds,
-                max(0, one.rows - spent),
-                math.ceil(one.span.left(receipt.time, self.zone) / 1000),
-            )
-            # The client's lines are the first of a charge.
-            for one, spent in zip(self.clients[client], receipt.spent, strict=False)
-        )
-
-
-def rules_of(policy: Policy) -> Rules:
-    """Returns the budgets of a policy."""
-    return Rules(
-        policy.zone,
-        policy.store.block,
-        bucket_length(one.span for one in policy.budget),
-        {
-            client.name: [
-                one
-                for one in policy.budget
-                if one.per == "client" and (one.clients is None or client.name in one.clients)
-            ]
-            for client in policy.client
-        },
-        [one for one in policy.budget if one.per == "model"],
-        [one for one in policy.budget if one.per == "class"],
-    )
-
-
-class _Lease:
-    """Rows charged to a client and not used yet, for as long as their bucket lasts."""
-
-    def __init__(
-        self, rules: Rules, client: str, receipt: Receipt, credit: int, begun: _Instant
-    ) -> None:
-        until = bucket_end(receipt.time, rules.bucket)
-        self.rules = rules
-        self.credit, self.used = credit, 0
-        self._places = (client_subject(client), MODEL)
-        self._until, self._begun = until, begun
-        self._span = (until - receipt.time) / 1000
-        self._allowances = rules.allowances(client, receipt)
-
-    def holds(self, rows: int, rules: Rules, clock: Clock) -> bool:
-        """Tells whether rows can be taken from it, now, under the rules that are in force."""
-        fresh = self.rules is rules and self._begun.within(self._span, clock)
-        return fresh and self.credit >= rows
-
-    def take(self, rows: int) -> Decision:
-        """Uses rows of it."""
-        self.credit -= rows
-        self.used += rows
-        passed = int(time.monotonic() - self._begun.steady)
-        allowances = tuple(
-            one._replace(left=one.left + self.credit, reset=max(1, one.reset - passed))
-            for one in self._allowances
-        )
-        return Decision(True, allowances)
-
-    @property
-    def rest(self) -> tuple[Entry, ...]:
-        """What to take back."""
-        if not self.credit:
-            return ()
-        return tuple(Entry(place, self._until, self.credit) for place in self._places)
-
-
-class _Instant(NamedTuple):
-    """A moment on two clocks, neither of which has to be believed alone."""
-
-    steady: float
-    wall: float
-
-    def within(self, seconds: float, clock: Clock) -> bool:
-        """Tells whether fewer than so many seconds have passed on both clocks."""
-        return time.monotonic() - self.steady < seconds and clock() - self.wall < seconds
 
 
 class Budgets:
@@ -227,8 +43,9 @@ class Budgets:
         self.store = store
         self.rules = rules_of(policy)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="darkroom-store")
-        self._leases: dict[str, _Lease] = {}
+        self._leases: dict[str, Lease] = {}
         self._turns: dict[str, asyncio.Lock] = {}
+        self._renewals: set[asyncio.Task[None]] = set()
 
     def configure(self, policy: Policy) -> None:
         """Changes the budgets; what was counted stays counted.
@@ -246,6 +63,7 @@ class Budgets:
 
     async def close(self) -> None:
         """Takes back what was leased and disconnects."""
+        await self.settled()
         leases, self._leases = self._leases, {}
         rest = _together([entry for lease in leases.values() for entry in lease.rest])
         try:
@@ -256,6 +74,10 @@ class Budgets:
         finally:
             await self._stored(self.store.close)
             self._thread.shutdown(wait=False)
+
+    async def settled(self) -> None:
+        """Waits for the leases that are on their way."""
+        await asyncio.gather(*self._renewals)
 
     async def charge(self, client: str, rows: int) -> Decision:
         """Charges rows to a client and to the model.
@@ -269,7 +91,10 @@ class Budgets:
         """
         lease = self._leases.get(client)
         if lease is not None and lease.holds(rows, self.rules, self.store.clock):
-            return lease.take(rows)
+            decision = lease.take(rows)
+            if lease.credit <= lease.low:
+                self._renew(client, lease)
+            return decision
         async with self._turns.setdefault(client, asyncio.Lock()):
             lease = self._leases.get(client)
             if lease is not None and lease.holds(rows, self.rules, self.store.clock):
@@ -306,9 +131,12 @@ class Budgets:
         lease = self._leases.pop(client, None)
         ahead = 0 if lease is None else rules.ahead(client, rows, lease.used)
         rest = () if lease is None else lease.rest
-        receipt = await self._lease(rules, client, rows, ahead, rest)
+        receipt = await self._lease(rules, client, rows + ahead, rest)
         if not receipt.granted and ahead:
-            receipt = await self._lease(rules, client, rows, 0, ())
+            ahead = 0
+            receipt = await self._lease(rules, client, rows, ())
+        if receipt.granted and not ahead:
+            self._leases[client].low = NEVER
         if receipt.granted:
             return self._leases[client].take(rows)
         budgets = [(client_subject(client), one, rows) for one in rules.clients[client]]
@@ -317,17 +145,34 @@ class Budgets:
         return refusal._replace(allowances=rules.allowances(client, receipt))
 
     async def _lease(
-        self, rules: Rules, client: str, rows: int, ahead: int, rest: tuple[Entry, ...]
+        self, rules: Rules, client: str, rows: int, rest: tuple[Entry, ...]
     ) -> Receipt:
-        begun = _Instant(time.monotonic(), self.store.clock())
+        begun = Instant(time.monotonic(), self.store.clock())
         receipt = await self._stored(
-            lambda: self.store.charge(
-                lambda moment: rules.charge(client, rows + ahead, rest, moment)
-            )
+            lambda: self.store.charge(lambda moment: rules.charge(client, rows, rest, moment))
         )
         if receipt.granted:
-            self._leases[client] = _Lease(rules, client, receipt, rows + ahead, begun)
+            before = self._leases.get(client)
+            self._leases[client] = Lease(rules, client, receipt, rows, begun, before)
         return receipt
+
+    def _renew(self, client: str, lease: Lease) -> None:
+        """Fills up a lease while requests are still served from it."""
+        lease.low = NEVER  # once
+        renewal = asyncio.get_running_loop().create_task(self._renewed(client, lease))
+        self._renewals.add(renewal)
+        renewal.add_done_callback(self._renewals.discard)
+
+    async def _renewed(self, client: str, lease: Lease) -> None:
+        async with self._turns.setdefault(client, asyncio.Lock()):
+            rules = self.rules
+            if self._leases.get(client) is not lease or lease.rules is not rules:
+                return
+            more = rules.ahead(client, 0, lease.used) - lease.credit
+            if more > 0:
+                behind, lease.behind = lease.behind, ()
+                with suppress(StoreError):  # told where rows are needed and there are none
+                    await self._lease(rules, client, more, behind)
 
     async def _refusal(
         self, budgets: Sequence[tuple[str, BudgetSection, int]], receipt: Receipt

@@ -27,6 +27,7 @@ class Clients:
         if trust is not None and trust.user_header is not None:
             known = {one.user: one.name for one in policy.client if one.user is not None}
             self._trusted[trust.user_header.encode()] = known
+        self._names = frozenset((*KEY_HEADERS, *self._trusted))
 
     def identify(self, headers: Headers, peer: str | None) -> str | None:
         """Returns the client's name, or ``None`` for one that is unknown or claims to be two.
@@ -39,7 +40,7 @@ class Clients:
         found: set[str | None] = set()
         seen: set[bytes] = set()
         for name, value in headers:
-            if name not in KEY_HEADERS and name not in trusted:
+            if name not in self._names or (name not in KEY_HEADERS and name not in trusted):
                 continue
             if name in seen:
                 return None

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.defenses.outputs import Keyed, Pipeline
-from darkroom.guard.budgets import Budgets, Decision
+from darkroom.guard.budgets import Budgets
 from darkroom.guard.clients import Clients
 from darkroom.guard.detector import Detector
 from darkroom.guard.policy import Policy
 from darkroom.guard.requests import Request
+from darkroom.guard.rules import Decision
 from darkroom.guard.wire.base import Asked, Refused, Wire
+from darkroom.targets.answers import extremes
 
 
 class Active(NamedTuple):
@@ -79,7 +81,8 @@ def checked_scores(scores: NDArray[np.float64], rows: int) -> NDArray[np.float64
     """
     if scores.ndim != 2 or len(scores) != rows or not scores.shape[1]:
         raise Refused(502, "Upstream answer not understood", "it has other rows than were asked")
-    if not np.isfinite(scores).all() or scores.min() < 0:
+    least, largest = extremes(scores)
+    if not (least >= 0 and largest < np.inf):  # NaN fails both
         raise Refused(502, "Upstream answer not understood", "it holds no probabilities")
     return scores
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
+from darkroom.guard.waiting import within
 from darkroom.guard.wire.base import Refused
 
 Scope = MutableMapping[str, Any]
@@ -18,7 +19,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 HOST = re.compile(
     rb"(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,253})|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
 )
-PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,=:@-]+)*/?")
+PATH = re.compile(r"(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9._~!$&'()*+,=:@-]+)*/?")
+LENGTH = re.compile(rb"[0-9]{1,18}")
 SINGLE = (b"content-length", b"transfer-encoding", b"content-type", b"content-encoding", b"host")
 METHODS = ("GET", "HEAD", "POST")
 
@@ -51,17 +53,18 @@ class Request:
             raise Refused(405, "Method not allowed", f"use one of {', '.join(METHODS)}")
         self.path = _checked_path(scope)
         raw: list[tuple[bytes, bytes]] = list(scope["headers"])
-        once = {name: [value for key, value in raw if key == name] for name in SINGLE}
-        for name, values in once.items():
-            if len(values) > 1:
-                raise Refused(400, "Ambiguous request", f"{name.decode()} is given twice")
-        self.length = _checked_length(once)
-        if len(once[b"host"]) != 1 or not HOST.fullmatch(once[b"host"][0]):
+        by_name = dict(raw)
+        if len(by_name) != len(raw):
+            _require_single(raw)
+        self.length = _checked_length(by_name)
+        if not HOST.fullmatch(by_name.get(b"host", b"")):
             raise Refused(400, "Malformed host", "the request needs one Host, a name or an address")
-        if once[b"content-encoding"] not in ([], [b"identity"]):
+        if by_name.get(b"content-encoding", b"identity") != b"identity":
             raise Refused(415, "Compressed body", "send the body without Content-Encoding")
         self.raw_headers = raw
-        self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw}
+        self.headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in by_name.items()
+        }
         client = scope.get("client")
         self.peer = str(client[0]) if client else None
 
@@ -111,10 +114,8 @@ class Request:
 
 
 async def _within(receive: Receive, seconds: float) -> Message:
-    """Returns the first message; the usual one is there already and needs no timer."""
     try:
-        async with asyncio.timeout(seconds):
-            return await receive()
+        return await within(seconds, receive())
     except TimeoutError:
         raise _slow(seconds) from None
 
@@ -138,22 +139,32 @@ def _require_version(scope: Scope) -> None:
         raise Refused(400, "Ambiguous request", f"HTTP/{version} does not say where it ends")
 
 
+def _require_single(raw: list[tuple[bytes, bytes]]) -> None:
+    """Refuses what is given twice where two readers could take one or the other."""
+    names = [name for name, _ in raw]
+    for name in SINGLE:
+        if names.count(name) > 1:
+            raise Refused(400, "Ambiguous request", f"{name.decode()} is given twice")
+
+
 def _checked_path(scope: Scope) -> str:
     path, raw = str(scope["path"]), scope.get("raw_path")
-    plain = PATH.fullmatch(path) is not None and not {".", ".."} & set(path.split("/"))
+    plain = PATH.fullmatch(path) is not None
     if not plain or (raw is not None and bytes(raw).partition(b"?")[0] != path.encode("latin-1")):
         raise Refused(400, "Malformed path", "use a path without encoded or doubled parts")
     return path
 
 
-def _checked_length(once: dict[bytes, list[bytes]]) -> int | None:
-    lengths, codings = once[b"content-length"], once[b"transfer-encoding"]
-    if lengths and codings:
-        raise Refused(400, "Ambiguous request", "both Content-Length and Transfer-Encoding")
-    if codings and codings[0].lower() != b"chunked":
-        raise Refused(400, "Ambiguous request", "Transfer-Encoding must be chunked")
-    if not lengths:
+def _checked_length(headers: Mapping[bytes, bytes]) -> int | None:
+    length, coding = headers.get(b"content-length"), headers.get(b"transfer-encoding")
+    if coding is not None:
+        if length is not None:
+            raise Refused(400, "Ambiguous request", "both Content-Length and Transfer-Encoding")
+        if coding.lower() != b"chunked":
+            raise Refused(400, "Ambiguous request", "Transfer-Encoding must be chunked")
         return None
-    if not re.fullmatch(rb"[0-9]{1,18}", lengths[0]):
+    if length is None:
+        return None
+    if not LENGTH.fullmatch(length):
         raise Refused(400, "Ambiguous request", "Content-Length is no number")
-    return int(lengths[0])
+    return int(length)

@@ -39,19 +39,30 @@ def probabilities(
     Raises:
         AnswerError: If a value is not finite, or rows that should be probabilities are not.
     """
+    if outputs == "probabilities" and answers.size and extremes(answers)[0] >= 0:  # NaN is not
+        sums: NDArray[np.float64] = answers.sum(axis=1, keepdims=True)
+        if max(abs(one - 1) for one in extremes(sums)) <= tolerance:
+            return answers / sums
     if not np.isfinite(answers).all():
         raise AnswerError("it holds NaN or infinite values")
     if outputs == "logits":
         return normalised(np.exp(answers - answers.max(axis=1, keepdims=True, initial=-np.inf)))
     if (answers < 0).any():
         raise AnswerError(f"its probabilities are negative (the least is {answers.min():.3g})")
-    sums = answers.sum(axis=1)
-    off = np.abs(sums - 1)
-    if off.max(initial=0) > tolerance:
-        raise AnswerError(
-            f"its rows are no probabilities: one sums to {float(sums[off.argmax()]):.4g}"
-        )
-    return normalised(answers)
+    sums = answers.sum(axis=1, keepdims=True)
+    worst = np.abs(sums - 1).max(initial=0)
+    if worst > tolerance:
+        found = float(sums[np.abs(sums - 1).argmax(), 0])
+        raise AnswerError(f"its rows are no probabilities: one sums to {found:.4g}")
+    return answers
+
+
+def extremes(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Returns the least and the largest of at least one value; both are NaN where one is.
+
+    For the few scores of one answer, several times as fast as ``min`` and ``max``.
+    """
+    return values.item(values.argmin()), values.item(values.argmax())
 
 
 def normalised(answers: NDArray[np.float64]) -> NDArray[np.float64]:

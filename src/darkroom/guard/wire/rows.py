@@ -132,7 +132,7 @@ def vectors(scores: Scores) -> Reply:
         AnswerError: If they are none.
     """
     checked = probabilities(scores, "probabilities")
-    return Reply(checked, lambda changed: list(checked if changed is None else changed))
+    return Reply(checked, lambda changed: (checked if changed is None else changed).tolist())
 
 
 def _named(found: list[Any], classes: Classes, form: Literal["object", "pairs"]) -> Reply:

@@ -1,0 +1,96 @@
+"""Leases: rows charged to a client ahead, and used by the requests that follow."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+from darkroom.guard.rules import MODEL, Allowance, Decision, Rules, client_subject
+from darkroom.guard.stores.base import Clock, Entry, Receipt
+from darkroom.guard.windows import bucket_end
+
+NEVER = -1
+"""A credit that no lease falls to."""
+
+
+class Instant(NamedTuple):
+    """A moment on two clocks, neither of which has to be believed alone."""
+
+    steady: float
+    wall: float
+
+    def within(self, seconds: float, clock: Clock) -> bool:
+        """Tells whether fewer than so many seconds have passed on both clocks."""
+        return time.monotonic() - self.steady < seconds and clock() - self.wall < seconds
+
+
+class Lease:
+    """Rows charged to a client and not used yet, for as long as their bucket lasts.
+
+    Attributes:
+        rules: Under which they were charged.
+        credit: How many are left.
+        used: How many were used.
+        low: The credit at which more is to be charged.
+        behind: Rows of an earlier bucket, to take back with the next charge.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        client: str,
+        receipt: Receipt,
+        credit: int,
+        begun: Instant,
+        before: Lease | None,
+    ) -> None:
+        """Begins it, or goes on with one.
+
+        Args:
+            rules: That were in force.
+            client: Whose it is.
+            receipt: Of the charge.
+            credit: The rows charged.
+            begun: When the charge began.
+            before: One that is used no more: what is left of it counts here while its bucket
+                lasts, and is taken back when that of the charge is another.
+        """
+        until = bucket_end(receipt.time, rules.bucket)
+        self.rules = rules
+        self.credit, self.used = credit, 0
+        self._places = (client_subject(client), MODEL)
+        self._until, self._begun = until, begun
+        self._span = (until - receipt.time) / 1000
+        self._allowances = rules.allowances(client, receipt)
+        self.behind: tuple[Entry, ...] = ()
+        if before is not None:
+            self.used = before.used
+            same = before._until == until
+            self.credit += before.credit if same else 0
+            self.behind = before.behind if same else before.rest
+        self.low = self.credit // 2
+
+    def holds(self, rows: int, rules: Rules, clock: Clock) -> bool:
+        """Tells whether rows can be taken from it, now, under the rules that are in force."""
+        fresh = self.rules is rules and self._begun.within(self._span, clock)
+        return fresh and self.credit >= rows
+
+    def take(self, rows: int) -> Decision:
+        """Uses rows of it."""
+        self.credit -= rows
+        self.used += rows
+        passed = int(time.monotonic() - self._begun.steady)
+        allowances = tuple(
+            [
+                Allowance(name, limit, window, left + self.credit, max(1, reset - passed))
+                for name, limit, window, left, reset in self._allowances
+            ]
+        )
+        return Decision(True, allowances)
+
+    @property
+    def rest(self) -> tuple[Entry, ...]:
+        """What to take back."""
+        if not self.credit:
+            return self.behind
+        return (*self.behind, *(Entry(place, self._until, self.credit) for place in self._places))
