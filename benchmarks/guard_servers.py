@@ -1,4 +1,4 @@
-"""Redis and PostgreSQL for an hour: servers of one's own, on loopback, on a free port."""
+"""Servers of one's own for an hour, on loopback, on a free port: Redis, PostgreSQL, any app."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import uvicorn
+
+from darkroom.guard.requests import App
 
 ACCOUNT = "postgres"
 """Whom PostgreSQL runs as where the caller is root, which it refuses."""
@@ -41,6 +46,25 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@contextmanager
+def served(application: App) -> Iterator[str]:
+    """Serves an application from a thread, and gives its address."""
+    port = free_port()
+    config = uvicorn.Config(application, port=port, log_level="warning", lifespan="on")
+    running = uvicorn.Server(config)
+    thread = threading.Thread(target=running.run)
+    thread.start()
+    while not running.started:
+        if not thread.is_alive():
+            raise RuntimeError("the server ended before it began")
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        running.should_exit = True
+        thread.join()
 
 
 @contextmanager

@@ -33,7 +33,10 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def explain(
-    error: ValidationError, kind: type[BaseModel], *, secret: tuple[str, ...] = ("target.headers",)
+    error: ValidationError,
+    kind: type[BaseModel],
+    *,
+    secret: tuple[str, ...] = ("target.headers", "guarded.headers"),
 ) -> str:
     """Says in one line what the first mistake in a file is and where.
 

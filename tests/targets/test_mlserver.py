@@ -1,28 +1,27 @@
-"""A server that is not ours: MLServer with a scikit-learn face model, over the V2 protocol.
-
-It pins libraries that ours do not, so it lives in an environment of its own, made once under
-``.mlserver-venv``.
-"""
+"""A server that is not ours: MLServer with a scikit-learn face model, over the V2 protocol."""
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import socket
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
-import httpx
 import numpy as np
 import pytest
+from benchmarks.mlserver import (
+    BATCH,
+    PEOPLE,
+    PHOTOS,
+    SHAPE,
+    SIDE,
+    MLServer,
+    MLServerError,
+    Model,
+    fit_model,
+    python_with_mlserver,
+    remote_model,
+)
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 from tests.needs import absent
 
 from darkroom.access import Access
@@ -32,18 +31,11 @@ from darkroom.ledger import QueryLedger
 from darkroom.priors.images import EigenfacePrior
 from darkroom.targets.base import Target
 from darkroom.targets.http import HttpTarget
-from darkroom.targets.load import open_target
-from darkroom.targets.sections import OpenInferenceSection
 from darkroom.targets.sklearn import SklearnTarget
 from darkroom.targets.view import View
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("mlserver==1.7.1", "mlserver-sklearn==1.7.1")
-PEOPLE, PHOTOS, SIDE = 12, 6, 32
-SHAPE = (3, SIDE, SIDE)
-BATCH = 24
 QUERIES = 30
 """Rounds of an attack; each asks about one batch."""
 
@@ -51,135 +43,28 @@ QUERIES = 30
 @pytest.fixture(scope="session")
 def python() -> Path:
     """Python of an environment with MLServer."""
-    home = ROOT / ".mlserver-venv"
-    found, mark = home / "bin/python", home / "installed.txt"
-    if not mark.is_file() or mark.read_text() != "\n".join(PACKAGES):
-        pip = [str(found), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        for command in ([sys.executable, "-m", "venv", str(home)], [*pip, *PACKAGES]):
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                absent(f"MLServer cannot be installed: {done.stderr.strip()[-300:]}")
-        mark.write_text("\n".join(PACKAGES))
-    return found
-
-
-class Model(NamedTuple):
-    """A fitted face model.
-
-    Attributes:
-        folder: Holds ``model.joblib``.
-        photos: What it was fitted on, ``(n, 3, side, side)``.
-        same: The same model in this process.
-    """
-
-    folder: Path
-    photos: NDArray[np.float32]
-    same: LogisticRegression
-
-    @property
-    def here(self) -> SklearnTarget:
-        """That as a target."""
-        return SklearnTarget(self.same, SHAPE, batch=BATCH)
+    try:
+        return python_with_mlserver()
+    except MLServerError as error:
+        absent(str(error))
 
 
 @pytest.fixture(scope="session")
 def model(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Model:
-    folder = tmp_path_factory.mktemp("faces")
-    photos = render_faces(PEOPLE, PHOTOS, size=SIDE).images.reshape(-1, *SHAPE)
-    people = np.repeat(np.arange(PEOPLE), PHOTOS)
-    np.savez(folder / "photos.npz", rows=photos.reshape(len(photos), -1), people=people)
-    script = Path(__file__).with_name("train_for_mlserver.py")
-    subprocess.run([str(python), str(script), str(folder)], check=True)
-    same = LogisticRegression()
-    with np.load(folder / "fitted.npz") as fitted:
-        same.coef_, same.intercept_ = fitted["coefficients"], fitted["intercept"]
-    same.classes_, same.n_features_in_ = np.arange(PEOPLE), photos[0].size
-    # Rows are added up in 32 bits, in an order that depends on how many go together.
-    return Model(folder, photos, same)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-class MLServer:
-    """MLServer in a process of its own, which may be killed and started again."""
-
-    def __init__(self, python: Path, folder: Path) -> None:
-        self.python, self.folder = python, folder
-        ports = {f"{kind}_port": free_port() for kind in ("http", "grpc", "metrics")}
-        self.url = f"http://127.0.0.1:{ports['http_port']}"
-        self.metrics = f"http://127.0.0.1:{ports['metrics_port']}/metrics"
-        settings = {"host": "127.0.0.1", "parallel_workers": 0, "debug": False, **ports}
-        (folder / "settings.json").write_text(json.dumps(settings))
-        served = {
-            "name": "faces",
-            "implementation": "mlserver_sklearn.SKLearnModel",
-            "parameters": {"uri": "./model.joblib", "version": "v1"},
-        }
-        (folder / "model-settings.json").write_text(json.dumps(served))
-        self.counted_before = 0.0
-        self.start()
-
-    def start(self) -> None:
-        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-        with (self.folder / "log.txt").open("a") as log:
-            self.process = subprocess.Popen(
-                [str(self.python.with_name("mlserver")), "start", "."],
-                cwd=self.folder,
-                env=environment,
-                stdout=log,
-                stderr=log,
-            )
-        for _ in range(600):
-            assert self.process.poll() is None, (self.folder / "log.txt").read_text()[-2000:]
-            try:
-                if httpx.get(f"{self.url}/v2/models/faces/ready", trust_env=False).is_success:
-                    return
-            except httpx.TransportError:
-                time.sleep(0.1)
-        pytest.fail("MLServer did not get ready within a minute")
-
-    def kill(self) -> None:
-        """Ends the server without warning; what it had counted until then is kept here."""
-        self.counted_before = self.requests
-        self.process.kill()
-        self.process.wait()
-
-    @property
-    def requests(self) -> float:
-        """Requests for inference that the server says it has answered, before it was killed too."""
-        text = httpx.get(self.metrics, trust_env=False).text
-        found = re.findall(r"^model_infer_request_success_total\{.*?\} (\S+)$", text, re.MULTILINE)
-        return self.counted_before + sum(map(float, found))
+    return fit_model(python, tmp_path_factory.mktemp("faces"))
 
 
 @pytest.fixture
 def server(python: Path, model: Model) -> Iterator[MLServer]:
     running = MLServer(python, model.folder)
     yield running
-    running.process.kill()
-    running.process.wait()
+    running.stop()
 
 
 @pytest.fixture
 def remote(server: MLServer, request: pytest.FixtureRequest) -> Iterator[HttpTarget]:
     """The model over there; its requests have as many rows as the test's parameter says."""
-    section = OpenInferenceSection(
-        kind="http",
-        protocol="v2",
-        url=server.url,
-        model="faces",
-        output="predict_proba",
-        shape=list(SHAPE),
-        flat=True,
-        batch=getattr(request, "param", BATCH),
-        backoff=0.1,
-    )
-    target = open_target(section, authorized_by="the tests")
-    assert isinstance(target, HttpTarget)
+    target = remote_model(server.url, batch=getattr(request, "param", BATCH))
     yield target
     target.close()
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from darkroom.access import Access
 from darkroom.attacks.base import Attack, Progress
+from darkroom.audit.guarded import GUARD, Endpoint, until_refused
 from darkroom.audit.judging import Bench, chance_of, guess
 from darkroom.audit.naming import cell_key, cell_title
 from darkroom.audit.subject import Subject
@@ -25,6 +26,7 @@ from darkroom.metrics.multiplicity import holm
 from darkroom.named import parameters_of
 from darkroom.priors.base import ImagePrior
 from darkroom.priors.build import PriorConfiguration
+from darkroom.targets.sections import TargetTable
 from darkroom.targets.view import View
 
 SNAPSHOTS = 5
@@ -46,6 +48,7 @@ class CellPlan:
         budget: Rows a goal, or ``None``.
         seed: The run's seed.
         naive: Whether the attacker is not told of the defences.
+        guarded: The guard that the model is asked through, or ``None`` for the model itself.
     """
 
     attack: Attack
@@ -57,11 +60,13 @@ class CellPlan:
     budget: int | None
     seed: int
     naive: bool = False
+    guarded: TargetTable | None = None
 
     @property
     def title(self) -> str:
         """What a progress bar calls it."""
-        return cell_title(self.attack.name, self.prior_name, self.defense, naive=self.naive)
+        title = cell_title(self.attack.name, self.prior_name, self.defense, naive=self.naive)
+        return title if self.guarded is None else f"{title} behind the guard"
 
     def key(self, subject_digest: str, version: str) -> str:
         """Returns a hash of everything that decides the cell's result.
@@ -80,6 +85,7 @@ class CellPlan:
             "budget": self.budget,
             "seed": self.seed,
             **({"naive": True} if self.naive else {}),
+            **({"guarded": self.guarded.model_dump(mode="json")} if self.guarded else {}),
         }
         return cell_key(decisive)
 
@@ -108,6 +114,7 @@ def run_cell(
     prior: ImagePrior,
     bench: Bench,
     advance: Callable[[int, int], None],
+    endpoint: Endpoint | None = None,
 ) -> tuple[dict[str, Any], Arrays]:
     """Attacks all people and judges what comes out.
 
@@ -118,6 +125,8 @@ def run_cell(
         prior: The fitted prior.
         bench: The judges and their errors.
         advance: Told how many of the expected queries are spent.
+        endpoint: Where the attacker asks, in a cell behind a guard; the audit itself asks the
+            subject's target.
 
     Returns:
         The cell as ``results.json`` has it, and the arrays for ``reconstructions.npz``.
@@ -129,7 +138,7 @@ def run_cell(
         len(goals), Limit(per_goal=plan.budget), lambda spent: advance(spent, expected)
     )
     view = View(
-        subject.target,
+        subject.target if endpoint is None else endpoint.target,
         plan.access,
         ledger,
         defense=plan.defense,
@@ -140,7 +149,11 @@ def run_cell(
     rng = np.random.default_rng([plan.seed, 1])
     began = time.monotonic()
     points = []
-    for progress in plan.attack.run(view, prior, goals, rng=rng):
+    steps = plan.attack.run(view, prior, goals, rng=rng)
+    if endpoint is not None:
+        endpoint.begin()
+        steps = until_refused(steps, prior, ledger)
+    for progress in steps:
         progress = _with_confidence(progress, subject)
         success = _rate(bench.panel.judge(progress.reconstructions).names(goals))
         median = _known(progress.confidence)
@@ -153,11 +166,13 @@ def run_cell(
     )
     details = _details(plan, subject, bench, people, points, plan.attack.adaptation(view))
     details["snapshots"] = [points[index].queries for index in kept]
+    if endpoint is not None:
+        details["guard"] = endpoint.record(ledger.total)
     cell = {
         "key": key,
         "modality": "image",
         "target": subject.target.name,
-        "defense": plan.defense.name,
+        "defense": plan.defense.name if endpoint is None else GUARD,
         "attack": plan.attack.name,
         "attacker": "naive" if plan.naive else "adaptive",
         "access": str(view.access),
@@ -179,8 +194,9 @@ def run_cell(
             else float((progress.confidence >= plan.attack.confidence).mean()),
         },
         "judges": bench.rates(),
-        "utility": utility(subject, plan.defense),
-        "cost": cost(subject, plan.defense),
+        # What a guard costs and leaves is for benchmarks: asking it would spend its budget.
+        "utility": utility(subject, plan.defense) if endpoint is None else {},
+        "cost": cost(subject, plan.defense) if endpoint is None else None,
         "seconds": seconds,
         "details": details,
     }
@@ -330,6 +346,8 @@ def _asks(plan: CellPlan, name: str) -> str:
     if plan.naive:
         seen = "what comes out, which it takes for the model's own confidences"
     behind = f", behind the defence {plan.defense.name}," if plan.defense.defenses else ""
+    if plan.guarded is not None:
+        behind = ", behind its guard, until that refuses,"
     return f"The attacker asks {name}{behind} {budget} and sees {seen}; a row counts as one query."
 
 

@@ -14,6 +14,7 @@ from darkroom.attacks.auto import AutoAttack
 from darkroom.attacks.base import Attack
 from darkroom.attacks.registry import make_attack
 from darkroom.audit.cells import CellPlan, run_cell
+from darkroom.audit.guarded import Endpoint
 from darkroom.audit.image_plan import ImagePlan, PublicSection
 from darkroom.audit.judging import Bench, set_up_bench
 from darkroom.audit.models import GivenModel, Model, TrainedModel
@@ -30,6 +31,7 @@ from darkroom.priors.base import ImagePrior
 from darkroom.priors.build import Materials, configure_prior
 from darkroom.targets.base import ImageSpec
 from darkroom.targets.load import open_target
+from darkroom.targets.sections import HttpTable
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class ImageJob(Job):
         priors: dict[str, ImagePrior] = {}
         opened: Model | None = None
         bench: Bench | None = None
+        endpoint: Endpoint | None = None
         for key, (model, cell) in zip(self.keys(version), self._cells(), strict=True):
             if key not in keys:
                 continue
@@ -102,8 +105,11 @@ class ImageJob(Job):
             words = f"{cell.prior_name} {cell.prior!r}"
             if words not in priors:
                 priors[words] = self._fit_prior(cell, reporter)
+            if cell.guarded is not None and endpoint is None:
+                endpoint = Endpoint(self.plan, subject.target)
+            where = None if cell.guarded is None else endpoint
             with reporter.stage(cell.title) as advance:
-                result, arrays = run_cell(key, cell, subject, priors[words], bench, advance)
+                result, arrays = run_cell(key, cell, subject, priors[words], bench, advance, where)
             yield FinishedCell(key, model.dress(result), arrays)
 
     def _cells(self) -> list[tuple[Model, CellPlan]]:
@@ -181,7 +187,8 @@ def cell_plans(
 
     Every attack meets no defence and every defence; but who has the weights sees through output
     defences, so an attack on the weights meets none. Where a defence leaves an attack too little
-    to work with, the strongest attack for what is left stands in, once. In a plan with ``naive``,
+    to work with, the strongest attack for what is left stands in, once. So it is behind the guard
+    of a plan with ``guarded``, after all others. In a plan with ``naive``,
     every attack meets every defence a second time without being told, unless it sees labels alone
     and they stay: then it would do the same.
 
@@ -199,6 +206,7 @@ def cell_plans(
         for one in plan.defense
     ]
     cells: list[CellPlan] = []
+    behind_guard: list[CellPlan] = []
     for section in plan.attack:
         attack = make_attack(section.name, section.parameters)
         access = _granted(section, attack, most)
@@ -216,7 +224,21 @@ def cell_plans(
             differs = access is not Access.LABEL or not defense.deterministic
             if plan.run.naive and defense.defenses and differs:
                 cells.append(replace(plain, naive=True))
-    return cells
+        if plan.guarded is not None and access is not Access.WEIGHTS:
+            asking = _behind_guard(plan, section, attack, access)
+            behind_guard += [asking] if asking not in behind_guard else []
+    return [*cells, *behind_guard]
+
+
+def _behind_guard(
+    plan: ImagePlan, section: AttackSection, attack: Attack, access: Access
+) -> CellPlan:
+    """Returns the cell of an attack, or of what stands in for it, that asks the guard."""
+    assert isinstance(plan.guarded, HttpTable)
+    left = min(access, Access(plan.guarded.answers), key=lambda one: one.rank)
+    chosen = attack if left.includes(attack.least_access) else AutoAttack()
+    cell = _cell_plan(plan, section, chosen, left, Pipeline())
+    return replace(cell, guarded=plan.guarded)
 
 
 def _granted(section: AttackSection, attack: Attack, most: Access) -> Access:

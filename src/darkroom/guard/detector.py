@@ -51,7 +51,9 @@ class Verdict(NamedTuple):
         everyone: Of all clients together.
         reasons: The charts that alarm, such as ``client: confidence``; for logs, never for an
             answer.
-        begun: How many streams alarm that did not before: what is worth an alert.
+        begun: How many streams alarm that did not before: what is worth an alert. A stream that
+            falls a little below its limit and rises again is in the same alarm; it must have
+            fallen to half the limit to begin another.
     """
 
     client: float
@@ -149,7 +151,7 @@ class Detector:
         for kind in KINDS:
             for key, part in _split(rows, kind, batch.client):
                 stream = self._streams[kind].of(key)
-                before = bool((stream.levels >= self.charts[kind].limits).any())
+                before = bool(stream.alarmed.any())
                 found = self._add(kind, stream, part)
                 begun += not before and bool((found >= 1).any())
                 levels[kind] = max(levels[kind], float(found.max(initial=0.0)))
@@ -167,6 +169,7 @@ class Detector:
         if not len(rows.winners):
             return np.zeros(len(CHARTS))
         sums = charts.sums(stream.levels, charts.oddness(stream.features(rows)))
+        stream.alarmed = charts.alarmed(stream.alarmed, sums)
         # An alarm that has long been one shall end when the traffic becomes normal.
         stream.levels = np.minimum(sums[-1], 2 * charts.limits)
         highest: Floats = sums.max(axis=0) / charts.limits
@@ -202,7 +205,8 @@ class Detector:
             DataError: If the file is absent or holds something else.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            # Of a damaged file that NumPy opens itself it would leave the handle open.
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
         except (OSError, ValueError, zipfile.BadZipFile, KeyError, EOFError) as error:
             raise DataError(f"{path}: no detector: write one with Detector.save") from error

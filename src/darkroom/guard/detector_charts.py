@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 from darkroom.guard.detector_streams import CHARTS, FEATURES, TAILS, WINDOW
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 QUANTILES = 1024
-SAFETY = 0.5
-"""Which part of the alarms allowed limits are set for: days to come differ from those seen."""
+SURE = 0.95
+"""How sure it is that a tail falls no more slowly than it is taken to."""
 
 _LEAST_DRIFT, _MARGIN = 1.25, 1.1
 _TAIL = 20
@@ -43,6 +45,8 @@ class Charts(NamedTuple):
         is above what the oddest real stream shows in the long run, since some clients are odd by
         nature. Maxima of a sum between two returns to zero have an exponential tail (Siegmund
         1985); fitted to the largest of them, it says which limit is exceeded as often as allowed.
+        They are few, and those of one odd visitor come together, so that the tail is taken to fall
+        as slowly as the upper end of an interval says.
         Drift and limits are those of each half of the traffic by the other half's tables, since
         rows are less odd by tables that hold themselves.
 
@@ -59,7 +63,7 @@ class Charts(NamedTuple):
             drift=np.array([_drift([one[:, place] for one in odd]) for place in places])
         )
         sums = [fitted.sums(np.zeros(len(CHARTS)), one) for one in odd]
-        each = SAFETY * alarms / len(CHARTS)
+        each = alarms / len(CHARTS)
         limits = [_limit([one[:, place] for one in sums], each) for place in places]
         return fitted._replace(limits=np.array(limits))
 
@@ -98,6 +102,20 @@ class Charts(NamedTuple):
         below: Floats = np.minimum(np.minimum.accumulate(walk, axis=0), 0.0)
         return walk - below
 
+    def alarmed(self, before: Bools, sums: Floats) -> Bools:
+        """Returns which charts are in an alarm that has not ended after the last row.
+
+        Args:
+            before: Which were before the first, ``(charts,)``.
+            sums: Of :meth:`sums`, one row at least.
+        """
+        over, ended = sums >= self.limits, sums <= self.limits / 2
+        # What happened last decides; rows between the two limits change nothing.
+        since_over = np.where(over.any(axis=0), over[::-1].argmax(axis=0), len(sums))
+        since_end = np.where(ended.any(axis=0), ended[::-1].argmax(axis=0), len(sums))
+        found: Bools = np.where(since_over == since_end, before, since_over < since_end)
+        return found
+
 
 def _drift(streams: list[Floats]) -> float:
     """Returns what a chart takes for normal: above the mean of every stream long enough to tell."""
@@ -113,9 +131,27 @@ def _limit(streams: list[Floats], alarms: float) -> float:
         return np.inf
     count = min(_TAIL, max(1, len(peaks) // 2))
     floor = peaks[min(count, len(peaks) - 1)]
-    scale = max(float((peaks[:count] - floor).mean()), 0.1)
+    scale = max(float((peaks[:count] - floor).mean()), 0.1) * _widened(count)
     # Below the tail's own range nothing is known of it.
     return float(floor + scale * np.log(max(count / alarms, 1.0)))
+
+
+def _widened(count: int) -> float:
+    """Returns by how much the mean of some exponential values may be too small.
+
+    Twice their sum over the true mean is chi-squared with two degrees of freedom each, of which
+    this takes the lower quantile (Wilson & Hilferty 1931).
+
+    Args:
+        count: Of the values, 1 or more.
+
+    Returns:
+        The upper end of a one-sided :data:`SURE` interval of the mean, over the mean; above 1.
+    """
+    freedom = 2.0 * count
+    spread = 2 / (9 * freedom)
+    root = 1 - spread + NormalDist().inv_cdf(1 - SURE) * spread**0.5
+    return float(1 / root**3)
 
 
 def _peaks(sums: Floats) -> Floats:

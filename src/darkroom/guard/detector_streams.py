@@ -70,9 +70,10 @@ class Stream:
 
     Attributes:
         levels: How much oddness has gathered in each of :data:`CHARTS`.
+        alarmed: Which of them have been over their limits and not yet fallen to half of those.
     """
 
-    __slots__ = ("_confidence", "_places", "_winners", "levels")
+    __slots__ = ("_confidence", "_places", "_winners", "alarmed", "levels")
 
     def __init__(self, components: int) -> None:
         """Remembers nothing yet."""
@@ -80,6 +81,7 @@ class Stream:
         self._confidence = np.full(WINDOW, np.nan)
         self._winners = np.full(WINDOW, -2, np.int64)
         self.levels = np.zeros(len(CHARTS))
+        self.alarmed = np.zeros(len(CHARTS), bool)
 
     def features(self, rows: Rows) -> Floats:
         """Returns the features of the next rows, ``(rows, features)``, and remembers them.

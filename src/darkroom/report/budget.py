@@ -169,11 +169,13 @@ class Holding(NamedTuple):
 def holdings(cells: Sequence[Cell], policy: Policy) -> list[Holding]:
     """Reads every attack that asks the model; who has the weights asks nobody.
 
+    Curves behind a guard are left out: they end where it refused.
+
     Args:
         cells: Of a run.
         policy: What the service lets through.
     """
-    asking = [cell for cell in cells if cell.access != "weights" and cell.curve]
+    asking = [one for one in cells if one.access != "weights" and one.curve and not one.guarded]
     return [Holding(cell, policy, queries_to(cell)) for cell in asking]
 
 

@@ -126,15 +126,17 @@ def judged(cells: Sequence[Cell]) -> list[Cell]:
     """Returns the cells that tell one defence from another.
 
     No output defence concerns who has the weights, so those attackers are left out, unless they met
-    every defence of the run: then all of these are in the training.
+    every defence of the run: then all of these are in the training. Cells behind a guard are left out
+    in any case: it is no defence of answers.
 
     Args:
         cells: Of one run.
     """
+    cells = [cell for cell in cells if not cell.guarded]
     names = {cell.defense for cell in cells}
     holding = {cell.defense for cell in cells if cell.access == "weights"}
     if len(names) > 1 and holding == names:
-        return list(cells)
+        return cells
     return [cell for cell in cells if cell.access != "weights"]
 
 

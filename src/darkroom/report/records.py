@@ -143,6 +143,22 @@ class Cell(Record):
     details: dict[str, Any]
 
     @property
+    def title(self) -> str:
+        """What a page calls it."""
+        attack = f"{self.attack} with {self.prior}" if self.prior else self.attack
+        if self.defense == "none":
+            return f"{attack}, undefended"
+        if self.guarded:
+            return f"{attack}, behind the guard"
+        told = ", not told" if self.attacker == "naive" else ""
+        return f"{attack} against {self.defense}{told}"
+
+    @property
+    def guarded(self) -> bool:
+        """Whether the attack asked behind a guard, which ends its curve where it refuses."""
+        return "guard" in self.details
+
+    @property
     def hits(self) -> int:
         """How many goals were recovered."""
         return round(self.success.estimate * self.goals)
@@ -217,6 +233,33 @@ class WorstOff(Record):
     sentence: str
 
 
+class GuardLimit(Record):
+    """A limit that a guard told of: so many rows in so many seconds."""
+
+    name: str
+    rows: Annotated[int, Field(ge=1)]
+    seconds: Annotated[int, Field(ge=1)]
+
+
+class GuardRecord(Record):
+    """What a guard did to an attack.
+
+    ``rows`` were answered and charged, ``refusals`` requests were not; ``opened`` rows were asked
+    before any attack, to find out about the server.
+    """
+
+    rows: Count
+    refusals: Count
+    opened: Count = 0
+    limits: tuple[GuardLimit, ...] = ()
+
+    @property
+    def per_day(self) -> int | None:
+        """Rows a day that its strictest limit lets through; ``None`` if it told of none."""
+        rates = [limit.rows * 86_400 // limit.seconds for limit in self.limits]
+        return max(1, min(rates)) if rates else None
+
+
 class ImageDetails(Record):
     """``details`` of a cell whose modality is ``image``."""
 
@@ -230,6 +273,7 @@ class ImageDetails(Record):
     snapshots: tuple[Count, ...]
     people: tuple[Person, ...]
     worst_off: WorstOff | None = None
+    guard: GuardRecord | None = None
 
 
 _Model = TypeVar("_Model", bound=Record)

@@ -169,7 +169,7 @@ def outlook(policy: Policy, clients: Sequence[Spender], cells: Sequence[Cell]) -
 
     Attacks measured behind the policy's output defences come first; where there is none, all do.
     """
-    asking = [cell for cell in cells if cell.access != "weights" and cell.curve]
+    asking = [one for one in cells if one.access != "weights" and one.curve and not one.guarded]
     alike = [cell for cell in asking if cell.defense == policy.pipeline().name]
     if not asking or not clients:
         return None

@@ -241,6 +241,8 @@ def _by_defense(sound: Sequence[Judged]) -> list[str]:
         group = [judged for judged in sound if judged.cell.defense == name]
         cell = max(group, key=_strength).cell
         start = "Without a defence" if name == "none" else f"Against {name}"
+        if cell.guarded:
+            start = "Behind the guard, until it refused"
         sentences.append(
             f"{start}, the strongest attack tried ({cell.attack}) {recovers(cell.modality)} "
             f"{reach(cell)}."
@@ -268,6 +270,8 @@ def _limit_sentence(cells: Sequence[Cell], limit: float) -> str:
 def _against(cell: Cell) -> str:
     if cell.defense == "none":
         return ""
+    if cell.guarded:
+        return ", behind the guard,"
     told = " of which it is not told" if cell.attacker == "naive" else ""
     return f", against the defence {cell.defense}{told},"
 

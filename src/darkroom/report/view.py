@@ -12,6 +12,7 @@ from darkroom.data.canaries import load_key
 from darkroom.report.budget import USUAL, Holding, answer, holdings
 from darkroom.report.charts import MOST_SERIES, Chart, Series, curve_chart
 from darkroom.report.defenses_view import DefensesView, defenses_view
+from darkroom.report.guard_view import GuardView, guard_view
 from darkroom.report.pictures import Development, Pictures, read_pictures
 from darkroom.report.records import Cell, CurvePoint, ImageDetails, MeasuredRate, Person, RunRecord
 from darkroom.report.table_records import TableDetails
@@ -117,6 +118,7 @@ class Page:
         overview: All cells in one chart, when there are several.
         budget: What limits of queries are worth, when an attack asks the model.
         defenses: Which defence holds at what price, when the run has any.
+        guard: What attacks get with and without a guard, when the run has both.
         plan: The plan's text, without credentials.
         digest: SHA-256 of ``results.json``.
     """
@@ -128,6 +130,7 @@ class Page:
     overview: Chart | None
     budget: BudgetView | None
     defenses: DefensesView | None
+    guard: GuardView | None
     plan: str
     digest: str
 
@@ -191,6 +194,7 @@ def build_page(
         overview=_overview(judged),
         budget=_budget([one.cell for one in judged if one.cell.modality != "table"]),
         defenses=defenses_view([one.cell for one in judged]),
+        guard=guard_view(judged),
         plan=plan,
         digest=digest,
     )
@@ -222,7 +226,7 @@ def _cell_view(
     text: TextView | None,
 ) -> CellView:
     cell = judged.cell
-    name = _name(cell)
+    name = cell.title
     if table is not None:
         return CellView(cell, number, name, judged.unsound, None, None, table)
     points = judged.details.curve if judged.details else cell.curve
@@ -244,7 +248,7 @@ def _overview(judged: Sequence[Judged]) -> Chart | None:
     if len(judged) < 2:
         return None
     strongest = sorted(judged, key=lambda one: -one.cell.advantage.low)[:MOST_SERIES]
-    lines = tuple(Series(_name(one.cell), one.cell.curve) for one in judged if one in strongest)
+    lines = tuple(Series(one.cell.title, one.cell.curve) for one in judged if one in strongest)
     baselines = {one.cell.baseline.estimate for one in strongest}
     return curve_chart(
         lines,
@@ -261,12 +265,12 @@ def _budget(cells: Sequence[Cell]) -> BudgetView | None:
         return None
     first, days = USUAL[0], held[0]
     rows = [
-        (_name(columns[0].cell), columns[0].queries, tuple(one.days for one in columns))
+        (columns[0].cell.title, columns[0].queries, tuple(one.days for one in columns))
         for columns in zip(*held, strict=True)
     ]
     # A chart of many lines shows nothing: those that get farthest stand for the rest.
     farthest = sorted(days, key=lambda one: -one.cell.success.estimate)[:MOST_SERIES]
-    lines = tuple(Series(_name(one.cell), _in_days(one)) for one in days if one in farthest)
+    lines = tuple(Series(one.cell.title, _in_days(one)) for one in days if one in farthest)
     chart = curve_chart(
         lines,
         baseline=max(one.cell.baseline.estimate for one in farthest),
@@ -285,14 +289,6 @@ def _in_days(held: Holding) -> tuple[CurvePoint, ...]:
         for point in sorted(held.cell.curve, key=lambda point: point.queries)
     }
     return tuple(CurvePoint(queries=day, success=point.success) for day, point in latest.items())
-
-
-def _name(cell: Cell) -> str:
-    attack = f"{cell.attack} with {cell.prior}" if cell.prior else cell.attack
-    if cell.defense == "none":
-        return f"{attack}, undefended"
-    told = ", not told" if cell.attacker == "naive" else ""
-    return f"{attack} against {cell.defense}{told}"
 
 
 def _image_view(

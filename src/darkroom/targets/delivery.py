@@ -26,6 +26,9 @@ class Delivery:
             longest pause that a rate limit may ask for.
         backoff: Seconds before the first retry; they double with each, up to ten.
         longest_answer: The most bytes of an answer.
+        ends_with_limit: Whether a limit that is spent for longer than the patience ends an attack,
+            as its own budget does, and not the run. The server is asked all the same, even where it
+            has told of it, so that it is the server that refuses.
     """
 
     batch: int = 32
@@ -35,6 +38,7 @@ class Delivery:
     patience: float = 120.0
     backoff: float = 0.5
     longest_answer: int = 64 * 2**20
+    ends_with_limit: bool = False
 
 
 class Miss(NamedTuple):
@@ -45,12 +49,14 @@ class Miss(NamedTuple):
         reached: Whether the server may have seen the request.
         retries: How often it may be sent once more after a miss of this kind.
         wait: Seconds that the server asks for.
+        refused: Whether the server said that it is asked too much.
     """
 
     reason: str
     reached: bool
     retries: int
     wait: float = 0.0
+    refused: bool = False
 
 
 class Misses:

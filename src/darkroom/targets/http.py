@@ -28,7 +28,7 @@ from darkroom.targets.answers import (
 from darkroom.targets.base import ImageSpec, Target, TopK
 from darkroom.targets.delivery import FIRST_CONTACT, Delivery, Missed
 from darkroom.targets.line import Line
-from darkroom.targets.sending import Parcel
+from darkroom.targets.sending import Parcel, Sender
 from darkroom.targets.wire.base import Decoded, Request, Wire
 
 _Result = TypeVar("_Result")
@@ -116,6 +116,11 @@ class HttpTarget(Target):
     def rows_sent(self) -> int:
         """Rows that the server may have seen, in all: probes, attacks and judges, and repeats."""
         return self._line.sender.rows_sent
+
+    @property
+    def sender(self) -> Sender:
+        """What sends, with its counts of rows and refusals and the limits that it was told."""
+        return self._line.sender
 
     def scores(self, images: NDArray[np.float32]) -> NDArray[np.float64]:
         """Returns the confidence of every class; see :meth:`Target.scores`."""

@@ -33,7 +33,11 @@ from darkroom.targets.torch import Outputs, TorchTarget
 
 
 def open_target(
-    section: TargetSection, *, folder: Path | None = None, authorized_by: str | None = None
+    section: TargetSection,
+    *,
+    folder: Path | None = None,
+    authorized_by: str | None = None,
+    ends_with_limit: bool = False,
 ) -> Target:
     """Opens the target that a plan describes.
 
@@ -41,6 +45,7 @@ def open_target(
         section: The plan's ``[target]``.
         folder: The plan's, where its modules are looked for.
         authorized_by: Who allowed the audit; needed for a remote target.
+        ends_with_limit: See :class:`darkroom.targets.delivery.Delivery`.
 
     Raises:
         MissingExtraError: If the kind needs a library that is not installed.
@@ -60,7 +65,7 @@ def open_target(
         return _open_sklearn(section, folder)
     if isinstance(section, OnnxSection):
         return _open_onnx(section)
-    return _open_http(section, authorized_by or "")
+    return _open_http(section, authorized_by or "", ends_with_limit)
 
 
 def _open_sklearn(section: SklearnSection, folder: Path | None) -> Target:
@@ -95,7 +100,7 @@ def _open_onnx(section: OnnxSection) -> Target:
     return target
 
 
-def _open_http(section: HttpSection, authorized_by: str) -> Target:
+def _open_http(section: HttpSection, authorized_by: str, ends_with_limit: bool) -> Target:
     http = _needing("darkroom.targets.http", "http")
     target: Target = http.HttpTarget(
         _wire(section),
@@ -112,6 +117,7 @@ def _open_http(section: HttpSection, authorized_by: str) -> Target:
             patience=section.patience,
             backoff=section.backoff,
             longest_answer=section.longest_answer,
+            ends_with_limit=ends_with_limit,
         ),
         headers=section.headers,
         secret_headers=http.secret_headers(section.api_key_env, section.headers_from_env),

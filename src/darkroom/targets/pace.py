@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -54,6 +54,11 @@ class Pace:
         self._quotas: dict[str, Quota] = {}
         self._requests = 0
         self._rows = 0
+
+    @property
+    def quotas(self) -> dict[str, Quota]:
+        """What the server has said of its limits, by name; a copy."""
+        return {name: replace(quota) for name, quota in self._quotas.items()}
 
     def wait(self, rows: int) -> float:
         """Returns for how many seconds a request of some rows must wait; 0 if it may go."""

@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager
 import httpx
 import numpy as np
 
-from darkroom.errors import TargetError, one_line
-from darkroom.ledger import Bill
+from darkroom.errors import DarkroomError, TargetError, one_line
+from darkroom.ledger import Bill, BudgetExhausted
 from darkroom.targets.answers import AnswerError
 from darkroom.targets.delivery import FIRST_CONTACT, Delivery, Miss, Missed, Misses
-from darkroom.targets.pace import Pace, retry_after
+from darkroom.targets.pace import Pace, Quota, retry_after
 from darkroom.targets.wire.base import Request
 
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -59,6 +59,8 @@ class Sender:
 
     Attributes:
         rows_sent: Rows that the server may have seen, each attempt counted.
+        refusals: How often the server said that it is asked too much (status 429).
+        rows_refused: Rows in those requests.
     """
 
     def __init__(
@@ -88,6 +90,13 @@ class Sender:
         self._rng = np.random.default_rng(seed)
         self._pace = Pace()
         self.rows_sent = 0
+        self.refusals = 0
+        self.rows_refused = 0
+
+    @property
+    def quotas(self) -> dict[str, Quota]:
+        """The server's limits by name, as far as it has told them."""
+        return self._pace.quotas
 
     async def deliver(
         self,
@@ -109,6 +118,7 @@ class Sender:
 
         Raises:
             TargetError: If a request fails for good, or an answer is refused.
+            BudgetExhausted: If the server's limit ends an attack, and is spent.
             DarkroomError: What ``bill`` raises.
         """
         failures: list[Exception] = []
@@ -171,6 +181,8 @@ class Sender:
             if wait <= 0:
                 return True
             if wait > self._delivery.patience:
+                if self._delivery.ends_with_limit:
+                    return True
                 raise TargetError(
                     f"target {self._name}: its rate limit is spent for {wait:.0f} s: go on later "
                     f"with --resume, or set [target] patience above {self._delivery.patience:g}"
@@ -189,6 +201,8 @@ class Sender:
             return await self.exchange("POST", request.url, request.content, parcel.rows)
         except Missed as missed:
             reached = missed.miss.reached
+            self.refusals += missed.miss.refused
+            self.rows_refused += parcel.rows * missed.miss.refused
             return missed.miss
         finally:
             if reached:
@@ -280,7 +294,8 @@ class Sender:
             limit = _RETRIES_OF_500 if status == httpx.codes.INTERNAL_SERVER_ERROR else None
             retries = self._delivery.retries
             wait = retry_after(response.headers) or 0.0
-            return Missed(Miss(said, True, min(retries, limit or retries), wait))
+            refused = status == httpx.codes.TOO_MANY_REQUESTS
+            return Missed(Miss(said, True, min(retries, limit or retries), wait, refused))
         hints = {
             401: "check [target] api_key_env or headers_from_env",
             403: "check [target] api_key_env or headers_from_env",
@@ -303,7 +318,7 @@ class Sender:
                 f"{self._clean(str(error))}; it begins {self.excerpt(content)}"
             ) from error
 
-    def _given_up(self, miss: Miss, count: int, wait: float | None) -> TargetError:
+    def _given_up(self, miss: Miss, count: int, wait: float | None) -> DarkroomError:
         asked = f" (it asks to wait {miss.wait:.0f} s)" if miss.wait else ""
         end = f"tried {count} times: check the server, then go on with --resume"
         if wait is not None:
@@ -312,7 +327,8 @@ class Sender:
             )
             end += "server, go on with --resume, or raise [target] patience"
         where = "no usable answer" if miss.reached else "the server cannot be reached"
-        return TargetError(f"target {self._name}: {where}: {miss.reason}{asked}; {end}")
+        kind = BudgetExhausted if miss.refused and self._delivery.ends_with_limit else TargetError
+        return kind(f"target {self._name}: {where}: {miss.reason}{asked}; {end}")
 
     def excerpt(self, content: bytes) -> str:
         """Returns how an answer begins, on one line, without what may not be shown."""
