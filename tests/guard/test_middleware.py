@@ -17,7 +17,7 @@ from tests.guard.conftest import KEYS, Answer, Bench, Hand, call, policy_table, 
 from darkroom.errors import PlanError
 from darkroom.guard.policy import parse_policy
 from darkroom.guard.requests import Message, Send
-from darkroom.guard.stores.base import Entry
+from darkroom.guard.stores.base import Charge, Entry, Receipt
 
 Make = Callable[..., Bench]
 
@@ -399,7 +399,7 @@ def test_requests_are_served_while_a_lease_is_filled_up(bench: Make) -> None:
     charge, full = store.charge, threading.Event()
     durable: list[int] = []
 
-    def slow(make: Make) -> Any:
+    def slow(make: Callable[[int], Charge]) -> Receipt:
         if len(durable) > 4:  # from here on the disk takes its time
             full.wait(10)
         receipt = charge(make)
