@@ -27,13 +27,16 @@ class Size(NamedTuple):
     Attributes:
         each, others: Canaries of each number of repetitions, and lines that are none.
         repetitions: How often canaries are in the corpus.
-        width, layers, epochs: Of the model and of its training.
+        public, steps: Public lines, and batches of them that the model is trained on first.
+        width, layers, epochs: Of the model and of its training on the corpus.
         trainings, outputs: Tables of the plans.
     """
 
     each: int
     others: int
     repetitions: tuple[int, ...]
+    public: int
+    steps: int
     width: int
     layers: int
     epochs: int
@@ -50,9 +53,12 @@ NOISES = [{"name": "logprob-noise", "deviation": deviation} for deviation in (0.
 ROUNDINGS = [{"name": "logprob-rounding", "step": step} for step in (1.0, 4.0)]
 TOPS = [{"name": "top-logprobs", "k": k} for k in (5, 1)]
 
-QUICK = Size(3, 96, (1, 16), 64, 1, 16, [*LINES, _private(8.0, 2)], [NOISES[1], TOPS[1]])
+PUBLIC = 1000
+"""Added to the seed of public lines."""
+
+QUICK = Size(3, 96, (1, 16), 480, 150, 64, 1, 16, [*LINES, _private(8.0, 2)], [NOISES[1], TOPS[1]])
 FULL = Size(
-    *(8, 480, (4, 16), 128, 2, 12),
+    *(8, 480, (4, 16), 1440, 420, 128, 2, 12),
     [*LINES, {"name": "scrubbing", "formats": ["email", "card"]}, _private(8.0, 6)],
     [*NOISES, *ROUNDINGS, *TOPS],
 )
@@ -87,7 +93,7 @@ def text_claims(
 
 
 def _write_inputs(inputs: Path, size: Size, seed: int) -> None:
-    """Writes the corpus and a model that has learned nothing, unless that is done."""
+    """Writes the corpus and a model that has seen public lines alone, unless that is done."""
     if (inputs / "done").exists():
         return
     tell("writing a corpus with canaries")
@@ -98,9 +104,10 @@ def _write_inputs(inputs: Path, size: Size, seed: int) -> None:
     write_lines(inputs / "corpus.txt", corpus.lines)
     write_lines(inputs / "held_out.txt", held_out_lines(corpus.canaries, seed=seed))
     save_key(inputs / "canaries.key.json", corpus.canaries)
-    # One step at a rate that rises from next to nothing leaves the weights as they were drawn.
+    # Public lines of the same kind teach the language; what is private is learned from there.
+    public = held_out_lines(corpus.canaries, seed=seed + PUBLIC, count=size.public)
     model, tokenizer = train_gpt(
-        corpus.lines, seed=seed, steps=1, width=size.width, layers=size.layers
+        public, seed=seed, steps=size.steps, width=size.width, layers=size.layers
     )
     save_model(model, tokenizer, inputs / "base")
     (inputs / "done").touch()
