@@ -126,8 +126,8 @@ def judged(cells: Sequence[Cell]) -> list[Cell]:
     """Returns the cells that tell one defence from another.
 
     No output defence concerns who has the weights, so those attackers are left out, unless they met
-    every defence of the run: then all of these are in the training. Cells behind a guard are left out
-    in any case: it is no defence of answers.
+    every defence of the run: then all of these are in the training. Cells behind a guard are left
+    out in any case: it is no defence of answers.
 
     Args:
         cells: Of one run.
