@@ -35,6 +35,9 @@ SEGMENT = 10
 SHORT = 60
 """Rows of the many attacks that the ROC is of."""
 
+RUNS = 20
+"""How many of each: of fewer, not even an area of one would have its lower end above the bar."""
+
 SHARES = ("requests: client alarms", "class alarms", "everyone alarms")
 HONEST_PER_ATTACK_ROW = (1, 4, 9, 19)
 _ROWS_A_DAY = 10
@@ -47,7 +50,7 @@ def detector_claims(*, quick: bool, seed: int) -> tuple[list[Claim], list[Table]
         quick: Whether to take half the days and fewer goals.
         seed: Decides everything random.
     """
-    days, goals, short = (7, 2, 6) if quick else (14, 4, 20)
+    days, goals = (7, 2) if quick else (14, 4)
     site = make_site(days, seed)
     half = SPACE + (site.photos.shape[1] - SPACE) // 2
     visitors = np.split(site.visitors, 2)
@@ -60,7 +63,7 @@ def detector_claims(*, quick: bool, seed: int) -> tuple[list[Claim], list[Table]
     tell("detector: honest traffic of other days")
     honest = list(honest_traffic(site, site.photos[:, half:], visitors[1], days, rng))
     false = false_table(detector, honest, days)
-    roc = roc_table(detector, record_attacks(site, short, seed, SHORT), honest, rng)
+    roc = roc_table(detector, record_attacks(site, RUNS, seed, SHORT), honest, rng)
     asked = record_attacks(site, goals, seed)
     tell("detector: rows until alarm, and attackers who know of it")
     pool = flat_photos(site.photos[:, half:])
