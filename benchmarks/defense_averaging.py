@@ -9,6 +9,7 @@ independent answers of deviation ``s`` take ``(s / e)**2`` until the root mean s
 
 from __future__ import annotations
 
+from bisect import bisect
 from pathlib import Path
 from typing import NamedTuple
 
@@ -241,12 +242,15 @@ def _draws(defense: OutputDefense, images: Images, answers: Rows) -> int:
 def _averaged(
     name: str, nudge: Nudge, asked: Asked, goals: NDArray[np.int64], truth: Rows
 ) -> Tried:
-    """Finds how many answers the goal's score takes."""
-    queries = next(
-        (count for count in _counts() if _error(asked.answers, goals, truth, count) <= ERROR), None
-    )
-    error = _error(asked.answers, goals, truth, MOST)
-    return Tried(name, *nudge, queries, error, float(np.mean(asked.draws)))
+    """Finds how many answers the goal's score takes; more answers never leave a larger error."""
+
+    def error(count: int) -> float:
+        return _error(asked.answers, goals, truth, count)
+
+    counts, last, queries = _counts(), error(MOST), None
+    if last <= ERROR:
+        queries = counts[bisect(counts, False, key=lambda count: error(count) <= ERROR)]
+    return Tried(name, *nudge, queries, last, float(np.mean(asked.draws)))
 
 
 def _counts() -> list[int]:
@@ -255,13 +259,13 @@ def _counts() -> list[int]:
 
 def _error(answers: list[Rows], goals: NDArray[np.int64], truth: Rows, count: int) -> float:
     """Returns the root mean square error of estimates from ``count`` answers each."""
-    squares = []
-    for row, (one, goal) in enumerate(zip(answers, goals, strict=True)):
-        groups = len(one) // count
-        means = one[: groups * count].reshape(groups, count, -1).mean(axis=1)
-        estimates = without_bias(means, DEVIATION, repeats=count)[:, goal]
-        squares.append(np.mean((estimates - truth[row, goal]) ** 2))
-    return float(np.sqrt(np.mean(squares)))
+    groups = MOST // count
+    means = np.concatenate(
+        [one[: groups * count].reshape(groups, count, -1).mean(axis=1) for one in answers]
+    )
+    estimates = without_bias(means, DEVIATION, repeats=count)
+    own, row = np.repeat(goals, groups), np.repeat(np.arange(len(goals)), groups)
+    return float(np.sqrt(np.mean((estimates[np.arange(len(own)), own] - truth[row, own]) ** 2)))
 
 
 def _shielded(name: str, nudge: Nudge, asked: Asked, truth: Rows) -> list[object]:
