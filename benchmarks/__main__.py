@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
         description="Measures what the project says of itself: a row a claim, then JSON.",
     )
     parser.add_argument("name", metavar="NAME", help=", ".join(NAMES))
-    parser.add_argument("--quick", action="store_true", help="a smaller version, under 3 minutes")
+    parser.add_argument("--quick", action="store_true", help="a smaller version, some minutes")
     parser.add_argument("--json", action="store_true", help="print nothing but the JSON line")
     parser.add_argument("--seed", type=int, default=0, help="decides everything random")
     chosen = parser.parse_args(arguments)
