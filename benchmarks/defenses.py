@@ -17,17 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tomli_w
 import torch
 from safetensors.torch import save_file
 
+from benchmarks.auditing import audited
 from benchmarks.claims import Claim, Outcome, Table, tell
 from benchmarks.defense_averaging import averaging_claims
 from benchmarks.defenses_att import PEOPLE, att_cells
 from benchmarks.defenses_tables import table_claims
 from benchmarks.defenses_text import text_claims
 from benchmarks.defenses_training import training_claims
-from darkroom.api import audit_plan
 from darkroom.data.employees import render_faces
 from darkroom.data.face_net import train_face_net
 from darkroom.defenses.outputs import (
@@ -208,11 +207,8 @@ def matrix(inputs: Path, kind: str, *, quick: bool, seed: int) -> tuple[Cell, ..
         "attack": attacks,
         "defense": chosen,
     }
-    plan = inputs / f"{name}.toml"
-    plan.write_text(tomli_w.dumps(table), encoding="utf-8")
     tell(f"auditing {len(chosen)} defences against {len(attacks)} attacks with {kind}")
-    finished = audit_plan(plan, resume=True, progress=False)
-    return tuple(Cell.model_validate(cell) for cell in finished.results["cells"])
+    return audited(inputs / f"{name}.toml", table)
 
 
 def matrix_table(title: str, cells: tuple[Cell, ...]) -> Table:

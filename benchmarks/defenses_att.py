@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tomli_w
 
 from benchmarks.att_faces import SPEC, data_folder, load_faces
+from benchmarks.auditing import audited
 from benchmarks.claims import tell
 from benchmarks.defenses_training import PRIVATE, UNIFORM
-from darkroom.api import audit_plan
 from darkroom.report.records import Cell
 
 PEOPLE = 20
@@ -74,13 +73,8 @@ def att_cells(*, seed: int, out: Path, secret: str) -> tuple[Cell, ...]:
                 {**one, "secret": "file:secret"} if "version" in one else one for one in defenses
             ],
         }
-        plan = inputs / f"{kind}.toml"
-        plan.write_text(tomli_w.dumps(table), encoding="utf-8")
         tell(f"AT&T, {kind}: {len(trainings)} trainings, {len(defenses)} output defences")
-        cells = [
-            Cell.model_validate(cell)
-            for cell in audit_plan(plan, resume=True, progress=False).cells
-        ]
+        cells = audited(inputs / f"{kind}.toml", table)
         # Both runs have the model without a defence: once is enough.
         found += [cell for cell in cells if not found or cell.defense != "none"]
     return tuple(found)

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import tomli_w
 
 from benchmarks.att_faces import data_folder
+from benchmarks.auditing import audited
 from benchmarks.claims import Claim, Table, tell
-from darkroom.api import audit_plan
 from darkroom.data.tables import load_diabetes_table, load_warfarin
 from darkroom.report.defenses import matches, standings
 from darkroom.report.records import Cell
@@ -153,11 +152,8 @@ def _run(
         "training": parts.get("training", [{"name": "none"}]),
         "defense": parts.get("defense", []),
     }
-    plan = inputs / "plan.toml"
-    plan.write_text(tomli_w.dumps(table), encoding="utf-8")
     tell(f"auditing {name}")
-    finished = audit_plan(plan, resume=True, progress=False)
-    return tuple(Cell.model_validate(cell) for cell in finished.results["cells"])
+    return audited(inputs / "plan.toml", table)
 
 
 def _table(found: Patients, name: str, cells: tuple[Cell, ...]) -> Table:

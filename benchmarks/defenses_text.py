@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import tomli_w
 
+from benchmarks.auditing import audited
 from benchmarks.claims import Claim, Table, tell
-from darkroom.api import audit_plan
 from darkroom.data.canaries import save_key, write_lines
 from darkroom.data.language_models import save_model, train_gpt
 from darkroom.data.records import held_out_lines, make_corpus
@@ -137,11 +136,8 @@ def _run(
         "attack": attacks,
         "defense": outputs,
     }
-    plan = inputs / f"{name}.toml"
-    plan.write_text(tomli_w.dumps(table), encoding="utf-8")
     tell(f"auditing {name}")
-    finished = audit_plan(plan, resume=True, progress=False)
-    return tuple(Cell.model_validate(cell) for cell in finished.results["cells"])
+    return audited(inputs / f"{name}.toml", table)
 
 
 def _table(title: str, cells: tuple[Cell, ...]) -> Table:

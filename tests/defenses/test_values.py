@@ -13,8 +13,8 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from darkroom.access import Access
 from darkroom.attacks.map import MapAttack
 from darkroom.attacks.table_base import Errors, Records
-from darkroom.defenses.outputs import Noise, Pipeline
-from darkroom.defenses.values import VALUE_DEFENSES, ValueNoise, ValueRounding, make_table_defense
+from darkroom.defenses.outputs import Noise, Pipeline, make_defense
+from darkroom.defenses.values import TABLE_DEFENSES, VALUE_DEFENSES, ValueNoise, ValueRounding
 from darkroom.errors import PlanError, TargetError
 from darkroom.ledger import Limit, QueryLedger
 from darkroom.priors.tables import UniformPrior
@@ -36,7 +36,9 @@ def dose_of(table: pd.DataFrame) -> pd.Series:
 @pytest.mark.parametrize("rows", [0, 1, 5])
 def test_shapes_are_kept(name: str, rows: int) -> None:
     values = np.linspace(-3, 40, rows)[:, None]
-    answers = Pipeline((make_table_defense(name, {}),))(values, np.random.default_rng(0))
+    answers = Pipeline((make_defense(name, {}, kinds=TABLE_DEFENSES),))(
+        values, np.random.default_rng(0)
+    )
     assert answers.shape == (rows, 1)
     assert np.isfinite(answers).all()
 
@@ -53,7 +55,7 @@ def test_doses_are_rounded_to_multiples_of_a_step() -> None:
 )
 def test_words_that_make_no_defence(name: str, parameters: dict[str, float]) -> None:
     with pytest.raises(PlanError, match=name):
-        make_table_defense(name, parameters)
+        make_defense(name, parameters, kinds=TABLE_DEFENSES)
 
 
 def test_each_kind_of_model_takes_its_own_defences() -> None:

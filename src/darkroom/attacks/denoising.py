@@ -48,17 +48,16 @@ def without_bias(means: Rows, deviation: float, *, laplace: bool = False, repeat
     """
     curve = _Curve.of(deviation, laplace=laplace)
     least = SURELY * deviation / math.sqrt(repeats) if repeats < FEW else -np.inf
-    shift: Rows = np.zeros_like(means)
-    for _ in range(PASSES):
-        total = _total(means, shift, curve, least)
-        scores = curve.score(means * total - shift)
+    total, scores = _estimated(means, np.zeros_like(means), curve, least)
+    for _ in range(PASSES - 1):
         raised, spread = curve.at(scores)
         shift = raised * spread.sum(axis=1, keepdims=True) / total**2 - spread / total
+        total, scores = _estimated(means, shift, curve, least)
     return scores.clip(0, 1)
 
 
-def _total(means: Rows, shift: Rows, curve: _Curve, least: float) -> Rows:
-    """Returns the sums for which estimates of at least ``least`` add up to one, ``(n, 1)``."""
+def _estimated(means: Rows, shift: Rows, curve: _Curve, least: float) -> tuple[Rows, Rows]:
+    """Returns sums ``(n, 1)`` for which estimates of at least ``least`` add up to one, and them."""
     low = np.ones((len(means), 1))
     high = np.full((len(means), 1), 1 + means.shape[1] * curve.raised[0] * 3)
     for _ in range(HALVINGS):
@@ -66,7 +65,7 @@ def _total(means: Rows, shift: Rows, curve: _Curve, least: float) -> Rows:
         found = curve.score(means * middle - shift)
         less = np.where(found > least, found, 0.0).sum(axis=1, keepdims=True) < 1
         low, high = np.where(less, middle, low), np.where(less, high, middle)
-    return high
+    return high, curve.score(means * high - shift)
 
 
 class _Curve(NamedTuple):

@@ -151,6 +151,15 @@ class BasePlan(Section):
         """Returns the plan with the paths of its inputs made relative to a folder."""
         return self
 
+    def refuse_idle_recipe(self, *, trains: bool) -> None:
+        """Refuses a ``[recipe]`` in a plan that trains nothing.
+
+        Raises:
+            PlanError: If there is one.
+        """
+        if "recipe" in self.model_fields_set and not trains:
+            raise PlanError("[recipe] says how to train, but no [[training]] is to be trained")
+
 
 def validate(kind: type[P], table: Mapping[str, Any], where: str) -> P:
     """Checks a plan's words.

@@ -21,13 +21,13 @@ from darkroom.audit.table_models import GivenTableModel, TableModel, TrainedTabl
 from darkroom.audit.table_plan import TablePlan, TableTargetSection
 from darkroom.audit.table_rows import plan_schema, read_frame, refuse_overlap, split_tables
 from darkroom.audit.table_subject import TableSubject
-from darkroom.defenses.outputs import Centred, Pipeline
+from darkroom.defenses.outputs import Centred, Pipeline, make_defense
 from darkroom.defenses.table_training import (
     TableTrainingDefense,
     UndefendedTable,
     make_table_training_defense,
 )
-from darkroom.defenses.values import make_table_defense
+from darkroom.defenses.values import TABLE_DEFENSES
 from darkroom.errors import PlanError
 from darkroom.named import describe
 from darkroom.priors.table_build import configure_table_prior
@@ -260,7 +260,10 @@ def table_cell_plans(plan: TablePlan, folder: Path | None = None) -> list[TableC
     defenses = [Pipeline()]
     defenses += [
         Pipeline(
-            tuple(make_table_defense(name, parameters, folder) for name, parameters in one.links)
+            tuple(
+                make_defense(name, parameters, folder, kinds=TABLE_DEFENSES)
+                for name, parameters in one.links
+            )
         )
         for one in plan.defense
     ]

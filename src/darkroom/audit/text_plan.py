@@ -121,8 +121,7 @@ class TextPlan(BasePlan):
 
     @model_validator(mode="after")
     def _trainable(self) -> Self:
-        if "recipe" in self.model_fields_set and not self.training:
-            raise PlanError("[recipe] says how to train, but no [[training]] is to be trained")
+        self.refuse_idle_recipe(trains=bool(self.training))
         if not self.training:
             return self
         if not isinstance(self.target, TransformersSection):

@@ -143,17 +143,22 @@ def describe(defense: OutputDefense) -> str:
 
 
 def make_defense(
-    name: str, parameters: Mapping[str, Any], folder: Path | None = None
+    name: str,
+    parameters: Mapping[str, Any],
+    folder: Path | None = None,
+    *,
+    kinds: Mapping[str, type[OutputDefense]] = OUTPUT_DEFENSES,
 ) -> OutputDefense:
     """Makes an output defence from a plan's words, and reads what they name.
 
     Args:
-        name: One of :data:`OUTPUT_DEFENSES`.
+        name: One of ``kinds``.
         parameters: Its fields; the others keep their defaults.
         folder: What relative paths in the parameters start from; the working folder if left out.
+        kinds: The class of each name.
 
     Raises:
         PlanError: If there is no such defence or parameter, a value is wrong, or a secret or a
             file that it names is missing.
     """
-    return make_named("defence", OUTPUT_DEFENSES, name, parameters).prepared(folder or Path())
+    return make_named("defence", kinds, name, parameters).prepared(folder or Path())

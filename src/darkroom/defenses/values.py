@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -14,7 +12,6 @@ from darkroom.defenses.base import OutputDefense, Scores
 from darkroom.defenses.outputs import OUTPUT_DEFENSES
 from darkroom.defenses.plain import require_noise
 from darkroom.errors import PlanError
-from darkroom.named import make_named
 
 
 class ValueDefense(OutputDefense):
@@ -88,20 +85,3 @@ VALUE_DEFENSES: dict[str, type[OutputDefense]] = {
 }
 
 TABLE_DEFENSES: dict[str, type[OutputDefense]] = {**OUTPUT_DEFENSES, **VALUE_DEFENSES}
-
-
-def make_table_defense(
-    name: str, parameters: Mapping[str, Any], folder: Path | None = None
-) -> OutputDefense:
-    """Makes an output defence of a model of tables from a plan's words.
-
-    Args:
-        name: One of :data:`TABLE_DEFENSES`.
-        parameters: Its fields; the others keep their defaults.
-        folder: What relative paths in the parameters start from; the working folder if left out.
-
-    Raises:
-        PlanError: If there is no such defence or parameter, a value is wrong, or a secret or a
-            file that it names is missing.
-    """
-    return make_named("defence", TABLE_DEFENSES, name, parameters).prepared(folder or Path())

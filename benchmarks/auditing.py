@@ -1,0 +1,24 @@
+"""Audits that benchmarks run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from darkroom.api import audit_plan
+from darkroom.report.records import Cell
+
+
+def audited(plan: Path, table: Mapping[str, Any]) -> tuple[Cell, ...]:
+    """Writes a plan and audits it, without a bar; a run that was stopped goes on.
+
+    Args:
+        plan: Where it is written; its folder exists.
+        table: What it says.
+    """
+    plan.write_text(tomli_w.dumps(table), encoding="utf-8")
+    finished = audit_plan(plan, resume=True, progress=False)
+    return tuple(Cell.model_validate(cell) for cell in finished.cells)
