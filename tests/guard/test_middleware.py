@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -559,7 +560,7 @@ def test_an_alarm_tightens_outputs_and_nothing_else_tells(bench: Make, tmp_path:
         policy_table(defense=[{"name": "rounding", "decimals": 0}]), "p"
     ).pipeline()
     detector: Any = Alarmed()
-    made.guard.active = made.guard.active._replace(detector=detector, tightened=tight)
+    made.guard.active = replace(made.guard.active, detector=detector, tightened=tight)
     first, second = run(made.ask(1), made.ask(1))
     assert first.json["scores"][0][0] < 1
     assert second.json["scores"] == [[1.0, 0.0, 0.0, 0.0]]

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
-from darkroom.guard.requests import Send
+from darkroom.guard.requests import Pair, Send
 from darkroom.guard.rules import Allowance, Decision
 from darkroom.guard.wire.base import Refused, Wire
 
 QUOTA = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 PROBLEM = b"application/problem+json"
 
-Head = list[tuple[bytes, bytes]]
+Fields = list[Pair]
 
 
 def problem(refused: Refused, *, budget: str | None = None) -> dict[str, Any]:
@@ -40,32 +39,36 @@ def problem_body(wire: Wire | None, made: dict[str, Any]) -> bytes:
     return orjson.dumps(made) if wire is None else wire.error(made)
 
 
-def quota_head(decision: Decision) -> Head:
+def quota_head(decision: Decision) -> Fields:
     """Returns ``RateLimit-Policy``, ``RateLimit`` (IETF) and ``Retry-After``."""
-    head = allowance_head(decision.allowances)
+    head = allowance_head(decision)
     if not decision.granted and decision.retry is not None:
         head.append((b"retry-after", str(decision.retry).encode()))
     return head
 
 
-def allowance_head(allowances: Sequence[Allowance]) -> Head:
+def allowance_head(decision: Decision) -> Fields:
     """Returns the ``RateLimit`` fields of a client's budgets.
 
-    >>> allowance_head([Allowance("daily", 10, 86400.0, 3, 3600)])[1]
-    (b'ratelimit', b'"daily";r=3;t=3600')
+    >>> daily = Allowance("daily", '"daily";q=10;w=86400', 3, 3600)
+    >>> allowance_head(Decision(True, (daily,), leased=2, passed=60))[1]
+    (b'ratelimit', b'"daily";r=5;t=3540')
     """
+    allowances, leased, passed = decision.allowances, decision.leased, decision.passed
     if not allowances:
         return []
-    policies = [f'"{one.name}";q={one.limit};w={max(1, round(one.window))}' for one in allowances]
-    left = [f'"{one.name}";r={one.left};t={one.reset}' for one in allowances]
+    left = [
+        f'"{name}";r={rows + leased};t={max(1, reset - passed)}'
+        for name, _, rows, reset in allowances
+    ]
     return [
-        (b"ratelimit-policy", ", ".join(policies).encode()),
+        (b"ratelimit-policy", ", ".join([one.policy for one in allowances]).encode()),
         (b"ratelimit", ", ".join(left).encode()),
     ]
 
 
 async def answer(
-    send: Send, status: int, content_type: bytes, body: bytes, head: Head, *, bare: bool = False
+    send: Send, status: int, content_type: bytes, body: bytes, head: Fields, *, bare: bool = False
 ) -> None:
     """Sends a whole answer.
 

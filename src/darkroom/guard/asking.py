@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from darkroom.guard.requests import App, Message, Receive, Request, Scope
+from darkroom.guard.requests import App, Message, Pair, Receive, Scope
 from darkroom.guard.waiting import within
 from darkroom.guard.wire.base import Refused
 
@@ -40,30 +40,44 @@ class Reply(NamedTuple):
     body: bytes
 
 
-def onward(request: Request, body: bytes, *, shadow: bool = False) -> Scope:
+def kept(pairs: Iterable[Pair], *, shadow: bool = False) -> list[Pair]:
+    """Returns the headers that the application gets, without the length.
+
+    Args:
+        pairs: The client's.
+        shadow: Whether everything but what concerns the connection is kept.
+    """
+    return [
+        (name, value)
+        for name, value in pairs
+        if (name not in DROPPED or (shadow and name.startswith((b"accept", b"if-", b"range"))))
+    ]
+
+
+def onward(scope: Scope, headers: list[Pair], body: bytes, *, shadow: bool = False) -> Scope:
     """Returns the scope in which the application is asked.
 
     Args:
-        request: The client's.
+        scope: The client's.
+        headers: Those of :func:`kept`.
         body: All of it.
-        shadow: Whether everything but what concerns the connection is kept.
+        shadow: Whether the query is kept too.
     """
-    headers = [
-        (name, value)
-        for name, value in request.raw_headers
-        if (name not in DROPPED or (shadow and name.startswith((b"accept", b"if-", b"range"))))
-    ]
-    headers.append((b"content-length", str(len(body)).encode()))
-    changed: dict[str, Any] = {"headers": headers, "extensions": {}, SHADOW: shadow}
+    made = {
+        **scope,
+        "headers": [*headers, (b"content-length", b"%d" % len(body))],
+        "extensions": {},
+        SHADOW: shadow,
+    }
     if not shadow:
-        changed["query_string"] = b""
-    return {**request.scope, **changed}
+        made["query_string"] = b""
+    return made
 
 
 async def ask(
-    app: App, scope: Scope, body: bytes, receive: Receive, *, limit: int, seconds: float
+    app: App, scope: Scope, body: bytes, receive: Receive, limit: int, seconds: float
 ) -> Reply:
-    """Asks and collects the whole answer.
+    """Asks and collects the whole answer, which must be a success.
 
     Args:
         app: The application.
@@ -74,7 +88,8 @@ async def ask(
         seconds: How long it may take.
 
     Raises:
-        Refused: With 502 or 504, if there is no whole answer within the limits.
+        Refused: With 502 or 504, if there is no whole answer within the limits; with the status
+            of the answer, or 502, if it is none of success.
     """
     start: Message = {}
     content = bytearray()
@@ -101,7 +116,10 @@ async def ask(
         raise _failed() from error
     if not done or not start:
         raise _failed()
-    return Reply(int(start["status"]), _head(start), bytes(content))
+    status = int(start["status"])
+    if not 200 <= status < 300:
+        raise failed_status(status)
+    return Reply(status, _head(start), bytes(content))
 
 
 @asynccontextmanager

@@ -79,6 +79,16 @@ class Budgets:
         """Waits for the leases that are on their way."""
         await asyncio.gather(*self._renewals)
 
+    def leased(self, client: str, rows: int) -> Decision | None:
+        """Uses rows that are charged to a client already, if it has leased so many."""
+        lease = self._leases.get(client)
+        if lease is None or not lease.holds(rows, self.rules, self.store.clock):
+            return None
+        decision = lease.take(rows)
+        if lease.credit <= lease.low:
+            self._renew(client, lease)
+        return decision
+
     async def charge(self, client: str, rows: int) -> Decision:
         """Charges rows to a client and to the model.
 
@@ -89,11 +99,8 @@ class Budgets:
         Raises:
             StoreError: If the store fails; the rows must not be served then.
         """
-        lease = self._leases.get(client)
-        if lease is not None and lease.holds(rows, self.rules, self.store.clock):
-            decision = lease.take(rows)
-            if lease.credit <= lease.low:
-                self._renew(client, lease)
+        decision = self.leased(client, rows)
+        if decision is not None:
             return decision
         async with self._turns.setdefault(client, asyncio.Lock()):
             lease = self._leases.get(client)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -14,13 +18,60 @@ from darkroom.guard.budgets import Budgets
 from darkroom.guard.clients import Clients
 from darkroom.guard.detector import Detector
 from darkroom.guard.policy import Policy
-from darkroom.guard.requests import Request
+from darkroom.guard.requests import Head, Pair, Request
 from darkroom.guard.rules import Decision
 from darkroom.guard.wire.base import Asked, Refused, Wire
-from darkroom.targets.answers import extremes
+
+MOST_HEADS, LARGEST_HEAD = 1024, 4096
+"""How many heads are kept, and the most bytes of one."""
 
 
-class Active(NamedTuple):
+class Known(NamedTuple):
+    """What a request's head says.
+
+    Attributes:
+        head: As it was checked.
+        wire: The format of its route.
+        client: Who asks; ``None`` on a harmless route, where nobody needs to know.
+        onward: The headers that the application gets, without the length.
+    """
+
+    head: Head
+    wire: Wire
+    client: str | None
+    onward: list[Pair]
+
+
+class Heads:
+    """Heads that clients have sent, so that the next one alike is understood at once.
+
+    Only those of clients that are known are kept, few and small ones, for as long as the policy
+    is in force. They hold API keys as they came, in memory alone.
+    """
+
+    def __init__(self) -> None:
+        """Knows none."""
+        self._known: dict[tuple[object, ...], Known] = {}
+
+    def find(self, request: Request) -> Known | None:
+        """Returns what a head says, if it has been here before."""
+        try:
+            return self._known.get(request.key)
+        except TypeError:  # a server that gives lists where tuples are usual
+            return None
+
+    def keep(self, request: Request, known: Known) -> None:
+        """Remembers what a head says."""
+        if sum(len(name) + len(value) for name, value in request.pairs) > LARGEST_HEAD:
+            return
+        if len(self._known) >= MOST_HEADS:
+            self._known.clear()
+        with suppress(TypeError):
+            self._known[request.key] = known
+
+
+@dataclass(frozen=True)
+class Active:
     """What is in force.
 
     Attributes:
@@ -30,6 +81,7 @@ class Active(NamedTuple):
         pipeline: The output defences.
         tightened: Those in force while the detector alarms; ``None`` where it only alerts.
         detector: Watches; ``None`` where nobody does.
+        heads: Those that have come while it is.
     """
 
     policy: Policy
@@ -39,7 +91,9 @@ class Active(NamedTuple):
     tightened: Pipeline | None = None
     detector: Detector | None = None
 
-    @property
+    heads: Heads = field(default_factory=Heads)
+
+    @cached_property
     def needs_inputs(self) -> bool:
         """Whether an output defence must see inputs."""
         every = (*self.pipeline.defenses, *(self.tightened or Pipeline()).defenses)
@@ -59,16 +113,16 @@ class Spent(Refused):
             super().__init__(429, "Quota exceeded", f"the budget {name} is spent")
 
 
-def routed(wires: Sequence[Wire], request: Request) -> tuple[Wire, bool]:
+def routed(wires: Sequence[Wire], head: Head) -> tuple[Wire, bool]:
     """Returns the format of a route, and whether it is harmless.
 
     Raises:
         Refused: With 404, if no format has it: explanations, gradients, whatever else there is.
     """
     for wire in wires:
-        if wire.matches(request.method, request.path):
+        if wire.matches(head.method, head.path):
             return wire, False
-        if wire.passes(request.method, request.path):
+        if wire.passes(head.method, head.path):
             return wire, True
     raise Refused(404, "No such route", "this service answers predictions alone")
 
@@ -81,9 +135,8 @@ def checked_scores(scores: NDArray[np.float64], rows: int) -> NDArray[np.float64
     """
     if scores.ndim != 2 or len(scores) != rows or not scores.shape[1]:
         raise Refused(502, "Upstream answer not understood", "it has other rows than were asked")
-    least, largest = extremes(scores)
-    if not (least >= 0 and largest < np.inf):  # NaN fails both
-        raise Refused(502, "Upstream answer not understood", "it holds no probabilities")
+    if not (scores.item(scores.argmin()) >= 0 and scores.item(scores.argmax()) < math.inf):
+        raise Refused(502, "Upstream answer not understood", "it holds no probabilities")  # or NaN
     return scores
 
 
@@ -93,8 +146,6 @@ async def charge_classes(budgets: Budgets, scores: NDArray[np.float64] | None) -
     Raises:
         Refused: With 429, if one is spent; with 502, if the answer does not tell its classes.
     """
-    if not budgets.rules.classes:
-        return
     if scores is None:
         raise Refused(502, "Upstream answer not understood", "its classes cannot be counted")
     decision = await budgets.charge_classes(Counter(scores.argmax(axis=1).tolist()))
@@ -102,25 +153,29 @@ async def charge_classes(budgets: Budgets, scores: NDArray[np.float64] | None) -
         raise Spent(decision)
 
 
-def known_client(active: Active, request: Request) -> str:
+def known_client(active: Active, head: Head) -> str:
     """Returns who asks.
 
     Raises:
         Refused: With 401, if nobody knows; with 400, if the question is not in the body alone.
     """
-    client = active.clients.identify(request.raw_headers, request.peer)
+    client = active.clients.identify(head.pairs, head.peer)
     if client is None:
         raise Refused(401, "Unknown client", "send an API key that this service knows")
-    if request.query:
+    if head.query:
         raise Refused(400, "Query not allowed", "put everything into the body")
     return client
 
 
-def require_inputs(active: Active, asked: Asked) -> None:
-    """Refuses a request whose inputs an output defence must see and cannot.
+def seen_inputs(active: Active, asked: Asked) -> NDArray[np.float64] | None:
+    """Takes the inputs out of a request, ``(rows, features)``, if anything looks at them.
 
     Raises:
-        Refused: With 422.
+        Refused: With 422, if an output defence must see them and cannot.
     """
-    if asked.inputs is None and active.needs_inputs:
+    make, asked.inputs = asked.inputs, None  # what they are made from is large
+    if make is not None and (active.detector is not None or active.needs_inputs):
+        return make()
+    if active.needs_inputs:
         raise Refused(422, "Inputs not understood", "this service must see inputs as numbers")
+    return None

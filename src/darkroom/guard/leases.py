@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
-from darkroom.guard.rules import MODEL, Allowance, Decision, Rules, client_subject
+from darkroom.guard.rules import MODEL, Decision, Rules, client_subject
 from darkroom.guard.stores.base import Clock, Entry, Receipt
 from darkroom.guard.windows import bucket_end
 
@@ -18,10 +18,6 @@ class Instant(NamedTuple):
 
     steady: float
     wall: float
-
-    def within(self, seconds: float, clock: Clock) -> bool:
-        """Tells whether fewer than so many seconds have passed on both clocks."""
-        return time.monotonic() - self.steady < seconds and clock() - self.wall < seconds
 
 
 class Lease:
@@ -72,21 +68,20 @@ class Lease:
 
     def holds(self, rows: int, rules: Rules, clock: Clock) -> bool:
         """Tells whether rows can be taken from it, now, under the rules that are in force."""
-        fresh = self.rules is rules and self._begun.within(self._span, clock)
-        return fresh and self.credit >= rows
+        steady, wall = self._begun
+        return (
+            self.rules is rules
+            and self.credit >= rows
+            and time.monotonic() - steady < self._span
+            and clock() - wall < self._span
+        )
 
     def take(self, rows: int) -> Decision:
         """Uses rows of it."""
         self.credit -= rows
         self.used += rows
         passed = int(time.monotonic() - self._begun.steady)
-        allowances = tuple(
-            [
-                Allowance(name, limit, window, left + self.credit, max(1, reset - passed))
-                for name, limit, window, left, reset in self._allowances
-            ]
-        )
-        return Decision(True, allowances)
+        return Decision(True, self._allowances, None, None, False, self.credit, passed)
 
     @property
     def rest(self) -> tuple[Entry, ...]:

@@ -19,11 +19,11 @@ from darkroom.guard.opening import make_wires, open_store
 from darkroom.guard.policy import Policy, read_policy
 from darkroom.guard.record import Record
 from darkroom.guard.requests import App, Message, Receive, Scope, Send
-from darkroom.guard.serving import Guarded, refuse
+from darkroom.guard.serving import Guarded, Inputs, refuse
 from darkroom.guard.shadow import Shadow
 from darkroom.guard.stores.base import Store, StoreError
 from darkroom.guard.watching import AuditLog
-from darkroom.guard.wire.base import Asked, Refused, Wire
+from darkroom.guard.wire.base import Refused, Wire
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at the policy's file."""
@@ -192,16 +192,18 @@ class Guard:
             for observer in self._observers:
                 observer(record)
 
-    def watched(self, active: Active, record: Record, asked: Asked, scores: Scores | None) -> bool:
+    def watched(
+        self, active: Active, record: Record, inputs: Inputs, scores: Scores | None
+    ) -> bool:
         """Lets the detector see what was asked, and returns whether it alarms."""
         if active.detector is None:
             return False
-        verdict = active.detector.watch(Batch(record.client, asked.inputs, scores))
+        verdict = active.detector.watch(Batch(record.client, inputs, scores))
         record.alarms, record.alarms_begun = verdict.reasons, verdict.begun
         return verdict.alarmed
 
-    def defended(self, active: Active, asked: Asked, scores: Scores, *, alarmed: bool) -> Scores:
+    def defended(self, active: Active, inputs: Inputs, scores: Scores, *, alarmed: bool) -> Scores:
         """Returns probabilities as they may leave."""
         tight = alarmed and active.tightened is not None
         pipeline = active.tightened if tight and active.tightened else active.pipeline
-        return pipeline(scores, self._generator, asked.inputs)
+        return pipeline(scores, self._generator, inputs)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 Outcome = Literal["released", "passed", "refused", "withheld", "failed", "gone"]
 
 
-@dataclass
+@dataclass(slots=True)
 class Record:
     """One request.
 

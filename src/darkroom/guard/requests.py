@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
 from darkroom.guard.waiting import within
 from darkroom.guard.wire.base import Refused
 
 Scope = MutableMapping[str, Any]
+Pair = tuple[bytes, bytes]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -21,7 +22,7 @@ HOST = re.compile(
 )
 PATH = re.compile(r"(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9._~!$&'()*+,=:@-]+)*/?")
 LENGTH = re.compile(rb"[0-9]{1,18}")
-SINGLE = (b"content-length", b"transfer-encoding", b"content-type", b"content-encoding", b"host")
+SINGLE = (b"transfer-encoding", b"content-type", b"content-encoding", b"host")
 METHODS = ("GET", "HEAD", "POST")
 
 
@@ -29,55 +30,111 @@ class ClientGone(Exception):  # noqa: N818 - nothing failed
     """The client hung up before its request was whole."""
 
 
-class Request:
-    """One request whose head is in order.
+class Head:
+    """The head of a request, in order; requests that differ in their length alone share it.
 
     Attributes:
         method: ``GET``, ``HEAD`` or ``POST``.
         path: Without anything that has to be decoded.
+        query: What follows the question mark.
+        pairs: The headers as they came, without the length.
         headers: Names in lower case; of several with one name, the last.
-        length: The length declared, in bytes.
+        chunked: Whether the body comes in chunks.
         peer: Where the connection comes from.
     """
 
-    def __init__(self, scope: Scope) -> None:
-        """Checks the head.
+    __slots__ = ("chunked", "headers", "method", "pairs", "path", "peer", "query")
+
+    def __init__(self, scope: Scope, pairs: Sequence[Pair]) -> None:
+        """Checks it.
+
+        Args:
+            scope: Of the request.
+            pairs: Its headers, without the length.
 
         Raises:
             Refused: With 400, 405 or 415, if it is ambiguous, encoded or malformed.
         """
-        self.scope = scope
         _require_version(scope)
         self.method = str(scope["method"])
         if self.method not in METHODS:
             raise Refused(405, "Method not allowed", f"use one of {', '.join(METHODS)}")
         self.path = _checked_path(scope)
-        raw: list[tuple[bytes, bytes]] = list(scope["headers"])
-        by_name = dict(raw)
-        if len(by_name) != len(raw):
-            _require_single(raw)
-        self.length = _checked_length(by_name)
+        self.pairs = pairs
+        by_name = dict(pairs)
+        if len(by_name) != len(pairs):
+            _require_single(pairs)
+        coding = by_name.get(b"transfer-encoding")
+        self.chunked = coding is not None
+        if coding is not None and coding.lower() != b"chunked":
+            raise Refused(400, "Ambiguous request", "Transfer-Encoding must be chunked")
         if not HOST.fullmatch(by_name.get(b"host", b"")):
             raise Refused(400, "Malformed host", "the request needs one Host, a name or an address")
         if by_name.get(b"content-encoding", b"identity") != b"identity":
             raise Refused(415, "Compressed body", "send the body without Content-Encoding")
-        self.raw_headers = raw
         self.headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in by_name.items()
         }
-        client = scope.get("client")
-        self.peer = str(client[0]) if client else None
+        self.query = bytes(scope.get("query_string") or b"")
+        self.peer = _peer(scope)
 
-    @property
-    def query(self) -> bytes:
-        """What follows the question mark."""
-        return bytes(self.scope.get("query_string") or b"")
 
-    async def body(self, receive: Receive, limit: int, seconds: float) -> bytes:
+class Request:
+    """One request.
+
+    Attributes:
+        scope: As the server gave it.
+        pairs: Its headers, without the length.
+        key: Whatever its head is checked by, in one value that can be looked up.
+    """
+
+    __slots__ = ("_lengths", "key", "pairs", "scope")
+
+    def __init__(self, scope: Scope) -> None:
+        """Takes the length apart from the rest of the head."""
+        self.scope = scope
+        self.pairs: list[Pair] = []
+        self._lengths: list[bytes] = []
+        for pair in scope["headers"]:
+            if pair[0] == b"content-length":
+                self._lengths.append(pair[1])
+            else:
+                self.pairs.append(pair)
+        self.key = (
+            scope["method"],
+            scope["path"],
+            scope.get("raw_path"),
+            scope.get("query_string"),
+            scope.get("http_version"),
+            _peer(scope),
+            tuple(self.pairs),
+        )
+
+    def length(self, head: Head) -> int | None:
+        """Returns the length declared, in bytes.
+
+        Args:
+            head: The rest of its head.
+
+        Raises:
+            Refused: With 400, if there are several, it is no number, or the body is chunked too.
+        """
+        if not self._lengths:
+            return None
+        if len(self._lengths) > 1:
+            raise _twice(b"content-length")
+        if head.chunked:
+            raise Refused(400, "Ambiguous request", "both Content-Length and Transfer-Encoding")
+        if not LENGTH.fullmatch(self._lengths[0]):
+            raise Refused(400, "Ambiguous request", "Content-Length is no number")
+        return int(self._lengths[0])
+
+    async def body(self, receive: Receive, length: int | None, limit: int, seconds: float) -> bytes:
         """Reads the body, as far as the limit.
 
         Args:
             receive: Of the connection.
+            length: The length declared.
             limit: The most bytes.
             seconds: How long it may take.
 
@@ -85,43 +142,32 @@ class Request:
             Refused: With 413, 408 or 400, if it is too long, too slow, or not as long as declared.
             ClientGone: If it never came whole.
         """
-        if self.length is not None and self.length > limit:
+        if length is not None and length > limit:
             raise Refused(413, "Body too large", f"at most {limit} bytes are read")
-        message = await _within(receive, seconds)
-        part, more = _part(message)
-        if more:
-            part = await self._rest(receive, bytearray(part), limit, seconds)
+        try:
+            part, more = _part(await within(seconds, receive()))
+            if more:
+                async with asyncio.timeout(seconds):
+                    part = await _rest(receive, part, limit)
+        except TimeoutError:
+            raise Refused(
+                408, "Request too slow", f"it must be whole within {seconds:g} seconds"
+            ) from None
         if len(part) > limit:
             raise Refused(413, "Body too large", f"at most {limit} bytes are read")
-        if self.length is not None and len(part) != self.length:
+        if length is not None and len(part) != length:
             raise Refused(
                 400, "Ambiguous request", "the body is not as long as Content-Length says"
             )
-        return bytes(part)
-
-    async def _rest(
-        self, receive: Receive, content: bytearray, limit: int, seconds: float
-    ) -> bytes:
-        try:
-            async with asyncio.timeout(seconds):
-                more = True
-                while more and len(content) <= limit:
-                    part, more = _part(await receive())
-                    content += part
-        except TimeoutError:
-            raise _slow(seconds) from None
-        return bytes(content)
+        return part
 
 
-async def _within(receive: Receive, seconds: float) -> Message:
-    try:
-        return await within(seconds, receive())
-    except TimeoutError:
-        raise _slow(seconds) from None
-
-
-def _slow(seconds: float) -> Refused:
-    return Refused(408, "Request too slow", f"it must be whole within {seconds:g} seconds")
+async def _rest(receive: Receive, begun: bytes, limit: int) -> bytes:
+    content, more = bytearray(begun), True
+    while more and len(content) <= limit:
+        part, more = _part(await receive())
+        content += part
+    return bytes(content)
 
 
 def _part(message: Message) -> tuple[bytes, bool]:
@@ -139,12 +185,21 @@ def _require_version(scope: Scope) -> None:
         raise Refused(400, "Ambiguous request", f"HTTP/{version} does not say where it ends")
 
 
-def _require_single(raw: list[tuple[bytes, bytes]]) -> None:
+def _require_single(pairs: Sequence[Pair]) -> None:
     """Refuses what is given twice where two readers could take one or the other."""
-    names = [name for name, _ in raw]
+    names = [name for name, _ in pairs]
     for name in SINGLE:
         if names.count(name) > 1:
-            raise Refused(400, "Ambiguous request", f"{name.decode()} is given twice")
+            raise _twice(name)
+
+
+def _twice(name: bytes) -> Refused:
+    return Refused(400, "Ambiguous request", f"{name.decode()} is given twice")
+
+
+def _peer(scope: Scope) -> str | None:
+    client = scope.get("client")
+    return str(client[0]) if client else None
 
 
 def _checked_path(scope: Scope) -> str:
@@ -153,18 +208,3 @@ def _checked_path(scope: Scope) -> str:
     if not plain or (raw is not None and bytes(raw).partition(b"?")[0] != path.encode("latin-1")):
         raise Refused(400, "Malformed path", "use a path without encoded or doubled parts")
     return path
-
-
-def _checked_length(headers: Mapping[bytes, bytes]) -> int | None:
-    length, coding = headers.get(b"content-length"), headers.get(b"transfer-encoding")
-    if coding is not None:
-        if length is not None:
-            raise Refused(400, "Ambiguous request", "both Content-Length and Transfer-Encoding")
-        if coding.lower() != b"chunked":
-            raise Refused(400, "Ambiguous request", "Transfer-Encoding must be chunked")
-        return None
-    if length is None:
-        return None
-    if not LENGTH.fullmatch(length):
-        raise Refused(400, "Ambiguous request", "Content-Length is no number")
-    return int(length)

@@ -32,15 +32,13 @@ class Allowance(NamedTuple):
 
     Attributes:
         name: The budget's.
-        limit: Rows in its window.
-        window: Its length in seconds.
+        policy: Its rows and its window in seconds, as ``RateLimit-Policy`` has them.
         left: Rows.
         reset: Seconds until the window begins anew (a day), or is long enough past.
     """
 
     name: str
-    limit: int
-    window: float
+    policy: str
     left: int
     reset: int
 
@@ -54,6 +52,8 @@ class Decision(NamedTuple):
         budget: The name of one that is spent, if not granted.
         retry: Seconds until the same rows fit; ``None`` if they never do, or nobody knows.
         never: Whether a budget is smaller than the request.
+        leased: Rows that are charged and left to the client besides.
+        passed: Whole seconds since the client's budgets were as told.
     """
 
     granted: bool
@@ -61,6 +61,8 @@ class Decision(NamedTuple):
     budget: str | None = None
     retry: int | None = None
     never: bool = False
+    leased: int = 0
+    passed: int = 0
 
 
 @dataclass(frozen=True)
@@ -121,8 +123,7 @@ class Rules:
         return tuple(
             Allowance(
                 one.name,
-                one.rows,
-                one.span.seconds,
+                f'"{one.name}";q={one.rows};w={max(1, round(one.span.seconds))}',
                 max(0, one.rows - spent),
                 math.ceil(one.span.left(receipt.time, self.zone) / 1000),
             )

@@ -8,31 +8,37 @@ from typing import Protocol
 from darkroom.defenses.outputs import Scores
 from darkroom.guard.answers import (
     PROBLEM,
-    Head,
+    Fields,
     allowance_head,
     answer,
     problem,
     problem_body,
     quota_head,
 )
-from darkroom.guard.asking import Reply, ask, failed_status, onward, streamed
+from darkroom.guard.asking import Reply, ask, failed_status, kept, onward, streamed
 from darkroom.guard.budgets import Budgets
 from darkroom.guard.deciding import (
     Active,
+    Known,
     Spent,
     charge_classes,
     checked_scores,
     known_client,
-    require_inputs,
     routed,
+    seen_inputs,
 )
 from darkroom.guard.record import Record
-from darkroom.guard.requests import App, ClientGone, Message, Receive, Request, Scope, Send
+from darkroom.guard.requests import App, ClientGone, Head, Receive, Request, Scope, Send
 from darkroom.guard.stores.base import StoreError
 from darkroom.guard.wire.base import Asked, Refused, Wire
+from darkroom.guard.wire.strict import media_type
 
 PLAIN = ("application/json", "text/plain")
 logger = logging.getLogger("darkroom.guard")
+
+
+Inputs = Scores | None
+"""What a request holds, ``(rows, features)``, where anything looks at it."""
 
 
 class Enforcer(Protocol):
@@ -46,15 +52,19 @@ class Enforcer(Protocol):
     app: App
     budgets: Budgets
 
-    def watched(self, active: Active, record: Record, asked: Asked, scores: Scores | None) -> bool:
+    def watched(
+        self, active: Active, record: Record, inputs: Inputs, scores: Scores | None
+    ) -> bool:
         """Lets the detector see what was asked, and returns whether it alarms."""
 
-    def defended(self, active: Active, asked: Asked, scores: Scores, *, alarmed: bool) -> Scores:
+    def defended(self, active: Active, inputs: Inputs, scores: Scores, *, alarmed: bool) -> Scores:
         """Returns probabilities as they may leave."""
 
 
 class Guarded:
     """One request, from its head to its answer."""
+
+    __slots__ = ("active", "bare", "begun", "guard", "record", "whole", "wire")
 
     def __init__(self, guard: Enforcer, active: Active, record: Record) -> None:
         """Takes the guard, what is in force, and where to note what happens."""
@@ -66,31 +76,26 @@ class Guarded:
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers it, whatever happens."""
-
-        async def noted(message: Message) -> None:
-            self.begun = True
-            await send(message)
-
         try:
-            await self._serve(scope, receive, noted)
+            await self._serve(scope, receive, send)
         except ClientGone:
             self.record.outcome = "gone"
         except Spent as spent:
-            await self._refuse(noted, spent, quota_head(spent.decision))
+            await self._refuse(send, spent, quota_head(spent.decision))
         except Refused as refused:
-            await self._refuse(noted, refused, [])
+            await self._refuse(send, refused, [])
         except StoreError as error:
             logger.error("%s", error)
             self.record.outcome = "failed"
             uncounted = Refused(503, "Budgets unavailable", "rows cannot be counted now: try later")
-            await self._refuse(noted, uncounted, [(b"retry-after", b"5")])
+            await self._refuse(send, uncounted, [(b"retry-after", b"5")])
         except Exception as error:
             # The text of a foreign error may hold inputs or scores.
             logger.error("the guard failed: %s", type(error).__name__)
             self.record.outcome = "failed"
-            await self._refuse(noted, Refused(500, "Guard failed", "the request was stopped"), [])
+            await self._refuse(send, Refused(500, "Guard failed", "the request was stopped"), [])
 
-    async def _refuse(self, send: Send, refused: Refused, head: Head) -> None:
+    async def _refuse(self, send: Send, refused: Refused, head: Fields) -> None:
         if self.begun:  # a stream that ends without its end is seen to be cut off
             self.record.reason = refused.title
             return
@@ -99,78 +104,104 @@ class Guarded:
         await refuse(send, self.record, refused, self.wire, head, bare=self.bare)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        policy, record = self.active.policy, self.record
+        active, record, budgets = self.active, self.record, self.guard.budgets
+        limits = active.policy.limits
         request = Request(scope)
-        self.bare = request.method == "HEAD"
-        self.wire, harmless = routed(self.active.wires, request)
-        record.wire, record.path = self.wire.name, request.path
-        if harmless:
-            self.whole = request.length in (None, 0)
-            await self._pass(request, receive, send)
+        known = active.heads.find(request) or self._understood(request)
+        head, wire, client = known.head, known.wire, known.client
+        self.wire, self.bare = wire, head.method == "HEAD"
+        record.wire, record.path, record.client = wire.name, head.path, client
+        length = request.length(head)
+        if client is None:
+            self.whole = not length
+            await self._pass(onward(scope, known.onward, b""), receive, send)
             return
-        record.client = known_client(self.active, request)
-        body = await request.body(receive, policy.limits.body, policy.limits.read_seconds)
+        body = await request.body(receive, length, limits.body, limits.read_seconds)
         self.whole = True
-        asked = self.wire.read(request.path, request.headers, body)
-        require_inputs(self.active, asked)
-        decision = await self.guard.budgets.charge(record.client, asked.rows)
+        asked = wire.read(head.path, head.headers, body)
+        inputs = seen_inputs(active, asked)
+        decision = budgets.leased(client, asked.rows) or await budgets.charge(client, asked.rows)
         if not decision.granted:
-            self.guard.watched(self.active, record, asked, None)
+            self.guard.watched(active, record, inputs, None)
             raise Spent(decision)
         record.rows = asked.rows
-        head = allowance_head(decision.allowances)
+        fields = allowance_head(decision)
         record.outcome = "withheld"  # until it leaves
+        within = onward(scope, known.onward, body)
         if asked.stream:
-            await self._stream(request, body, asked, receive, send, head)
+            await self._stream(wire, within, body, asked, receive, send, fields)
         else:
-            await self._whole(request, body, asked, receive, send, head)
+            await self._whole(wire, within, body, asked, inputs, receive, send, fields)
         record.outcome = "released"
 
-    async def _pass(self, request: Request, receive: Receive, send: Send) -> None:
+    def _understood(self, request: Request) -> Known:
+        """Reads a head that has not been here before."""
+        head = Head(request.scope, request.pairs)
+        self.bare = head.method == "HEAD"
+        self.wire, harmless = routed(self.active.wires, head)
+        self.record.wire, self.record.path = self.wire.name, head.path
+        client = None if harmless else known_client(self.active, head)
+        known = Known(head, self.wire, client, kept(head.pairs))
+        if client is not None:
+            self.active.heads.keep(request, known)
+        return known
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Lets a harmless question through, uncharged: its body stays here."""
-        reply = await self._asked(request, b"", receive)
-        if not 200 <= reply.status < 300:
-            raise failed_status(reply.status)
-        kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
+        limit, seconds = self.active.policy.limits.answer, self.active.policy.upstream.seconds
+        reply = await ask(self.guard.app, scope, b"", receive, limit, seconds)
+        kind = media_type(reply.headers)
         if reply.headers.get("content-encoding", "identity") != "identity" or (
             reply.body and kind not in PLAIN
         ):
             raise Refused(502, "Upstream answer not understood", "it is neither JSON nor text")
         self.record.outcome, self.record.status = "passed", reply.status
-        head = self._allowed(reply)
+        self.begun = True
         media = kind.encode() or b"text/plain"
-        await answer(send, reply.status, media, reply.body, head, bare=self.bare)
+        await answer(send, reply.status, media, reply.body, self._allowed(reply), bare=self.bare)
 
     async def _whole(
-        self, request: Request, body: bytes, asked: Asked, receive: Receive, send: Send, head: Head
+        self,
+        wire: Wire,
+        scope: Scope,
+        body: bytes,
+        asked: Asked,
+        inputs: Inputs,
+        receive: Receive,
+        send: Send,
+        fields: Fields,
     ) -> None:
-        wire = self.wire
-        assert wire is not None
-        reply = await self._asked(request, body, receive)
-        if not 200 <= reply.status < 300:
-            raise failed_status(reply.status)
+        limit, seconds = self.active.policy.limits.answer, self.active.policy.upstream.seconds
+        reply = await ask(self.guard.app, scope, body, receive, limit, seconds)
         answered = wire.answer(asked, reply.status, reply.headers, reply.body)
         scores = None if answered.scores is None else checked_scores(answered.scores, asked.rows)
-        alarmed = self.guard.watched(self.active, self.record, asked, scores)
-        await charge_classes(self.guard.budgets, scores)
+        alarmed = self.guard.watched(self.active, self.record, inputs, scores)
+        if self.guard.budgets.rules.classes:
+            await charge_classes(self.guard.budgets, scores)
         if scores is not None:
-            scores = self.guard.defended(self.active, asked, scores, alarmed=alarmed)
+            scores = self.guard.defended(self.active, inputs, scores, alarmed=alarmed)
         content = answered.rebuild(scores)
         self.record.status = 200
-        await answer(
-            send, 200, answered.content_type.encode(), content, [*head, *self._allowed(reply)]
-        )
+        self.begun = True
+        fields += self._allowed(reply)
+        await answer(send, 200, answered.content_type.encode(), content, fields)
 
     async def _stream(
-        self, request: Request, body: bytes, asked: Asked, receive: Receive, send: Send, head: Head
+        self,
+        wire: Wire,
+        scope: Scope,
+        body: bytes,
+        asked: Asked,
+        receive: Receive,
+        send: Send,
+        fields: Fields,
     ) -> None:
-        wire, policy = self.wire, self.active.policy
-        assert wire is not None
+        policy = self.active.policy
         if self.guard.budgets.rules.classes:
             raise Refused(422, "Streams are not supported", "classes are counted in whole answers")
         async with streamed(
             self.guard.app,
-            onward(request, body),
+            scope,
             body,
             receive,
             limit=policy.limits.answer,
@@ -183,25 +214,15 @@ class Guarded:
             events = wire.answer_stream(asked, pieces)
             first = await anext(events, b"")
             kind = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
-            await send({"type": "http.response.start", "status": 200, "headers": [*kind, *head]})
+            self.begun = True
+            await send({"type": "http.response.start", "status": 200, "headers": [*kind, *fields]})
             self.record.status = 200
             await send({"type": "http.response.body", "body": first, "more_body": True})
             async for event in events:
                 await send({"type": "http.response.body", "body": event, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
 
-    async def _asked(self, request: Request, body: bytes, receive: Receive) -> Reply:
-        policy = self.active.policy
-        return await ask(
-            self.guard.app,
-            onward(request, body),
-            body,
-            receive,
-            limit=policy.limits.answer,
-            seconds=policy.upstream.seconds,
-        )
-
-    def _allowed(self, reply: Reply) -> Head:
+    def _allowed(self, reply: Reply) -> Fields:
         """Returns the upstream's headers that the policy lets through."""
         return [
             (name.encode(), reply.headers[name].encode("latin-1"))
@@ -211,7 +232,7 @@ class Guarded:
 
 
 async def refuse(
-    send: Send, record: Record, refused: Refused, wire: Wire | None, head: Head, *, bare: bool
+    send: Send, record: Record, refused: Refused, wire: Wire | None, head: Fields, *, bare: bool
 ) -> None:
     """Sends a refusal, and notes it."""
     budget = refused.decision.budget if isinstance(refused, Spent) else None

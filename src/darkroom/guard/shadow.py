@@ -5,19 +5,19 @@ from __future__ import annotations
 import logging
 
 from darkroom.guard.answers import PROBLEM, answer, problem, problem_body
-from darkroom.guard.asking import Reply, onward, replayed
+from darkroom.guard.asking import Reply, kept, onward, replayed
 from darkroom.guard.deciding import (
     Active,
     Spent,
     charge_classes,
     checked_scores,
     known_client,
-    require_inputs,
     routed,
+    seen_inputs,
 )
 from darkroom.guard.record import Record
-from darkroom.guard.requests import ClientGone, Message, Receive, Request, Scope, Send
-from darkroom.guard.serving import Enforcer
+from darkroom.guard.requests import ClientGone, Head, Message, Receive, Request, Scope, Send
+from darkroom.guard.serving import Enforcer, Inputs
 from darkroom.guard.stores.base import StoreError
 from darkroom.guard.wire.base import Asked, Refused, Wire
 
@@ -40,7 +40,9 @@ class Shadow:
         limits = self.active.policy.limits
         try:
             request = Request(scope)
-            body = await request.body(receive, limits.body, limits.read_seconds)
+            head = Head(scope, request.pairs)
+            length = request.length(head)
+            body = await request.body(receive, length, limits.body, limits.read_seconds)
         except ClientGone:
             self.record.outcome = "gone"
             return
@@ -49,23 +51,23 @@ class Shadow:
             content = problem_body(None, problem(refused))
             await answer(send, refused.status, PROBLEM, content, [(b"connection", b"close")])
             return
-        decided = await self._decide(request, body)
+        decided = await self._decide(head, body)
         reply = await self._passed(request, body, receive, send)
         if decided is not None and reply is not None:
             await self._judge(*decided, reply)
 
-    async def _decide(self, request: Request, body: bytes) -> tuple[Wire, Asked] | None:
+    async def _decide(self, head: Head, body: bytes) -> tuple[Wire, Asked, Inputs] | None:
         """Decides as the guard would, charging what fits."""
         record = self.record
         try:
-            wire, harmless = routed(self.active.wires, request)
-            record.wire, record.path = wire.name, request.path
+            wire, harmless = routed(self.active.wires, head)
+            record.wire, record.path = wire.name, head.path
             if harmless:
                 record.outcome = "passed"
                 return None
-            record.client = known_client(self.active, request)
-            asked = wire.read(request.path, request.headers, body)
-            require_inputs(self.active, asked)
+            record.client = known_client(self.active, head)
+            asked = wire.read(head.path, head.headers, body)
+            inputs = seen_inputs(self.active, asked)
             decision = await self.guard.budgets.charge(record.client, asked.rows)
             if not decision.granted:
                 raise Spent(decision)
@@ -77,7 +79,7 @@ class Shadow:
             record.outcome, record.reason = "failed", "Budgets unavailable"
             return None
         record.rows, record.outcome = asked.rows, "released"
-        return wire, asked
+        return wire, asked, inputs
 
     async def _passed(
         self, request: Request, body: bytes, receive: Receive, send: Send
@@ -85,6 +87,7 @@ class Shadow:
         """Lets the application answer the client, and returns the answer if it is not too long."""
         content = bytearray()
         status, head = 0, {}
+        scope, headers = request.scope, kept(request.pairs, shadow=True)
         limit = self.active.policy.limits.answer
 
         async def noted(message: Message) -> None:
@@ -99,12 +102,14 @@ class Shadow:
                 content.extend(message.get("body", b""))
             await send(message)
 
-        await self.guard.app(onward(request, body, shadow=True), replayed(body, receive), noted)
+        await self.guard.app(
+            onward(scope, headers, body, shadow=True), replayed(body, receive), noted
+        )
         self.record.status = status
         whole = 200 <= status < 300 and len(content) <= limit
         return Reply(status, head, bytes(content)) if whole else None
 
-    async def _judge(self, wire: Wire, asked: Asked, reply: Reply) -> None:
+    async def _judge(self, wire: Wire, asked: Asked, inputs: Inputs, reply: Reply) -> None:
         """Notes whether the answer would have left."""
         if asked.stream:
             return
@@ -113,8 +118,9 @@ class Shadow:
             scores = answered.scores
             if scores is not None:
                 scores = checked_scores(scores, asked.rows)
-            self.guard.watched(self.active, self.record, asked, scores)
-            await charge_classes(self.guard.budgets, scores)
+            self.guard.watched(self.active, self.record, inputs, scores)
+            if self.guard.budgets.rules.classes:
+                await charge_classes(self.guard.budgets, scores)
         except Refused as refused:
             self._would(refused)
             self.record.outcome = "withheld"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Coroutine, Generator
+from types import CoroutineType
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -21,7 +22,7 @@ async def within(seconds: float, awaitable: Awaitable[T]) -> T:
     Raises:
         TimeoutError: If it takes longer.
     """
-    steps = _awaited(awaitable)
+    steps = awaitable if isinstance(awaitable, CoroutineType) else _awaited(awaitable)
     try:
         pause = steps.send(None)
     except StopIteration as done:

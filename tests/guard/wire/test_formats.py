@@ -264,7 +264,7 @@ def test_rows_and_inputs_are_what_was_sent(kind: Format, data: st.DataObject) ->
     assert asked.rows == len(values) == kind.count(kind.request(values))
     assert not asked.stream
     if asked.inputs is not None:
-        assert np.allclose(asked.inputs, values)
+        assert np.allclose(asked.inputs(), values)
     else:
         assert kind is FORMATS["hugging face"]
 
@@ -412,7 +412,7 @@ def test_a_hostile_client_is_refused_or_charged_for_every_row(
         assert str(SENTINEL) not in asked.detail
         return
     assert asked.rows >= kind.count(document) >= 1
-    assert asked.inputs is None or len(asked.inputs) == asked.rows
+    assert asked.inputs is None or len(asked.inputs()) == asked.rows
 
 
 @each_format

@@ -124,7 +124,9 @@ def test_size_and_depth_are_bounded_before_they_take_memory() -> None:
 def test_numbers_come_out_as_they_went_in(array: Any) -> None:
     found = numeric(array.tolist(), "it")
     assert found is not None
-    assert np.array_equal(found, array)
+    assert np.array_equal(found.array(), array)
+    assert np.array_equal(found.rows(), array.reshape(len(array), -1))
+    assert np.array_equal(found.row(), array.reshape(1, -1))
 
 
 @settings(max_examples=200)
@@ -141,7 +143,7 @@ def test_only_even_lists_of_numbers_are_numbers(value: Any) -> None:
     except Unclear:
         return
     if found is not None:
-        assert found.tolist() == value
+        assert found.array().tolist() == value
         assert all(type(one) in (int, float) for one in _flat(value))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -27,18 +28,23 @@ class Refused(Exception):  # noqa: N818 - it says what happened to a request, an
         self.detail = detail
 
 
-class Asked(NamedTuple):
+Inputs = Callable[[], NDArray[np.float64]]
+
+
+@dataclass(slots=True)
+class Asked:
     """One request, understood.
 
     Attributes:
         rows: What is charged: rows, at least 1; for language models prompts times completions.
-        inputs: For the detector, float64 ``(rows, features)``; ``None`` when they are no numbers.
+        inputs: Makes float64 ``(rows, features)`` for whoever looks at them; ``None`` when they
+            are no numbers.
         stream: Whether the answer is a stream of events.
         memo: Whatever the format needs later to rewrite the answer.
     """
 
     rows: int
-    inputs: NDArray[np.float64] | None
+    inputs: Inputs | None
     stream: bool
     memo: Any
 

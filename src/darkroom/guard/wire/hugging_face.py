@@ -95,9 +95,9 @@ class HuggingFace(StrictWire):
             return read_rows(inputs, None, "inputs")
         if self.row_shape is None or not isinstance(inputs, list) or not inputs:
             raise Unclear("inputs should be a string or a list of strings")
-        array = numeric(inputs, "inputs")
-        if array is not None and array.shape == tuple(self.row_shape):
-            return Question(1, array.reshape(1, -1))
+        found = numeric(inputs, "inputs")
+        if found is not None and found.shape == tuple(self.row_shape):
+            return Question(1, found.row)
         return read_rows(inputs, self.row_shape, "inputs")
 
     def _answer(self, asked: Asked, body: Any) -> Answered:

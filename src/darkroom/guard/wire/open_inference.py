@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.guard.wire.base import Answered, Asked
+from darkroom.guard.wire.base import Answered, Asked, Inputs
 from darkroom.guard.wire.rows import Classes, Scores, Shape, check_label, class_name, vectors
 from darkroom.guard.wire.strict import (
     NAME,
+    Numbers,
     StrictWire,
     Unclear,
     as_count,
@@ -89,8 +91,8 @@ class OpenInference(StrictWire):
         rows = {count for count, _ in tensors}
         if len(rows) != 1:
             raise Unclear("the first dimensions of the inputs differ, so the rows are not clear")
-        arrays = [array for _, array in tensors if array is not None]
-        features = np.concatenate(arrays, axis=1) if len(arrays) == len(tensors) else None
+        numbers = [made for _, made in tensors if made is not None]
+        beside = partial(_beside, numbers) if len(numbers) == len(tensors) else None
         found = _INFER.fullmatch(path)
         assert found is not None, "only routes that match are read"
         told = request.get("id")
@@ -100,10 +102,10 @@ class OpenInference(StrictWire):
             None if told is None else as_text(told, "id"),
             _wanted(request.get("outputs")),
         )
-        return Asked(rows.pop(), features, False, memo)
+        return Asked(rows.pop(), beside, False, memo)
 
-    def _tensor(self, tensor: dict[str, Any]) -> tuple[int, Scores | None]:
-        """Returns a tensor's rows, and its numbers as ``(rows, features)``."""
+    def _tensor(self, tensor: dict[str, Any]) -> tuple[int, Inputs | None]:
+        """Returns a tensor's rows, and what makes an array of its numbers."""
         only(tensor, ("name", "shape", "datatype", "parameters", "data"), "an input")
         _no_more(tensor, "an input", {"content_type", "binary_data"})
         as_text(tensor.get("name"), "an input's name")
@@ -120,12 +122,13 @@ class OpenInference(StrictWire):
             if _leaves(data, bool if tensor["datatype"] == "BOOL" else str) != math.prod(shape):
                 raise Unclear("an input does not hold as many values as its shape says")
             return shape[0], None
-        array = numeric(data, "an input's data")
-        if array is None:
+        found = numeric(data, "an input's data")
+        if found is None:
             raise Unclear("an input's data holds something else than numbers")
-        if array.size != math.prod(shape) or (array.ndim > 1 and list(array.shape) != shape):
+        flat = len(found.shape) == 1
+        if len(found.values) != math.prod(shape) or not (flat or list(found.shape) == shape):
             raise Unclear("an input does not hold as many values as its shape says")
-        return shape[0], array.reshape(shape[0], -1)
+        return shape[0], Numbers(tuple(shape), found.values).rows
 
     def _answer(self, asked: Asked, body: Any) -> Answered:
         memo: _Memo = asked.memo
@@ -201,6 +204,11 @@ class OpenInference(StrictWire):
         return dumped(body)
 
 
+def _beside(tensors: Sequence[Inputs]) -> Scores:
+    """Returns the numbers of all tensors, ``(rows, features)``."""
+    return np.concatenate([made() for made in tensors], axis=1)
+
+
 def _no_more(holder: Mapping[str, Any], what: str, known: set[str]) -> None:
     """Refuses parameters that ask for more than JSON with the same values.
 
@@ -261,10 +269,10 @@ def _numbers(tensor: dict[str, Any], shape: list[int]) -> NDArray[np.float64]:
     """Returns a tensor's numbers, flat or nested, in its shape."""
     data = as_list(tensor.get("data"), "an output's data")
     if isinstance(data[0], list):
-        array = numeric(data, "an output's data")
-        if array is None or list(array.shape) != shape:
+        found = numeric(data, "an output's data")
+        if found is None or list(found.shape) != shape:
             raise Unclear("its output does not hold what its shape says")
-        return array
+        return found.array()
     if len(data) != math.prod(shape):
         raise Unclear("its output does not hold what its shape says")
     return numbers(data).reshape(shape)

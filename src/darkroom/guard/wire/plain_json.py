@@ -69,6 +69,11 @@ class PlainJson(StrictWire):
     def _path(self) -> Any:
         return jmespath.compile(self.path)
 
+    @cached_property
+    def _keys(self) -> tuple[str, ...] | None:
+        """The path, if it is names and dots alone, which need no interpreter."""
+        return _names(self._path.parsed)
+
     def matches(self, method: str, path: str) -> bool:
         """Tells whether this is inference."""
         return method == "POST" and path == self.route
@@ -91,14 +96,14 @@ class PlainJson(StrictWire):
     def _one(self, row: object) -> Question:
         if isinstance(row, str | dict):
             return read_rows([row], None, "the row")
-        array = numeric(row, "the row")
-        if array is None or (self.row_shape is not None and array.shape != tuple(self.row_shape)):
+        found = numeric(row, "the row")
+        if found is None or (self.row_shape is not None and found.shape != tuple(self.row_shape)):
             raise Unclear("the row should be a string, an object or numbers of the declared shape")
-        return Question(1, array.reshape(1, -1))
+        return Question(1, found.row)
 
     def _answer(self, asked: Asked, body: Any) -> Answered:
         try:
-            found = self._path.search(body)
+            found = self._path.search(body) if self._keys is None else _at(body, self._keys)
         except (JMESPathError, TypeError, ValueError, ArithmeticError, RecursionError):
             raise Unclear("the path fails on it") from None
         reply = understand([found] if self.one_by_one else found, asked.rows, self.classes)
@@ -108,6 +113,22 @@ class PlainJson(StrictWire):
             return dumped(_placed(self._path.parsed, rows[0] if self.one_by_one else rows))
 
         return Answered(reply.scores, rebuild, "application/json")
+
+
+def _names(path: Mapping[str, Any]) -> tuple[str, ...] | None:
+    kind, parts = path["type"], path["children"]
+    if kind == "field":
+        return (path["value"],)
+    if kind == "subexpression":
+        outer, inner = map(_names, parts)
+        return None if outer is None or inner is None else (*outer, *inner)
+    return None
+
+
+def _at(value: Any, keys: tuple[str, ...]) -> Any:
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def _placed(path: Mapping[str, Any], value: Any) -> Any:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from darkroom.guard.wire.base import Inputs
 from darkroom.guard.wire.strict import Unclear, as_list, as_object, numeric
 from darkroom.targets.answers import TOLERANCE, probabilities
 from darkroom.targets.wire.base import listed
@@ -29,11 +31,11 @@ class Question(NamedTuple):
 
     Attributes:
         rows: How many.
-        inputs: Their numbers, ``(rows, features)``; ``None`` when they are none.
+        inputs: Makes an array of their numbers, ``(rows, features)``; ``None`` when they are none.
     """
 
     rows: int
-    inputs: Scores | None
+    inputs: Inputs | None
 
 
 class Reply(NamedTuple):
@@ -69,12 +71,12 @@ def read_rows(value: object, shape: Shape, what: str) -> Question:
         return Question(len(entries), None)
     if kinds == {dict}:
         return _read_objects(entries, what)
-    array = numeric(entries, what)
-    if array is None:
+    found = numeric(entries, what)
+    if found is None:
         raise Unclear(f"{what} holds neither numbers, strings nor objects")
-    if shape is not None and array.shape[1:] != tuple(shape):
+    if shape is not None and found.shape[1:] != tuple(shape):
         raise Unclear(f"{what}: its rows should have shape {list(shape)}")
-    return Question(len(array), array.reshape(len(array), -1))
+    return Question(found.shape[0], found.rows)
 
 
 def _read_objects(entries: list[dict[str, Any]], what: str) -> Question:
@@ -90,12 +92,12 @@ def _read_objects(entries: list[dict[str, Any]], what: str) -> Question:
             if set(map(type, values)) <= {int, float}:
                 columns.append(np.array(values, np.float64)[:, None])
             continue
-        array = numeric(values, what)
-        if array is None:
+        found = numeric(values, what)
+        if found is None:
             raise Unclear(f"{what}: a list in it holds no numbers")
-        columns.append(array.reshape(len(entries), -1))
-    inputs = np.concatenate(columns, axis=1) if len(columns) == len(keys) else None
-    return Question(len(entries), inputs)
+        columns.append(found.rows())
+    numbers = len(columns) == len(keys)
+    return Question(len(entries), partial(np.concatenate, columns, axis=1) if numbers else None)
 
 
 def understand(entries: object, rows: int, classes: Classes) -> Reply:

@@ -6,8 +6,9 @@ import re
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import chain
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 import orjson
@@ -154,11 +155,15 @@ def require_json(headers: Mapping[str, str]) -> None:
     Raises:
         Unclear: If it is of another.
     """
-    told = headers.get("content-type", "")
+    if not _is_json(headers.get("content-type", "")):
+        raise Unclear("send application/json in UTF-8", 415)
+
+
+@lru_cache(64)
+def _is_json(told: str) -> bool:
     kind, _, parameters = told.partition(";")
     plain = parameters.replace(" ", "").lower() in ("", "charset=utf-8", 'charset="utf-8"')
-    if kind.strip().lower() not in ("", "application/json") or not plain:
-        raise Unclear("send application/json in UTF-8", 415)
+    return plain and kind.strip().lower() in ("", "application/json")
 
 
 def read_json(body: bytes, limits: Limits) -> Any:
@@ -280,8 +285,32 @@ def only(members: Iterable[str], known: Collection[str], what: str) -> None:
         )
 
 
-def numeric(value: object, what: str) -> NDArray[np.float64] | None:
-    """Returns an array from nested lists of numbers, or ``None`` if what they hold is no number.
+class Numbers(NamedTuple):
+    """Numbers in nested lists.
+
+    Attributes:
+        shape: How long the lists are, the outermost first.
+        values: All of them in order, in one list.
+    """
+
+    shape: tuple[int, ...]
+    values: list[Any]
+
+    def array(self) -> NDArray[np.float64]:
+        """Returns them as an array of their shape."""
+        return np.array(self.values, np.float64).reshape(self.shape)
+
+    def row(self) -> NDArray[np.float64]:
+        """Returns all of them as one row, ``(1, features)``."""
+        return np.array([self.values], np.float64)
+
+    def rows(self) -> NDArray[np.float64]:
+        """Returns a row for each of the outermost list, ``(rows, features)``."""
+        return np.array(self.values, np.float64).reshape(self.shape[0], -1)
+
+
+def numeric(value: object, what: str) -> Numbers | None:
+    """Reads nested lists of numbers; ``None`` if what they hold is no number.
 
     Raises:
         Unclear: If the lists are ragged, or numbers are mixed with something else.
@@ -301,7 +330,7 @@ def numeric(value: object, what: str) -> NDArray[np.float64] | None:
         level = list(chain.from_iterable(level))
     kinds = set(map(type, level))
     if kinds <= _NUMBERS:
-        return np.array(level, np.float64).reshape(shape)
+        return Numbers(tuple(shape), level)
     if kinds & (_NUMBERS | {list}):
         raise Unclear(f"{what} mixes numbers with other values")
     return None

@@ -62,12 +62,12 @@ class TorchServe(StrictWire):
         value = read_json(body, self.limits)
         if not isinstance(value, list):
             raise Unclear("the request should be one row: nested lists of numbers")
-        array = numeric(value, "the request")
-        if array is None:
+        found = numeric(value, "the request")
+        if found is None:
             raise Unclear("the request holds something else than numbers")
-        if self.row_shape is not None and array.shape != tuple(self.row_shape):
+        if self.row_shape is not None and found.shape != tuple(self.row_shape):
             raise Unclear(f"the request should have shape {list(self.row_shape)}")
-        return Asked(1, array.reshape(1, -1), False, None)
+        return Asked(1, found.row, False, None)
 
     def _answer(self, asked: Asked, body: Any) -> Answered:  # noqa: ARG002
         # A handler that does not take its batch apart answers a list of one row.
