@@ -178,7 +178,7 @@ def test_a_pipeline_applies_in_order_and_leaves_the_least() -> None:
     [
         ("roundin", {}, "did you mean 'rounding'"),
         ("rounding", {"digits": 2}, "no parameter 'digits'"),
-        ("rounding", {"decimals": -1}, "0 or more"),
+        ("rounding", {"decimals": -1}, "0 to 15"),
         ("rounding", {"decimals": "many"}, "got 'many'"),
         ("noise", {"deviation": -1}, "0 or more"),
         ("noise", {"kind": "pink"}, "gaussian or laplace"),

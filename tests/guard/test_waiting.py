@@ -1,13 +1,27 @@
-"""Waiting with a deadline, and without a timer where nothing waits."""
+"""Deadlines that all tasks share."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from unittest import mock
 
 import pytest
 
-from darkroom.guard.waiting import within
+from darkroom.guard.waiting import Deadline, current
+
+
+async def within(deadline: Deadline, awaitable: Awaitable[str]) -> str:
+    task = current()
+    deadline.begin(task)
+    try:
+        return await awaitable
+    except asyncio.CancelledError:
+        if deadline.missed(task):
+            raise TimeoutError from None
+        raise
+    finally:
+        deadline.end(task)
 
 
 async def slow(seconds: float, log: list[str]) -> str:
@@ -22,46 +36,71 @@ async def slow(seconds: float, log: list[str]) -> str:
     return "done"
 
 
-def test_what_is_there_needs_no_timer() -> None:
-    async def there() -> int:
-        return 3
+def test_many_tasks_share_one_timer() -> None:
+    async def many() -> int:
+        deadline = Deadline(5.0)
+        loop = asyncio.get_running_loop()
+        with mock.patch.object(loop, "call_later", wraps=loop.call_later) as timers:
+            for _ in range(10):
+                await within(deadline, asyncio.sleep(0, "at once"))
+            await asyncio.gather(*(within(deadline, slow(0.0, [])) for _ in range(10)))
+        return timers.call_count
 
-    async def broken() -> int:
-        raise ValueError("at once")
-
-    with mock.patch("asyncio.timeout", side_effect=AssertionError):
-        assert asyncio.run(within(0.0, there())) == 3
-        with pytest.raises(ValueError, match="at once"):
-            asyncio.run(within(0.0, broken()))
+    assert asyncio.run(many()) == 1
 
 
 def test_what_comes_in_time_is_returned() -> None:
     log: list[str] = []
-    assert asyncio.run(within(5.0, slow(0.01, log))) == "done"
+    assert asyncio.run(within(Deadline(5.0), slow(0.01, log))) == "done"
     assert log == ["over"]
 
 
 def test_what_takes_too_long_is_cancelled() -> None:
     log: list[str] = []
     with pytest.raises(TimeoutError):
-        asyncio.run(within(0.01, slow(5.0, log)))
+        asyncio.run(within(Deadline(0.01), slow(5.0, log)))
     assert log == ["cancelled", "over"]
+
+
+def test_each_task_has_its_own_time() -> None:
+    async def staggered() -> list[str]:
+        deadline = Deadline(0.15)
+
+        async def one(after: float, seconds: float) -> str:
+            await asyncio.sleep(after)
+            try:
+                return await within(deadline, slow(seconds, []))
+            except TimeoutError:
+                return "late"
+
+        return [*await asyncio.gather(one(0, 9), one(0.1, 0.1), one(0.1, 9), one(0.2, 0.01))]
+
+    assert asyncio.run(staggered()) == ["late", "done", "late", "done"]
+
+
+def test_a_task_may_begin_again() -> None:
+    async def again() -> list[str]:
+        deadline = Deadline(0.2)
+        return [await within(deadline, slow(0.1, [])) for _ in range(4)]
+
+    assert asyncio.run(again()) == ["done"] * 4
 
 
 def test_deadlines_within_deadlines() -> None:
     async def inner() -> str:
         with pytest.raises(TimeoutError):
-            await within(0.01, slow(5.0, []))
-        return await within(5.0, slow(0.01, []))
+            await within(Deadline(0.01), slow(5.0, []))
+        assert not current().cancelling()
+        return await within(Deadline(5.0), slow(0.01, []))
 
-    assert asyncio.run(within(5.0, inner())) == "done"
+    assert asyncio.run(within(Deadline(5.0), inner())) == "done"
 
 
 def test_a_cancelled_wait_is_cancelled_inside() -> None:
     log: list[str] = []
 
     async def cancelled() -> None:
-        task = asyncio.create_task(within(5.0, slow(5.0, log)))
+        task = asyncio.create_task(within(Deadline(5.0), slow(5.0, log)))
         await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -72,9 +111,31 @@ def test_a_cancelled_wait_is_cancelled_inside() -> None:
 
 
 def test_what_fails_later_fails() -> None:
-    async def fails() -> None:
+    async def fails() -> str:
         await asyncio.sleep(0)
         raise ValueError("later")
 
     with pytest.raises(ValueError, match="later"):
-        asyncio.run(within(5.0, fails()))
+        asyncio.run(within(Deadline(5.0), fails()))
+
+
+def test_it_outlives_a_loop() -> None:
+    deadline = Deadline(0.05)
+    assert asyncio.run(within(deadline, slow(0.0, []))) == "done"
+    with pytest.raises(TimeoutError):
+        asyncio.run(within(deadline, slow(5.0, [])))
+
+
+def test_one_that_would_not_be_cancelled_is_not_cancelled_later() -> None:
+    async def stubborn() -> str:
+        try:
+            await asyncio.sleep(5)
+        except asyncio.CancelledError:
+            return "done"
+        return "slept"
+
+    async def both() -> int:
+        assert await within(Deadline(0.01), stubborn()) == "done"
+        return current().cancelling()
+
+    assert asyncio.run(both()) == 0

@@ -8,8 +8,9 @@ and ``shrunk``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from darkroom.access import Access
-from darkroom.defenses.base import Labels, OutputDefense, Scores, largest, normalised
+from darkroom.defenses.base import Labels, OutputDefense, Row, Scores, largest, normalised
 from darkroom.defenses.bent import ReverseSigmoid, Temperature
 from darkroom.defenses.keyed import Keyed, Sticky, StickyNoise
 from darkroom.defenses.plain import LabelOnly, Noise, Rounding, TopK
@@ -105,12 +106,25 @@ class Pipeline:
             rng: The source of fresh noise.
             inputs: What the scores answer, ``(n, features)``; keyed defences need it.
         """
-        for defense in self.defenses:
-            if isinstance(defense, Keyed):
-                scores = defense(scores, rng, inputs)
-            else:
-                scores = defense(scores, rng)
+        for defense, keyed in self._steps:
+            scores = defense(scores, rng, inputs) if keyed else defense(scores, rng)
         return scores
+
+    @cached_property
+    def has_row_form(self) -> bool:
+        """Whether :meth:`of_row` works."""
+        return all(defense.has_row_form for defense in self.defenses)
+
+    def of_row(self, row: Row) -> Row:
+        """Applies all in order to a single row; see :meth:`OutputDefense.of_row`."""
+        for defense in self.defenses:
+            row = defense.of_row(row)
+        return row
+
+    @cached_property
+    def _steps(self) -> list[tuple[Callable[..., Scores], bool]]:
+        """The defences, and whether each must see inputs."""
+        return [(defense, isinstance(defense, Keyed)) for defense in self.defenses]
 
     def fitted(self, scores: Scores, labels: Labels) -> Pipeline:
         """Returns the same with what each must know of the model learned from its answers.

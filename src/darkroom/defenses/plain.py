@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from darkroom.access import Access
-from darkroom.defenses.base import OutputDefense, Scores, blocks, largest, normalised
+from darkroom.defenses.base import OutputDefense, Row, Scores, blocks, largest, normalised, shares
 from darkroom.errors import PlanError
 
 
@@ -20,7 +20,7 @@ class Rounding(OutputDefense):
     rounding and find that it stops their black-box attack only when coarse.
 
     Attributes:
-        decimals: Digits after the point, 0 or more.
+        decimals: Digits after the point, 0 to 15.
         step: In place of decimals, what scores are rounded to multiples of, above 0 and at most 1.
     """
 
@@ -33,13 +33,13 @@ class Rounding(OutputDefense):
     step: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuses fewer than no decimals, and steps that are none.
+        """Refuses fewer than no decimals or more than floats have, and steps that are none.
 
         Raises:
-            PlanError: If ``decimals`` is negative or ``step`` is not above 0 and at most 1.
+            PlanError: If ``decimals`` is not 0 to 15 or ``step`` is not above 0 and at most 1.
         """
-        if self.decimals < 0:
-            raise PlanError(f"defence rounding: decimals must be 0 or more, got {self.decimals}")
+        if not 0 <= self.decimals <= 15:
+            raise PlanError(f"defence rounding: decimals must be 0 to 15, got {self.decimals}")
         if self.step is not None and not 0 < self.step <= 1:
             raise PlanError(
                 f"defence rounding: step must be above 0 and at most 1, got {self.step}"
@@ -56,9 +56,16 @@ class Rounding(OutputDefense):
 
     def __call__(self, scores: Scores, rng: np.random.Generator) -> Scores:  # noqa: ARG002
         """Rounds; see :meth:`OutputDefense.__call__`."""
-        if self.step is None:
-            return normalised(scores.round(self.decimals))
-        return normalised(np.rint(scores / self.step) * self.step)
+        # How many steps each score is, whose shares are those of the rounded scores.
+        steps = scores * 10.0**self.decimals if self.step is None else scores / self.step
+        return normalised(np.rint(steps, steps))
+
+    def of_row(self, row: Row) -> Row:
+        """Rounds; see :meth:`OutputDefense.of_row`."""
+        if self.step is not None:
+            return shares([round(one / self.step) for one in row])
+        factor = 10.0**self.decimals
+        return shares([round(one * factor) for one in row])
 
 
 @dataclass(frozen=True)
@@ -135,6 +142,13 @@ class TopK(OutputDefense):
         np.put_along_axis(kept, chosen, np.take_along_axis(scores, chosen, axis=1), axis=1)
         return normalised(kept)
 
+    def of_row(self, row: Row) -> Row:
+        """Keeps the largest; see :meth:`OutputDefense.of_row`."""
+        kept = [0.0] * len(row)
+        for place in sorted(range(len(row)), key=row.__getitem__, reverse=True)[: self.k]:
+            kept[place] = row[place]
+        return shares(kept)
+
 
 @dataclass(frozen=True)
 class LabelOnly(OutputDefense):
@@ -150,6 +164,12 @@ class LabelOnly(OutputDefense):
         """Keeps the label; see :meth:`OutputDefense.__call__`."""
         kept = np.zeros_like(scores)
         np.put_along_axis(kept, scores.argmax(axis=1)[:, None], 1.0, axis=1)
+        return kept
+
+    def of_row(self, row: Row) -> Row:
+        """Keeps the label; see :meth:`OutputDefense.of_row`."""
+        kept = [0.0] * len(row)
+        kept[row.index(max(row))] = 1.0
         return kept
 
 

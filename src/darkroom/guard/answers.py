@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from darkroom.guard.requests import Pair, Send
-from darkroom.guard.rules import Allowance, Decision
+from darkroom.guard.rules import Decision
 from darkroom.guard.wire.base import Refused, Wire
 
 QUOTA = "https://iana.org/assignments/http-problem-types#quota-exceeded"
@@ -50,7 +50,8 @@ def quota_head(decision: Decision) -> Fields:
 def allowance_head(decision: Decision) -> Fields:
     """Returns the ``RateLimit`` fields of a client's budgets.
 
-    >>> daily = Allowance("daily", '"daily";q=10;w=86400', 3, 3600)
+    >>> from darkroom.guard.rules import Allowance
+    >>> daily = Allowance(b'"daily"', b'"daily";q=10;w=86400', 3, 3600)
     >>> allowance_head(Decision(True, (daily,), leased=2, passed=60))[1]
     (b'ratelimit', b'"daily";r=5;t=3540')
     """
@@ -58,13 +59,11 @@ def allowance_head(decision: Decision) -> Fields:
     if not allowances:
         return []
     left = [
-        f'"{name}";r={rows + leased};t={max(1, reset - passed)}'
+        b"%b;r=%d;t=%d" % (name, rows + leased, max(1, reset - passed))
         for name, _, rows, reset in allowances
     ]
-    return [
-        (b"ratelimit-policy", ", ".join([one.policy for one in allowances]).encode()),
-        (b"ratelimit", ", ".join(left).encode()),
-    ]
+    policies = [one.policy for one in allowances]
+    return [(b"ratelimit-policy", b", ".join(policies)), (b"ratelimit", b", ".join(left))]
 
 
 async def answer(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import lru_cache
 from typing import NamedTuple
 
 from darkroom.guard.requests import App, Message, Pair, Receive, Scope
-from darkroom.guard.waiting import within
+from darkroom.guard.waiting import Deadline, Task
 from darkroom.guard.wire.base import Refused
 
 DROPPED = frozenset(
@@ -63,19 +64,23 @@ def onward(scope: Scope, headers: list[Pair], body: bytes, *, shadow: bool = Fal
         body: All of it.
         shadow: Whether the query is kept too.
     """
-    made = {
-        **scope,
-        "headers": [*headers, (b"content-length", b"%d" % len(body))],
-        "extensions": {},
-        SHADOW: shadow,
-    }
+    made = dict(scope)
+    made["headers"] = [*headers, (b"content-length", b"%d" % len(body))]
+    made["extensions"] = {}
+    made[SHADOW] = shadow
     if not shadow:
         made["query_string"] = b""
     return made
 
 
 async def ask(
-    app: App, scope: Scope, body: bytes, receive: Receive, limit: int, seconds: float
+    app: App,
+    scope: Scope,
+    body: bytes,
+    receive: Receive,
+    limit: int,
+    deadline: Deadline,
+    task: Task,
 ) -> Reply:
     """Asks and collects the whole answer, which must be a success.
 
@@ -85,7 +90,8 @@ async def ask(
         body: Of the request.
         receive: Of the connection, for what comes after the body.
         limit: The most bytes of the answer.
-        seconds: How long it may take.
+        deadline: When it must be whole.
+        task: Who asks.
 
     Raises:
         Refused: With 502 or 504, if there is no whole answer within the limits; with the status
@@ -106,14 +112,20 @@ async def ask(
             if len(content) > limit:
                 raise _too_long(limit)
 
+    deadline.begin(task)
     try:
-        await within(seconds, app(scope, replayed(body, receive), send))
-    except TimeoutError:
-        raise Refused(504, "Upstream too slow", f"no answer within {seconds:g} seconds") from None
+        await app(scope, replayed(body, receive), send)
+    except asyncio.CancelledError:
+        if not deadline.missed(task):
+            raise
+        late = f"no answer within {deadline.seconds:g} seconds"
+        raise Refused(504, "Upstream too slow", late) from None
     except Refused:
         raise
     except Exception as error:
         raise _failed() from error
+    finally:
+        deadline.end(task)
     if not done or not start:
         raise _failed()
     status = int(start["status"])
@@ -228,11 +240,20 @@ def replayed(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-def _head(start: Message) -> dict[str, str]:
+def _head(start: Message) -> Mapping[str, str]:
     """Returns headers by name; one that says two things says nothing that can be understood."""
+    pairs = tuple(start.get("headers", ()))
+    try:
+        return _by_name(pairs)
+    except TypeError:  # lists where tuples are usual
+        return _by_name(tuple((bytes(name), bytes(value)) for name, value in pairs))
+
+
+@lru_cache(128)
+def _by_name(pairs: tuple[Pair, ...]) -> Mapping[str, str]:
     made: dict[str, str] = {}
-    for name, value in start.get("headers", ()):
-        key, text = bytes(name).decode("latin-1").lower(), bytes(value).decode("latin-1")
+    for name, value in pairs:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         if made.setdefault(key, text) != text and key.startswith("content-"):
             raise _failed()
     return made

@@ -82,10 +82,10 @@ class Budgets:
     def leased(self, client: str, rows: int) -> Decision | None:
         """Uses rows that are charged to a client already, if it has leased so many."""
         lease = self._leases.get(client)
-        if lease is None or not lease.holds(rows, self.rules, self.store.clock):
+        if lease is None:
             return None
-        decision = lease.take(rows)
-        if lease.credit <= lease.low:
+        decision = lease.take(rows, self.rules, self.store.clock)
+        if decision is not None and lease.credit <= lease.low:
             self._renew(client, lease)
         return decision
 
@@ -104,8 +104,10 @@ class Budgets:
             return decision
         async with self._turns.setdefault(client, asyncio.Lock()):
             lease = self._leases.get(client)
-            if lease is not None and lease.holds(rows, self.rules, self.store.clock):
-                return lease.take(rows)  # somebody leased while this one waited
+            if lease is not None:
+                decision = lease.take(rows, self.rules, self.store.clock)
+                if decision is not None:  # somebody leased while this one waited
+                    return decision
             return await self._charge_stored(client, rows)
 
     async def charge_classes(self, rows: Mapping[int, int]) -> Decision:
@@ -145,7 +147,7 @@ class Budgets:
         if receipt.granted and not ahead:
             self._leases[client].low = NEVER
         if receipt.granted:
-            return self._leases[client].take(rows)
+            return self._leases[client].used_up(rows)
         budgets = [(client_subject(client), one, rows) for one in rules.clients[client]]
         budgets += [(MODEL, one, rows) for one in rules.model]
         refusal = await self._refusal(budgets, receipt)

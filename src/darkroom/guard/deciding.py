@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,6 +19,7 @@ from darkroom.guard.detector import Detector
 from darkroom.guard.policy import Policy
 from darkroom.guard.requests import Head, Pair, Request
 from darkroom.guard.rules import Decision
+from darkroom.guard.waiting import Deadline
 from darkroom.guard.wire.base import Asked, Refused, Wire
 
 MOST_HEADS, LARGEST_HEAD = 1024, 4096
@@ -70,7 +70,7 @@ class Heads:
             self._known[request.key] = known
 
 
-@dataclass(frozen=True)
+@dataclass
 class Active:
     """What is in force.
 
@@ -82,6 +82,10 @@ class Active:
         tightened: Those in force while the detector alarms; ``None`` where it only alerts.
         detector: Watches; ``None`` where nobody does.
         heads: Those that have come while it is.
+        model, shadow, at_once, longest_body, longest_answer, answer_headers: What the policy says.
+        read_deadline: For the body of a request.
+        deadline: For the application's answer.
+        by_row: Whether a single row of a few scores need not become an array.
     """
 
     policy: Policy
@@ -92,6 +96,17 @@ class Active:
     detector: Detector | None = None
 
     heads: Heads = field(default_factory=Heads)
+
+    def __post_init__(self) -> None:
+        """Takes out of the policy what every request needs: its own attributes are slow to read."""
+        limits, upstream = self.policy.limits, self.policy.upstream
+        self.model, self.shadow = self.policy.guard.model, self.policy.guard.shadow
+        self.at_once = limits.at_once
+        self.read_deadline = Deadline(limits.read_seconds)
+        self.deadline = Deadline(upstream.seconds)
+        self.longest_body, self.longest_answer = limits.body, limits.answer
+        self.answer_headers = upstream.answer_headers
+        self.by_row = self.detector is None and self.pipeline.has_row_form
 
     @cached_property
     def needs_inputs(self) -> bool:
@@ -128,15 +143,13 @@ def routed(wires: Sequence[Wire], head: Head) -> tuple[Wire, bool]:
 
 
 def checked_scores(scores: NDArray[np.float64], rows: int) -> NDArray[np.float64]:
-    """Returns probabilities.
+    """Returns the probabilities of a format, if they are of as many rows as were charged.
 
     Raises:
-        Refused: With 502, if they are none, or not of as many rows as were charged.
+        Refused: With 502, if they are not.
     """
     if scores.ndim != 2 or len(scores) != rows or not scores.shape[1]:
         raise Refused(502, "Upstream answer not understood", "it has other rows than were asked")
-    if not (scores.item(scores.argmin()) >= 0 and scores.item(scores.argmax()) < math.inf):
-        raise Refused(502, "Upstream answer not understood", "it holds no probabilities")  # or NaN
     return scores
 
 

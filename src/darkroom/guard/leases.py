@@ -66,21 +66,25 @@ class Lease:
             self.behind = before.behind if same else before.rest
         self.low = self.credit // 2
 
-    def holds(self, rows: int, rules: Rules, clock: Clock) -> bool:
-        """Tells whether rows can be taken from it, now, under the rules that are in force."""
+    def take(self, rows: int, rules: Rules, clock: Clock) -> Decision | None:
+        """Uses rows of it, if it holds so many, now, under the rules that are in force."""
+        if self.rules is not rules or self.credit < rows:
+            return None
         steady, wall = self._begun
-        return (
-            self.rules is rules
-            and self.credit >= rows
-            and time.monotonic() - steady < self._span
-            and clock() - wall < self._span
-        )
+        passed = time.monotonic() - steady
+        if passed >= self._span or clock() - wall >= self._span:
+            return None
+        return self.used_up(rows, int(passed))
 
-    def take(self, rows: int) -> Decision:
-        """Uses rows of it."""
+    def used_up(self, rows: int, passed: int = 0) -> Decision:
+        """Uses rows of it, which it holds.
+
+        Args:
+            rows: How many.
+            passed: Whole seconds since it began.
+        """
         self.credit -= rows
         self.used += rows
-        passed = int(time.monotonic() - self._begun.steady)
         return Decision(True, self._allowances, None, None, False, self.credit, passed)
 
     @property

@@ -78,13 +78,27 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one connection's request, or the application's start and end."""
-        if scope["type"] == "lifespan":
-            await self._lifespan(scope, receive, send)
-        elif scope["type"] == "http":
-            await self._http(scope, receive, send)
-        else:  # nothing of a WebSocket could be counted
-            await receive()
-            await send({"type": "websocket.close", "code": 1008})
+        if scope["type"] != "http":
+            await self._other(scope, receive, send)
+            return
+        self._look()
+        active = self.active
+        record = Record(active.model, active.shadow)
+        self._at_once += 1
+        try:
+            if self._at_once > active.at_once:
+                refused = Refused(503, "Busy", "too many requests at once: try again")
+                head = [(b"retry-after", b"1"), (b"connection", b"close")]
+                await refuse(send, record, refused, None, head, bare=False)
+            elif record.shadow:
+                await Shadow(self, active, record).serve(scope, receive, send)
+            else:
+                await Guarded(self, active, record).serve(scope, receive, send)
+        finally:
+            self._at_once -= 1
+            record.ended()
+            for observer in self._observers:
+                observer(record)
 
     def observe(self, observer: Observer) -> None:
         """Adds one who is told of every request when it is over."""
@@ -161,6 +175,13 @@ class Guard:
         except DarkroomError as error:
             logger.error("%s; the policy before stays in force", error)
 
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+        else:  # nothing of a WebSocket could be counted
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def started() -> Message:
             message = await receive()
@@ -171,26 +192,6 @@ class Guard:
             return message
 
         await self.app(scope, started, send)
-
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._look()
-        active = self.active
-        record = Record(active.policy.guard.model, active.policy.guard.shadow)
-        self._at_once += 1
-        try:
-            if self._at_once > active.policy.limits.at_once:
-                refused = Refused(503, "Busy", "too many requests at once: try again")
-                head = [(b"retry-after", b"1"), (b"connection", b"close")]
-                await refuse(send, record, refused, None, head, bare=False)
-            elif record.shadow:
-                await Shadow(self, active, record).serve(scope, receive, send)
-            else:
-                await Guarded(self, active, record).serve(scope, receive, send)
-        finally:
-            self._at_once -= 1
-            record.ended()
-            for observer in self._observers:
-                observer(record)
 
     def watched(
         self, active: Active, record: Record, inputs: Inputs, scores: Scores | None

@@ -7,7 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
-from darkroom.guard.waiting import within
+from darkroom.guard.waiting import Deadline, Task
 from darkroom.guard.wire.base import Refused
 
 Scope = MutableMapping[str, Any]
@@ -21,7 +21,6 @@ HOST = re.compile(
     rb"(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,253})|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
 )
 PATH = re.compile(r"(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9._~!$&'()*+,=:@-]+)*/?")
-LENGTH = re.compile(rb"[0-9]{1,18}")
 SINGLE = (b"transfer-encoding", b"content-type", b"content-encoding", b"host")
 METHODS = ("GET", "HEAD", "POST")
 
@@ -125,18 +124,22 @@ class Request:
             raise _twice(b"content-length")
         if head.chunked:
             raise Refused(400, "Ambiguous request", "both Content-Length and Transfer-Encoding")
-        if not LENGTH.fullmatch(self._lengths[0]):
+        told = self._lengths[0]
+        if not told.isdigit() or len(told) > 18:
             raise Refused(400, "Ambiguous request", "Content-Length is no number")
-        return int(self._lengths[0])
+        return int(told)
 
-    async def body(self, receive: Receive, length: int | None, limit: int, seconds: float) -> bytes:
+    async def body(
+        self, receive: Receive, length: int | None, limit: int, deadline: Deadline, task: Task
+    ) -> bytes:
         """Reads the body, as far as the limit.
 
         Args:
             receive: Of the connection.
             length: The length declared.
             limit: The most bytes.
-            seconds: How long it may take.
+            deadline: When it must be whole.
+            task: Who reads it.
 
         Raises:
             Refused: With 413, 408 or 400, if it is too long, too slow, or not as long as declared.
@@ -144,15 +147,18 @@ class Request:
         """
         if length is not None and length > limit:
             raise Refused(413, "Body too large", f"at most {limit} bytes are read")
+        deadline.begin(task)
         try:
-            part, more = _part(await within(seconds, receive()))
+            part, more = _part(await receive())
             if more:
-                async with asyncio.timeout(seconds):
-                    part = await _rest(receive, part, limit)
-        except TimeoutError:
-            raise Refused(
-                408, "Request too slow", f"it must be whole within {seconds:g} seconds"
-            ) from None
+                part = await _rest(receive, part, limit)
+        except asyncio.CancelledError:
+            if not deadline.missed(task):
+                raise
+            late = f"it must be whole within {deadline.seconds:g} seconds"
+            raise Refused(408, "Request too slow", late) from None
+        finally:
+            deadline.end(task)
         if len(part) > limit:
             raise Refused(413, "Body too large", f"at most {limit} bytes are read")
         if length is not None and len(part) != length:

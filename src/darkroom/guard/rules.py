@@ -31,14 +31,14 @@ class Allowance(NamedTuple):
     """What a client may still ask within one budget.
 
     Attributes:
-        name: The budget's.
+        name: The budget's, quoted.
         policy: Its rows and its window in seconds, as ``RateLimit-Policy`` has them.
         left: Rows.
         reset: Seconds until the window begins anew (a day), or is long enough past.
     """
 
-    name: str
-    policy: str
+    name: bytes
+    policy: bytes
     left: int
     reset: int
 
@@ -122,8 +122,8 @@ class Rules:
         """Returns a client's budgets after a charge."""
         return tuple(
             Allowance(
-                one.name,
-                f'"{one.name}";q={one.rows};w={max(1, round(one.span.seconds))}',
+                f'"{one.name}"'.encode(),
+                f'"{one.name}";q={one.rows};w={max(1, round(one.span.seconds))}'.encode(),
                 max(0, one.rows - spent),
                 math.ceil(one.span.left(receipt.time, self.zone) / 1000),
             )

@@ -30,6 +30,7 @@ from darkroom.guard.deciding import (
 from darkroom.guard.record import Record
 from darkroom.guard.requests import App, ClientGone, Head, Receive, Request, Scope, Send
 from darkroom.guard.stores.base import StoreError
+from darkroom.guard.waiting import current
 from darkroom.guard.wire.base import Asked, Refused, Wire
 from darkroom.guard.wire.strict import media_type
 
@@ -64,11 +65,12 @@ class Enforcer(Protocol):
 class Guarded:
     """One request, from its head to its answer."""
 
-    __slots__ = ("active", "bare", "begun", "guard", "record", "whole", "wire")
+    __slots__ = ("active", "bare", "begun", "guard", "record", "task", "whole", "wire")
 
     def __init__(self, guard: Enforcer, active: Active, record: Record) -> None:
         """Takes the guard, what is in force, and where to note what happens."""
         self.guard, self.active, self.record = guard, active, record
+        self.task = current()
         self.wire: Wire | None = None
         self.bare = False
         self.begun = False
@@ -105,7 +107,6 @@ class Guarded:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         active, record, budgets = self.active, self.record, self.guard.budgets
-        limits = active.policy.limits
         request = Request(scope)
         known = active.heads.find(request) or self._understood(request)
         head, wire, client = known.head, known.wire, known.client
@@ -116,7 +117,9 @@ class Guarded:
             self.whole = not length
             await self._pass(onward(scope, known.onward, b""), receive, send)
             return
-        body = await request.body(receive, length, limits.body, limits.read_seconds)
+        body = await request.body(
+            receive, length, active.longest_body, active.read_deadline, self.task
+        )
         self.whole = True
         asked = wire.read(head.path, head.headers, body)
         inputs = seen_inputs(active, asked)
@@ -148,8 +151,10 @@ class Guarded:
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Lets a harmless question through, uncharged: its body stays here."""
-        limit, seconds = self.active.policy.limits.answer, self.active.policy.upstream.seconds
-        reply = await ask(self.guard.app, scope, b"", receive, limit, seconds)
+        active = self.active
+        reply = await ask(
+            self.guard.app, scope, b"", receive, active.longest_answer, active.deadline, self.task
+        )
         kind = media_type(reply.headers)
         if reply.headers.get("content-encoding", "identity") != "identity" or (
             reply.body and kind not in PLAIN
@@ -171,16 +176,24 @@ class Guarded:
         send: Send,
         fields: Fields,
     ) -> None:
-        limit, seconds = self.active.policy.limits.answer, self.active.policy.upstream.seconds
-        reply = await ask(self.guard.app, scope, body, receive, limit, seconds)
+        active = self.active
+        reply = await ask(
+            self.guard.app, scope, body, receive, active.longest_answer, active.deadline, self.task
+        )
         answered = wire.answer(asked, reply.status, reply.headers, reply.body)
-        scores = None if answered.scores is None else checked_scores(answered.scores, asked.rows)
-        alarmed = self.guard.watched(self.active, self.record, inputs, scores)
-        if self.guard.budgets.rules.classes:
-            await charge_classes(self.guard.budgets, scores)
-        if scores is not None:
-            scores = self.guard.defended(self.active, inputs, scores, alarmed=alarmed)
-        content = answered.rebuild(scores)
+        row, by_class = answered.row, self.guard.budgets.rules.classes
+        if row is not None and active.by_row and asked.rows == 1 and not by_class:
+            content = answered.rebuild(active.pipeline.of_row(row))
+        else:
+            scores = answered.scores
+            if scores is not None:
+                scores = checked_scores(scores, asked.rows)
+            alarmed = self.guard.watched(active, self.record, inputs, scores)
+            if by_class:
+                await charge_classes(self.guard.budgets, scores)
+            if scores is not None:
+                scores = self.guard.defended(active, inputs, scores, alarmed=alarmed)
+            content = answered.rebuild(scores)
         self.record.status = 200
         self.begun = True
         fields += self._allowed(reply)
@@ -196,7 +209,6 @@ class Guarded:
         send: Send,
         fields: Fields,
     ) -> None:
-        policy = self.active.policy
         if self.guard.budgets.rules.classes:
             raise Refused(422, "Streams are not supported", "classes are counted in whole answers")
         async with streamed(
@@ -204,8 +216,8 @@ class Guarded:
             scope,
             body,
             receive,
-            limit=policy.limits.answer,
-            seconds=policy.upstream.seconds,
+            limit=self.active.longest_answer,
+            seconds=self.active.deadline.seconds,
         ) as (status, headers, pieces):
             if not 200 <= status < 300:
                 raise failed_status(status)
@@ -226,7 +238,7 @@ class Guarded:
         """Returns the upstream's headers that the policy lets through."""
         return [
             (name.encode(), reply.headers[name].encode("latin-1"))
-            for name in self.active.policy.upstream.answer_headers
+            for name in self.active.answer_headers
             if name in reply.headers
         ]
 

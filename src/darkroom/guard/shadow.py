@@ -19,6 +19,7 @@ from darkroom.guard.record import Record
 from darkroom.guard.requests import ClientGone, Head, Message, Receive, Request, Scope, Send
 from darkroom.guard.serving import Enforcer, Inputs
 from darkroom.guard.stores.base import StoreError
+from darkroom.guard.waiting import current
 from darkroom.guard.wire.base import Asked, Refused, Wire
 
 logger = logging.getLogger("darkroom.guard")
@@ -37,12 +38,12 @@ class Shadow:
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes it on, and decides beside."""
-        limits = self.active.policy.limits
+        longest, deadline = self.active.longest_body, self.active.read_deadline
         try:
             request = Request(scope)
             head = Head(scope, request.pairs)
             length = request.length(head)
-            body = await request.body(receive, length, limits.body, limits.read_seconds)
+            body = await request.body(receive, length, longest, deadline, current())
         except ClientGone:
             self.record.outcome = "gone"
             return
@@ -88,7 +89,7 @@ class Shadow:
         content = bytearray()
         status, head = 0, {}
         scope, headers = request.scope, kept(request.pairs, shadow=True)
-        limit = self.active.policy.limits.answer
+        limit = self.active.longest_answer
 
         async def noted(message: Message) -> None:
             nonlocal status, head

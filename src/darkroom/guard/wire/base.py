@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ class Refused(Exception):  # noqa: N818 - it says what happened to a request, an
         self.detail = detail
 
 
+Found = NDArray[np.float64] | list[float] | None
 Inputs = Callable[[], NDArray[np.float64]]
 
 
@@ -45,24 +46,36 @@ class Asked:
 
     rows: int
     inputs: Inputs | None
-    stream: bool
-    memo: Any
+    stream: bool = False
+    memo: Any = None
 
 
-class Answered(NamedTuple):
+@dataclass(slots=True)
+class Answered:
     """One answer of the upstream, understood.
 
     Attributes:
-        scores: The probabilities in it, float64 ``(rows, classes)``; ``None`` when there are only
-            labels or text.
+        found: The probabilities in it, float64 ``(rows, classes)``, as
+            :func:`darkroom.targets.answers.probabilities` returns them, or the same in a list if
+            it is a single row of a few; ``None`` when there are only labels or text.
         rebuild: Returns the body to send, with the scores given in place of the old ones and
             everything else that could leak removed.
         content_type: Of that body.
     """
 
-    scores: NDArray[np.float64] | None
-    rebuild: Callable[[NDArray[np.float64] | None], bytes]
-    content_type: str
+    found: Found
+    rebuild: Callable[[Found], bytes]
+    content_type: str = "application/json"
+
+    @property
+    def row(self) -> list[float] | None:
+        """The probabilities, if they are a single row in a list."""
+        return self.found if isinstance(self.found, list) else None
+
+    @property
+    def scores(self) -> NDArray[np.float64] | None:
+        """The probabilities, ``(rows, classes)``."""
+        return np.array([self.found]) if isinstance(self.found, list) else self.found
 
 
 class Wire(ABC):

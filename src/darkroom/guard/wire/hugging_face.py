@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from darkroom.guard.wire.base import Answered, Asked
-from darkroom.guard.wire.rows import Classes, Question, Shape, read_rows, understand
+from darkroom.guard.wire.rows import Classes, Shape, read_rows, understand
 from darkroom.guard.wire.strict import (
     NAME,
     StrictWire,
@@ -61,7 +61,7 @@ class HuggingFace(StrictWire):
         if kind in _OPAQUE or kind.startswith("image/"):
             if not body:
                 raise Unclear("the body is empty")
-            return Asked(1, None, False, self.top_k)
+            return Asked(1, None, memo=self.top_k)
         request = self._json(headers, body)
         only(request, ("inputs", "parameters", "options"), "the request")
         wanted = self._parameters(request.get("parameters"))
@@ -69,8 +69,9 @@ class HuggingFace(StrictWire):
         only(options, _SWITCHES, "options")
         if not set(map(type, options.values())) <= {bool}:
             raise Unclear("an option should be true or false")
-        question = self._inputs(request.get("inputs"))
-        return Asked(question.rows, question.inputs, False, wanted)
+        asked = self._inputs(request.get("inputs"))
+        asked.memo = wanted
+        return asked
 
     def _parameters(self, told: object) -> int | None:
         """Returns how many classes are asked for at most."""
@@ -88,16 +89,16 @@ class HuggingFace(StrictWire):
             raise Unclear(f"top_k may be {self.top_k} at most", 422)
         return count
 
-    def _inputs(self, inputs: object) -> Question:
+    def _inputs(self, inputs: object) -> Asked:
         if isinstance(inputs, str):
-            return Question(1, None)
+            return Asked(1, None)
         if isinstance(inputs, list) and inputs and isinstance(inputs[0], str):
             return read_rows(inputs, None, "inputs")
         if self.row_shape is None or not isinstance(inputs, list) or not inputs:
             raise Unclear("inputs should be a string or a list of strings")
         found = numeric(inputs, "inputs")
         if found is not None and found.shape == tuple(self.row_shape):
-            return Question(1, found.row)
+            return Asked(1, found.row)
         return read_rows(inputs, self.row_shape, "inputs")
 
     def _answer(self, asked: Asked, body: Any) -> Answered:
@@ -111,4 +112,4 @@ class HuggingFace(StrictWire):
             rows = [row[: asked.memo] for row in reply.write(changed)]
             return dumped(rows if nested else rows[0])
 
-        return Answered(reply.scores, rebuild, "application/json")
+        return Answered(reply.found, rebuild)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.guard.wire.base import Answered, Asked, Inputs
+from darkroom.guard.wire.base import Answered, Asked, Found, Inputs
 from darkroom.guard.wire.rows import Classes, Scores, Shape, check_label, class_name, vectors
 from darkroom.guard.wire.strict import (
     NAME,
@@ -164,11 +164,11 @@ class OpenInference(StrictWire):
         reply = vectors(_numbers(tensor, shape))
         kind = np.float64 if tensor["datatype"] == "FP64" else np.float32
 
-        def rebuild(changed: Scores | None) -> bytes:
+        def rebuild(changed: Found) -> bytes:
             scores = np.stack(reply.write(changed)).astype(kind)
             return self._body(asked.memo, tensor, list(scores.shape), scores.ravel())
 
-        return Answered(reply.scores, rebuild, "application/json")
+        return Answered(reply.found, rebuild)
 
     def _labelled(self, asked: Asked, tensor: dict[str, Any]) -> Answered:
         shape = _shape(tensor)
@@ -181,9 +181,7 @@ class OpenInference(StrictWire):
             raise Unclear("its output does not hold what its shape and type say")
         for label in flat:
             check_label(label, self.classes)
-        return Answered(
-            None, lambda _: self._body(asked.memo, tensor, shape, flat), "application/json"
-        )
+        return Answered(None, lambda _: self._body(asked.memo, tensor, shape, flat))
 
     def _name(self, memo: _Memo, tensor: dict[str, Any]) -> str:
         """Returns an output's name, if it is one that was asked for, or looks like a name."""

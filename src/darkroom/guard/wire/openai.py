@@ -175,7 +175,7 @@ class OpenAI(StrictWire):
             raise Unclear("it holds a choice twice, or none")
         kind = "chat.completion" if asked.memo.chat else "text_completion"
         document = orjson.dumps(self._document(asked.memo, answer, kind, choices))
-        return Answered(None, lambda _: document, "application/json")
+        return Answered(None, lambda _: document)
 
     async def answer_stream(
         self, asked: Asked, chunks: AsyncIterator[bytes]

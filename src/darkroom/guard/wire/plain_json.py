@@ -12,7 +12,7 @@ from jmespath.exceptions import JMESPathError
 
 from darkroom.errors import PlanError, one_line
 from darkroom.guard.wire.base import Answered, Asked
-from darkroom.guard.wire.rows import Classes, Question, Shape, read_rows, understand
+from darkroom.guard.wire.rows import Classes, Shape, read_rows, understand
 from darkroom.guard.wire.strict import StrictWire, Unclear, as_object, numeric, only
 from darkroom.targets.wire.base import dumped
 
@@ -70,6 +70,12 @@ class PlainJson(StrictWire):
         return jmespath.compile(self.path)
 
     @cached_property
+    def _place(self) -> tuple[str, list[str], frozenset[str]]:
+        """The key of the rows, those within it, and the members that a request may have."""
+        outer, *inner = self.inputs.split(".")
+        return outer, inner, frozenset((outer, *self.allow))
+
+    @cached_property
     def _keys(self) -> tuple[str, ...] | None:
         """The path, if it is names and dots alone, which need no interpreter."""
         return _names(self._path.parsed)
@@ -84,22 +90,21 @@ class PlainJson(StrictWire):
 
     def _read(self, path: str, headers: Mapping[str, str], body: bytes) -> Asked:  # noqa: ARG002
         place: Any = self._json(headers, body)
-        outer, *inner = self.inputs.split(".")
-        only(place, (outer, *self.allow), "the request")
+        outer, inner, known = self._place
+        only(place, known, "the request")
         place = place.get(outer)
         for key in inner:
             only(as_object(place, "what holds the rows"), (key,), "what holds the rows")
             place = place.get(key)
-        question = self._one(place) if self.one_by_one else read_rows(place, self.row_shape, "rows")
-        return Asked(question.rows, question.inputs, False, None)
+        return self._one(place) if self.one_by_one else read_rows(place, self.row_shape, "rows")
 
-    def _one(self, row: object) -> Question:
+    def _one(self, row: object) -> Asked:
         if isinstance(row, str | dict):
             return read_rows([row], None, "the row")
         found = numeric(row, "the row")
         if found is None or (self.row_shape is not None and found.shape != tuple(self.row_shape)):
             raise Unclear("the row should be a string, an object or numbers of the declared shape")
-        return Question(1, found.row)
+        return Asked(1, found.row)
 
     def _answer(self, asked: Asked, body: Any) -> Answered:
         try:
@@ -112,7 +117,7 @@ class PlainJson(StrictWire):
             rows = reply.write(changed)
             return dumped(_placed(self._path.parsed, rows[0] if self.one_by_one else rows))
 
-        return Answered(reply.scores, rebuild, "application/json")
+        return Answered(reply.found, rebuild)
 
 
 def _names(path: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.guard.wire.base import Inputs
+from darkroom.guard.wire.base import Asked, Found
 from darkroom.guard.wire.strict import Unclear, as_list, as_object, numeric
 from darkroom.targets.answers import TOLERANCE, probabilities
 from darkroom.targets.wire.base import listed
@@ -21,37 +21,29 @@ Classes = tuple[str, ...] | None
 Scores = NDArray[np.float64]
 
 _LONGEST_NAME = 100
+_FEW = 64
+"""Classes up to which Python's own numbers are faster than arrays."""
+
 _LARGEST_LABEL = 1_000_000
 _FRACTION = re.compile(r"\d\s*[.,:eE]\s*[-+]?\d|\d{9}")
 """What looks like a score and not like the name of a class."""
-
-
-class Question(NamedTuple):
-    """The rows of a request.
-
-    Attributes:
-        rows: How many.
-        inputs: Makes an array of their numbers, ``(rows, features)``; ``None`` when they are none.
-    """
-
-    rows: int
-    inputs: Inputs | None
 
 
 class Reply(NamedTuple):
     """The rows of an answer.
 
     Attributes:
-        scores: Probabilities ``(rows, classes)``; ``None`` when there are labels alone. The
-            columns are the declared classes in order, or the names in the answer, sorted.
+        found: Probabilities ``(rows, classes)``, or a list if they are a single row of a few;
+            ``None`` when there are labels alone. The columns are the declared classes in order,
+            or the names in the answer, sorted.
         write: Returns one entry a row with other scores in their place, ``None`` for labels.
     """
 
-    scores: Scores | None
-    write: Callable[[Scores | None], list[Any]]
+    found: Found
+    write: Callable[[Found], list[Any]]
 
 
-def read_rows(value: object, shape: Shape, what: str) -> Question:
+def read_rows(value: object, shape: Shape, what: str) -> Asked:
     """Counts the rows of a list and takes their numbers out.
 
     A row is nested lists of numbers, a string, or an object whose members are numbers, strings,
@@ -66,20 +58,34 @@ def read_rows(value: object, shape: Shape, what: str) -> Question:
         Unclear: If it is no list, empty, ragged or mixed, or of another shape.
     """
     entries = as_list(value, what)
+    row = entries[0]
+    if len(entries) == 1 and type(row) is list and _floats(row):
+        # One row that is a list of numbers, as most are, takes few steps.
+        _require_shape((len(row),), shape, what)
+        return Asked(1, partial(np.array, entries))
     kinds = set(map(type, entries))
     if kinds == {str}:
-        return Question(len(entries), None)
+        return Asked(len(entries), None)
     if kinds == {dict}:
         return _read_objects(entries, what)
     found = numeric(entries, what)
     if found is None:
         raise Unclear(f"{what} holds neither numbers, strings nor objects")
-    if shape is not None and found.shape[1:] != tuple(shape):
+    _require_shape(found.shape[1:], shape, what)
+    return Asked(found.shape[0], found.rows)
+
+
+def _floats(values: list[Any]) -> bool:
+    """Tells whether a list holds floats alone, and one at least."""
+    return bool(values) and [*map(type, values)].count(float) == len(values)
+
+
+def _require_shape(found: tuple[int, ...], shape: Shape, what: str) -> None:
+    if shape is not None and found != tuple(shape):
         raise Unclear(f"{what}: its rows should have shape {list(shape)}")
-    return Question(found.shape[0], found.rows)
 
 
-def _read_objects(entries: list[dict[str, Any]], what: str) -> Question:
+def _read_objects(entries: list[dict[str, Any]], what: str) -> Asked:
     keys = entries[0].keys()
     if not keys or any(entry.keys() != keys for entry in entries):
         raise Unclear(f"{what}: its objects should all have the same members")
@@ -97,7 +103,7 @@ def _read_objects(entries: list[dict[str, Any]], what: str) -> Question:
             raise Unclear(f"{what}: a list in it holds no numbers")
         columns.append(found.rows())
     numbers = len(columns) == len(keys)
-    return Question(len(entries), partial(np.concatenate, columns, axis=1) if numbers else None)
+    return Asked(len(entries), partial(np.concatenate, columns, axis=1) if numbers else None)
 
 
 def understand(entries: object, rows: int, classes: Classes) -> Reply:
@@ -123,8 +129,26 @@ def understand(entries: object, rows: int, classes: Classes) -> Reply:
     if isinstance(first, list) and first and isinstance(first[0], dict):
         return _named(found, classes, "pairs")
     if isinstance(first, list) and len(first) > 1:
-        return vectors(matrix(found, None if classes is None else len(classes)))
+        columns = None if classes is None else len(classes)
+        return _usual(found, columns) or vectors(matrix(found, columns))
     return _labels(found, classes)
+
+
+def _usual(found: list[Any], columns: int | None) -> Reply | None:
+    """Reads a single row of a few probabilities, as most answers are, in few steps.
+
+    Whatever is wrong is found, and told, by :func:`vectors`.
+    """
+    row = found[0]
+    if len(found) != 1 or not len(row) <= _FEW or columns not in (None, len(row)):
+        return None
+    if not _floats(row) or min(row) < 0:
+        return None
+    total = sum(row)
+    if not abs(total - 1) <= TOLERANCE:
+        return None
+    scores = [one / total for one in row]
+    return Reply(scores, partial(_listed, scores))
 
 
 def vectors(scores: Scores) -> Reply:
@@ -134,7 +158,12 @@ def vectors(scores: Scores) -> Reply:
         AnswerError: If they are none.
     """
     checked = probabilities(scores, "probabilities")
-    return Reply(checked, lambda changed: (checked if changed is None else changed).tolist())
+    return Reply(checked, partial(_listed, checked))
+
+
+def _listed(scores: Found, changed: Found) -> list[Any]:
+    kept = scores if changed is None else changed
+    return [kept] if isinstance(kept, list) else np.asarray(kept).tolist()
 
 
 def _named(found: list[Any], classes: Classes, form: Literal["object", "pairs"]) -> Reply:
@@ -149,8 +178,9 @@ def _named(found: list[Any], classes: Classes, form: Literal["object", "pairs"])
             scores[number, place[name]] = score
     checked = probabilities(_completed(scores, declared=classes is not None), "probabilities")
 
-    def write(changed: Scores | None) -> list[Any]:
-        return [_written(row, names, form) for row in (checked if changed is None else changed)]
+    def write(changed: Found) -> list[Any]:
+        kept = checked if changed is None else np.atleast_2d(changed)
+        return [_written(row, names, form) for row in kept]
 
     return Reply(checked, write)
 

@@ -57,7 +57,7 @@ class TorchServe(StrictWire):
             raise Unclear("the body is empty")
         kind = media_type(headers)
         if kind in _OPAQUE or kind.startswith("image/"):
-            return Asked(1, None, False, None)
+            return Asked(1, None)
         require_json(headers)
         value = read_json(body, self.limits)
         if not isinstance(value, list):
@@ -67,7 +67,7 @@ class TorchServe(StrictWire):
             raise Unclear("the request holds something else than numbers")
         if self.row_shape is not None and found.shape != tuple(self.row_shape):
             raise Unclear(f"the request should have shape {list(self.row_shape)}")
-        return Asked(1, found.row, False, None)
+        return Asked(1, found.row)
 
     def _answer(self, asked: Asked, body: Any) -> Answered:  # noqa: ARG002
         # A handler that does not take its batch apart answers a list of one row.
@@ -78,7 +78,7 @@ class TorchServe(StrictWire):
             rows = reply.write(changed)
             return dumped(rows if inside else rows[0])
 
-        return Answered(reply.scores, rebuild, "application/json")
+        return Answered(reply.found, rebuild)
 
     def error(self, problem: dict[str, Any]) -> bytes:
         """Returns the problem with the ``code``, ``type`` and ``message`` of TorchServe."""

@@ -51,8 +51,7 @@ class V1Predict(StrictWire):
         only(request, ("instances", "signature_name"), "the request")
         if request.get("signature_name", self.signature) != self.signature:
             raise Unclear("another signature_name than the declared one may not be asked for", 422)
-        question = read_rows(request.get("instances"), self.row_shape, "instances")
-        return Asked(question.rows, question.inputs, False, None)
+        return read_rows(request.get("instances"), self.row_shape, "instances")
 
     def _answer(self, asked: Asked, body: Any) -> Answered:
         entries = as_object(body, "the answer").get("predictions")
@@ -67,4 +66,4 @@ class V1Predict(StrictWire):
             kept = rows if output is None else [{output: row} for row in rows]
             return dumped({"predictions": kept})
 
-        return Answered(reply.scores, rebuild, "application/json")
+        return Answered(reply.found, rebuild)
