@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
 from darkroom.guard.requests import Pair, Send
-from darkroom.guard.rules import Decision
+from darkroom.guard.rules import Allowance, Decision
 from darkroom.guard.wire.base import Refused, Wire
 
 QUOTA = "https://iana.org/assignments/http-problem-types#quota-exceeded"
@@ -41,21 +42,24 @@ def problem_body(wire: Wire | None, made: dict[str, Any]) -> bytes:
 
 def quota_head(decision: Decision) -> Fields:
     """Returns ``RateLimit-Policy``, ``RateLimit`` (IETF) and ``Retry-After``."""
-    head = allowance_head(decision)
+    head = allowance_head(decision.allowances, decision.leased, decision.passed)
     if not decision.granted and decision.retry is not None:
         head.append((b"retry-after", str(decision.retry).encode()))
     return head
 
 
-def allowance_head(decision: Decision) -> Fields:
+def allowance_head(allowances: Sequence[Allowance], leased: int = 0, passed: int = 0) -> Fields:
     """Returns the ``RateLimit`` fields of a client's budgets.
 
-    >>> from darkroom.guard.rules import Allowance
+    Args:
+        allowances: The budgets.
+        leased: Rows that are charged and left to the client besides.
+        passed: Whole seconds since the budgets were so.
+
     >>> daily = Allowance(b'"daily"', b'"daily";q=10;w=86400', 3, 3600)
-    >>> allowance_head(Decision(True, (daily,), leased=2, passed=60))[1]
+    >>> allowance_head([daily], leased=2, passed=60)[1]
     (b'ratelimit', b'"daily";r=5;t=3540')
     """
-    allowances, leased, passed = decision.allowances, decision.leased, decision.passed
     if not allowances:
         return []
     left = [

@@ -79,15 +79,14 @@ class Budgets:
         """Waits for the leases that are on their way."""
         await asyncio.gather(*self._renewals)
 
-    def leased(self, client: str, rows: int) -> Decision | None:
+    def leased(self, client: str, rows: int) -> Lease | None:
         """Uses rows that are charged to a client already, if it has leased so many."""
         lease = self._leases.get(client)
-        if lease is None:
+        if lease is None or not lease.take(rows, self.rules, self.store.clock):
             return None
-        decision = lease.take(rows, self.rules, self.store.clock)
-        if decision is not None and lease.credit <= lease.low:
+        if lease.credit <= lease.low:
             self._renew(client, lease)
-        return decision
+        return lease
 
     async def charge(self, client: str, rows: int) -> Decision:
         """Charges rows to a client and to the model.
@@ -99,15 +98,13 @@ class Budgets:
         Raises:
             StoreError: If the store fails; the rows must not be served then.
         """
-        decision = self.leased(client, rows)
-        if decision is not None:
-            return decision
+        lease = self.leased(client, rows)
+        if lease is not None:
+            return lease.decision()
         async with self._turns.setdefault(client, asyncio.Lock()):
             lease = self._leases.get(client)
-            if lease is not None:
-                decision = lease.take(rows, self.rules, self.store.clock)
-                if decision is not None:  # somebody leased while this one waited
-                    return decision
+            if lease is not None and lease.take(rows, self.rules, self.store.clock):
+                return lease.decision()  # somebody leased while this one waited
             return await self._charge_stored(client, rows)
 
     async def charge_classes(self, rows: Mapping[int, int]) -> Decision:
@@ -147,7 +144,10 @@ class Budgets:
         if receipt.granted and not ahead:
             self._leases[client].low = NEVER
         if receipt.granted:
-            return self._leases[client].used_up(rows)
+            lease = self._leases[client]
+            lease.credit -= rows
+            lease.used += rows
+            return lease.decision()
         budgets = [(client_subject(client), one, rows) for one in rules.clients[client]]
         budgets += [(MODEL, one, rows) for one in rules.model]
         refusal = await self._refusal(budgets, receipt)

@@ -28,6 +28,8 @@ class Lease:
         credit: How many are left.
         used: How many were used.
         low: The credit at which more is to be charged.
+        allowances: The client's budgets when it began.
+        passed: Whole seconds from then until rows were last taken.
         behind: Rows of an earlier bucket, to take back with the next charge.
     """
 
@@ -53,11 +55,11 @@ class Lease:
         """
         until = bucket_end(receipt.time, rules.bucket)
         self.rules = rules
-        self.credit, self.used = credit, 0
+        self.credit, self.used, self.passed = credit, 0, 0
         self._places = (client_subject(client), MODEL)
         self._until, self._begun = until, begun
         self._span = (until - receipt.time) / 1000
-        self._allowances = rules.allowances(client, receipt)
+        self.allowances = rules.allowances(client, receipt)
         self.behind: tuple[Entry, ...] = ()
         if before is not None:
             self.used = before.used
@@ -66,26 +68,22 @@ class Lease:
             self.behind = before.behind if same else before.rest
         self.low = self.credit // 2
 
-    def take(self, rows: int, rules: Rules, clock: Clock) -> Decision | None:
+    def take(self, rows: int, rules: Rules, clock: Clock) -> bool:
         """Uses rows of it, if it holds so many, now, under the rules that are in force."""
         if self.rules is not rules or self.credit < rows:
-            return None
+            return False
         steady, wall = self._begun
         passed = time.monotonic() - steady
         if passed >= self._span or clock() - wall >= self._span:
-            return None
-        return self.used_up(rows, int(passed))
-
-    def used_up(self, rows: int, passed: int = 0) -> Decision:
-        """Uses rows of it, which it holds.
-
-        Args:
-            rows: How many.
-            passed: Whole seconds since it began.
-        """
+            return False
+        self.passed = int(passed)
         self.credit -= rows
         self.used += rows
-        return Decision(True, self._allowances, None, None, False, self.credit, passed)
+        return True
+
+    def decision(self) -> Decision:
+        """Returns what a client may know of rows that were taken."""
+        return Decision(True, self.allowances, leased=self.credit, passed=self.passed)
 
     @property
     def rest(self) -> tuple[Entry, ...]:

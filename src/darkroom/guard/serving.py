@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from typing import Protocol
+from typing import Protocol, cast
 
 from darkroom.defenses.outputs import Scores
 from darkroom.guard.answers import (
@@ -30,8 +31,8 @@ from darkroom.guard.deciding import (
 from darkroom.guard.record import Record
 from darkroom.guard.requests import App, ClientGone, Head, Receive, Request, Scope, Send
 from darkroom.guard.stores.base import StoreError
-from darkroom.guard.waiting import current
-from darkroom.guard.wire.base import Asked, Refused, Wire
+from darkroom.guard.waiting import Task
+from darkroom.guard.wire.base import Answered, Asked, Refused, Wire
 from darkroom.guard.wire.strict import media_type
 
 PLAIN = ("application/json", "text/plain")
@@ -70,7 +71,7 @@ class Guarded:
     def __init__(self, guard: Enforcer, active: Active, record: Record) -> None:
         """Takes the guard, what is in force, and where to note what happens."""
         self.guard, self.active, self.record = guard, active, record
-        self.task = current()
+        self.task = cast("Task", asyncio.current_task())
         self.wire: Wire | None = None
         self.bare = False
         self.begun = False
@@ -123,18 +124,47 @@ class Guarded:
         self.whole = True
         asked = wire.read(head.path, head.headers, body)
         inputs = seen_inputs(active, asked)
-        decision = budgets.leased(client, asked.rows) or await budgets.charge(client, asked.rows)
-        if not decision.granted:
-            self.guard.watched(active, record, inputs, None)
-            raise Spent(decision)
+        lease = budgets.leased(client, asked.rows)
+        if lease is not None:
+            fields = allowance_head(lease.allowances, lease.credit, lease.passed)
+        else:
+            decision = await budgets.charge(client, asked.rows)
+            if not decision.granted:
+                self.guard.watched(active, record, inputs, None)
+                raise Spent(decision)
+            fields = quota_head(decision)
         record.rows = asked.rows
-        fields = allowance_head(decision)
         record.outcome = "withheld"  # until it leaves
         within = onward(scope, known.onward, body)
         if asked.stream:
             await self._stream(wire, within, body, asked, receive, send, fields)
         else:
-            await self._whole(wire, within, body, asked, inputs, receive, send, fields)
+            reply = await ask(
+                self.guard.app,
+                within,
+                body,
+                receive,
+                active.longest_answer,
+                active.deadline,
+                self.task,
+            )
+            answered = wire.answer(asked, reply.status, reply.headers, reply.body)
+            found = answered.found
+            one = asked.rows == 1 and active.by_row and not budgets.rules.classes
+            if one and isinstance(found, list):
+                found = active.pipeline.of_row(found)
+            else:
+                found = await self._defended(answered, asked.rows, inputs)
+            content = answered.rebuild(found)
+            if active.answer_headers:
+                fields += self._allowed(reply)
+            record.status = 200
+            self.begun = True
+            fields.append((b"content-type", answered.content_type.encode()))
+            fields.append((b"content-length", b"%d" % len(content)))
+            # Answers to POST are not kept by anybody where nothing says how long.
+            await send({"type": "http.response.start", "status": 200, "headers": fields})
+            await send({"type": "http.response.body", "body": content})
         record.outcome = "released"
 
     def _understood(self, request: Request) -> Known:
@@ -165,39 +195,17 @@ class Guarded:
         media = kind.encode() or b"text/plain"
         await answer(send, reply.status, media, reply.body, self._allowed(reply), bare=self.bare)
 
-    async def _whole(
-        self,
-        wire: Wire,
-        scope: Scope,
-        body: bytes,
-        asked: Asked,
-        inputs: Inputs,
-        receive: Receive,
-        send: Send,
-        fields: Fields,
-    ) -> None:
-        active = self.active
-        reply = await ask(
-            self.guard.app, scope, body, receive, active.longest_answer, active.deadline, self.task
-        )
-        answered = wire.answer(asked, reply.status, reply.headers, reply.body)
-        row, by_class = answered.row, self.guard.budgets.rules.classes
-        if row is not None and active.by_row and asked.rows == 1 and not by_class:
-            content = answered.rebuild(active.pipeline.of_row(row))
-        else:
-            scores = answered.scores
-            if scores is not None:
-                scores = checked_scores(scores, asked.rows)
-            alarmed = self.guard.watched(active, self.record, inputs, scores)
-            if by_class:
-                await charge_classes(self.guard.budgets, scores)
-            if scores is not None:
-                scores = self.guard.defended(active, inputs, scores, alarmed=alarmed)
-            content = answered.rebuild(scores)
-        self.record.status = 200
-        self.begun = True
-        fields += self._allowed(reply)
-        await answer(send, 200, answered.content_type.encode(), content, fields)
+    async def _defended(self, answered: Answered, rows: int, inputs: Inputs) -> Scores | None:
+        """Returns scores as they may leave."""
+        scores = answered.scores
+        if scores is not None:
+            scores = checked_scores(scores, rows)
+        alarmed = self.guard.watched(self.active, self.record, inputs, scores)
+        if self.guard.budgets.rules.classes:
+            await charge_classes(self.guard.budgets, scores)
+        if scores is None:
+            return None
+        return self.guard.defended(self.active, inputs, scores, alarmed=alarmed)
 
     async def _stream(
         self,

@@ -68,11 +68,6 @@ class Answered:
     content_type: str = "application/json"
 
     @property
-    def row(self) -> list[float] | None:
-        """The probabilities, if they are a single row in a list."""
-        return self.found if isinstance(self.found, list) else None
-
-    @property
     def scores(self) -> NDArray[np.float64] | None:
         """The probabilities, ``(rows, classes)``."""
         return np.array([self.found]) if isinstance(self.found, list) else self.found

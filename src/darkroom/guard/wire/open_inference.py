@@ -161,14 +161,14 @@ class OpenInference(StrictWire):
             raise Unclear("its output is not one row of probabilities for each row asked about")
         if self.classes is not None and shape[1] != len(self.classes):
             raise Unclear("it has more or fewer classes than declared")
-        reply = vectors(_numbers(tensor, shape))
+        found, write = vectors(_numbers(tensor, shape))
         kind = np.float64 if tensor["datatype"] == "FP64" else np.float32
 
         def rebuild(changed: Found) -> bytes:
-            scores = np.stack(reply.write(changed)).astype(kind)
+            scores = np.stack(write(changed)).astype(kind)
             return self._body(asked.memo, tensor, list(scores.shape), scores.ravel())
 
-        return Answered(reply.found, rebuild)
+        return Answered(found, rebuild)
 
     def _labelled(self, asked: Asked, tensor: dict[str, Any]) -> Answered:
         shape = _shape(tensor)

@@ -91,7 +91,8 @@ class PlainJson(StrictWire):
     def _read(self, path: str, headers: Mapping[str, str], body: bytes) -> Asked:  # noqa: ARG002
         place: Any = self._json(headers, body)
         outer, inner, known = self._place
-        only(place, known, "the request")
+        if not known.issuperset(place):
+            only(place, known, "the request")
         place = place.get(outer)
         for key in inner:
             only(as_object(place, "what holds the rows"), (key,), "what holds the rows")
@@ -111,13 +112,18 @@ class PlainJson(StrictWire):
             found = self._path.search(body) if self._keys is None else _at(body, self._keys)
         except (JMESPathError, TypeError, ValueError, ArithmeticError, RecursionError):
             raise Unclear("the path fails on it") from None
-        reply = understand([found] if self.one_by_one else found, asked.rows, self.classes)
+        found, write = understand([found] if self.one_by_one else found, asked.rows, self.classes)
 
         def rebuild(changed: Any) -> bytes:
-            rows = reply.write(changed)
-            return dumped(_placed(self._path.parsed, rows[0] if self.one_by_one else rows))
+            rows = write(changed)
+            value = rows[0] if self.one_by_one else rows
+            if self._keys is None:
+                return dumped(_placed(self._path.parsed, value))
+            for key in reversed(self._keys):
+                value = {key: value}
+            return dumped(value)
 
-        return Answered(reply.found, rebuild)
+        return Answered(found, rebuild)
 
 
 def _names(path: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,18 +29,10 @@ _FRACTION = re.compile(r"\d\s*[.,:eE]\s*[-+]?\d|\d{9}")
 """What looks like a score and not like the name of a class."""
 
 
-class Reply(NamedTuple):
-    """The rows of an answer.
-
-    Attributes:
-        found: Probabilities ``(rows, classes)``, or a list if they are a single row of a few;
-            ``None`` when there are labels alone. The columns are the declared classes in order,
-            or the names in the answer, sorted.
-        write: Returns one entry a row with other scores in their place, ``None`` for labels.
-    """
-
-    found: Found
-    write: Callable[[Found], list[Any]]
+Reply = tuple[Found, Callable[[Found], list[Any]]]
+"""The rows of an answer: what was found, as :class:`Answered` has it, in the order of the declared
+classes, or of the names in the answer, sorted; and what returns one entry a row with other scores
+in their place, ``None`` for labels."""
 
 
 def read_rows(value: object, shape: Shape, what: str) -> Asked:
@@ -57,12 +49,9 @@ def read_rows(value: object, shape: Shape, what: str) -> Asked:
     Raises:
         Unclear: If it is no list, empty, ragged or mixed, or of another shape.
     """
+    if type(value) is list and len(value) == 1 and shape is None and _floats(value[0]):
+        return Asked(1, partial(np.array, value))  # as most are, in few steps
     entries = as_list(value, what)
-    row = entries[0]
-    if len(entries) == 1 and type(row) is list and _floats(row):
-        # One row that is a list of numbers, as most are, takes few steps.
-        _require_shape((len(row),), shape, what)
-        return Asked(1, partial(np.array, entries))
     kinds = set(map(type, entries))
     if kinds == {str}:
         return Asked(len(entries), None)
@@ -71,18 +60,14 @@ def read_rows(value: object, shape: Shape, what: str) -> Asked:
     found = numeric(entries, what)
     if found is None:
         raise Unclear(f"{what} holds neither numbers, strings nor objects")
-    _require_shape(found.shape[1:], shape, what)
+    if shape is not None and found.shape[1:] != tuple(shape):
+        raise Unclear(f"{what}: its rows should have shape {list(shape)}")
     return Asked(found.shape[0], found.rows)
 
 
-def _floats(values: list[Any]) -> bool:
-    """Tells whether a list holds floats alone, and one at least."""
-    return bool(values) and [*map(type, values)].count(float) == len(values)
-
-
-def _require_shape(found: tuple[int, ...], shape: Shape, what: str) -> None:
-    if shape is not None and found != tuple(shape):
-        raise Unclear(f"{what}: its rows should have shape {list(shape)}")
+def _floats(value: Any) -> bool:
+    """Tells whether something is a list of floats alone, one at least."""
+    return type(value) is list and 0 < len(value) == [*map(type, value)].count(float)
 
 
 def _read_objects(entries: list[dict[str, Any]], what: str) -> Asked:
@@ -122,6 +107,10 @@ def understand(entries: object, rows: int, classes: Classes) -> Reply:
             are no probabilities.
         AnswerError: Likewise.
     """
+    if rows == 1 and type(entries) is list and len(entries) == 1:
+        usual = _usual(entries[0], classes)
+        if usual is not None:
+            return usual
     found = listed(entries, rows, "the answer")
     first = found[0]
     if isinstance(first, dict):
@@ -129,26 +118,22 @@ def understand(entries: object, rows: int, classes: Classes) -> Reply:
     if isinstance(first, list) and first and isinstance(first[0], dict):
         return _named(found, classes, "pairs")
     if isinstance(first, list) and len(first) > 1:
-        columns = None if classes is None else len(classes)
-        return _usual(found, columns) or vectors(matrix(found, columns))
+        return vectors(matrix(found, None if classes is None else len(classes)))
     return _labels(found, classes)
 
 
-def _usual(found: list[Any], columns: int | None) -> Reply | None:
+def _usual(row: Any, classes: Classes) -> Reply | None:
     """Reads a single row of a few probabilities, as most answers are, in few steps.
 
     Whatever is wrong is found, and told, by :func:`vectors`.
     """
-    row = found[0]
-    if len(found) != 1 or not len(row) <= _FEW or columns not in (None, len(row)):
-        return None
-    if not _floats(row) or min(row) < 0:
+    if type(row) is not list or not 1 < len(row) <= _FEW or not _floats(row) or min(row) < 0:
         return None
     total = sum(row)
-    if not abs(total - 1) <= TOLERANCE:
+    if abs(total - 1) > TOLERANCE or (classes is not None and len(classes) != len(row)):
         return None
     scores = [one / total for one in row]
-    return Reply(scores, partial(_listed, scores))
+    return scores, partial(_listed, scores)
 
 
 def vectors(scores: Scores) -> Reply:
@@ -158,7 +143,7 @@ def vectors(scores: Scores) -> Reply:
         AnswerError: If they are none.
     """
     checked = probabilities(scores, "probabilities")
-    return Reply(checked, partial(_listed, checked))
+    return checked, partial(_listed, checked)
 
 
 def _listed(scores: Found, changed: Found) -> list[Any]:
@@ -182,7 +167,7 @@ def _named(found: list[Any], classes: Classes, form: Literal["object", "pairs"])
         kept = checked if changed is None else np.atleast_2d(changed)
         return [_written(row, names, form) for row in kept]
 
-    return Reply(checked, write)
+    return checked, write
 
 
 def _completed(scores: Scores, *, declared: bool) -> Scores:
@@ -245,7 +230,7 @@ def _labels(found: list[Any], classes: Classes) -> Reply:
     alone = [one[0] if isinstance(one, list) and len(one) == 1 else one for one in found]
     for label in alone:
         check_label(label, classes)
-    return Reply(None, lambda _: list(found))
+    return None, lambda _: list(found)
 
 
 def check_label(label: object, classes: Classes) -> None:

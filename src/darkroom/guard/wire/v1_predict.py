@@ -57,13 +57,13 @@ class V1Predict(StrictWire):
         entries = as_object(body, "the answer").get("predictions")
         output = self.output
         if output is not None:
-            found = [as_object(one, "a prediction") for one in as_list(entries, "predictions")]
-            entries = [one.get(output) for one in found]
-        reply = understand(entries, asked.rows, self.classes)
+            every = [as_object(one, "a prediction") for one in as_list(entries, "predictions")]
+            entries = [one.get(output) for one in every]
+        found, write = understand(entries, asked.rows, self.classes)
 
         def rebuild(changed: Any) -> bytes:
-            rows = reply.write(changed)
+            rows = write(changed)
             kept = rows if output is None else [{output: row} for row in rows]
             return dumped({"predictions": kept})
 
-        return Answered(reply.found, rebuild)
+        return Answered(found, rebuild)
