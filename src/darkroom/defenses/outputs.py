@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any
 
@@ -111,15 +111,17 @@ class Pipeline:
         return scores
 
     @cached_property
-    def has_row_form(self) -> bool:
-        """Whether :meth:`of_row` works."""
-        return all(defense.has_row_form for defense in self.defenses)
+    def of_row(self) -> Callable[[Row], Row] | None:
+        """What applies all in order to a single row; see :meth:`OutputDefense.of_row`.
 
-    def of_row(self, row: Row) -> Row:
-        """Applies all in order to a single row; see :meth:`OutputDefense.of_row`."""
-        for defense in self.defenses:
-            row = defense.of_row(row)
-        return row
+        ``None`` if one of them has no such form.
+        """
+        if not all(defense.has_row_form for defense in self.defenses):
+            return None
+        steps = [defense.of_row for defense in self.defenses]
+        if len(steps) == 1:
+            return steps[0]
+        return lambda row: reduce(lambda answer, step: step(answer), steps, row)
 
     @cached_property
     def _steps(self) -> list[tuple[Callable[..., Scores], bool]]:

@@ -85,7 +85,8 @@ class Active:
         model, shadow, at_once, longest_body, longest_answer, answer_headers: What the policy says.
         read_deadline: For the body of a request.
         deadline: For the application's answer.
-        by_row: Whether a single row of a few scores need not become an array.
+        of_row: Defends a single row of a few scores, which need not become an array; ``None``
+            where something must see one.
     """
 
     policy: Policy
@@ -106,7 +107,7 @@ class Active:
         self.deadline = Deadline(upstream.seconds)
         self.longest_body, self.longest_answer = limits.body, limits.answer
         self.answer_headers = upstream.answer_headers
-        self.by_row = self.detector is None and self.pipeline.has_row_form
+        self.of_row = None if self.detector is not None else self.pipeline.of_row
 
     @cached_property
     def needs_inputs(self) -> bool:

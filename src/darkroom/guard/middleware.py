@@ -93,7 +93,11 @@ class Guard:
             elif record.shadow:
                 await Shadow(self, active, record).serve(scope, receive, send)
             else:
-                await Guarded(self, active, record).serve(scope, receive, send)
+                guarded = Guarded(self, active, record)
+                try:
+                    await guarded.serve(scope, receive, send)
+                except Exception as error:
+                    await guarded.failed(error, send)
         finally:
             self._at_once -= 1
             record.ended()

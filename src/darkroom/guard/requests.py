@@ -75,7 +75,8 @@ class Head:
             name.decode("latin-1"): value.decode("latin-1") for name, value in by_name.items()
         }
         self.query = bytes(scope.get("query_string") or b"")
-        self.peer = _peer(scope)
+        client = scope.get("client")
+        self.peer = str(client[0]) if client else None
 
 
 class Request:
@@ -92,6 +93,7 @@ class Request:
     def __init__(self, scope: Scope) -> None:
         """Takes the length apart from the rest of the head."""
         self.scope = scope
+        client = scope.get("client")
         self.pairs: list[Pair] = []
         self._lengths: list[bytes] = []
         for pair in scope["headers"]:
@@ -105,7 +107,7 @@ class Request:
             scope.get("raw_path"),
             scope.get("query_string"),
             scope.get("http_version"),
-            _peer(scope),
+            client[0] if client else None,
             tuple(self.pairs),
         )
 
@@ -201,11 +203,6 @@ def _require_single(pairs: Sequence[Pair]) -> None:
 
 def _twice(name: bytes) -> Refused:
     return Refused(400, "Ambiguous request", f"{name.decode()} is given twice")
-
-
-def _peer(scope: Scope) -> str | None:
-    client = scope.get("client")
-    return str(client[0]) if client else None
 
 
 def _checked_path(scope: Scope) -> str:

@@ -78,35 +78,11 @@ class Guarded:
         self.whole = False
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers it, whatever happens."""
-        try:
-            await self._serve(scope, receive, send)
-        except ClientGone:
-            self.record.outcome = "gone"
-        except Spent as spent:
-            await self._refuse(send, spent, quota_head(spent.decision))
-        except Refused as refused:
-            await self._refuse(send, refused, [])
-        except StoreError as error:
-            logger.error("%s", error)
-            self.record.outcome = "failed"
-            uncounted = Refused(503, "Budgets unavailable", "rows cannot be counted now: try later")
-            await self._refuse(send, uncounted, [(b"retry-after", b"5")])
-        except Exception as error:
-            # The text of a foreign error may hold inputs or scores.
-            logger.error("the guard failed: %s", type(error).__name__)
-            self.record.outcome = "failed"
-            await self._refuse(send, Refused(500, "Guard failed", "the request was stopped"), [])
+        """Answers it, if it may be answered; whatever it raises is for :meth:`failed`.
 
-    async def _refuse(self, send: Send, refused: Refused, head: Fields) -> None:
-        if self.begun:  # a stream that ends without its end is seen to be cut off
-            self.record.reason = refused.title
-            return
-        if not self.whole:
-            head = [*head, (b"connection", b"close")]  # what is left of the body is never read
-        await refuse(send, self.record, refused, self.wire, head, bare=self.bare)
-
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        Raises:
+            Exception: If it may not, or anything fails.
+        """
         active, record, budgets = self.active, self.record, self.guard.budgets
         request = Request(scope)
         known = active.heads.find(request) or self._understood(request)
@@ -150,9 +126,9 @@ class Guarded:
             )
             answered = wire.answer(asked, reply.status, reply.headers, reply.body)
             found = answered.found
-            one = asked.rows == 1 and active.by_row and not budgets.rules.classes
-            if one and isinstance(found, list):
-                found = active.pipeline.of_row(found)
+            of_row = None if budgets.rules.classes else active.of_row
+            if of_row is not None and asked.rows == 1 and isinstance(found, list):
+                found = of_row(found)
             else:
                 found = await self._defended(answered, asked.rows, inputs)
             content = answered.rebuild(found)
@@ -166,6 +142,32 @@ class Guarded:
             await send({"type": "http.response.start", "status": 200, "headers": fields})
             await send({"type": "http.response.body", "body": content})
         record.outcome = "released"
+
+    async def failed(self, error: Exception, send: Send) -> None:
+        """Tells the client what came of a request that was not answered."""
+        if isinstance(error, ClientGone):
+            self.record.outcome = "gone"
+        elif isinstance(error, Spent):
+            await self._refuse(send, error, quota_head(error.decision))
+        elif isinstance(error, Refused):
+            await self._refuse(send, error, [])
+        elif isinstance(error, StoreError):
+            logger.error("%s", error)
+            self.record.outcome = "failed"
+            uncounted = Refused(503, "Budgets unavailable", "rows cannot be counted now: try later")
+            await self._refuse(send, uncounted, [(b"retry-after", b"5")])
+        else:  # the text of a foreign error may hold inputs or scores
+            logger.error("the guard failed: %s", type(error).__name__)
+            self.record.outcome = "failed"
+            await self._refuse(send, Refused(500, "Guard failed", "the request was stopped"), [])
+
+    async def _refuse(self, send: Send, refused: Refused, head: Fields) -> None:
+        if self.begun:  # a stream that ends without its end is seen to be cut off
+            self.record.reason = refused.title
+            return
+        if not self.whole:
+            head = [*head, (b"connection", b"close")]  # what is left of the body is never read
+        await refuse(send, self.record, refused, self.wire, head, bare=self.bare)
 
     def _understood(self, request: Request) -> Known:
         """Reads a head that has not been here before."""

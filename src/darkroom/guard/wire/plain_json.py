@@ -108,11 +108,15 @@ class PlainJson(StrictWire):
         return Asked(1, found.row)
 
     def _answer(self, asked: Asked, body: Any) -> Answered:
-        try:
-            found = self._path.search(body) if self._keys is None else _at(body, self._keys)
-        except (JMESPathError, TypeError, ValueError, ArithmeticError, RecursionError):
-            raise Unclear("the path fails on it") from None
-        found, write = understand([found] if self.one_by_one else found, asked.rows, self.classes)
+        if self._keys is None:
+            try:
+                body = self._path.search(body)
+            except (JMESPathError, TypeError, ValueError, ArithmeticError, RecursionError):
+                raise Unclear("the path fails on it") from None
+        else:
+            for key in self._keys:
+                body = body.get(key) if isinstance(body, dict) else None
+        found, write = understand([body] if self.one_by_one else body, asked.rows, self.classes)
 
         def rebuild(changed: Any) -> bytes:
             rows = write(changed)
@@ -134,12 +138,6 @@ def _names(path: Mapping[str, Any]) -> tuple[str, ...] | None:
         outer, inner = map(_names, parts)
         return None if outer is None or inner is None else (*outer, *inner)
     return None
-
-
-def _at(value: Any, keys: tuple[str, ...]) -> Any:
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
 
 
 def _placed(path: Mapping[str, Any], value: Any) -> Any:

@@ -187,23 +187,20 @@ def read_json(body: bytes, limits: Limits) -> Any:
         raise Unclear(f"the body is larger than {limits.body} bytes", 413)
     rest = body.translate(None, _IN_NUMBERS)
     # With one colon no member stands twice, and what is short holds few values and is flat.
-    if len(rest) <= limits.depth and rest.count(b":") <= 1 and len(body) <= limits.values:
-        return _loaded(body)
-    bare = _STRING.sub(b"", body)
-    if bare.count(b",") + bare.count(b"[") + bare.count(b"{") > limits.values:
-        raise Unclear(f"the body holds more than {limits.values} values", 413)
-    value = _loaded(body)
-    # Outside strings, a colon is a member: where fewer came out, one replaced another.
-    if _members(value, limits.depth) != bare.count(b":"):
-        raise Unclear("a member of an object stands in it twice")
-    return value
-
-
-def _loaded(body: bytes) -> Any:
+    plain = len(rest) <= limits.depth and rest.count(b":") <= 1 and len(body) <= limits.values
+    bare = b""
+    if not plain:
+        bare = _STRING.sub(b"", body)
+        if bare.count(b",") + bare.count(b"[") + bare.count(b"{") > limits.values:
+            raise Unclear(f"the body holds more than {limits.values} values", 413)
     try:
-        return orjson.loads(body)
+        value = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise Unclear("the body is no JSON") from None
+    # Outside strings, a colon is a member: where fewer came out, one replaced another.
+    if not plain and _members(value, limits.depth) != bare.count(b":"):
+        raise Unclear("a member of an object stands in it twice")
+    return value
 
 
 def _members(value: object, depth: int) -> int:
