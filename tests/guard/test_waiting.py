@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable
 from unittest import mock
 
 import pytest
 
-from darkroom.guard.waiting import Deadline, current
+from darkroom.guard.waiting import Deadlines, Task
 
 
-async def within(deadline: Deadline, awaitable: Awaitable[str]) -> str:
+async def within(deadlines: Deadlines, seconds: float, awaitable: Awaitable[str]) -> str:
     task = current()
-    deadline.begin(task)
+    deadlines.allow(task, seconds)
     try:
         return await awaitable
     except asyncio.CancelledError:
-        if deadline.missed(task):
+        if deadlines.end(task):
             raise TimeoutError from None
         raise
     finally:
-        deadline.end(task)
+        deadlines.end(task)
+
+
+def current() -> Task:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
 
 
 async def slow(seconds: float, log: list[str]) -> str:
@@ -38,12 +45,12 @@ async def slow(seconds: float, log: list[str]) -> str:
 
 def test_many_tasks_share_one_timer() -> None:
     async def many() -> int:
-        deadline = Deadline(5.0)
+        deadlines = Deadlines(5.0)
         loop = asyncio.get_running_loop()
         with mock.patch.object(loop, "call_later", wraps=loop.call_later) as timers:
             for _ in range(10):
-                await within(deadline, asyncio.sleep(0, "at once"))
-            await asyncio.gather(*(within(deadline, slow(0.0, [])) for _ in range(10)))
+                await within(deadlines, 5.0, asyncio.sleep(0, "at once"))
+            await asyncio.gather(*(within(deadlines, 5.0, slow(0.0, [])) for _ in range(10)))
         return timers.call_count
 
     assert asyncio.run(many()) == 1
@@ -51,25 +58,25 @@ def test_many_tasks_share_one_timer() -> None:
 
 def test_what_comes_in_time_is_returned() -> None:
     log: list[str] = []
-    assert asyncio.run(within(Deadline(5.0), slow(0.01, log))) == "done"
+    assert asyncio.run(within(Deadlines(5.0), 5.0, slow(0.01, log))) == "done"
     assert log == ["over"]
 
 
 def test_what_takes_too_long_is_cancelled() -> None:
     log: list[str] = []
     with pytest.raises(TimeoutError):
-        asyncio.run(within(Deadline(0.01), slow(5.0, log)))
+        asyncio.run(within(Deadlines(0.01), 0.01, slow(5.0, log)))
     assert log == ["cancelled", "over"]
 
 
 def test_each_task_has_its_own_time() -> None:
     async def staggered() -> list[str]:
-        deadline = Deadline(0.15)
+        deadlines = Deadlines(0.15)
 
         async def one(after: float, seconds: float) -> str:
             await asyncio.sleep(after)
             try:
-                return await within(deadline, slow(seconds, []))
+                return await within(deadlines, 0.15, slow(seconds, []))
             except TimeoutError:
                 return "late"
 
@@ -80,8 +87,8 @@ def test_each_task_has_its_own_time() -> None:
 
 def test_a_task_may_begin_again() -> None:
     async def again() -> list[str]:
-        deadline = Deadline(0.2)
-        return [await within(deadline, slow(0.1, [])) for _ in range(4)]
+        deadlines = Deadlines(0.2)
+        return [await within(deadlines, 0.2, slow(0.1, [])) for _ in range(4)]
 
     assert asyncio.run(again()) == ["done"] * 4
 
@@ -89,18 +96,18 @@ def test_a_task_may_begin_again() -> None:
 def test_deadlines_within_deadlines() -> None:
     async def inner() -> str:
         with pytest.raises(TimeoutError):
-            await within(Deadline(0.01), slow(5.0, []))
+            await within(Deadlines(0.01), 0.01, slow(5.0, []))
         assert not current().cancelling()
-        return await within(Deadline(5.0), slow(0.01, []))
+        return await within(Deadlines(5.0), 5.0, slow(0.01, []))
 
-    assert asyncio.run(within(Deadline(5.0), inner())) == "done"
+    assert asyncio.run(within(Deadlines(5.0), 5.0, inner())) == "done"
 
 
 def test_a_cancelled_wait_is_cancelled_inside() -> None:
     log: list[str] = []
 
     async def cancelled() -> None:
-        task = asyncio.create_task(within(Deadline(5.0), slow(5.0, log)))
+        task = asyncio.create_task(within(Deadlines(5.0), 5.0, slow(5.0, log)))
         await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -116,14 +123,39 @@ def test_what_fails_later_fails() -> None:
         raise ValueError("later")
 
     with pytest.raises(ValueError, match="later"):
-        asyncio.run(within(Deadline(5.0), fails()))
+        asyncio.run(within(Deadlines(5.0), 5.0, fails()))
 
 
 def test_it_outlives_a_loop() -> None:
-    deadline = Deadline(0.05)
-    assert asyncio.run(within(deadline, slow(0.0, []))) == "done"
+    deadlines = Deadlines(0.05)
+    assert asyncio.run(within(deadlines, 0.05, slow(0.0, []))) == "done"
     with pytest.raises(TimeoutError):
-        asyncio.run(within(deadline, slow(5.0, [])))
+        asyncio.run(within(deadlines, 0.05, slow(5.0, [])))
+
+
+def test_time_can_be_given_anew() -> None:
+    async def twice() -> str:
+        deadlines = Deadlines(0.05, 5.0)
+        task = current()
+        deadlines.allow(task, 0.05)
+        deadlines.allow(task, 5.0)
+        return await slow(0.1, [])
+
+    assert asyncio.run(twice()) == "done"
+
+
+def test_who_is_also_cancelled_by_another_is_cancelled() -> None:
+    async def both() -> None:
+        deadlines = Deadlines(0.01)
+        task = asyncio.create_task(within(deadlines, 0.01, slow(5.0, [])))
+        await asyncio.sleep(0)
+        time.sleep(0.02)
+        deadlines._look(asyncio.get_running_loop())
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(both())
 
 
 def test_one_that_would_not_be_cancelled_is_not_cancelled_later() -> None:
@@ -135,7 +167,7 @@ def test_one_that_would_not_be_cancelled_is_not_cancelled_later() -> None:
         return "slept"
 
     async def both() -> int:
-        assert await within(Deadline(0.01), stubborn()) == "done"
+        assert await within(Deadlines(0.01), 0.01, stubborn()) == "done"
         return current().cancelling()
 
     assert asyncio.run(both()) == 0

@@ -66,8 +66,8 @@ def allowance_head(allowances: Sequence[Allowance], leased: int = 0, passed: int
         b"%b;r=%d;t=%d" % (name, rows + leased, max(1, reset - passed))
         for name, _, rows, reset in allowances
     ]
-    policies = [one.policy for one in allowances]
-    return [(b"ratelimit-policy", b", ".join(policies)), (b"ratelimit", b", ".join(left))]
+    policies = b", ".join([policy for _, policy, _, _ in allowances])
+    return [(b"ratelimit-policy", policies), (b"ratelimit", b", ".join(left))]
 
 
 async def answer(

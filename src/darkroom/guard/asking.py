@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 from darkroom.guard.requests import App, Message, Pair, Receive, Scope
-from darkroom.guard.waiting import Deadline, Task
 from darkroom.guard.wire.base import Refused
 
 DROPPED = frozenset(
@@ -27,7 +26,8 @@ KEPT = frozenset([400, 404, 405, 409, 413, 415, 422, 503, 504])
 """Statuses of failures that tell a client something that it should know."""
 
 
-class Reply(NamedTuple):
+@dataclass(slots=True)
+class Reply:
     """What the application answered.
 
     Attributes:
@@ -73,15 +73,7 @@ def onward(scope: Scope, headers: list[Pair], body: bytes, *, shadow: bool = Fal
     return made
 
 
-async def ask(
-    app: App,
-    scope: Scope,
-    body: bytes,
-    receive: Receive,
-    limit: int,
-    deadline: Deadline,
-    task: Task,
-) -> Reply:
+async def ask(app: App, scope: Scope, body: bytes, receive: Receive, limit: int) -> Reply:
     """Asks and collects the whole answer, which must be a success.
 
     Args:
@@ -90,12 +82,10 @@ async def ask(
         body: Of the request.
         receive: Of the connection, for what comes after the body.
         limit: The most bytes of the answer.
-        deadline: When it must be whole.
-        task: Who asks.
 
     Raises:
-        Refused: With 502 or 504, if there is no whole answer within the limits; with the status
-            of the answer, or 502, if it is none of success.
+        Refused: With 502, if there is no whole answer within the limit; with the status of the
+            answer, or 502, if it is none of success.
     """
     start: Message = {}
     content = bytearray()
@@ -112,20 +102,12 @@ async def ask(
             if len(content) > limit:
                 raise _too_long(limit)
 
-    deadline.begin(task)
     try:
         await app(scope, replayed(body, receive), send)
-    except asyncio.CancelledError:
-        if not deadline.missed(task):
-            raise
-        late = f"no answer within {deadline.seconds:g} seconds"
-        raise Refused(504, "Upstream too slow", late) from None
     except Refused:
         raise
     except Exception as error:
         raise _failed() from error
-    finally:
-        deadline.end(task)
     if not done or not start:
         raise _failed()
     status = int(start["status"])
@@ -187,6 +169,11 @@ async def streamed(
         await asyncio.gather(running, watching, return_exceptions=True)
 
 
+def too_late(seconds: float) -> Refused:
+    """Returns what a client is told of an application that takes longer than it may."""
+    return Refused(504, "Upstream too slow", f"nothing for {seconds:g} seconds")
+
+
 def failed_status(status: int) -> Refused:
     """Returns what a client is told about a status that is no success: never the body."""
     told = status if status in KEPT else 502
@@ -218,7 +205,7 @@ async def _piece(pieces: asyncio.Queue[Message | None], seconds: float) -> Messa
         async with asyncio.timeout(seconds):
             return await pieces.get()
     except TimeoutError:
-        raise Refused(504, "Upstream too slow", f"nothing for {seconds:g} seconds") from None
+        raise too_late(seconds) from None
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:

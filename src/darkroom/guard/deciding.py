@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,25 +17,28 @@ from darkroom.guard.detector import Detector
 from darkroom.guard.policy import Policy
 from darkroom.guard.requests import Head, Pair, Request
 from darkroom.guard.rules import Decision
-from darkroom.guard.waiting import Deadline
+from darkroom.guard.waiting import Deadlines
 from darkroom.guard.wire.base import Asked, Refused, Wire
 
 MOST_HEADS, LARGEST_HEAD = 1024, 4096
 """How many heads are kept, and the most bytes of one."""
 
 
-class Known(NamedTuple):
+@dataclass(slots=True)
+class Known:
     """What a request's head says.
 
     Attributes:
         head: As it was checked.
         wire: The format of its route.
+        name: That of the format.
         client: Who asks; ``None`` on a harmless route, where nobody needs to know.
         onward: The headers that the application gets, without the length.
     """
 
     head: Head
     wire: Wire
+    name: str
     client: str | None
     onward: list[Pair]
 
@@ -83,8 +84,9 @@ class Active:
         detector: Watches; ``None`` where nobody does.
         heads: Those that have come while it is.
         model, shadow, at_once, longest_body, longest_answer, answer_headers: What the policy says.
-        read_deadline: For the body of a request.
-        deadline: For the application's answer.
+        read_seconds, seconds: How long a body, and an answer, may take.
+        deadlines: Of requests under way.
+        needs_inputs: Whether an output defence must see inputs.
         of_row: Defends a single row of a few scores, which need not become an array; ``None``
             where something must see one.
     """
@@ -103,17 +105,13 @@ class Active:
         limits, upstream = self.policy.limits, self.policy.upstream
         self.model, self.shadow = self.policy.guard.model, self.policy.guard.shadow
         self.at_once = limits.at_once
-        self.read_deadline = Deadline(limits.read_seconds)
-        self.deadline = Deadline(upstream.seconds)
+        self.deadlines = Deadlines(limits.read_seconds, upstream.seconds)
+        self.read_seconds, self.seconds = limits.read_seconds, upstream.seconds
         self.longest_body, self.longest_answer = limits.body, limits.answer
         self.answer_headers = upstream.answer_headers
-        self.of_row = None if self.detector is not None else self.pipeline.of_row
-
-    @cached_property
-    def needs_inputs(self) -> bool:
-        """Whether an output defence must see inputs."""
         every = (*self.pipeline.defenses, *(self.tightened or Pipeline()).defenses)
-        return any(isinstance(one, Keyed) for one in every)
+        self.needs_inputs = any(isinstance(one, Keyed) for one in every)
+        self.of_row = None if self.detector is not None else self.pipeline.of_row
 
 
 class Spent(Refused):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -96,7 +97,12 @@ class Guard:
                 guarded = Guarded(self, active, record)
                 try:
                     await guarded.serve(scope, receive, send)
+                except asyncio.CancelledError:
+                    if not active.deadlines.end(guarded.task):
+                        raise
+                    await guarded.failed(guarded.late(), send)
                 except Exception as error:
+                    active.deadlines.end(guarded.task)
                     await guarded.failed(error, send)
         finally:
             self._at_once -= 1

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
-from darkroom.guard.waiting import Deadline, Task
 from darkroom.guard.wire.base import Refused
 
 Scope = MutableMapping[str, Any]
@@ -131,36 +129,26 @@ class Request:
             raise Refused(400, "Ambiguous request", "Content-Length is no number")
         return int(told)
 
-    async def body(
-        self, receive: Receive, length: int | None, limit: int, deadline: Deadline, task: Task
-    ) -> bytes:
+    async def body(self, receive: Receive, length: int | None, limit: int) -> bytes:
         """Reads the body, as far as the limit.
 
         Args:
             receive: Of the connection.
             length: The length declared.
             limit: The most bytes.
-            deadline: When it must be whole.
-            task: Who reads it.
 
         Raises:
-            Refused: With 413, 408 or 400, if it is too long, too slow, or not as long as declared.
+            Refused: With 413 or 400, if it is too long, or not as long as declared.
             ClientGone: If it never came whole.
         """
         if length is not None and length > limit:
             raise Refused(413, "Body too large", f"at most {limit} bytes are read")
-        deadline.begin(task)
-        try:
-            part, more = _part(await receive())
-            if more:
-                part = await _rest(receive, part, limit)
-        except asyncio.CancelledError:
-            if not deadline.missed(task):
-                raise
-            late = f"it must be whole within {deadline.seconds:g} seconds"
-            raise Refused(408, "Request too slow", late) from None
-        finally:
-            deadline.end(task)
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientGone
+        part = bytes(message.get("body", b""))
+        if message.get("more_body", False):
+            part = await _rest(receive, part, limit)
         if len(part) > limit:
             raise Refused(413, "Body too large", f"at most {limit} bytes are read")
         if length is not None and len(part) != length:
@@ -173,15 +161,17 @@ class Request:
 async def _rest(receive: Receive, begun: bytes, limit: int) -> bytes:
     content, more = bytearray(begun), True
     while more and len(content) <= limit:
-        part, more = _part(await receive())
-        content += part
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientGone
+        content += message.get("body", b"")
+        more = message.get("more_body", False)
     return bytes(content)
 
 
-def _part(message: Message) -> tuple[bytes, bool]:
-    if message["type"] != "http.request":
-        raise ClientGone
-    return bytes(message.get("body", b"")), bool(message.get("more_body", False))
+def too_slow(seconds: float) -> Refused:
+    """Returns what a client is told whose request takes longer than it may."""
+    return Refused(408, "Request too slow", f"it must be whole within {seconds:g} seconds")
 
 
 def _require_version(scope: Scope) -> None:

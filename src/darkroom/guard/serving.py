@@ -16,7 +16,7 @@ from darkroom.guard.answers import (
     problem_body,
     quota_head,
 )
-from darkroom.guard.asking import Reply, ask, failed_status, kept, onward, streamed
+from darkroom.guard.asking import Reply, ask, failed_status, kept, onward, streamed, too_late
 from darkroom.guard.budgets import Budgets
 from darkroom.guard.deciding import (
     Active,
@@ -29,7 +29,7 @@ from darkroom.guard.deciding import (
     seen_inputs,
 )
 from darkroom.guard.record import Record
-from darkroom.guard.requests import App, ClientGone, Head, Receive, Request, Scope, Send
+from darkroom.guard.requests import App, ClientGone, Head, Receive, Request, Scope, Send, too_slow
 from darkroom.guard.stores.base import StoreError
 from darkroom.guard.waiting import Task
 from darkroom.guard.wire.base import Answered, Asked, Refused, Wire
@@ -66,7 +66,7 @@ class Enforcer(Protocol):
 class Guarded:
     """One request, from its head to its answer."""
 
-    __slots__ = ("active", "bare", "begun", "guard", "record", "task", "whole", "wire")
+    __slots__ = ("active", "asking", "bare", "begun", "guard", "record", "task", "whole", "wire")
 
     def __init__(self, guard: Enforcer, active: Active, record: Record) -> None:
         """Takes the guard, what is in force, and where to note what happens."""
@@ -76,6 +76,7 @@ class Guarded:
         self.bare = False
         self.begun = False
         self.whole = False
+        self.asking = False
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers it, if it may be answered; whatever it raises is for :meth:`failed`.
@@ -88,16 +89,18 @@ class Guarded:
         known = active.heads.find(request) or self._understood(request)
         head, wire, client = known.head, known.wire, known.client
         self.wire, self.bare = wire, head.method == "HEAD"
-        record.wire, record.path, record.client = wire.name, head.path, client
+        record.wire, record.path, record.client = known.name, head.path, client
         length = request.length(head)
         if client is None:
             self.whole = not length
+            self.asking = True
+            active.deadlines.allow(self.task, active.seconds)
             await self._pass(onward(scope, known.onward, b""), receive, send)
             return
-        body = await request.body(
-            receive, length, active.longest_body, active.read_deadline, self.task
-        )
-        self.whole = True
+        active.deadlines.allow(self.task, active.read_seconds)
+        body = await request.body(receive, length, active.longest_body)
+        self.whole = self.asking = True
+        active.deadlines.allow(self.task, active.seconds)
         asked = wire.read(head.path, head.headers, body)
         inputs = seen_inputs(active, asked)
         lease = budgets.leased(client, asked.rows)
@@ -113,17 +116,11 @@ class Guarded:
         record.outcome = "withheld"  # until it leaves
         within = onward(scope, known.onward, body)
         if asked.stream:
+            active.deadlines.end(self.task)  # each piece has its own
             await self._stream(wire, within, body, asked, receive, send, fields)
         else:
-            reply = await ask(
-                self.guard.app,
-                within,
-                body,
-                receive,
-                active.longest_answer,
-                active.deadline,
-                self.task,
-            )
+            reply = await ask(self.guard.app, within, body, receive, active.longest_answer)
+            active.deadlines.end(self.task)
             answered = wire.answer(asked, reply.status, reply.headers, reply.body)
             found = answered.found
             of_row = None if budgets.rules.classes else active.of_row
@@ -161,6 +158,10 @@ class Guarded:
             self.record.outcome = "failed"
             await self._refuse(send, Refused(500, "Guard failed", "the request was stopped"), [])
 
+    def late(self) -> Refused:
+        """Returns what became of a request whose task was cancelled because it was late."""
+        return too_late(self.active.seconds) if self.asking else too_slow(self.active.read_seconds)
+
     async def _refuse(self, send: Send, refused: Refused, head: Fields) -> None:
         if self.begun:  # a stream that ends without its end is seen to be cut off
             self.record.reason = refused.title
@@ -176,17 +177,15 @@ class Guarded:
         self.wire, harmless = routed(self.active.wires, head)
         self.record.wire, self.record.path = self.wire.name, head.path
         client = None if harmless else known_client(self.active, head)
-        known = Known(head, self.wire, client, kept(head.pairs))
+        known = Known(head, self.wire, self.wire.name, client, kept(head.pairs))
         if client is not None:
             self.active.heads.keep(request, known)
         return known
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Lets a harmless question through, uncharged: its body stays here."""
-        active = self.active
-        reply = await ask(
-            self.guard.app, scope, b"", receive, active.longest_answer, active.deadline, self.task
-        )
+        reply = await ask(self.guard.app, scope, b"", receive, self.active.longest_answer)
+        self.active.deadlines.end(self.task)
         kind = media_type(reply.headers)
         if reply.headers.get("content-encoding", "identity") != "identity" or (
             reply.body and kind not in PLAIN
@@ -227,7 +226,7 @@ class Guarded:
             body,
             receive,
             limit=self.active.longest_answer,
-            seconds=self.active.deadline.seconds,
+            seconds=self.active.seconds,
         ) as (status, headers, pieces):
             if not 200 <= status < 300:
                 raise failed_status(status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 from darkroom.guard.answers import PROBLEM, answer, problem, problem_body
@@ -16,10 +17,18 @@ from darkroom.guard.deciding import (
     seen_inputs,
 )
 from darkroom.guard.record import Record
-from darkroom.guard.requests import ClientGone, Head, Message, Receive, Request, Scope, Send
+from darkroom.guard.requests import (
+    ClientGone,
+    Head,
+    Message,
+    Receive,
+    Request,
+    Scope,
+    Send,
+    too_slow,
+)
 from darkroom.guard.serving import Enforcer, Inputs
 from darkroom.guard.stores.base import StoreError
-from darkroom.guard.waiting import current
 from darkroom.guard.wire.base import Asked, Refused, Wire
 
 logger = logging.getLogger("darkroom.guard")
@@ -38,24 +47,31 @@ class Shadow:
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes it on, and decides beside."""
-        longest, deadline = self.active.longest_body, self.active.read_deadline
+        longest, seconds = self.active.longest_body, self.active.read_seconds
         try:
             request = Request(scope)
             head = Head(scope, request.pairs)
             length = request.length(head)
-            body = await request.body(receive, length, longest, deadline, current())
+            async with asyncio.timeout(seconds):
+                body = await request.body(receive, length, longest)
         except ClientGone:
             self.record.outcome = "gone"
             return
+        except TimeoutError:
+            await self._refuse(too_slow(seconds), send)
+            return
         except Refused as refused:
-            self.record.status, self.record.reason = refused.status, refused.title
-            content = problem_body(None, problem(refused))
-            await answer(send, refused.status, PROBLEM, content, [(b"connection", b"close")])
+            await self._refuse(refused, send)
             return
         decided = await self._decide(head, body)
         reply = await self._passed(request, body, receive, send)
         if decided is not None and reply is not None:
             await self._judge(*decided, reply)
+
+    async def _refuse(self, refused: Refused, send: Send) -> None:
+        self.record.status, self.record.reason = refused.status, refused.title
+        content = problem_body(None, problem(refused))
+        await answer(send, refused.status, PROBLEM, content, [(b"connection", b"close")])
 
     async def _decide(self, head: Head, body: bytes) -> tuple[Wire, Asked, Inputs] | None:
         """Decides as the guard would, charging what fits."""

@@ -8,81 +8,50 @@ from typing import Any
 
 Task = asyncio.Task[Any]
 
-
-def current() -> Task:
-    """Returns the task at work."""
-    task = asyncio.current_task()
-    assert task is not None, "requests are served in tasks"
-    return task
+FINEST, COARSEST = 0.005, 1.0
+"""Seconds between two looks at what is under way, at least and at most."""
 
 
-class Deadline:
-    """How long one thing may take, whichever task does it.
+class Deadlines:
+    """Cancels tasks that take too long, as :func:`asyncio.timeout` does.
 
-    As :func:`asyncio.timeout` does, it cancels a task that takes longer, which is then to say that
-    it was late; but all tasks share one timer, set for whoever began first.
-
-    >>> async def slow(deadline: Deadline) -> str:
-    ...     task = current()
-    ...     deadline.begin(task)
-    ...     try:
-    ...         await asyncio.sleep(60)
-    ...     except asyncio.CancelledError:
-    ...         if deadline.missed(task):
-    ...             return "too late"
-    ...         raise
-    ...     finally:
-    ...         deadline.end(task)
-    ...     return "in time"
-    >>> asyncio.run(slow(Deadline(0.01)))
-    'too late'
-
-    Attributes:
-        seconds: How long.
+    A timer of its own for every request would cost more than most requests take, so all share one
+    that looks now and then: an eighth of the shortest time allowed may pass before one is found to
+    be late.
     """
 
-    def __init__(self, seconds: float) -> None:
-        """Takes the seconds."""
-        self.seconds = seconds
-        self._until: dict[Task, float] = {}  # in the order of time
-        self._missed: set[Task] = set()
+    def __init__(self, *seconds: float) -> None:
+        """Takes the times that will be allowed."""
+        self._interval = min(COARSEST, max(FINEST, min(seconds) / 8))
+        self._until: dict[Task, float] = {}
+        self._late: set[Task] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._armed = False
 
-    def begin(self, task: Task) -> None:
-        """Begins to count for a task."""
-        self._until[task] = time.monotonic() + self.seconds
-        if not self._armed or self._loop is not task.get_loop():
-            self._arm(task.get_loop(), self.seconds)
+    def allow(self, task: Task, seconds: float) -> None:
+        """Gives a task so many seconds from now, whatever it was given before."""
+        self._until[task] = time.monotonic() + seconds
+        if self._loop is not task.get_loop():
+            self._loop = task.get_loop()
+            self._loop.call_later(self._interval, self._look, self._loop)
 
-    def missed(self, task: Task) -> bool:
-        """Tells a task that was cancelled whether it was so because it was late, and only so."""
-        if task not in self._missed:
+    def end(self, task: Task) -> bool:
+        """Counts no more, and tells whether a task was cancelled for being late, and only so."""
+        self._until.pop(task, None)
+        if task not in self._late:
             return False
-        self._missed.discard(task)
+        self._late.discard(task)
         return task.uncancel() == 0
 
-    def end(self, task: Task) -> None:
-        """Counts no more."""
-        self._until.pop(task, None)
-        if self._missed:
-            self.missed(task)
-
-    def _arm(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
-        self._loop, self._armed = loop, True
-        loop.call_later(seconds, self._look)
-
-    def _look(self) -> None:
-        """Cancels those that are late, and sets the timer for the next."""
-        loop, self._armed = asyncio.get_running_loop(), False
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Cancels who is late, and looks again later while anybody is under way."""
         now = time.monotonic()
         for task, until in list(self._until.items()):
-            if task.get_loop() is not loop:  # of a loop that ended before it
+            if until <= now:
                 del self._until[task]
-            elif until <= now:
-                del self._until[task]
-                self._missed.add(task)
-                task.cancel()
-            else:
-                self._arm(loop, until - now)
-                return
+                if task.get_loop() is loop:  # and not one that ended
+                    self._late.add(task)
+                    task.cancel()
+        if self._until:
+            loop.call_later(self._interval, self._look, loop)
+        elif self._loop is loop:
+            self._loop = None
