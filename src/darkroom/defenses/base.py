@@ -13,7 +13,6 @@ from darkroom.access import Access
 from darkroom.named import parameters_of
 
 Scores = NDArray[np.float64]
-Row = list[float]
 Labels = NDArray[np.int64]
 
 BLOCK = 1 << 17
@@ -52,22 +51,6 @@ class OutputDefense(ABC):
         Returns:
             The same shape; finite, non-negative, and every row sums to one.
         """
-
-    def of_row(self, row: Row) -> Row:
-        """Returns the same of a single row in Python's own numbers, which is faster for a few.
-
-        Args:
-            row: Probabilities.
-
-        Raises:
-            NotImplementedError: If the defence has no such form; see :attr:`has_row_form`.
-        """
-        raise NotImplementedError
-
-    @property
-    def has_row_form(self) -> bool:
-        """Whether :meth:`of_row` works."""
-        return type(self).of_row is not OutputDefense.of_row
 
     def prepared(self, folder: Path) -> Self:  # noqa: ARG002 - for those that read files
         """Returns the defence with what its parameters name read: a secret, class means.
@@ -108,16 +91,6 @@ def normalised(scores: Scores) -> Scores:
         return shares
     empty = sums <= 0
     return np.where(empty, 1 / scores.shape[1], scores / np.where(empty, 1, sums))
-
-
-def shares(row: Row) -> Row:
-    """Returns the same as :func:`normalised` for a single row.
-
-    >>> shares([1, 3]), shares([0, 0])
-    ([0.25, 0.75], [0.5, 0.5])
-    """
-    total = sum(row)
-    return [one / total for one in row] if total > 0 else [1 / len(row)] * len(row)
 
 
 def largest(scores: Scores, k: int) -> NDArray[np.int64]:

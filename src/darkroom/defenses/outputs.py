@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from functools import cached_property, reduce
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from darkroom.access import Access
-from darkroom.defenses.base import Labels, OutputDefense, Row, Scores, largest, normalised
+from darkroom.defenses.base import Labels, OutputDefense, Scores, largest, normalised
 from darkroom.defenses.bent import ReverseSigmoid, Temperature
 from darkroom.defenses.keyed import Keyed, Sticky, StickyNoise
 from darkroom.defenses.plain import LabelOnly, Noise, Rounding, TopK
@@ -109,19 +109,6 @@ class Pipeline:
         for defense, keyed in self._steps:
             scores = defense(scores, rng, inputs) if keyed else defense(scores, rng)
         return scores
-
-    @cached_property
-    def of_row(self) -> Callable[[Row], Row] | None:
-        """What applies all in order to a single row; see :meth:`OutputDefense.of_row`.
-
-        ``None`` if one of them has no such form.
-        """
-        if not all(defense.has_row_form for defense in self.defenses):
-            return None
-        steps = [defense.of_row for defense in self.defenses]
-        if len(steps) == 1:
-            return steps[0]
-        return lambda row: reduce(lambda answer, step: step(answer), steps, row)
 
     @cached_property
     def _steps(self) -> list[tuple[Callable[..., Scores], bool]]:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from darkroom.access import Access
-from darkroom.defenses.base import OutputDefense, Row, Scores, blocks, largest, normalised, shares
+from darkroom.defenses.base import OutputDefense, Scores, blocks, largest, normalised
 from darkroom.errors import PlanError
 
 
@@ -59,13 +59,6 @@ class Rounding(OutputDefense):
         # How many steps each score is, whose shares are those of the rounded scores.
         steps = scores * 10.0**self.decimals if self.step is None else scores / self.step
         return normalised(np.rint(steps, steps))
-
-    def of_row(self, row: Row) -> Row:
-        """Rounds; see :meth:`OutputDefense.of_row`."""
-        if self.step is not None:
-            return shares([round(one / self.step) for one in row])
-        factor = 10.0**self.decimals
-        return shares([round(one * factor) for one in row])
 
 
 @dataclass(frozen=True)
@@ -142,13 +135,6 @@ class TopK(OutputDefense):
         np.put_along_axis(kept, chosen, np.take_along_axis(scores, chosen, axis=1), axis=1)
         return normalised(kept)
 
-    def of_row(self, row: Row) -> Row:
-        """Keeps the largest; see :meth:`OutputDefense.of_row`."""
-        kept = [0.0] * len(row)
-        for place in sorted(range(len(row)), key=row.__getitem__, reverse=True)[: self.k]:
-            kept[place] = row[place]
-        return shares(kept)
-
 
 @dataclass(frozen=True)
 class LabelOnly(OutputDefense):
@@ -164,12 +150,6 @@ class LabelOnly(OutputDefense):
         """Keeps the label; see :meth:`OutputDefense.__call__`."""
         kept = np.zeros_like(scores)
         np.put_along_axis(kept, scores.argmax(axis=1)[:, None], 1.0, axis=1)
-        return kept
-
-    def of_row(self, row: Row) -> Row:
-        """Keeps the label; see :meth:`OutputDefense.of_row`."""
-        kept = [0.0] * len(row)
-        kept[row.index(max(row))] = 1.0
         return kept
 
 

@@ -87,8 +87,6 @@ class Active:
         read_seconds, seconds: How long a body, and an answer, may take.
         deadlines: Of requests under way.
         needs_inputs: Whether an output defence must see inputs.
-        of_row: Defends a single row of a few scores, which need not become an array; ``None``
-            where something must see one.
     """
 
     policy: Policy
@@ -111,7 +109,6 @@ class Active:
         self.answer_headers = upstream.answer_headers
         every = (*self.pipeline.defenses, *(self.tightened or Pipeline()).defenses)
         self.needs_inputs = any(isinstance(one, Keyed) for one in every)
-        self.of_row = None if self.detector is not None else self.pipeline.of_row
 
 
 class Spent(Refused):

@@ -122,19 +122,16 @@ class Guarded:
             reply = await ask(self.guard.app, within, body, receive, active.longest_answer)
             active.deadlines.end(self.task)
             answered = wire.answer(asked, reply.status, reply.headers, reply.body)
-            found = answered.found
-            of_row = None if budgets.rules.classes else active.of_row
-            if of_row is not None and asked.rows == 1 and isinstance(found, list):
-                found = of_row(found)
-            else:
-                found = await self._defended(answered, asked.rows, inputs)
-            content = answered.rebuild(found)
+            content = answered.rebuild(await self._defended(answered, asked.rows, inputs))
             if active.answer_headers:
                 fields += self._allowed(reply)
             record.status = 200
             self.begun = True
             fields.append((b"content-type", answered.content_type.encode()))
             fields.append((b"content-length", b"%d" % len(content)))
+            # Requests that are here already are decided first, and then all answers leave one after
+            # another: to change between the two for each takes a third more time under load.
+            await asyncio.sleep(0)
             # Answers to POST are not kept by anybody where nothing says how long.
             await send({"type": "http.response.start", "status": 200, "headers": fields})
             await send({"type": "http.response.body", "body": content})

@@ -28,7 +28,6 @@ class Refused(Exception):  # noqa: N818 - it says what happened to a request, an
         self.detail = detail
 
 
-Found = NDArray[np.float64] | list[float] | None
 Inputs = Callable[[], NDArray[np.float64]]
 
 
@@ -55,22 +54,17 @@ class Answered:
     """One answer of the upstream, understood.
 
     Attributes:
-        found: The probabilities in it, float64 ``(rows, classes)``, as
-            :func:`darkroom.targets.answers.probabilities` returns them, or the same in a list if
-            it is a single row of a few; ``None`` when there are only labels or text.
+        scores: The probabilities in it, float64 ``(rows, classes)``, as
+            :func:`darkroom.targets.answers.probabilities` returns them; ``None`` when there are
+            only labels or text.
         rebuild: Returns the body to send, with the scores given in place of the old ones and
             everything else that could leak removed.
         content_type: Of that body.
     """
 
-    found: Found
-    rebuild: Callable[[Found], bytes]
+    scores: NDArray[np.float64] | None
+    rebuild: Callable[[NDArray[np.float64] | None], bytes]
     content_type: str = "application/json"
-
-    @property
-    def scores(self) -> NDArray[np.float64] | None:
-        """The probabilities, ``(rows, classes)``."""
-        return np.array([self.found]) if isinstance(self.found, list) else self.found
 
 
 class Wire(ABC):

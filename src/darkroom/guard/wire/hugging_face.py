@@ -106,10 +106,10 @@ class HuggingFace(StrictWire):
         entries = as_list(body if nested else [body], "the answer")
         for entry in entries:
             as_object(as_list(entry, "a row of the answer")[0], "an entry")
-        found, write = understand(entries, asked.rows, self.classes)
+        scores, write = understand(entries, asked.rows, self.classes)
 
         def rebuild(changed: Any) -> bytes:
             rows = [row[: asked.memo] for row in write(changed)]
             return dumped(rows if nested else rows[0])
 
-        return Answered(found, rebuild)
+        return Answered(scores, rebuild)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.guard.wire.base import Answered, Asked, Found, Inputs
+from darkroom.guard.wire.base import Answered, Asked, Inputs
 from darkroom.guard.wire.rows import Classes, Scores, Shape, check_label, class_name, vectors
 from darkroom.guard.wire.strict import (
     NAME,
@@ -161,14 +161,14 @@ class OpenInference(StrictWire):
             raise Unclear("its output is not one row of probabilities for each row asked about")
         if self.classes is not None and shape[1] != len(self.classes):
             raise Unclear("it has more or fewer classes than declared")
-        found, write = vectors(_numbers(tensor, shape))
+        scores, write = vectors(_numbers(tensor, shape))
         kind = np.float64 if tensor["datatype"] == "FP64" else np.float32
 
-        def rebuild(changed: Found) -> bytes:
+        def rebuild(changed: Scores | None) -> bytes:
             scores = np.stack(write(changed)).astype(kind)
             return self._body(asked.memo, tensor, list(scores.shape), scores.ravel())
 
-        return Answered(found, rebuild)
+        return Answered(scores, rebuild)
 
     def _labelled(self, asked: Asked, tensor: dict[str, Any]) -> Answered:
         shape = _shape(tensor)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -48,15 +48,9 @@ class PlainJson(StrictWire):
     one_by_one: bool = False
     row_shape: Shape = None
     classes: Classes = None
-    _place: tuple[str, list[str], frozenset[str]] = field(
-        init=False, repr=False, compare=False, metadata={"hidden": True}
-    )
-    _keys: tuple[str, ...] | None = field(
-        init=False, repr=False, compare=False, metadata={"hidden": True}
-    )
 
     def __post_init__(self) -> None:
-        """Takes the path and the keys apart.
+        """Compiles the path.
 
         Raises:
             PlanError: If it is no JMESPath expression, or cannot be written back.
@@ -68,13 +62,19 @@ class PlainJson(StrictWire):
                 f"wire json: path {self.path!r} is no use ({one_line(error)}): give names, dots "
                 "and [*], such as predictions[*].scores"
             ) from error
-        outer, *inner = self.inputs.split(".")
-        if outer in self.allow or not all((outer, *inner)):
+        if self.inputs.split(".")[0] in self.allow or not all(self.inputs.split(".")):
             raise PlanError(f"wire json: inputs {self.inputs!r} is empty or among allow")
-        # Where the rows are: the key, those within it, and the members that a request may have.
-        object.__setattr__(self, "_place", (outer, inner, frozenset((outer, *self.allow))))
-        # The path, if it is names and dots alone, which need no interpreter.
-        object.__setattr__(self, "_keys", _names(self._path.parsed))
+
+    @cached_property
+    def _place(self) -> tuple[str, list[str], frozenset[str]]:
+        """The key of the rows, those within it, and the members that a request may have."""
+        outer, *inner = self.inputs.split(".")
+        return outer, inner, frozenset((outer, *self.allow))
+
+    @cached_property
+    def _keys(self) -> tuple[str, ...] | None:
+        """The path, if it is names and dots alone, which need no interpreter."""
+        return _names(self._path.parsed)
 
     @cached_property
     def _path(self) -> Any:
@@ -116,7 +116,7 @@ class PlainJson(StrictWire):
         else:
             for key in self._keys:
                 body = body.get(key) if isinstance(body, dict) else None
-        found, write = understand([body] if self.one_by_one else body, asked.rows, self.classes)
+        scores, write = understand([body] if self.one_by_one else body, asked.rows, self.classes)
 
         def rebuild(changed: Any) -> bytes:
             rows = write(changed)
@@ -127,7 +127,7 @@ class PlainJson(StrictWire):
                 value = {key: value}
             return dumped(value)
 
-        return Answered(found, rebuild)
+        return Answered(scores, rebuild)
 
 
 def _names(path: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.guard.wire.base import Asked, Found
+from darkroom.guard.wire.base import Asked
 from darkroom.guard.wire.strict import Unclear, as_list, as_object, numeric
 from darkroom.targets.answers import TOLERANCE, probabilities
 from darkroom.targets.wire.base import listed
@@ -22,17 +22,20 @@ Scores = NDArray[np.float64]
 
 _LONGEST_NAME = 100
 _FEW = 64
-"""Classes up to which Python's own numbers are faster than arrays."""
+"""Classes up to which Python's own sums are faster than those of arrays."""
 
 _LARGEST_LABEL = 1_000_000
 _FRACTION = re.compile(r"\d\s*[.,:eE]\s*[-+]?\d|\d{9}")
 """What looks like a score and not like the name of a class."""
 
 
-Reply = tuple[Found, Callable[[Found], list[Any]]]
-"""The rows of an answer: what was found, as :class:`Answered` has it, in the order of the declared
-classes, or of the names in the answer, sorted; and what returns one entry a row with other scores
-in their place, ``None`` for labels."""
+Reply = tuple[Scores | None, Callable[[Scores | None], list[Any]]]
+"""The rows of an answer.
+
+First probabilities ``(rows, classes)``, in the order of the declared classes, or of the names in the
+answer, sorted; ``None`` when there are labels alone. Then what returns one entry a row with other
+scores in their place, ``None`` for labels.
+"""
 
 
 def read_rows(value: object, shape: Shape, what: str) -> Asked:
@@ -132,7 +135,8 @@ def _usual(row: Any, classes: Classes) -> Reply | None:
     total = sum(row)
     if abs(total - 1) > TOLERANCE or (classes is not None and len(classes) != len(row)):
         return None
-    scores = [one / total for one in row]
+    scores = np.array([row])
+    scores /= total
     return scores, partial(_listed, scores)
 
 
@@ -146,9 +150,9 @@ def vectors(scores: Scores) -> Reply:
     return checked, partial(_listed, checked)
 
 
-def _listed(scores: Found, changed: Found) -> list[Any]:
-    kept = scores if changed is None else changed
-    return [kept] if isinstance(kept, list) else np.asarray(kept).tolist()
+def _listed(scores: Scores, changed: Scores | None) -> list[Any]:
+    listed: list[Any] = (scores if changed is None else changed).tolist()
+    return listed
 
 
 def _named(found: list[Any], classes: Classes, form: Literal["object", "pairs"]) -> Reply:
@@ -163,9 +167,8 @@ def _named(found: list[Any], classes: Classes, form: Literal["object", "pairs"])
             scores[number, place[name]] = score
     checked = probabilities(_completed(scores, declared=classes is not None), "probabilities")
 
-    def write(changed: Found) -> list[Any]:
-        kept = checked if changed is None else np.atleast_2d(changed)
-        return [_written(row, names, form) for row in kept]
+    def write(changed: Scores | None) -> list[Any]:
+        return [_written(row, names, form) for row in (checked if changed is None else changed)]
 
     return checked, write
 

@@ -72,13 +72,13 @@ class TorchServe(StrictWire):
     def _answer(self, asked: Asked, body: Any) -> Answered:  # noqa: ARG002
         # A handler that does not take its batch apart answers a list of one row.
         inside = isinstance(body, list) and len(body) == 1 and isinstance(body[0], list | dict)
-        found, write = understand(body if inside else [body], 1, self.classes)
+        scores, write = understand(body if inside else [body], 1, self.classes)
 
         def rebuild(changed: Any) -> bytes:
             rows = write(changed)
             return dumped(rows if inside else rows[0])
 
-        return Answered(found, rebuild)
+        return Answered(scores, rebuild)
 
     def error(self, problem: dict[str, Any]) -> bytes:
         """Returns the problem with the ``code``, ``type`` and ``message`` of TorchServe."""

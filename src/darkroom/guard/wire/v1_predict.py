@@ -59,11 +59,11 @@ class V1Predict(StrictWire):
         if output is not None:
             every = [as_object(one, "a prediction") for one in as_list(entries, "predictions")]
             entries = [one.get(output) for one in every]
-        found, write = understand(entries, asked.rows, self.classes)
+        scores, write = understand(entries, asked.rows, self.classes)
 
         def rebuild(changed: Any) -> bytes:
             rows = write(changed)
             kept = rows if output is None else [{output: row} for row in rows]
             return dumped({"predictions": kept})
 
-        return Answered(found, rebuild)
+        return Answered(scores, rebuild)
