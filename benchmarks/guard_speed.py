@@ -30,6 +30,9 @@ BUSY, CALM = 16, 1
 SHARED = 200
 """The budget that eight processes share when they are counted."""
 
+BODIES = 50
+"""How many different requests are sent in turn."""
+
 UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 
 
@@ -159,13 +162,20 @@ def _wrk(url: str, script: Path, connections: int, seconds: int) -> Load:
 
 
 def _script(folder: Path, seed: int) -> Path:
-    row = np.random.default_rng(seed).normal(size=FEATURES).round(4).tolist()
-    body = orjson.dumps({"inputs": [row]}).decode()
+    """Writes what wrk sends: rows of its own in turn, so that lengths vary as they do in life."""
+    rows = np.random.default_rng(seed).normal(size=(BODIES, 1, FEATURES))
+    bodies = [orjson.dumps({"inputs": row.tolist()}).decode() for row in rows.round(4)]
     path = folder / "post.lua"
     path.write_text(
-        f'wrk.method = "POST"\nwrk.body = {body!r}\n'
-        'wrk.headers["content-type"] = "application/json"\n'
-        f'wrk.headers["authorization"] = "Bearer {KEY}"\n'
+        f"local bodies = {{{', '.join(map(repr, bodies))}}}\n"
+        "local made, turn = {}, 0\n"
+        f"""local headers = {{
+            ["content-type"] = "application/json", ["authorization"] = "Bearer {KEY}"
+        }}\n"""
+        "init = function()\n"
+        '  for i, body in ipairs(bodies) do made[i] = wrk.format("POST", nil, headers, body) end\n'
+        "end\n"
+        "request = function() turn = turn % #made + 1; return made[turn] end\n"
     )
     return path
 

@@ -32,9 +32,9 @@ _FRACTION = re.compile(r"\d\s*[.,:eE]\s*[-+]?\d|\d{9}")
 Reply = tuple[Scores | None, Callable[[Scores | None], list[Any]]]
 """The rows of an answer.
 
-First probabilities ``(rows, classes)``, in the order of the declared classes, or of the names in the
-answer, sorted; ``None`` when there are labels alone. Then what returns one entry a row with other
-scores in their place, ``None`` for labels.
+First probabilities ``(rows, classes)``, in the order of the declared classes, or of the names in
+the answer, sorted; ``None`` when there are labels alone. Then what returns one entry a row with
+other scores in their place, ``None`` for labels.
 """
 
 
