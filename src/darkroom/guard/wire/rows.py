@@ -133,7 +133,7 @@ def _usual(row: Any, classes: Classes) -> Reply | None:
     if type(row) is not list or not 1 < len(row) <= _FEW or not _floats(row) or min(row) < 0:
         return None
     total = sum(row)
-    if abs(total - 1) > TOLERANCE or (classes is not None and len(classes) != len(row)):
+    if not abs(total - 1) <= TOLERANCE or (classes is not None and len(classes) != len(row)):
         return None
     scores = np.array([row])
     scores /= total
