@@ -130,7 +130,7 @@ class Guarded:
             fields.append((b"content-type", answered.content_type.encode()))
             fields.append((b"content-length", b"%d" % len(content)))
             # Requests that are here already are decided first, and then all answers leave one after
-            # another: to change between the two for each takes a third more time under load.
+            # another: to change between the two for each takes much more time under load.
             await asyncio.sleep(0)
             # Answers to POST are not kept by anybody where nothing says how long.
             await send({"type": "http.response.start", "status": 200, "headers": fields})
