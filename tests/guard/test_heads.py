@@ -82,6 +82,7 @@ def test_another_route_query_version_or_peer_is_another_head(bench: Make) -> Non
         {"raw_path": b"/pre%64ict"},
         {"method": "PUT"},
         {"http_version": "0.9"},
+        {"http_version": "1.0", "headers": iter([*HEAD, (b"transfer-encoding", b"chunked")])},
     ):
         answer = asyncio.run(call(made.guard, {**scope, **changed}, [BODY]))
         assert answer.status in (400, 404, 405), changed
@@ -101,7 +102,8 @@ def test_only_heads_of_known_clients_are_kept_and_only_small_ones(bench: Make) -
     made = bench()
     stranger = [*HEAD[:2], (b"authorization", b"Bearer dk_nobody")]
     large = [*HEAD, (b"x-note", b"n" * deciding.LARGEST_HEAD)]
-    assert [one.status for one in ask(made, stranger, large)] == [401, 200]
+    many = [*HEAD, *[(b"a", b"")] * deciding.MOST_PAIRS]
+    assert [one.status for one in ask(made, stranger, large, many)] == [401, 200, 200]
     assert not made.guard.active.heads._known
 
 

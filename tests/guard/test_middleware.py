@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import orjson
@@ -19,6 +21,8 @@ from darkroom.errors import PlanError
 from darkroom.guard.policy import parse_policy
 from darkroom.guard.requests import Message, Send
 from darkroom.guard.stores.base import Charge, Entry, Receipt
+from darkroom.guard.wire.base import Answered, Asked
+from darkroom.guard.wire.plain_json import PlainJson
 
 Make = Callable[..., Bench]
 
@@ -336,6 +340,44 @@ def test_slow_upstreams_are_given_up_on_and_stay_charged(bench: Make) -> None:
     assert run(made.ask(10))[0].status == 504
     made.model.answer = None
     assert run(made.ask(1))[0].status == 429
+
+
+def test_a_slow_store_is_no_slow_upstream(bench: Make) -> None:
+    made = bench(upstream={"seconds": 0.05})
+    charge = made.guard.budgets.store.charge
+
+    def slowly(make: Any) -> Receipt:
+        time.sleep(0.2)
+        return charge(make)
+
+    with mock.patch.object(made.guard.budgets.store, "charge", slowly):
+        assert run(made.ask(1))[0].status == 200
+
+
+@pytest.mark.parametrize("found", [[-3.2, 7.1], [np.nan, 1.0], [np.inf, 0.0], [[0.5, 0.5]] * 2])
+def test_what_is_no_probabilities_is_withheld_whatever_the_format_says(
+    bench: Make, tmp_path: Path, found: list[Any]
+) -> None:
+    class Careless(PlainJson):
+        def _answer(self, asked: Asked, body: Any) -> Answered:
+            return Answered(np.atleast_2d(found), lambda scores: orjson.dumps(str(scores)))
+
+    made = bench()
+    made.guard.active = replace(made.guard.active, wires=[Careless()])
+    assert run(made.ask())[0].status == 502
+
+
+def test_answers_to_other_methods_than_post_are_not_to_be_kept(bench: Make) -> None:
+    class Getting(PlainJson):
+        def matches(self, method: str, path: str) -> bool:
+            return path == self.route
+
+    made = bench()
+    made.guard.active = replace(made.guard.active, wires=[Getting()])
+    posted, got = run(made.ask(), made.ask(method="GET"))
+    assert [posted.status, got.status] == [200, 200]
+    assert "cache-control" not in posted.headers
+    assert got.headers["cache-control"] == "no-store"
 
 
 def test_output_defences_change_what_leaves(bench: Make) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Awaitable
 from unittest import mock
@@ -171,3 +172,38 @@ def test_one_that_would_not_be_cancelled_is_not_cancelled_later() -> None:
         return current().cancelling()
 
     assert asyncio.run(both()) == 0
+
+
+def test_cancellations_that_were_there_before_are_not_counted() -> None:
+    async def worn() -> str:
+        task = current()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.sleep(1)
+        assert task.cancelling() == 1
+        with pytest.raises(TimeoutError):
+            await within(Deadlines(0.01), 0.01, slow(5.0, []))
+        assert task.cancelling() == 1
+        return "done"
+
+    assert asyncio.run(worn()) == "done"
+
+
+def test_two_loops_at_once_each_end_their_own() -> None:
+    deadlines = Deadlines(0.05)
+    told: list[str] = []
+
+    async def late() -> None:
+        try:
+            await within(deadlines, 0.05, slow(1.0, []))
+            told.append("in time")
+        except TimeoutError:
+            told.append("late")
+
+    threads = [threading.Thread(target=asyncio.run, args=(late(),)) for _ in range(2)]
+    for one in threads:
+        one.start()
+        time.sleep(0.01)
+    for one in threads:
+        one.join()
+    assert told == ["late"] * 2

@@ -169,9 +169,9 @@ async def streamed(
         await asyncio.gather(running, watching, return_exceptions=True)
 
 
-def too_late(seconds: float) -> Refused:
+def too_late(detail: str) -> Refused:
     """Returns what a client is told of an application that takes longer than it may."""
-    return Refused(504, "Upstream too slow", f"nothing for {seconds:g} seconds")
+    return Refused(504, "Upstream too slow", detail)
 
 
 def failed_status(status: int) -> Refused:
@@ -205,7 +205,7 @@ async def _piece(pieces: asyncio.Queue[Message | None], seconds: float) -> Messa
         async with asyncio.timeout(seconds):
             return await pieces.get()
     except TimeoutError:
-        raise too_late(seconds) from None
+        raise too_late(f"nothing for {seconds:g} seconds") from None
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,9 +20,10 @@ from darkroom.guard.requests import Head, Pair, Request
 from darkroom.guard.rules import Decision
 from darkroom.guard.waiting import Deadlines
 from darkroom.guard.wire.base import Asked, Refused, Wire
+from darkroom.targets.answers import extremes
 
-MOST_HEADS, LARGEST_HEAD = 1024, 4096
-"""How many heads are kept, and the most bytes of one."""
+MOST_HEADS, LARGEST_HEAD, MOST_PAIRS = 1024, 4096, 64
+"""How many heads are kept, and the most bytes and headers of one."""
 
 
 @dataclass(slots=True)
@@ -63,7 +65,8 @@ class Heads:
 
     def keep(self, request: Request, known: Known) -> None:
         """Remembers what a head says."""
-        if sum(len(name) + len(value) for name, value in request.pairs) > LARGEST_HEAD:
+        size = sum(len(name) + len(value) for name, value in request.pairs)
+        if size > LARGEST_HEAD or len(request.pairs) > MOST_PAIRS:
             return
         if len(self._known) >= MOST_HEADS:
             self._known.clear()
@@ -139,18 +142,21 @@ def routed(wires: Sequence[Wire], head: Head) -> tuple[Wire, bool]:
 
 
 def checked_scores(scores: NDArray[np.float64], rows: int) -> NDArray[np.float64]:
-    """Returns the probabilities of a format, if they are of as many rows as were charged.
+    """Returns what a format found, if it is probabilities of as many rows as were charged.
 
     Raises:
-        Refused: With 502, if they are not.
+        Refused: With 502, if it is not.
     """
     if scores.ndim != 2 or len(scores) != rows or not scores.shape[1]:
         raise Refused(502, "Upstream answer not understood", "it has other rows than were asked")
+    least, largest = extremes(scores)
+    if not (least >= 0 and largest < math.inf):  # NaN fails both
+        raise Refused(502, "Upstream answer not understood", "it holds no probabilities")
     return scores
 
 
 async def charge_classes(budgets: Budgets, scores: NDArray[np.float64] | None) -> None:
-    """Charges the classes predicted, where they have budgets.
+    """Charges the classes predicted, which have budgets.
 
     Raises:
         Refused: With 429, if one is spent; with 502, if the answer does not tell its classes.

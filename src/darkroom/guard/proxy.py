@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import httpx
 
 from darkroom.errors import MissingExtraError, PlanError
-from darkroom.guard.asking import DROPPED, SHADOW
+from darkroom.guard.asking import DROPPED, SHADOW, too_late
 from darkroom.guard.clients import KEY_HEADERS
 from darkroom.guard.middleware import Guard
 from darkroom.guard.policy import Policy
@@ -64,6 +64,7 @@ class Proxy:
             (name.lower().encode(), _from_environment(name, variable).encode())
             for name, variable in upstream.headers_from_env.items()
         ]
+        self._seconds = upstream.seconds
         self._client = httpx.AsyncClient(
             timeout=upstream.seconds,
             trust_env=False,
@@ -79,7 +80,12 @@ class Proxy:
             await self._lifespan(receive, send)
             return
         body = (await receive())["body"]
-        request = self._request(scope, body)
+        try:
+            await self._pass(self._request(scope, body), send)
+        except httpx.TimeoutException:
+            raise too_late(f"nothing for {self._seconds:g} seconds") from None
+
+    async def _pass(self, request: httpx.Request, send: Send) -> None:
         reply = await self._client.send(request, stream=True)
         try:
             headers = [

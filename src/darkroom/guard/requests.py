@@ -52,7 +52,7 @@ class Head:
         Raises:
             Refused: With 400, 405 or 415, if it is ambiguous, encoded or malformed.
         """
-        _require_version(scope)
+        _require_version(scope, pairs)
         self.method = str(scope["method"])
         if self.method not in METHODS:
             raise Refused(405, "Method not allowed", f"use one of {', '.join(METHODS)}")
@@ -174,11 +174,11 @@ def too_slow(seconds: float) -> Refused:
     return Refused(408, "Request too slow", f"it must be whole within {seconds:g} seconds")
 
 
-def _require_version(scope: Scope) -> None:
+def _require_version(scope: Scope, pairs: Sequence[Pair]) -> None:
     """Refuses HTTP before 1.0, and in 1.0 the chunks that its readers do not know."""
     version = scope.get("http_version", "1.1")
     if version == "0.9" or (
-        version == "1.0" and any(name == b"transfer-encoding" for name, _ in scope["headers"])
+        version == "1.0" and any(name == b"transfer-encoding" for name, _ in pairs)
     ):
         raise Refused(400, "Ambiguous request", f"HTTP/{version} does not say where it ends")
 

@@ -100,7 +100,7 @@ class Guarded:
         active.deadlines.allow(self.task, active.read_seconds)
         body = await request.body(receive, length, active.longest_body)
         self.whole = self.asking = True
-        active.deadlines.allow(self.task, active.seconds)
+        active.deadlines.end(self.task)
         asked = wire.read(head.path, head.headers, body)
         inputs = seen_inputs(active, asked)
         lease = budgets.leased(client, asked.rows)
@@ -116,9 +116,9 @@ class Guarded:
         record.outcome = "withheld"  # until it leaves
         within = onward(scope, known.onward, body)
         if asked.stream:
-            active.deadlines.end(self.task)  # each piece has its own
             await self._stream(wire, within, body, asked, receive, send, fields)
         else:
+            active.deadlines.allow(self.task, active.seconds)
             reply = await ask(self.guard.app, within, body, receive, active.longest_answer)
             active.deadlines.end(self.task)
             answered = wire.answer(asked, reply.status, reply.headers, reply.body)
@@ -132,7 +132,8 @@ class Guarded:
             # Requests that are here already are decided first, and then all answers leave one after
             # another: to change between the two for each takes much more time under load.
             await asyncio.sleep(0)
-            # Answers to POST are not kept by anybody where nothing says how long.
+            if head.method != "POST":  # whose answers nobody keeps unless they say for how long
+                fields.append((b"cache-control", b"no-store"))
             await send({"type": "http.response.start", "status": 200, "headers": fields})
             await send({"type": "http.response.body", "body": content})
         record.outcome = "released"
@@ -157,7 +158,9 @@ class Guarded:
 
     def late(self) -> Refused:
         """Returns what became of a request whose task was cancelled because it was late."""
-        return too_late(self.active.seconds) if self.asking else too_slow(self.active.read_seconds)
+        if not self.asking:
+            return too_slow(self.active.read_seconds)
+        return too_late(f"no answer within {self.active.seconds:g} seconds")
 
     async def _refuse(self, send: Send, refused: Refused, head: Fields) -> None:
         if self.begun:  # a stream that ends without its end is seen to be cut off

@@ -43,7 +43,7 @@ def probabilities(
         # Usual answers end here, in few steps: most are of one row. NaN is not >= 0.
         sums: NDArray[np.float64] = np.add.reduce(answers, axis=1, keepdims=True)
         least, most = extremes(sums)
-        if 1 - tolerance <= least and most <= 1 + tolerance:
+        if 1 - least <= tolerance and most - 1 <= tolerance:
             return answers / sums
     if not np.isfinite(answers).all():
         raise AnswerError("it holds NaN or infinite values")
