@@ -145,8 +145,7 @@ class Budgets:
             self._leases[client].low = NEVER
         if receipt.granted:
             lease = self._leases[client]
-            lease.credit -= rows
-            lease.used += rows
+            lease.use(rows)
             return lease.decision()
         budgets = [(client_subject(client), one, rows) for one in rules.clients[client]]
         budgets += [(MODEL, one, rows) for one in rules.model]

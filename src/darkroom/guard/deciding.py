@@ -33,14 +33,12 @@ class Known:
     Attributes:
         head: As it was checked.
         wire: The format of its route.
-        name: That of the format.
         client: Who asks; ``None`` on a harmless route, where nobody needs to know.
         onward: The headers that the application gets, without the length.
     """
 
     head: Head
     wire: Wire
-    name: str
     client: str | None
     onward: list[Pair]
 
@@ -156,11 +154,13 @@ def checked_scores(scores: NDArray[np.float64], rows: int) -> NDArray[np.float64
 
 
 async def charge_classes(budgets: Budgets, scores: NDArray[np.float64] | None) -> None:
-    """Charges the classes predicted, which have budgets.
+    """Charges the classes predicted, where they have budgets.
 
     Raises:
         Refused: With 429, if one is spent; with 502, if the answer does not tell its classes.
     """
+    if not budgets.rules.classes:
+        return
     if scores is None:
         raise Refused(502, "Upstream answer not understood", "its classes cannot be counted")
     decision = await budgets.charge_classes(Counter(scores.argmax(axis=1).tolist()))

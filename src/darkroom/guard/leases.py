@@ -77,12 +77,16 @@ class Lease:
         if passed >= self._span or clock() - wall >= self._span:
             return False
         self.passed = int(passed)
-        self.credit -= rows
-        self.used += rows
+        self.use(rows)
         return True
 
+    def use(self, rows: int) -> None:
+        """Uses rows of it, which it holds."""
+        self.credit -= rows
+        self.used += rows
+
     def decision(self) -> Decision:
-        """Returns what a client may know of rows that were taken."""
+        """Returns what a client may know of rows that were used."""
         return Decision(True, self.allowances, leased=self.credit, passed=self.passed)
 
     @property

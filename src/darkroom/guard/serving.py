@@ -66,7 +66,7 @@ class Enforcer(Protocol):
 class Guarded:
     """One request, from its head to its answer."""
 
-    __slots__ = ("active", "asking", "bare", "begun", "guard", "record", "task", "whole", "wire")
+    __slots__ = ("active", "bare", "begun", "guard", "record", "task", "whole", "wire")
 
     def __init__(self, guard: Enforcer, active: Active, record: Record) -> None:
         """Takes the guard, what is in force, and where to note what happens."""
@@ -76,7 +76,6 @@ class Guarded:
         self.bare = False
         self.begun = False
         self.whole = False
-        self.asking = False
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers it, if it may be answered; whatever it raises is for :meth:`failed`.
@@ -89,17 +88,15 @@ class Guarded:
         known = active.heads.find(request) or self._understood(request)
         head, wire, client = known.head, known.wire, known.client
         self.wire, self.bare = wire, head.method == "HEAD"
-        record.wire, record.path, record.client = known.name, head.path, client
+        record.wire, record.path, record.client = wire.name, head.path, client
         length = request.length(head)
         if client is None:
             self.whole = not length
-            self.asking = True
-            active.deadlines.allow(self.task, active.seconds)
             await self._pass(onward(scope, known.onward, b""), receive, send)
             return
         active.deadlines.allow(self.task, active.read_seconds)
         body = await request.body(receive, length, active.longest_body)
-        self.whole = self.asking = True
+        self.whole = True
         active.deadlines.end(self.task)
         asked = wire.read(head.path, head.headers, body)
         inputs = seen_inputs(active, asked)
@@ -118,9 +115,7 @@ class Guarded:
         if asked.stream:
             await self._stream(wire, within, body, asked, receive, send, fields)
         else:
-            active.deadlines.allow(self.task, active.seconds)
-            reply = await ask(self.guard.app, within, body, receive, active.longest_answer)
-            active.deadlines.end(self.task)
+            reply = await self._asked(within, body, receive)
             answered = wire.answer(asked, reply.status, reply.headers, reply.body)
             content = answered.rebuild(await self._defended(answered, asked.rows, inputs))
             if active.answer_headers:
@@ -158,7 +153,8 @@ class Guarded:
 
     def late(self) -> Refused:
         """Returns what became of a request whose task was cancelled because it was late."""
-        if not self.asking:
+        reading = self.record.client is not None and not self.whole
+        if reading:
             return too_slow(self.active.read_seconds)
         return too_late(f"no answer within {self.active.seconds:g} seconds")
 
@@ -177,15 +173,14 @@ class Guarded:
         self.wire, harmless = routed(self.active.wires, head)
         self.record.wire, self.record.path = self.wire.name, head.path
         client = None if harmless else known_client(self.active, head)
-        known = Known(head, self.wire, self.wire.name, client, kept(head.pairs))
+        known = Known(head, self.wire, client, kept(head.pairs))
         if client is not None:
             self.active.heads.keep(request, known)
         return known
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Lets a harmless question through, uncharged: its body stays here."""
-        reply = await ask(self.guard.app, scope, b"", receive, self.active.longest_answer)
-        self.active.deadlines.end(self.task)
+        reply = await self._asked(scope, b"", receive)
         kind = media_type(reply.headers)
         if reply.headers.get("content-encoding", "identity") != "identity" or (
             reply.body and kind not in PLAIN
@@ -196,14 +191,21 @@ class Guarded:
         media = kind.encode() or b"text/plain"
         await answer(send, reply.status, media, reply.body, self._allowed(reply), bare=self.bare)
 
+    async def _asked(self, scope: Scope, body: bytes, receive: Receive) -> Reply:
+        """Returns the application's answer, which must come in time."""
+        active = self.active
+        active.deadlines.allow(self.task, active.seconds)
+        reply = await ask(self.guard.app, scope, body, receive, active.longest_answer)
+        active.deadlines.end(self.task)
+        return reply
+
     async def _defended(self, answered: Answered, rows: int, inputs: Inputs) -> Scores | None:
         """Returns scores as they may leave."""
         scores = answered.scores
         if scores is not None:
             scores = checked_scores(scores, rows)
         alarmed = self.guard.watched(self.active, self.record, inputs, scores)
-        if self.guard.budgets.rules.classes:
-            await charge_classes(self.guard.budgets, scores)
+        await charge_classes(self.guard.budgets, scores)
         if scores is None:
             return None
         return self.guard.defended(self.active, inputs, scores, alarmed=alarmed)

@@ -136,8 +136,7 @@ class Shadow:
             if scores is not None:
                 scores = checked_scores(scores, asked.rows)
             self.guard.watched(self.active, self.record, inputs, scores)
-            if self.guard.budgets.rules.classes:
-                await charge_classes(self.guard.budgets, scores)
+            await charge_classes(self.guard.budgets, scores)
         except Refused as refused:
             self._would(refused)
             self.record.outcome = "withheld"

@@ -39,11 +39,9 @@ def probabilities(
     Raises:
         AnswerError: If a value is not finite, or rows that should be probabilities are not.
     """
-    if outputs == "probabilities" and answers.size and answers.item(answers.argmin()) >= 0:
-        # Usual answers end here, in few steps: most are of one row. NaN is not >= 0.
-        sums: NDArray[np.float64] = np.add.reduce(answers, axis=1, keepdims=True)
-        least, most = extremes(sums)
-        if 1 - least <= tolerance and most - 1 <= tolerance:
+    if outputs == "probabilities" and answers.size and extremes(answers)[0] >= 0:  # NaN is not
+        sums: NDArray[np.float64] = answers.sum(axis=1, keepdims=True)
+        if max(abs(one - 1) for one in extremes(sums)) <= tolerance:
             return answers / sums
     if not np.isfinite(answers).all():
         raise AnswerError("it holds NaN or infinite values")
@@ -64,9 +62,6 @@ def extremes(values: NDArray[np.float64]) -> tuple[float, float]:
 
     For the few scores of one answer, several times as fast as ``min`` and ``max``.
     """
-    if values.size == 1:
-        only = values.item()
-        return only, only
     return values.item(values.argmin()), values.item(values.argmax())
 
 

@@ -91,8 +91,7 @@ class PlainJson(StrictWire):
     def _read(self, path: str, headers: Mapping[str, str], body: bytes) -> Asked:  # noqa: ARG002
         place: Any = self._json(headers, body)
         outer, inner, known = self._place
-        if not known.issuperset(place):
-            only(place, known, "the request")
+        only(place, known, "the request")
         place = place.get(outer)
         for key in inner:
             only(as_object(place, "what holds the rows"), (key,), "what holds the rows")
@@ -121,11 +120,7 @@ class PlainJson(StrictWire):
         def rebuild(changed: Any) -> bytes:
             rows = write(changed)
             value = rows[0] if self.one_by_one else rows
-            if self._keys is None:
-                return dumped(_placed(self._path.parsed, value))
-            for key in reversed(self._keys):
-                value = {key: value}
-            return dumped(value)
+            return dumped(_placed(self._path.parsed, value))
 
         return Answered(scores, rebuild)
 

@@ -80,7 +80,7 @@ class StrictWire(Wire):
     def read(self, path: str, headers: Mapping[str, str], body: bytes) -> Asked:
         """Understands a request; see :meth:`Wire.read`."""
         try:
-            if "content-encoding" in headers and _compressed(headers):
+            if _compressed(headers):
                 raise Unclear("the body is compressed: send it as it is", 415)
             if len(body) > self.limits.body:
                 raise Unclear(f"the body is larger than {self.limits.body} bytes", 413)
@@ -102,7 +102,7 @@ class StrictWire(Wire):
                 raise Unclear("its status is no success")
             if "inference-header-content-length" in headers:
                 raise Unclear("it is in binary form")
-            if "content-encoding" in headers and _compressed(headers):
+            if _compressed(headers):
                 raise Unclear("it is compressed")
             return self._answer(asked, read_json(body, self.limits))
         except (Unclear, AnswerError) as unclear:
@@ -133,9 +133,8 @@ class StrictWire(Wire):
         Raises:
             Unclear: If it is none, or of another media type.
         """
-        _require_json(headers.get("content-type", ""))
-        value = read_json(body, self.limits)
-        return value if type(value) is dict else as_object(value, "the request")
+        require_json(headers)
+        return as_object(read_json(body, self.limits), "the request")
 
     def error(self, problem: dict[str, Any]) -> bytes:
         """Returns the problem with ``error``, a sentence, as most formats have it."""
@@ -148,7 +147,7 @@ def sentence(problem: Mapping[str, Any]) -> str:
 
 
 def _compressed(headers: Mapping[str, str]) -> bool:
-    return headers["content-encoding"].strip().lower() != "identity"
+    return headers.get("content-encoding", "identity").strip().lower() != "identity"
 
 
 def media_type(headers: Mapping[str, str]) -> str:
