@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache
 
 from darkroom.guard.requests import App, Message, Pair, Receive, Scope
 from darkroom.guard.wire.base import Refused
@@ -227,20 +226,11 @@ def replayed(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-def _head(start: Message) -> Mapping[str, str]:
+def _head(start: Message) -> dict[str, str]:
     """Returns headers by name; one that says two things says nothing that can be understood."""
-    pairs = tuple(start.get("headers", ()))
-    try:
-        return _by_name(pairs)
-    except TypeError:  # lists where tuples are usual
-        return _by_name(tuple((bytes(name), bytes(value)) for name, value in pairs))
-
-
-@lru_cache(128)
-def _by_name(pairs: tuple[Pair, ...]) -> Mapping[str, str]:
     made: dict[str, str] = {}
-    for name, value in pairs:
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+    for name, value in start.get("headers", ()):
+        key, text = bytes(name).decode("latin-1").lower(), bytes(value).decode("latin-1")
         if made.setdefault(key, text) != text and key.startswith("content-"):
             raise _failed()
     return made
