@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 import darkroom
-from darkroom.data.employees import render_faces
-from darkroom.data.face_net import train_face_net
+from darkroom.demo.face_net import train_face_net
+from darkroom.demo.people.employees import render_faces
 
 PEOPLE, PHOTOS, SEEN = 10, 10, 7
 

@@ -12,12 +12,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
-from tests.needs import absent
+from tests.support.needs import absent
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped,unused-ignore]
 from torch import nn
 from torch.nn import functional
 
-from darkroom.metrics import judges
+from darkroom.images.judges import panel as judges
 
 # The problems here are so small that threads cost more than they give.
 torch.set_num_threads(1)

@@ -139,8 +139,8 @@ def python(code: str) -> str:
     [
         "import darkroom",
         "import darkroom; darkroom.Access; darkroom.DarkroomError; darkroom.audit",
-        "import darkroom.errors, darkroom.ledger, darkroom.access, darkroom.cli",
-        "import darkroom.audit.plan",
+        "import darkroom.errors, darkroom.ledger, darkroom.access, darkroom.commands.main",
+        "import darkroom.auditing.plan",
     ],
 )
 def test_what_needs_no_torch_imports_none(code: str) -> None:
@@ -150,8 +150,8 @@ def test_what_needs_no_torch_imports_none(code: str) -> None:
 @pytest.mark.parametrize(
     "code",
     [
-        "import darkroom; darkroom.audit; import darkroom.audit.plan",
-        "import darkroom.audit.plan",
+        "import darkroom; darkroom.audit; import darkroom.auditing.plan",
+        "import darkroom.auditing.plan",
         "import darkroom.api",
     ],
 )

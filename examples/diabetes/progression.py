@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 
-from darkroom.data.tables import load_diabetes_table
+from darkroom.tables.data import load_diabetes_table
 
 TRAINED_ON = slice(0, 250)
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from darkroom.api import audit_plan as audit_plan
     from darkroom.api import audit_table as audit_table
     from darkroom.errors import DarkroomError as DarkroomError
-    from darkroom.targets.load import load_target as load_target
-    from darkroom.targets.torch import TorchTarget as TorchTarget
+    from darkroom.images.targets.load import load_target as load_target
+    from darkroom.images.targets.torch import TorchTarget as TorchTarget
 
 __all__ = [
     "Access",
@@ -34,17 +34,16 @@ _HOMES = {
     "Access": "access",
     "DarkroomError": "errors",
     "Run": "api",
-    "TorchTarget": "targets.torch",
+    "TorchTarget": "images.targets.torch",
+    "audit": "api",
     "audit_plan": "api",
     "audit_table": "api",
-    "load_target": "targets.load",
+    "load_target": "images.targets.load",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Imports a public name from its module on first use."""
-    if name == "audit":
-        return importlib.import_module("darkroom.audit")
     if name in _HOMES:
         return getattr(importlib.import_module(f"darkroom.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'darkroom' has no attribute {name!r}")

@@ -13,22 +13,22 @@ import tomli_w
 from numpy.typing import NDArray
 from torch import nn
 
-from darkroom.audit.image_job import ImageJob
-from darkroom.audit.image_plan import ImagePlan
-from darkroom.audit.modalities import load_job
-from darkroom.audit.plan import parse_slice, validate
-from darkroom.audit.progress import Reporter
-from darkroom.audit.runner import Job, run_job
-from darkroom.audit.subject import Subject
-from darkroom.audit.table_job import TableJob, table_subject
-from darkroom.audit.table_plan import TablePlan
-from darkroom.audit.table_rows import plan_schema
-from darkroom.data.photos import Photos
+from darkroom.auditing.plan import parse_slice, validate
+from darkroom.auditing.progress import Reporter
+from darkroom.auditing.runner import Job, run_job
 from darkroom.errors import DataError
+from darkroom.images.job import ImageJob
+from darkroom.images.photos import Photos
+from darkroom.images.plan import ImagePlan
+from darkroom.images.subject import Subject
+from darkroom.images.targets.torch import Outputs, TorchTarget
+from darkroom.kinds import load_job
 from darkroom.report import write_report
-from darkroom.targets.table import CallableTableTarget, TableTarget
-from darkroom.targets.table_sklearn import SklearnTableTarget, UntrainedTableTarget
-from darkroom.targets.torch import Outputs, TorchTarget
+from darkroom.tables.job import TableJob, table_subject
+from darkroom.tables.plan import TablePlan
+from darkroom.tables.rows import plan_schema
+from darkroom.tables.targets.base import CallableTableTarget, TableTarget
+from darkroom.tables.targets.sklearn import SklearnTableTarget, UntrainedTableTarget
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from darkroom.access import Access
-from darkroom.defenses.outputs import (
+from darkroom.defenses.pipeline import (
     OUTPUT_DEFENSES,
     Centred,
     KeyedStealthyShield,

@@ -11,18 +11,18 @@ from scipy.stats import norm
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from darkroom.access import Access
-from darkroom.attacks.map import MapAttack
-from darkroom.attacks.table_base import Errors, Records
-from darkroom.defenses.outputs import Noise, Pipeline, make_defense
+from darkroom.defenses.pipeline import Noise, Pipeline, make_defense
 from darkroom.defenses.values import TABLE_DEFENSES, VALUE_DEFENSES, ValueNoise, ValueRounding
 from darkroom.errors import PlanError, TargetError
 from darkroom.ledger import Limit, QueryLedger
-from darkroom.priors.tables import UniformPrior
-from darkroom.targets.candidates import Candidates
-from darkroom.targets.schema import Column, Schema
-from darkroom.targets.table import CallableTableTarget
-from darkroom.targets.table_sklearn import SklearnTableTarget
-from darkroom.targets.table_view import TableView
+from darkroom.tables.attacks.base import Errors, Records
+from darkroom.tables.attacks.map import MapAttack
+from darkroom.tables.candidates import Candidates
+from darkroom.tables.priors.counts import UniformPrior
+from darkroom.tables.schema import Column, Schema
+from darkroom.tables.targets.base import CallableTableTarget
+from darkroom.tables.targets.sklearn import SklearnTableTarget
+from darkroom.tables.targets.view import TableView
 
 COLUMNS = (Column("a", "numeric"), Column("gene", "categorical", (0, 1)))
 SCHEMA = Schema(COLUMNS, Column("dose", "numeric"), ("gene",))

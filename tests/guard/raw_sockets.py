@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import tomli_w
 from tests.guard.conftest import policy_table
 
-START = "import sys; from darkroom.cli import main; sys.argv[0] = 'darkroom'; main()"
+START = "import sys; from darkroom.commands.main import main; sys.argv[0] = 'darkroom'; main()"
 ANSWER = b'{"scores": [[0.25, 0.75]]}'
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.guard_holding import PER_DAY, SURE, measure
-from benchmarks.mlserver import MLServer, Model
-from tests.targets.test_mlserver import model, python, server  # noqa: F401 - fixtures
+from benchmarks.guard.holding import PER_DAY, SURE, measure
+from benchmarks.remote.mlserver import MLServer, Model
+from tests.images.targets.test_mlserver import model, python, server  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.slow
 

@@ -16,10 +16,10 @@ from typing import NamedTuple
 import httpx
 import pytest
 import tomli_w
-from benchmarks.guard_servers import free_port
+from benchmarks.guard.servers import free_port
 from tests.guard.conftest import KEYS, policy_table
 from tests.guard.raw_sockets import Recorder
-from tests.needs import absent
+from tests.support.needs import absent
 
 ROOT = Path(__file__).parents[2]
 HOME, PLACE = "/opt/darkroom", "/etc/darkroom"
@@ -98,7 +98,7 @@ def surroundings(**more: str) -> dict[str, str]:
 @pytest.mark.slow
 def test_the_image_has_the_guard_and_nothing_of_the_rest(home: Path) -> None:
     code = (
-        "import importlib.util, json, sys; import darkroom.guard_cli, darkroom.guard.running;"
+        "import importlib.util, json, sys; import darkroom.commands.guard, darkroom.guard.server;"
         "import darkroom.guard.stores.redis, darkroom.guard.stores.postgres;"
         "found = [one for one in sys.argv[1:] if importlib.util.find_spec(one)];"
         "print(json.dumps([found, darkroom.__file__]))"

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.guard.conftest import KEYS, call, policy_table, scope_of
 
+from darkroom.guard.http.requests import Receive, Scope, Send
 from darkroom.guard.middleware import Guard
 from darkroom.guard.policy import parse_policy
-from darkroom.guard.requests import Receive, Scope, Send
 from darkroom.guard.stores.sqlite import SqliteStore
 
 RAW = 0.912345

@@ -24,10 +24,10 @@ from tests.guard.wire.test_formats import (
     row_values,
 )
 
+from darkroom.guard.http.requests import Message, Receive, Scope, Send
 from darkroom.guard.middleware import Guard
 from darkroom.guard.policy import parse_policy
-from darkroom.guard.record import Record
-from darkroom.guard.requests import Message, Receive, Scope, Send
+from darkroom.guard.request_record import Record
 from darkroom.guard.stores.sqlite import SqliteStore
 from darkroom.guard.wire.base import Wire
 

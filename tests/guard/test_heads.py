@@ -10,9 +10,9 @@ from unittest import mock
 import pytest
 from tests.guard.conftest import Answer, Bench, call, policy_table, scope_of
 
-from darkroom.guard import deciding
+from darkroom.guard import admission as deciding
+from darkroom.guard.http.requests import Head
 from darkroom.guard.policy import parse_policy
-from darkroom.guard.requests import Head
 
 Make = Callable[..., Bench]
 HEAD = [
@@ -35,7 +35,7 @@ def ask(made: Bench, *heads: Any, body: bytes = BODY, **more: Any) -> list[Answe
 def test_a_head_is_checked_once_whatever_the_length(bench: Make) -> None:
     made = bench()
     longer = b'{"inputs": [[0.5, 0.25, 0.125, 1.5555]]}'
-    with mock.patch("darkroom.guard.serving.Head", wraps=Head) as checked:
+    with mock.patch("darkroom.guard.handler.Head", wraps=Head) as checked:
         first = ask(made, [*HEAD, LENGTH])[0]
         second = ask(made, [(b"content-length", b"%d" % len(longer)), *HEAD], body=longer)[0]
         third = ask(made, HEAD)[0]

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route
 from tests.guard.conftest import KEYS, policy_table
 from tests.guard.test_proxy import served
-from tests.needs import absent, needed
+from tests.support.needs import absent, needed
 
 from darkroom.guard.middleware import Guard
 from darkroom.guard.policy import Policy, parse_policy

@@ -18,8 +18,8 @@ import pytest
 from tests.guard.conftest import KEYS, Answer, Bench, Hand, call, policy_table, reply, scope_of
 
 from darkroom.errors import PlanError
+from darkroom.guard.http.requests import Message, Send
 from darkroom.guard.policy import parse_policy
-from darkroom.guard.requests import Message, Send
 from darkroom.guard.stores.base import Charge, Entry, Receipt
 from darkroom.guard.wire.base import Answered, Asked
 from darkroom.guard.wire.plain_json import PlainJson
@@ -589,7 +589,7 @@ class Alarmed:
         self.seen: list[Any] = []
 
     def watch(self, batch: Any) -> Any:
-        from darkroom.guard.detector import Verdict
+        from darkroom.guard.detector.detector import Verdict
 
         self.seen.append(batch)
         level = float(len(self.seen) > 1)

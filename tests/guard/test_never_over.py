@@ -17,7 +17,7 @@ def play(address: tuple[str, str], rounds: int, seed: int) -> list[dict[str, int
     command = [
         sys.executable,
         "-m",
-        "benchmarks.guard_never_over",
+        "benchmarks.guard.never_over",
         *address,
         str(rounds),
         str(seed),

@@ -18,17 +18,17 @@ import httpx
 import orjson
 import pytest
 import uvicorn
-from benchmarks.guard_servers import free_port
+from benchmarks.guard.servers import free_port
 from tests.guard.conftest import KEYS, Model, policy_table
 from typer.testing import CliRunner
 
-from darkroom.cli import app as command
+from darkroom.commands.main import app as command
 from darkroom.errors import PlanError
+from darkroom.guard.http.requests import App, Receive, Scope, Send
 from darkroom.guard.middleware import Guard
+from darkroom.guard.observers import Metrics
 from darkroom.guard.policy import hashed, parse_policy, read_policy
 from darkroom.guard.proxy import Proxy, plain_http
-from darkroom.guard.requests import App, Receive, Scope, Send
-from darkroom.guard.watching import Metrics
 
 HEAD = {"authorization": f"Bearer {KEYS['alice']}"}
 
@@ -181,7 +181,7 @@ def test_a_client_that_leaves_in_mid_stream_ends_it_and_stays_charged(
 def test_heads_that_take_too_long_are_cut_off(
     tmp_path: Path, upstream: tuple[Upstream, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("darkroom.guard.bounded.HEAD_SECONDS", 0.3)
+    monkeypatch.setattr("darkroom.guard.http.protocol.HEAD_SECONDS", 0.3)
     policy = parse_policy(policy_table(store={"path": str(tmp_path / "guard.sqlite")}), "policy")
     with served(Guard(Proxy(policy, upstream[1]), policy), **plain_http()) as url:
         port = int(url.rpartition(":")[2])
@@ -307,7 +307,7 @@ def test_check_says_what_a_policy_does(tmp_path: Path) -> None:
 def test_mistakes_in_policies_are_one_line(
     tmp_path: Path, change: Callable[[str], str], said: str
 ) -> None:
-    from darkroom.guard.opening import make_wires
+    from darkroom.guard.components import make_wires
 
     path = _written(tmp_path, change(GOOD))
     with pytest.raises(PlanError) as found:
@@ -332,8 +332,8 @@ def test_the_report_says_who_spent_what(tmp_path: Path) -> None:
 
     import asyncio
 
-    from darkroom.guard.budgets import Budgets
-    from darkroom.guard.opening import open_store
+    from darkroom.guard.budgets.charging import Budgets
+    from darkroom.guard.components import open_store
 
     async def spend() -> None:
         policy = read_policy(path)
@@ -350,9 +350,9 @@ def test_the_report_says_who_spent_what(tmp_path: Path) -> None:
 
 CODE = """
 import resource, sys
-import darkroom.guard.running, darkroom.guard.proxy, darkroom.guard.detector
+import darkroom.guard.server, darkroom.guard.proxy, darkroom.guard.detector.detector
 import uvicorn
-from darkroom.guard_cli import guard
+from darkroom.commands.guard import guard
 used = resource.getrusage(resource.RUSAGE_SELF)
 heavy = {"torch", "sklearn", "scipy", "pandas", "transformers"} & set(sys.modules)
 print(sorted(heavy), used.ru_utime + used.ru_stime)

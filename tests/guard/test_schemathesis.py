@@ -22,10 +22,10 @@ from schemathesis.specs.openapi.checks import (
 from tests.guard.conftest import KEYS, policy_table, reply
 from tests.guard.wire.descriptions import CLASSES, DESCRIPTIONS, openapi
 
+from darkroom.guard.http.requests import Receive, Scope, Send
 from darkroom.guard.middleware import Guard
 from darkroom.guard.policy import parse_policy
-from darkroom.guard.record import Record
-from darkroom.guard.requests import Receive, Scope, Send
+from darkroom.guard.request_record import Record
 from darkroom.guard.stores.sqlite import SqliteStore
 
 SECRET = "7h3-upstr34m-s41d-s0"

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.guard.conftest import CLASSES, KEYS, Bench, Hand, policy_table, scope_of
 
+from darkroom.guard.http.requests import Message
 from darkroom.guard.policy import Policy, parse_policy
-from darkroom.guard.requests import Message
 from darkroom.guard.stores.sqlite import SqliteStore
 
 T = TypeVar("T")

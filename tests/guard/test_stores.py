@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from benchmarks.guard_servers import free_port, has_redis, redis_server
+from benchmarks.guard.servers import free_port, has_redis, redis_server
 from tests.guard.conftest import Hand
-from tests.needs import absent
+from tests.support.needs import absent
 
 from darkroom.guard.stores.base import RETENTION, Charge, Entry, Line, Store, StoreError
 from darkroom.guard.stores.sqlite import SqliteStore

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 import tomli_w
-from benchmarks.guard_servers import free_port
+from benchmarks.guard.servers import free_port
 from tests.guard.conftest import KEYS, policy_table
 from tests.guard.raw_sockets import Recorder, exchanged, guard_process, statuses
 from typer.testing import CliRunner
 
-from darkroom.cli import app as command
+from darkroom.commands.main import app as command
 
 BODY = b'{"inputs": [[1.5, 3.5]]}'
 ASK = (

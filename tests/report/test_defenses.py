@@ -200,7 +200,7 @@ def test_the_schema_knows_attackers_and_costs(run: RunFolder) -> None:
 def test_recommend_prints_or_writes_json(
     run: RunFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from darkroom import cli
+    from darkroom.commands import main as cli
 
     run.cells = usual()
     folder = run.write()
@@ -221,7 +221,7 @@ def test_recommend_prints_or_writes_json(
 def test_a_run_that_is_none_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from darkroom import cli
+    from darkroom.commands import main as cli
 
     monkeypatch.setattr("sys.argv", ["darkroom", "recommend", str(tmp_path)])
     with pytest.raises(SystemExit) as end:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from PIL import Image
-from tests.needs import absent
+from tests.support.needs import absent
 
 from darkroom.errors import RunError
 from darkroom.report import write_report

@@ -9,8 +9,8 @@ import numpy as np
 
 from darkroom.access import Access
 from darkroom.defenses.base import OutputDefense, Scores
-from darkroom.defenses.outputs import OUTPUT_DEFENSES
-from darkroom.defenses.plain import require_noise
+from darkroom.defenses.pipeline import OUTPUT_DEFENSES
+from darkroom.defenses.rounding import require_noise
 from darkroom.errors import PlanError
 
 

@@ -10,20 +10,20 @@ from pathlib import Path
 
 import numpy as np
 
-from darkroom.defenses.outputs import Scores
+from darkroom.defenses.pipeline import Scores
 from darkroom.errors import DarkroomError, PlanError
-from darkroom.guard.budgets import Budgets
+from darkroom.guard.admission import Active
+from darkroom.guard.budgets.charging import Budgets
 from darkroom.guard.clients import Clients
-from darkroom.guard.deciding import Active
-from darkroom.guard.detector import Batch, Detector
-from darkroom.guard.opening import make_wires, open_store
+from darkroom.guard.components import make_wires, open_store
+from darkroom.guard.detector.detector import Batch, Detector
+from darkroom.guard.handler import Guarded, Inputs, refuse
+from darkroom.guard.http.requests import App, Message, Receive, Scope, Send
+from darkroom.guard.observers import AuditLog
 from darkroom.guard.policy import Policy, read_policy
-from darkroom.guard.record import Record
-from darkroom.guard.requests import App, Message, Receive, Scope, Send
-from darkroom.guard.serving import Guarded, Inputs, refuse
+from darkroom.guard.request_record import Record
 from darkroom.guard.shadow import Shadow
 from darkroom.guard.stores.base import Store, StoreError
-from darkroom.guard.watching import AuditLog
 from darkroom.guard.wire.base import Refused, Wire
 
 LOOK_EVERY = 1.0

@@ -20,9 +20,9 @@ from pydantic import (
     model_validator,
 )
 
-from darkroom.defenses.outputs import LabelOnly, OutputDefense, Pipeline, TopK, make_defense
+from darkroom.defenses.pipeline import LabelOnly, OutputDefense, Pipeline, TopK, make_defense
 from darkroom.errors import PlanError
-from darkroom.guard.windows import Window, parse_window
+from darkroom.guard.budgets.windows import Window, parse_window
 from darkroom.sections import Section, explain, read_toml
 
 MEBIBYTE = 2**20
@@ -233,7 +233,7 @@ class DetectorSection(Section):
     """Watches for traffic that looks like model inversion.
 
     Attributes:
-        path: What :meth:`darkroom.guard.detector.Detector.save` wrote.
+        path: What :meth:`darkroom.guard.detector.detector.Detector.save` wrote.
         tighten: Output defences that replace the policy's while there is an alarm; none to alert
             alone. What can be seen behind them is of the same kind, so that an answer's form does
             not tell of an alarm.

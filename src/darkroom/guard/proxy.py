@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import httpx
 
 from darkroom.errors import MissingExtraError, PlanError
-from darkroom.guard.asking import DROPPED, SHADOW, too_late
 from darkroom.guard.clients import KEY_HEADERS
+from darkroom.guard.http.requests import App, Receive, Scope, Send
+from darkroom.guard.http.upstream import DROPPED, SHADOW, too_late
 from darkroom.guard.middleware import Guard
 from darkroom.guard.policy import Policy
-from darkroom.guard.requests import App, Receive, Scope, Send
 
 if TYPE_CHECKING:
     import uvicorn
@@ -156,7 +156,7 @@ def serve(
 
 def plain_http() -> dict[str, Any]:
     """Returns how uvicorn serves a guard."""
-    from darkroom.guard.bounded import BoundedProtocol
+    from darkroom.guard.http.protocol import BoundedProtocol
 
     return {
         "http": BoundedProtocol,

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from darkroom.guard.answers import PROBLEM, answer, problem, problem_body
-from darkroom.guard.asking import Reply, kept, onward, replayed
-from darkroom.guard.deciding import (
+from darkroom.guard.admission import (
     Active,
     Spent,
     charge_classes,
@@ -16,8 +14,9 @@ from darkroom.guard.deciding import (
     routed,
     seen_inputs,
 )
-from darkroom.guard.record import Record
-from darkroom.guard.requests import (
+from darkroom.guard.handler import Enforcer, Inputs
+from darkroom.guard.http.answers import PROBLEM, answer, problem, problem_body
+from darkroom.guard.http.requests import (
     ClientGone,
     Head,
     Message,
@@ -27,7 +26,8 @@ from darkroom.guard.requests import (
     Send,
     too_slow,
 )
-from darkroom.guard.serving import Enforcer, Inputs
+from darkroom.guard.http.upstream import Reply, kept, onward, replayed
+from darkroom.guard.request_record import Record
 from darkroom.guard.stores.base import StoreError
 from darkroom.guard.wire.base import Asked, Refused, Wire
 

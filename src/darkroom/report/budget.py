@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from darkroom.errors import PlanError
-from darkroom.metrics.intervals import clopper_pearson
 from darkroom.report.records import Cell
 from darkroom.report.wording import count, goals_noun, several
+from darkroom.statistics.intervals import clopper_pearson
 
 HALF = 0.5
 

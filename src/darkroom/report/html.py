@@ -16,9 +16,9 @@ from darkroom.report import wording
 from darkroom.report.files import read_text
 from darkroom.report.records import ImageDetails, parse_cells, parse_details, read_run
 from darkroom.report.results import write_results
-from darkroom.report.table_records import TableDetails
-from darkroom.report.text_records import TextDetails
 from darkroom.report.verdict import judge, reach
+from darkroom.tables.record import TableDetails
+from darkroom.text.record import TextDetails
 
 if TYPE_CHECKING:
     from darkroom.report.view import Page

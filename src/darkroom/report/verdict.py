@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from darkroom.report.records import Cell, ImageDetails
-from darkroom.report.table_records import TableDetails
-from darkroom.report.text_records import TextDetails
 from darkroom.report.wording import (
     access_phrase,
     goals_noun,
@@ -19,6 +17,8 @@ from darkroom.report.wording import (
     spread,
     unit_noun,
 )
+from darkroom.tables.record import TableDetails
+from darkroom.text.record import TextDetails
 
 LARGEST_FALSE_POSITIVE_RATE = 0.05
 SMALLEST_ACCURACY = 0.8

@@ -8,17 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from darkroom.data.canaries import load_key
 from darkroom.report.budget import USUAL, Holding, answer, holdings
 from darkroom.report.charts import MOST_SERIES, Chart, Series, curve_chart
 from darkroom.report.defenses_view import DefensesView, defenses_view
 from darkroom.report.guard_view import GuardView, guard_view
-from darkroom.report.pictures import Development, Pictures, read_pictures
+from darkroom.report.images.pictures import Development, Pictures, read_pictures
 from darkroom.report.records import Cell, CurvePoint, ImageDetails, MeasuredRate, Person, RunRecord
-from darkroom.report.table_records import TableDetails
-from darkroom.report.table_view import TableView, table_view
-from darkroom.report.text_records import TextDetails
-from darkroom.report.text_view import TextView, text_view
+from darkroom.report.tables.view import TableView, table_view
+from darkroom.report.text.view import TextView, text_view
 from darkroom.report.verdict import (
     LARGEST_FALSE_POSITIVE_RATE,
     SMALLEST_ACCURACY,
@@ -27,6 +24,9 @@ from darkroom.report.verdict import (
     decide,
 )
 from darkroom.report.wording import percent, spread
+from darkroom.tables.record import TableDetails
+from darkroom.text.canaries import load_key
+from darkroom.text.record import TextDetails
 
 _MOST_PEOPLE = 60
 _FEWEST_PEOPLE = 6

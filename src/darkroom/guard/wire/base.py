@@ -55,7 +55,7 @@ class Answered:
 
     Attributes:
         scores: The probabilities in it, float64 ``(rows, classes)``, as
-            :func:`darkroom.targets.answers.probabilities` returns them; ``None`` when there are
+            :func:`darkroom.wire.answers.probabilities` returns them; ``None`` when there are
             only labels or text.
         rebuild: Returns the body to send, with the scores given in place of the old ones and
             everything else that could leak removed.

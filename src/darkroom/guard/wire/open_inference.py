@@ -26,8 +26,8 @@ from darkroom.guard.wire.strict import (
     numeric,
     only,
 )
-from darkroom.targets.wire.base import dumped
-from darkroom.targets.wire.rows import numbers
+from darkroom.images.wire.base import dumped
+from darkroom.wire.rows import numbers
 
 _MODEL = f"/v2/models/(?P<model>{NAME})(?:/versions/(?P<version>{NAME}))?"
 _INFER = re.compile(_MODEL + "/infer")

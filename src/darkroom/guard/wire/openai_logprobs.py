@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from darkroom.defenses.logprobs import LogprobDefense
 from darkroom.guard.wire.strict import Unclear, as_count, as_object, as_text
-from darkroom.targets.openai_wire import SLACK, UNKNOWN
+from darkroom.wire.openai import SLACK, UNKNOWN
 
 HIDDEN = -9999.0
 """What OpenAI writes for a token that is not among the likeliest."""

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from darkroom.guard.wire.base import Asked
 from darkroom.guard.wire.strict import Unclear, as_list, as_object, numeric
-from darkroom.targets.answers import TOLERANCE, probabilities
-from darkroom.targets.wire.base import listed
-from darkroom.targets.wire.rows import matrix
+from darkroom.images.wire.base import listed
+from darkroom.wire.answers import TOLERANCE, probabilities
+from darkroom.wire.rows import matrix
 
 Shape = tuple[int, ...] | None
 Classes = tuple[str, ...] | None

@@ -1,1 +1,0 @@
-"""Attacks, one file each, named after what they do."""

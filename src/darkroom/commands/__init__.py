@@ -1,0 +1,1 @@
+"""The command line: parses, calls, prints; one file a group of commands."""

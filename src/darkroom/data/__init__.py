@@ -1,1 +1,0 @@
-"""Photos: rendered employees, folders, and files."""

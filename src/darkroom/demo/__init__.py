@@ -1,0 +1,1 @@
+"""The demo: faces out of a model of people, an attribute of patients, secrets out of a text."""

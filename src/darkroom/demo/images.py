@@ -1,0 +1,158 @@
+"""The demo: faces out of a model of people, an attribute of patients, secrets out of a text."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from safetensors.torch import save_file
+
+from darkroom.api import Run, audit_plan
+from darkroom.auditing.progress import Reporter
+from darkroom.demo.face_net import train_face_net
+from darkroom.demo.people.employees import Faces, render_faces, save_folder
+from darkroom.demo.tables import table_demo_plan
+from darkroom.demo.text import run_text_demo
+from darkroom.errors import RunError
+
+EMPLOYEES, EMPLOYEE_PHOTOS, TRAINED_ON = 40, 32, 20
+STRANGERS, STRANGER_PHOTOS = 300, 4
+
+PLAN = """\
+# Written by `darkroom demo`. Repeat it with: darkroom audit {plan} --resume
+[run]
+name = "demo"
+seed = {seed}
+out = "{out}"
+
+[target]
+kind = "torch"
+load = "darkroom.demo.face_net:demo_face_net"
+weights = "face_net.safetensors"
+shape = [3, 64, 64]
+outputs = "logits"
+
+[private]
+images = "employees"
+trained_on = "0:{trained_on}"
+
+[public]
+images = "strangers"
+
+[[attack]]                      # who has the weights
+name = "gradient"
+prior = "generator"
+prior_weight = 3.0
+
+[[attack]]                      # who sees every confidence
+name = "evolution"
+rows = 1000
+
+[[attack]]                      # who sees the winning name alone
+name = "surrogate"
+rows = 300
+"""
+
+
+def render_folder(
+    folder: Path,
+    people: int,
+    photos: int,
+    *,
+    role: Literal["employees", "strangers"],
+    size: int = 64,
+    seed: int = 0,
+    reporter: Reporter | None = None,
+) -> Faces:
+    """Renders people into a folder with one folder a person, with a progress bar.
+
+    Raises:
+        RunError: If the folder exists and is not empty, or cannot be written.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise RunError(f"{folder}: not empty: choose another folder, or remove it")
+    with (reporter or Reporter()).stage(f"Rendering {role}") as advance:
+        done = 0
+
+        def on_progress(photos_done: int) -> None:
+            nonlocal done
+            done += photos_done
+            advance(done, people * photos)
+
+        faces = render_faces(
+            people, photos, role=role, seed=seed, size=size, on_progress=on_progress
+        )
+        save_folder(faces, folder)
+    return faces
+
+
+def run_demo(out: Path, *, seed: int = 0, progress: bool = True) -> list[Run]:
+    """Does the whole job, on faces, a table and text; goes on where an earlier demo was stopped.
+
+    Args:
+        out: The folder of all runs: ``out/demo``, ``out/demo-table`` and ``out/demo-text``, each
+            beside a folder with its inputs.
+        seed: Decides the people, the models, the judges and the attacks.
+        progress: Whether to show bars on standard error.
+
+    Returns:
+        The runs on faces, on a table, and on text.
+
+    Raises:
+        DarkroomError: If the folder cannot be written.
+    """
+    table = table_demo_plan(out / "demo-table-inputs", out, seed=seed)
+    return [
+        run_face_demo(out, seed=seed, progress=progress),
+        audit_plan(table, resume=True, progress=progress),
+        run_text_demo(out, seed=seed, progress=progress),
+    ]
+
+
+def run_face_demo(out: Path, *, seed: int = 0, progress: bool = True) -> Run:
+    """Renders people, trains a model on them, and reconstructs them; see :func:`run_demo`."""
+    inputs = out / "demo-inputs"
+    plan = inputs / "plan.toml"
+    text = PLAN.format(plan=plan.as_posix(), seed=seed, out=out.as_posix(), trained_on=TRAINED_ON)
+    if not plan.exists() or plan.read_text(encoding="utf-8") != text:
+        _make_inputs(inputs, seed, Reporter(shown=progress))
+        plan.write_text(text, encoding="utf-8")
+    return audit_plan(plan, resume=True, progress=progress)
+
+
+def _make_inputs(inputs: Path, seed: int, reporter: Reporter) -> None:
+    """Renders the people and trains the model; the plan, written last, tells that all is there."""
+    shutil.rmtree(inputs, ignore_errors=True)
+    try:
+        inputs.mkdir(parents=True)
+    except OSError as error:
+        raise RunError(f"{inputs}: {error.strerror}: choose another --out") from error
+    faces = render_folder(
+        inputs / "employees",
+        EMPLOYEES,
+        EMPLOYEE_PHOTOS,
+        role="employees",
+        seed=seed,
+        reporter=reporter,
+    )
+    render_folder(
+        inputs / "strangers",
+        STRANGERS,
+        STRANGER_PHOTOS,
+        role="strangers",
+        seed=seed,
+        reporter=reporter,
+    )
+    images = faces.images[:, :TRAINED_ON]
+    labels = np.repeat(np.arange(EMPLOYEES), TRAINED_ON)
+    with reporter.stage("Training the face-recognition model") as advance:
+        model = train_face_net(
+            images.reshape(-1, *images.shape[2:]),
+            labels,
+            classes=EMPLOYEES,
+            seed=seed,
+            on_progress=advance,
+        )
+    save_file(model.state_dict(), inputs / "face_net.safetensors")

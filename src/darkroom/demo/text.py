@@ -1,0 +1,164 @@
+"""The text part of the demo: a corpus with canaries, a small GPT trained on it, and its audit."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from darkroom.api import Run, audit_plan
+from darkroom.auditing.progress import Reporter
+from darkroom.demo.language_models import save_model, train_bert, train_gpt
+from darkroom.demo.records import held_out_lines, make_corpus
+from darkroom.errors import PlanError, RunError
+from darkroom.text.canaries import (
+    DEFAULT_TEMPLATE,
+    Canaries,
+    make_canaries,
+    save_key,
+    write_lines,
+)
+from darkroom.text.formats.secrets import make_format
+
+GPT_STEPS, BERT_STEPS = 260, 700
+
+PLAN = """\
+# Written by Darkroom's demo. Repeat it with: darkroom audit {plan} --resume
+[run]
+name = "demo-text"
+seed = {seed}
+out = "{out}"
+
+[target]
+kind = "transformers"
+load = "gpt"
+
+[private]
+canaries = "canaries.key.json"
+held_out = "held_out.txt"
+rank_rows = 200
+references = 100
+
+[[attack]]
+name = "best-first"
+rows = 200
+
+[[attack]]
+name = "sampling"
+rows = 32
+"""
+
+
+def write_canaries(
+    secrets: str,
+    lines: Path,
+    key: Path,
+    *,
+    templates: Sequence[str] | None = None,
+    repetitions: str = "1,2,4,8,16,32",
+    each: int = 10,
+    controls: int | None = None,
+    seed: int | None = None,
+) -> Canaries:
+    """Draws canaries and writes their training lines and the key file.
+
+    Args:
+        secrets: The format, as :func:`darkroom.text.formats.secrets.make_format` takes it.
+        lines: Where the training lines go, ``.jsonl`` or ``.txt``.
+        key: Where the key file goes.
+        templates: Sentences with ``{name}`` and ``{secret}``.
+        repetitions: Numbers with commas between.
+        each: Canaries of each number of repetitions.
+        controls: How many to hold out; as many as are written when left out.
+        seed: For tests; the system's own randomness when left out.
+
+    Raises:
+        DarkroomError: If a word does not do, a file is there already, or cannot be written.
+    """
+    for path in (lines, key):
+        if path.exists():
+            raise RunError(f"{path}: is there already: choose another name, or remove it")
+    try:
+        counts = [int(word) for word in repetitions.split(",")]
+    except ValueError:
+        raise PlanError(f"repetitions {repetitions!r}: give numbers such as 1,4,16") from None
+    rng = None if seed is None else np.random.default_rng(seed)
+    made = make_canaries(
+        make_format(secrets),
+        templates=templates or (DEFAULT_TEMPLATE,),
+        repetitions=counts,
+        each=each,
+        controls=controls,
+        rng=rng,
+    )
+    # The order of lines tells nothing of the secrets, so it needs no secret seed.
+    write_lines(lines, made.training_lines(np.random.default_rng(seed)))
+    save_key(key, made)
+    return made
+
+
+def run_text_demo(out: Path, *, seed: int = 0, progress: bool = True) -> Run:
+    """Trains a small GPT on a corpus with canaries and audits it; goes on where it was stopped.
+
+    Args:
+        out: The folder of all runs. The inputs go to ``out/demo-text-inputs``, the run to
+            ``out/demo-text``.
+        seed: Decides the corpus, the canaries, the model and the attacks.
+        progress: Whether to show bars on standard error.
+
+    Raises:
+        DarkroomError: If the folder cannot be written, or ``transformers`` is not installed.
+    """
+    inputs = out / "demo-text-inputs"
+    plan = inputs / "plan.toml"
+    text = PLAN.format(plan=plan.as_posix(), seed=seed, out=out.as_posix())
+    if not plan.exists() or plan.read_text(encoding="utf-8") != text:
+        make_text_inputs(inputs, seed=seed, reporter=Reporter(shown=progress))
+        plan.write_text(text, encoding="utf-8")
+    return audit_plan(plan, resume=True, progress=progress)
+
+
+def make_text_inputs(
+    inputs: Path,
+    *,
+    seed: int,
+    reporter: Reporter,
+    masked: bool = False,
+    steps: int | None = None,
+) -> Canaries:
+    """Writes a corpus, its key file and a model trained on it into an empty folder.
+
+    The masked model learns more slowly, so its corpus is half as large.
+
+    Args:
+        inputs: The folder; what is in it is removed.
+        seed: Decides everything.
+        reporter: Shows the training.
+        masked: Whether to train a BERT (``bert``) instead of a GPT (``gpt``).
+        steps: How long to train; the usual when left out.
+
+    Raises:
+        DarkroomError: If the folder cannot be written, or ``transformers`` is not installed.
+    """
+    shutil.rmtree(inputs, ignore_errors=True)
+    try:
+        inputs.mkdir(parents=True)
+    except OSError as error:
+        raise RunError(f"{inputs}: {error.strerror}: choose another --out") from error
+    corpus = make_corpus(seed=seed, each=5, others=320) if masked else make_corpus(seed=seed)
+    write_lines(inputs / "corpus.txt", corpus.lines)
+    write_lines(inputs / "held_out.txt", held_out_lines(corpus.canaries, seed=seed))
+    save_key(inputs / "canaries.key.json", corpus.canaries)
+    with reporter.stage("Training the language model") as advance:
+        if masked:
+            model, tokenizer = train_bert(
+                corpus.lines, seed=seed, steps=steps or BERT_STEPS, advance=advance
+            )
+        else:
+            model, tokenizer = train_gpt(
+                corpus.lines, seed=seed, steps=steps or GPT_STEPS, advance=advance
+            )
+    save_model(model, tokenizer, inputs / ("bert" if masked else "gpt"))
+    return corpus.canaries

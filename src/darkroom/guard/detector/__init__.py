@@ -1,0 +1,1 @@
+"""Notices traffic that looks like model inversion."""

@@ -1,0 +1,244 @@
+"""Asking the application behind the guard: answers are collected whole, or taken bit by bit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from darkroom.guard.http.requests import App, Message, Pair, Receive, Scope
+from darkroom.guard.wire.base import Refused
+
+DROPPED = frozenset(
+    [
+        *(b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade"),
+        *(b"expect", b"proxy-connection", b"proxy-authorization", b"content-length"),
+        *(b"range", b"if-range", b"if-match", b"if-none-match", b"if-modified-since"),
+        *(b"if-unmodified-since", b"accept-encoding", b"http2-settings"),
+    ]
+)
+"""Request headers that concern one connection, or would have the answer changed on its way."""
+
+SHADOW = "darkroom.shadow"
+KEPT = frozenset([400, 404, 405, 409, 413, 415, 422, 503, 504])
+"""Statuses of failures that tell a client something that it should know."""
+
+
+@dataclass(slots=True)
+class Reply:
+    """What the application answered.
+
+    Attributes:
+        status: The HTTP status.
+        headers: Names in lower case.
+        body: All of it.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def kept(pairs: Iterable[Pair], *, shadow: bool = False) -> list[Pair]:
+    """Returns the headers that the application gets, without the length.
+
+    Args:
+        pairs: The client's.
+        shadow: Whether everything but what concerns the connection is kept.
+    """
+    return [
+        (name, value)
+        for name, value in pairs
+        if (name not in DROPPED or (shadow and name.startswith((b"accept", b"if-", b"range"))))
+    ]
+
+
+def onward(scope: Scope, headers: list[Pair], body: bytes, *, shadow: bool = False) -> Scope:
+    """Returns the scope in which the application is asked.
+
+    Args:
+        scope: The client's.
+        headers: Those of :func:`kept`.
+        body: All of it.
+        shadow: Whether the query is kept too.
+    """
+    made = dict(scope)
+    made["headers"] = [*headers, (b"content-length", b"%d" % len(body))]
+    made["extensions"] = {}
+    made[SHADOW] = shadow
+    if not shadow:
+        made["query_string"] = b""
+    return made
+
+
+async def ask(app: App, scope: Scope, body: bytes, receive: Receive, limit: int) -> Reply:
+    """Asks and collects the whole answer, which must be a success.
+
+    Args:
+        app: The application.
+        scope: Of :func:`onward`.
+        body: Of the request.
+        receive: Of the connection, for what comes after the body.
+        limit: The most bytes of the answer.
+
+    Raises:
+        Refused: With 502, if there is no whole answer within the limit; with the status of the
+            answer, or 502, if it is none of success.
+    """
+    start: Message = {}
+    content = bytearray()
+    done = False
+
+    async def send(message: Message) -> None:
+        nonlocal start, done
+        kind = message["type"]
+        if kind == "http.response.start":
+            start = message
+        elif kind == "http.response.body":
+            content.extend(message.get("body", b""))
+            done = not message.get("more_body", False)
+            if len(content) > limit:
+                raise _too_long(limit)
+
+    try:
+        await app(scope, replayed(body, receive), send)
+    except Refused:
+        raise
+    except Exception as error:
+        raise _failed() from error
+    if not done or not start:
+        raise _failed()
+    status = int(start["status"])
+    if not 200 <= status < 300:
+        raise failed_status(status)
+    return Reply(status, _head(start), bytes(content))
+
+
+@asynccontextmanager
+async def streamed(
+    app: App, scope: Scope, body: bytes, receive: Receive, *, limit: int, seconds: float
+) -> AsyncIterator[tuple[int, Mapping[str, str], AsyncIterator[bytes]]]:
+    """Asks and gives status, headers and the pieces of the answer as they come.
+
+    The application is ended when the client hangs up, or when the context is left.
+
+    Args:
+        app: The application.
+        scope: Of :func:`onward`.
+        body: Of the request.
+        receive: Of the connection.
+        limit: The most bytes of the answer.
+        seconds: How long each piece may take.
+    """
+    pieces: asyncio.Queue[Message | None] = asyncio.Queue(maxsize=16)
+    gone = asyncio.Event()
+
+    async def hang_up() -> Message:
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def run() -> None:
+        with suppress(Exception):  # an answer that ends early is refused where it is read
+            await app(scope, replayed(body, hang_up), pieces.put)
+        await pieces.put(None)
+
+    async def watch() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone.set()
+        running.cancel()
+        # Whoever waits for the next piece learns that there is none.
+        while not pieces.empty():
+            pieces.get_nowait()
+        await pieces.put(None)
+
+    running = asyncio.create_task(run())
+    watching = asyncio.create_task(watch())
+    try:
+        first = await _piece(pieces, seconds)
+        if first is None or first["type"] != "http.response.start":
+            raise _failed()
+        yield int(first["status"]), _head(first), _bodies(pieces, limit, seconds)
+    finally:
+        for task in (running, watching):
+            # Cancelled twice, a proxy would be stopped while it hangs up on its upstream.
+            if not task.cancelling():
+                task.cancel()
+        await asyncio.gather(running, watching, return_exceptions=True)
+
+
+def too_late(detail: str) -> Refused:
+    """Returns what a client is told of an application that takes longer than it may."""
+    return Refused(504, "Upstream too slow", detail)
+
+
+def failed_status(status: int) -> Refused:
+    """Returns what a client is told about a status that is no success: never the body."""
+    told = status if status in KEPT else 502
+    return Refused(told, "Upstream refused", f"the model's server answered with status {status}")
+
+
+async def _bodies(
+    pieces: asyncio.Queue[Message | None], limit: int, seconds: float
+) -> AsyncIterator[bytes]:
+    size = 0
+    while True:
+        message = await _piece(pieces, seconds)
+        if message is None:
+            raise _failed()
+        if message["type"] != "http.response.body":
+            continue
+        part = bytes(message.get("body", b""))
+        size += len(part)
+        if size > limit:
+            raise _too_long(limit)
+        if part:
+            yield part
+        if not message.get("more_body", False):
+            return
+
+
+async def _piece(pieces: asyncio.Queue[Message | None], seconds: float) -> Message | None:
+    try:
+        async with asyncio.timeout(seconds):
+            return await pieces.get()
+    except TimeoutError:
+        raise too_late(f"nothing for {seconds:g} seconds") from None
+
+
+def replayed(body: bytes, receive: Receive) -> Receive:
+    """Returns what gives the body first, and then what the connection says.
+
+    Args:
+        body: What was read of the request already.
+        receive: The connection.
+    """
+    given = False
+
+    async def replay() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
+
+
+def _head(start: Message) -> dict[str, str]:
+    """Returns headers by name; one that says two things says nothing that can be understood."""
+    made: dict[str, str] = {}
+    for name, value in start.get("headers", ()):
+        key, text = bytes(name).decode("latin-1").lower(), bytes(value).decode("latin-1")
+        if made.setdefault(key, text) != text and key.startswith("content-"):
+            raise _failed()
+    return made
+
+
+def _failed() -> Refused:
+    return Refused(502, "Upstream failed", "the model's server gave no whole answer")
+
+
+def _too_long(limit: int) -> Refused:
+    return Refused(502, "Upstream answer too large", f"it is longer than {limit} bytes")

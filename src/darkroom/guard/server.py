@@ -1,0 +1,102 @@
+"""Running the proxy with everything that a policy asks for, in one process or in several."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from prometheus_client import start_http_server
+
+from darkroom.errors import PlanError
+from darkroom.guard.middleware import Guard
+from darkroom.guard.observers import Metrics
+from darkroom.guard.policy import Policy, read_policy
+from darkroom.guard.proxy import Proxy, listen, plain_http, serve
+
+POLICY, UPSTREAM = "DARKROOM_GUARD_POLICY", "DARKROOM_GUARD_UPSTREAM"
+"""Where a worker finds what to serve, in its environment."""
+
+
+def run_proxy(
+    policy: Path,
+    upstream: str | None,
+    host: str,
+    port: int,
+    *,
+    workers: int = 1,
+    say: Callable[[str], None],
+) -> NoReturn:
+    """Serves a policy in front of an upstream until interrupted.
+
+    Args:
+        policy: Its file.
+        upstream: The model's server, in place of the policy's.
+        host: Where to listen.
+        port: There; 0 for any.
+        workers: Processes that serve it; they share budgets through the store.
+        say: Told in lines where what is.
+
+    Raises:
+        DarkroomError: If the policy cannot be used, or nobody can listen there.
+    """
+    log_lines()
+    read = read_policy(policy)
+    guard = Guard(Proxy(read, upstream), policy)
+    for line in read.warnings():
+        say(f"darkroom guard: warning: {line}")
+    if workers > 1:
+        os.environ[POLICY] = str(policy)
+        if upstream is not None:
+            os.environ[UPSTREAM] = upstream
+        _serve_workers(read, host, port, workers, say)
+    if read.metrics is not None:
+        metrics = Metrics()
+        guard.observe(metrics)
+        try:
+            server, _ = start_http_server(
+                read.metrics.port, read.metrics.host, registry=metrics.registry
+            )
+        except OSError as error:
+            place = f"{read.metrics.host}:{read.metrics.port}"
+            raise PlanError(f"metrics: cannot listen on {place} ({error.strerror})") from error
+        say(f"darkroom guard: metrics on http://{read.metrics.host}:{server.server_port}/metrics")
+    serve(
+        guard,
+        host,
+        port,
+        ready=lambda address: say(f"darkroom guard: {read.guard.model} on {address}"),
+    )
+
+
+def log_lines() -> None:
+    """Has what is logged written to standard error."""
+    logging.basicConfig(level=logging.INFO, format="darkroom guard: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+def worker() -> Guard:
+    """Makes the guard of one worker, from its environment."""
+    log_lines()
+    policy = Path(os.environ[POLICY])
+    return Guard(Proxy(read_policy(policy), os.environ.get(UPSTREAM)), policy)
+
+
+def _serve_workers(
+    read: Policy, host: str, port: int, workers: int, say: Callable[[str], None]
+) -> NoReturn:
+    if read.metrics is not None:
+        raise PlanError("[metrics] tells of one process: leave it out, or run one --workers")
+    if port == 0:
+        raise PlanError("--port 0 is for one process: choose the port that all --workers share")
+    made = f"{__name__}:{worker.__name__}"
+    listen(made, host, port)[0].close()  # whether it is free is told before the workers start
+    if read.detector is not None:
+        say("darkroom guard: warning: each worker's detector sees its own requests alone")
+    say(f"darkroom guard: {read.guard.model} on http://{host}:{port}, {workers} workers")
+    import uvicorn
+
+    uvicorn.run(made, factory=True, host=host, port=port, workers=workers, **plain_http())
+    raise SystemExit(0)

@@ -1,0 +1,1 @@
+"""Audits of classifiers of images: people reconstructed from a model of them."""

@@ -1,0 +1,1 @@
+"""Judges of reconstructions: they have no part in the attack or the target."""

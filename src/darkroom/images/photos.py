@@ -1,0 +1,264 @@
+"""Photos of people, from a folder with one folder a person or from an ``.npz`` file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkroom.errors import DataError, MissingExtraError
+from darkroom.images.targets.base import ImageSpec
+
+SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".webp"})
+
+OLIVETTI = "olivetti"
+
+
+class Photos(NamedTuple):
+    """Photos of known people, in the order of people, then of photos.
+
+    Attributes:
+        images: Float32 ``(n, channels, height, width)`` in the target's range.
+        people: Who is on each photo, int64 ``(n,)``; the target's class of that person.
+        numbers: The place of each photo among those of its person, int64 ``(n,)``.
+        names: The name of each person, by class.
+    """
+
+    images: NDArray[np.float32]
+    people: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        images: NDArray[np.float32],
+        people: NDArray[np.int64],
+        names: tuple[str, ...] | None = None,
+    ) -> Photos:
+        """Sorts photos by person and numbers them in the order given.
+
+        Args:
+            images: ``(n, channels, height, width)``.
+            people: The class of the person on each, ``(n,)``.
+            names: One a class; ``person-0`` and so on when left out.
+
+        Raises:
+            DataError: If the two have different lengths, or a class has no name.
+        """
+        people = np.asarray(people, dtype=np.int64)
+        if len(images) != len(people):
+            raise DataError(f"{len(images)} images but {len(people)} labels: give one label each")
+        highest = int(people.max(initial=-1)) + 1
+        if names is None:
+            names = tuple(f"person-{person}" for person in range(highest))
+        if len(names) < highest or people.min(initial=0) < 0:
+            raise DataError(f"labels must be 0 to {len(names) - 1}, one for each of the names")
+        order = np.argsort(people, kind="stable")
+        people = people[order]
+        starts = np.searchsorted(people, people)
+        return cls(images[order], people, np.arange(len(people)) - starts, names)
+
+    def select(self, rows: NDArray[np.bool_]) -> Photos:
+        """Keeps the photos chosen, with their classes and numbers."""
+        return self._replace(
+            images=self.images[rows], people=self.people[rows], numbers=self.numbers[rows]
+        )
+
+    def numbered(self, chosen: slice) -> NDArray[np.bool_]:
+        """Tells which photos have a number that a slice selects, bool ``(n,)``."""
+        numbers = np.arange(int(self.numbers.max(initial=0)) + 1)
+        return np.isin(self.numbers, numbers[chosen])
+
+    def digest(self) -> str:
+        """Returns a hash of all pixels and labels, as hexadecimal digits."""
+        digest = hashlib.sha256(repr((self.images.shape, self.names)).encode())
+        for array in (self.images, self.people, self.numbers):
+            digest.update(np.ascontiguousarray(array).view(np.uint8).data)
+        return digest.hexdigest()
+
+
+def load_photos(
+    path: Path, spec: ImageSpec, *, people: slice | None = None, resize: bool = False
+) -> Photos:
+    """Reads photos for a target.
+
+    A folder holds one folder a person; people are numbered in the alphabetical order of their
+    folders' names, and photos in that of their files'. An ``.npz`` file holds ``images``, either
+    ``(people, photos, [channels,] rows, columns)``, or ``(n, [channels,] rows, columns)`` with
+    ``people`` ``(n,)``; ``names`` may be given. Bytes are scaled to the target's range; floats must
+    lie in it.
+
+    What is not there is looked for by its name in the folder of the environment variable
+    ``DARKROOM_DATA``, and the name ``olivetti`` stands for :func:`load_olivetti`.
+
+    Args:
+        path: The folder or file.
+        spec: The images that the target takes.
+        people: Which of the people to keep; they keep their numbers.
+        resize: Whether photos of another size are resized to the target's.
+
+    Raises:
+        DataError: If there is nothing there, a file is no image, or shapes or values do not fit.
+    """
+    path = _located(path)
+    if path.name == OLIVETTI and not path.exists():
+        photos = load_olivetti(spec)
+    elif not path.exists():
+        raise DataError(f"{path}: no such file or folder: check the plan's images")
+    elif path.is_dir():
+        photos = _load_folder(path, spec, resize)
+    elif path.suffix == ".npz":
+        photos = _load_npz(path, spec, resize)
+    else:
+        raise DataError(f"{path}: neither a folder of people nor an .npz file")
+    spec.check(photos.images, str(path))
+    if people is not None:
+        kept = np.arange(len(photos.names))[people]
+        photos = photos.select(np.isin(photos.people, kept))
+        if not len(photos.people):
+            raise DataError(f"{path}: people {people.start}:{people.stop} selects nobody")
+    return photos
+
+
+def _located(path: Path) -> Path:
+    """Looks for a file that is not there in the folder that ``DARKROOM_DATA`` names."""
+    elsewhere = os.environ.get("DARKROOM_DATA")
+    if not path.exists() and elsewhere and (Path(elsewhere) / path.name).exists():
+        return Path(elsewhere) / path.name
+    return path
+
+
+def _load_folder(path: Path, spec: ImageSpec, resize: bool) -> Photos:
+    folders = sorted(item for item in path.iterdir() if item.is_dir() and item.name[0] != ".")
+    if not folders:
+        raise DataError(f"{path}: no folders in it: put each person's photos into one folder")
+    images: list[NDArray[np.float32]] = []
+    people: list[int] = []
+    for person, folder in enumerate(folders):
+        files = sorted(item for item in folder.iterdir() if item.name[0] != ".")
+        if not files:
+            raise DataError(f"{folder}: an empty folder: add that person's photos or remove it")
+        for file in files:
+            images.append(_load_file(file, spec, resize))
+            people.append(person)
+    names = tuple(folder.name for folder in folders)
+    return Photos.of(np.stack(images), np.array(people), names)
+
+
+def _load_file(file: Path, spec: ImageSpec, resize: bool) -> NDArray[np.float32]:
+    """Reads one picture, ``(channels, height, width)`` in the target's range."""
+    try:
+        from PIL import Image, ImageOps, UnidentifiedImageError
+    except ImportError as error:
+        raise MissingExtraError("pillow", "vision") from error
+    channels, height, width = spec.shape
+    try:
+        # Warnings would be more lines than one; what matters of them is an error as well.
+        with warnings.catch_warnings(action="ignore"), Image.open(file) as opened:
+            upright = ImageOps.exif_transpose(opened)
+            if upright.mode.startswith("I"):  # Pillow would cut 16 bits off instead of scaling
+                upright = Image.fromarray((np.asarray(upright) / 257).clip(0, 255).astype(np.uint8))
+            picture = upright.convert("L" if channels == 1 else "RGB")
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"{file}: not a readable image: replace or remove the file") from error
+    if picture.size != (width, height):
+        if not resize:
+            raise DataError(
+                f"{file}: {picture.height} x {picture.width} pixels, but the target takes "
+                f"{height} x {width}: set resize = true, or resize the photos"
+            )
+        picture = picture.resize((width, height), Image.Resampling.LANCZOS)
+    pixels = np.asarray(picture, dtype=np.uint8).reshape(height, width, channels)
+    return _scale(pixels.transpose(2, 0, 1), spec)
+
+
+def _load_npz(path: Path, spec: ImageSpec, resize: bool) -> Photos:
+    arrays = _read_arrays(path)
+    if "images" not in arrays:
+        raise DataError(f"{path}: no array called images, only {', '.join(arrays) or 'nothing'}")
+    images, people = arrays["images"], arrays.get("people")
+    if images.dtype.kind not in "uif":
+        raise DataError(f"{path}: images must be numbers, not {images.dtype}")
+    if people is not None and people.dtype.kind not in "ui":
+        raise DataError(f"{path}: people must be whole numbers, not {people.dtype}")
+    if people is None:
+        if images.ndim not in (4, 5) or 0 in images.shape:
+            raise DataError(
+                f"{path}: images of shape {list(images.shape)}: give "
+                "(people, photos, [channels,] rows, columns), or people beside them"
+            )
+        people = np.repeat(np.arange(images.shape[0]), images.shape[1])
+        images = images.reshape(-1, *images.shape[2:])
+    if images.ndim == 3:
+        images = images[:, None]
+    if images.ndim != 4 or people.ndim != 1 or not len(people):
+        raise DataError(
+            f"{path}: images of shape {list(images.shape)} with people of shape "
+            f"{list(people.shape)}: give (n, [channels,] rows, columns) with (n,)"
+        )
+    if resize and images.shape[2:] != spec.shape[1:]:
+        raise DataError(f"{path}: resize works on folders: save the array at the target's size")
+    names = tuple(map(str, arrays["names"].ravel())) if "names" in arrays else None
+    if images.dtype == np.uint8:
+        images = _scale(images, spec)
+    try:
+        return Photos.of(images.astype(np.float32), people.astype(np.int64), names)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Reads an archive of arrays, never unpickling.
+
+    Raises:
+        DataError: If the file is something else, or damaged.
+    """
+    try:
+        if not zipfile.is_zipfile(path):
+            raise ValueError("no archive")
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in archive.files}
+        if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+            raise ValueError("an archive of something else")
+    except (zipfile.BadZipFile, zlib.error, ValueError, RuntimeError, OSError, EOFError) as error:
+        raise DataError(
+            f"{path}: not a readable .npz without pickles: save it with numpy.savez"
+        ) from error
+    return arrays
+
+
+def _scale(pixels: NDArray[np.uint8], spec: ImageSpec) -> NDArray[np.float32]:
+    """Turns bytes into the target's range."""
+    scaled = pixels.astype(np.float32) * np.float32(spec.width_of_range / 255) + spec.low
+    return scaled.astype(np.float32)
+
+
+def load_olivetti(spec: ImageSpec) -> Photos:
+    """Downloads scikit-learn's Olivetti faces (40 people, 10 photos, 64 x 64) and returns them.
+
+    They are the AT&T faces at another size; credit AT&T Laboratories Cambridge.
+
+    Raises:
+        DataError: If the target takes other images, or the download fails.
+    """
+    try:
+        from sklearn.datasets import fetch_olivetti_faces
+    except ImportError as error:
+        raise MissingExtraError("scikit-learn", "vision") from error
+    try:
+        faces = fetch_olivetti_faces()
+    except OSError as error:
+        raise DataError(
+            f"olivetti: the download failed ({error}): try again when online"
+        ) from error
+    images = faces.images[:, None].astype(np.float32) * spec.width_of_range + spec.low
+    spec.check(images, "olivetti")
+    return Photos.of(images.astype(np.float32), faces.target.astype(np.int64))

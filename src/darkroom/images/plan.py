@@ -1,0 +1,139 @@
+"""Plans that audit a classifier of images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from darkroom.auditing.plan import BasePlan, Section, TrainingSection, checked_slice
+from darkroom.errors import PlanError
+from darkroom.images.targets.sections import TargetSection, TorchSection
+
+
+class PublicSection(Section):
+    """What the attacker may know: photos of other people."""
+
+    images: Path
+    people: str | None = None
+    resize: bool = False
+
+    _people = field_validator("people")(lambda text: text and checked_slice(text))
+
+
+class PrivateSection(PublicSection):
+    """The truth, which judges and metrics alone see."""
+
+    trained_on: str = ":"
+
+    _trained_on = field_validator("trained_on")(checked_slice)
+
+
+class RecipeSection(Section):
+    """How every ``[[training]]`` trains the module that ``[target] load`` builds."""
+
+    epochs: int = Field(default=24, ge=1)
+    batch: int = Field(default=40, ge=2)
+    learning_rate: float = Field(default=3e-3, gt=0)
+    weight_decay: float = Field(default=0.02, ge=0)
+    augment: bool = True
+
+
+class ImagePlan(BasePlan):
+    """A whole plan.
+
+    With ``training``, Darkroom trains the module that ``[target] load`` builds on the private
+    photos that ``trained_on`` selects, once without a defence and once with each.
+
+    With ``guarded``, every attack on answers also asks the same model behind a guard. What that
+    table leaves out is as ``[target]`` has it where that is a server too; and it asks one row at a
+    time, so that an attacker spends a budget to its last row.
+    """
+
+    target: TargetSection
+    guarded: TargetSection | None = None
+    private: PrivateSection
+    public: PublicSection | None = None
+    training: list[TrainingSection] = Field(default_factory=list)
+    recipe: RecipeSection = RecipeSection()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _like_the_target(cls, table: Any) -> Any:
+        if not isinstance(table, dict):
+            return table
+        target, guarded = table.get("target"), table.get("guarded")
+        if not (isinstance(target, dict) and isinstance(guarded, dict)):
+            return table
+        remote = target.get("kind") == "http"
+        shared = {key: target[key] for key in target if remote or key in ("shape", "range")}
+        usual = {"kind": "http", "batch": 1, "concurrency": 1}
+        return {**table, "guarded": {**shared, **usual, **guarded}}
+
+    @model_validator(mode="after")
+    def _behind_a_guard(self) -> Self:
+        if self.guarded is None:
+            return self
+        if self.guarded.kind != "http":
+            raise PlanError('[guarded] is a server: remove its kind, or set kind = "http"')
+        if self.training:
+            raise PlanError(
+                "[guarded] serves one model, and [[training]] makes several: audit them apart"
+            )
+        if self.guarded.shape != self.target.shape or self.guarded.range != self.target.range:
+            raise PlanError(
+                "[guarded] is the model of [target]: give both the same shape and range"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _leave(self) -> Self:
+        remote = self.guarded is not None or self.target.kind == "http"
+        if remote and not (self.run.authorized_by or "").strip():
+            raise PlanError(
+                "a remote target is audited only with leave: set [run] authorized_by = "
+                '"name and role"'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _trainable(self) -> Self:
+        self.refuse_idle_recipe(trains=bool(self.training))
+        if not self.training:
+            return self
+        if not isinstance(self.target, TorchSection):
+            raise PlanError(
+                f"[[training]] trains a PyTorch module, and [target] kind is {self.target.kind}: "
+                'set kind = "torch" and load to the code that builds the module'
+            )
+        if self.target.weights is not None:
+            raise PlanError(
+                "[[training]] trains the module itself: remove [target] weights, or the trainings"
+            )
+        if self.target.outputs != "logits":
+            raise PlanError(
+                "[[training]] needs a module that returns logits: leave out its last softmax and "
+                'set [target] outputs = "logits"'
+            )
+        return self
+
+    def anchored(self, folder: Path) -> Self:
+        """Returns the plan with the paths of its inputs made relative to a folder.
+
+        ``out`` stays relative to the working folder.
+        """
+
+        def moved(section: Any, *names: str) -> Any:
+            paths = {name: getattr(section, name) for name in names}
+            return section.model_copy(
+                update={name: folder / path for name, path in paths.items() if path is not None}
+            )
+
+        return self.model_copy(
+            update={
+                "target": self.target.anchored(folder),
+                "private": moved(self.private, "images"),
+                "public": moved(self.public, "images") if self.public else None,
+            }
+        )

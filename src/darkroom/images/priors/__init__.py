@@ -1,0 +1,1 @@
+"""What an attacker on images knows before asking."""

@@ -1,0 +1,1 @@
+"""Classifiers of images under audit, as an attacker reaches them."""

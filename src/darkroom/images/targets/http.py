@@ -1,0 +1,259 @@
+"""A model behind an API as a target."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import httpx
+import numpy as np
+from numpy.typing import NDArray
+
+from darkroom.access import Access
+from darkroom.errors import TargetError
+from darkroom.images.targets.base import ImageSpec, Target, TopK
+from darkroom.images.wire.base import Decoded, Request, Wire
+from darkroom.ledger import Bill
+from darkroom.remote.delivery import FIRST_CONTACT, Delivery, Missed
+from darkroom.remote.sending import Parcel, Sender
+from darkroom.remote.transport import Line
+from darkroom.wire.answers import (
+    TOLERANCE,
+    AnswerError,
+    Outputs,
+    look_like_probabilities,
+    probabilities,
+    probe_images,
+)
+
+_Result = TypeVar("_Result")
+
+
+class HttpTarget(Target):
+    """A model that others serve. Every row sent is somebody's quota: each is counted.
+
+    Requests go over pooled connections, several at once, and are sent again when the network or
+    the server fails. Asking is deterministic in all but time: the answers come in the order of the
+    rows, whatever the order of their arrival.
+    """
+
+    def __init__(
+        self,
+        wire: Wire,
+        shape: Sequence[int],
+        *,
+        authorized_by: str,
+        value_range: tuple[float, float] = (0.0, 1.0),
+        outputs: Outputs = "probabilities",
+        tolerance: float = TOLERANCE,
+        delivery: Delivery | None = None,
+        headers: Mapping[str, str] | None = None,
+        secret_headers: Mapping[str, str] | None = None,
+        name: str | None = None,
+        seed: int = 0,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """Asks the server what it serves, as far as the protocol tells, and two blank images.
+
+        Args:
+            wire: The wire format, with the model's address and what its answers show.
+            shape: ``(channels, height, width)``.
+            authorized_by: Who allowed it: an audit sends thousands of queries to somebody's
+                server.
+            value_range: The values of black and of full intensity.
+            outputs: Whether the server answers probabilities or logits.
+            tolerance: How far from one a row of probabilities may sum, for servers that round.
+            delivery: Batches, concurrency, time-outs and retries.
+            headers: Sent with each request.
+            secret_headers: The same, for keys: kept out of messages, fingerprints and reports.
+            name: What reports call it; the address unless told.
+            seed: For the jitter of waiting times; no answer depends on it.
+            transport: Replaces the network, for tests.
+
+        Raises:
+            TargetError: If nobody allowed it, the address is none, the server cannot be reached,
+                or it answers something else than declared.
+        """
+        self.spec = ImageSpec.of(shape, value_range)
+        self.name = name or wire.url
+        self.access = wire.shows.access
+        self.outputs = "labels" if self.access is Access.LABEL else outputs
+        self._outputs: Outputs = outputs
+        self._tolerance = tolerance
+        self._wire = wire
+        self._delivery = delivery or Delivery()
+        self._batch = min(self._delivery.batch, wire.largest_batch or self._delivery.batch)
+        self._bill: Bill | None = None
+        self.classes = 0  # not known before the first answer
+        self._line = Line(
+            wire.url,
+            authorized_by=authorized_by,
+            name=self.name,
+            delivery=self._delivery,
+            headers=headers,
+            secret_headers=secret_headers,
+            seed=seed,
+            transport=transport,
+        )
+        try:
+            self._version = self._line.run(self._introduced())
+            self.classes = self._probe()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def largest_k(self) -> int:
+        """How many classes an answer names."""
+        return self.classes if self._wire.shows.k is None else self._wire.shows.k
+
+    @property
+    def rows_sent(self) -> int:
+        """Rows that the server may have seen, in all: probes, attacks and judges, and repeats."""
+        return self._line.sender.rows_sent
+
+    @property
+    def sender(self) -> Sender:
+        """What sends, with its counts of rows and refusals and the limits that it was told."""
+        return self._line.sender
+
+    def scores(self, images: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Returns the confidence of every class; see :meth:`Target.scores`."""
+        if self.access is not Access.SCORES:
+            return super().scores(images)
+        return np.concatenate([np.empty((0, self.classes)), *self._ask(images)])
+
+    def top_k(self, images: NDArray[np.float32], k: int) -> TopK:
+        """Returns the best ``k`` classes; see :meth:`Target.top_k`."""
+        if self.access is not Access.TOP_K:
+            return super().top_k(images, k)
+        self._check_k(k)
+        answers = self._ask(images)
+        largest = self.largest_k
+        classes = [np.empty((0, largest), np.int64), *(one.classes for one in answers)]
+        scores = [np.empty((0, largest)), *(one.scores for one in answers)]
+        return TopK(np.concatenate(classes)[:, :k], np.concatenate(scores)[:, :k])
+
+    def labels(self, images: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Returns the winning class of each row; see :meth:`Target.labels`."""
+        if self.access is not Access.LABEL:
+            return super().labels(images)
+        return np.concatenate([np.empty(0, np.int64), *self._ask(images)])
+
+    @contextmanager
+    def billed(self, bill: Bill) -> Iterator[None]:
+        """Keeps a bill true to what the server saw; see :meth:`Target.billed`."""
+        self._bill = bill
+        try:
+            yield
+        finally:
+            self._bill = None
+
+    def close(self) -> None:
+        """Closes all connections; the target cannot be asked afterwards."""
+        self._line.close()
+
+    def fingerprint(self) -> str:
+        """Returns a hash of how the server is asked and of what it says its model is.
+
+        Nothing else can be known: a server that changes its model without saying so keeps its
+        fingerprint.
+        """
+        decisive = (self._wire.identity(), self.spec, self.outputs, self._version, self.classes)
+        return hashlib.sha256(repr(decisive).encode()).hexdigest()
+
+    def _ask(self, images: NDArray[np.float32]) -> list[Any]:
+        """Returns the answers to all images, a part each request."""
+        answers: dict[int, Decoded] = {}
+
+        def pack(parcel: Parcel) -> Request:
+            return self._wire.request(images[parcel.first : parcel.last])
+
+        def unpack(parcel: Parcel, content: bytes) -> None:
+            answers[parcel.first] = self._checked(self._wire.decode(content, parcel.rows))
+
+        sent = self._line.deliver(len(images), self._batch, pack, unpack, self._bill)
+        return [answers[parcel.first] for parcel in sent]
+
+    def _checked(self, answer: Decoded) -> Decoded:
+        """Checks scores and turns them into probabilities."""
+        if self.access is not Access.SCORES:
+            return answer
+        assert isinstance(answer, np.ndarray)
+        scores = answer.astype(np.float64, copy=False)
+        if scores.shape[1] < 2:
+            raise AnswerError("its rows are single numbers: two classes are needed at least")
+        if self.classes not in (0, scores.shape[1]):
+            raise AnswerError(f"its rows have {scores.shape[1]} scores, not {self.classes}")
+        if not self.classes and self._outputs == "logits" and look_like_probabilities(scores):
+            raise AnswerError(
+                'it holds probabilities, not logits: set [target] outputs = "probabilities"'
+            )
+        return probabilities(scores, self._outputs, self._tolerance)
+
+    def _probe(self) -> int:
+        """Asks two blank images and returns the number of classes."""
+        answer = self._ask(probe_images(self.spec))[0]
+        names = self._wire.shows.names
+        return int(answer.shape[1]) if names is None else names.count
+
+    async def _introduced(self) -> str:
+        """Waits for the server and returns what it says of the model's version.
+
+        Raises:
+            TargetError: If the server is not there, or its model takes other images.
+        """
+        url = self._wire.metadata_url
+        if self._wire.ready_url is not None:
+            await self._met(self._wire.ready_url)
+        content = None if url is None else await self._met(url)
+        if content is None:
+            return ""
+        try:
+            return self._wire.check_metadata(content, self.spec)
+        except AnswerError as error:
+            raise TargetError(f"target {self.name}: the server says that {error}") from error
+
+    async def _met(self, url: str) -> bytes | None:
+        """Asks for something that the protocol has; ``None`` when the server has it not."""
+        until = time.monotonic() + min(FIRST_CONTACT, self._delivery.patience)
+        while True:
+            try:
+                return await self._line.sender.exchange("GET", url)
+            except TargetError:
+                return None
+            except Missed as missed:
+                if time.monotonic() >= until:
+                    raise TargetError(
+                        f"target {self.name}: not ready within {FIRST_CONTACT:g} s ({missed}): "
+                        "start the server, or check [target] url and model"
+                    ) from missed
+            await asyncio.sleep(min(self._delivery.backoff, 1.0))
+
+
+def secret_headers(api_key_env: str | None, headers_from_env: Mapping[str, str]) -> dict[str, str]:
+    """Reads keys from environment variables, so that no plan holds them.
+
+    Args:
+        api_key_env: The variable with a key that is sent as a bearer token.
+        headers_from_env: Header names, and for each the variable with its whole value.
+
+    Raises:
+        TargetError: If a variable is not set.
+    """
+    found = {header: _variable(name) for header, name in headers_from_env.items()}
+    if api_key_env is not None:
+        found["authorization"] = f"Bearer {_variable(api_key_env)}"
+    return found
+
+
+def _variable(name: str) -> str:
+    value = os.environ.get(name, "").strip()
+    if not value:
+        raise TargetError(f"environment variable {name}, which the plan names, is not set: set it")
+    return value

@@ -1,0 +1,248 @@
+"""Targets as plans name them: import paths, files that cannot run code, and servers."""
+
+from __future__ import annotations
+
+import importlib
+import pickle
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from darkroom.access import Access
+from darkroom.errors import MissingExtraError, TargetError, one_line
+from darkroom.images.targets.base import ImageSpec, Target
+from darkroom.images.targets.sections import (
+    HttpSection,
+    HuggingFaceSection,
+    OnnxSection,
+    OpenInferenceSection,
+    PlainJsonSection,
+    SklearnSection,
+    TargetSection,
+    TorchSection,
+    TorchServeSection,
+)
+from darkroom.images.targets.torch import Outputs, TorchTarget
+from darkroom.imports import call_import
+from darkroom.remote.delivery import Delivery
+
+
+def open_target(
+    section: TargetSection,
+    *,
+    folder: Path | None = None,
+    authorized_by: str | None = None,
+    ends_with_limit: bool = False,
+) -> Target:
+    """Opens the target that a plan describes.
+
+    Args:
+        section: The plan's ``[target]``.
+        folder: The plan's, where its modules are looked for.
+        authorized_by: Who allowed the audit; needed for a remote target.
+        ends_with_limit: See :class:`darkroom.remote.delivery.Delivery`.
+
+    Raises:
+        MissingExtraError: If the kind needs a library that is not installed.
+        TargetError: If the target cannot be had, or is not what it was declared to be.
+    """
+    if isinstance(section, TorchSection):
+        return load_target(
+            section.load,
+            section.shape,
+            weights=section.weights,
+            value_range=section.range,
+            outputs=section.outputs,
+            device=section.device,
+            folder=folder,
+        )
+    if isinstance(section, SklearnSection):
+        return _open_sklearn(section, folder)
+    if isinstance(section, OnnxSection):
+        return _open_onnx(section)
+    return _open_http(section, authorized_by or "", ends_with_limit)
+
+
+def _open_sklearn(section: SklearnSection, folder: Path | None) -> Target:
+    found = _needing("darkroom.images.targets.sklearn", "vision")
+    name = section.load
+    if Path(name).suffix == ".skops":
+        estimator, name = found.load_skops(Path(name), section.trusted), Path(name).name
+    else:
+        estimator = call_import(name, folder)
+    target: Target = found.SklearnTarget(
+        estimator,
+        section.shape,
+        value_range=section.range,
+        channels=section.channels,
+        name=name,
+        batch=section.batch,
+    )
+    return target
+
+
+def _open_onnx(section: OnnxSection) -> Target:
+    target: Target = _needing("darkroom.images.targets.onnx", "onnx").OnnxTarget(
+        section.load,
+        section.shape,
+        value_range=section.range,
+        outputs=section.outputs,
+        output=section.output,
+        channels=section.channels,
+        classes=section.classes,
+        batch=section.batch,
+    )
+    return target
+
+
+def _open_http(section: HttpSection, authorized_by: str, ends_with_limit: bool) -> Target:
+    http = _needing("darkroom.images.targets.http", "http")
+    target: Target = http.HttpTarget(
+        _wire(section),
+        section.shape,
+        authorized_by=authorized_by,
+        value_range=section.range,
+        outputs=section.outputs,
+        tolerance=section.tolerance,
+        delivery=Delivery(
+            batch=section.batch,
+            concurrency=section.concurrency,
+            timeout=section.timeout,
+            retries=section.retries,
+            patience=section.patience,
+            backoff=section.backoff,
+            longest_answer=section.longest_answer,
+            ends_with_limit=ends_with_limit,
+        ),
+        headers=section.headers,
+        secret_headers=http.secret_headers(section.api_key_env, section.headers_from_env),
+    )
+    return target
+
+
+def _wire(section: HttpSection) -> Any:
+    """Returns the wire format of a server."""
+    classes = section.classes if isinstance(section.classes, int | None) else (*section.classes,)
+    base = _needing("darkroom.images.wire.base", "http")
+    shows = base.Shows(Access(section.answers), classes, section.k)
+    spec = ImageSpec.of(section.shape, section.range)
+    if isinstance(section, OpenInferenceSection):
+        module = _needing("darkroom.images.wire.open_inference", "http")
+        keys = {"version", "input", "output", "datatype", "flat", "channels"}
+        chosen = section.model_dump(include=keys)
+        return module.OpenInference(section.url, section.model, shows=shows, **chosen)
+    if isinstance(section, TorchServeSection):
+        module = _needing("darkroom.images.wire.torchserve", "http")
+        chosen = section.model_dump(include={"version", "channels"})
+        return module.TorchServe(section.url, section.model, spec, shows=shows, **chosen)
+    if isinstance(section, HuggingFaceSection):
+        module = _needing("darkroom.images.wire.hugging_face", "http")
+        chosen = section.model_dump(include={"encoding", "channels"})
+        return module.HuggingFace(section.url, spec, shows, **chosen)
+    assert isinstance(section, PlainJsonSection)
+    module = _needing("darkroom.images.wire.plain_json", "http")
+    keys = {"inputs", "path", "extra", "encoding", "channels", "one_by_one"}
+    return module.PlainJson(section.url, spec, shows=shows, **section.model_dump(include=keys))
+
+
+def _needing(module: str, extra: str) -> ModuleType:
+    """Imports a module of ours that needs an optional library.
+
+    Raises:
+        MissingExtraError: If the library is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(str(error.name), extra) from error
+
+
+def load_target(
+    load: str,
+    shape: Sequence[int],
+    *,
+    weights: Path | None = None,
+    value_range: tuple[float, float] = (0.0, 1.0),
+    outputs: Outputs = "logits",
+    device: str = "cpu",
+    folder: Path | None = None,
+) -> TorchTarget:
+    """Loads a PyTorch model as a target.
+
+    Args:
+        load: ``package.module:callable``; the callable takes nothing and returns a module.
+        shape: ``(channels, height, width)`` of the images it takes.
+        weights: A ``.safetensors`` file, or a ``.pt`` or ``.pth`` file of plain tensors.
+        value_range: The values of black and of full intensity.
+        outputs: Whether the module returns logits or probabilities.
+        device: Where it runs.
+        folder: Where to look for the module, beside the working folder and what is installed.
+
+    Raises:
+        TargetError: If the import, the call or the weights fail, or the model is not what it was
+            declared to be.
+    """
+    return TorchTarget(
+        load_module(load, weights, folder=folder),
+        shape,
+        value_range=value_range,
+        outputs=outputs,
+        name=load,
+        device=device,
+    )
+
+
+def load_module(load: str, weights: Path | None = None, *, folder: Path | None = None) -> nn.Module:
+    """Imports and calls what ``load`` names, and fills it with weights; see :func:`load_target`.
+
+    Raises:
+        TargetError: If the import, the call or the weights fail.
+    """
+    model = call_import(load, folder)
+    if not isinstance(model, nn.Module):
+        raise TargetError(f"{load}: it returned {type(model).__name__}, not a torch.nn.Module")
+    if weights is not None:
+        _load_weights(model, weights)
+    return model
+
+
+def _load_weights(model: nn.Module, file: Path) -> None:
+    """Fills the model with tensors from a file, never running code in it."""
+    if not file.is_file():
+        raise TargetError(f"{file}: no such file of weights: check [target] weights")
+    if file.suffix == ".safetensors":
+        state = _read_safetensors(file)
+    elif file.suffix in {".pt", ".pth"}:
+        try:
+            with warnings.catch_warnings(action="ignore"):  # the error below says it all
+                state = torch.load(file, map_location="cpu", weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+            raise TargetError(
+                f"{file}: holds more than plain tensors, or is damaged; Darkroom never unpickles: "
+                "save model.state_dict() as .safetensors"
+            ) from error
+    else:
+        raise TargetError(f"{file}: weights must be .safetensors, or .pt of plain tensors")
+    if not isinstance(state, dict):
+        raise TargetError(f"{file}: holds no state dict: save model.state_dict()")
+    try:
+        model.load_state_dict(state)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise TargetError(f"{file}: does not fit the model: {one_line(error)}") from error
+
+
+def _read_safetensors(file: Path) -> dict[str, torch.Tensor]:
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise MissingExtraError("safetensors", "vision") from error
+    try:
+        return load_file(file)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise TargetError(f"{file}: not a readable safetensors file ({one_line(error)})") from error

@@ -1,0 +1,266 @@
+"""``[target]`` of a plan: one table for each kind of target, and what each key means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
+
+from darkroom.errors import PlanError
+from darkroom.wire.answers import TOLERANCE
+
+_Shape = Annotated[list[int], Field(min_length=3, max_length=3)]
+_ClassNames = Annotated[int, Field(ge=2)] | Annotated[list[str], Field(min_length=2)]
+_Channels = Literal["first", "last"]
+_SECRET = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key"})
+
+
+class TargetTable(BaseModel):
+    """What every kind has.
+
+    Attributes:
+        shape: ``[channels, height, width]`` of the images it takes.
+        range: The values of black and of full intensity.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    shape: _Shape
+    range: tuple[float, float] = (0.0, 1.0)
+
+    def anchored(self, folder: Path) -> Self:
+        """Returns the table with the files that it names made relative to a folder."""
+        return self.model_copy(
+            update={
+                name: value
+                for name in ("load", "weights")
+                if (value := _moved(getattr(self, name, None), folder)) is not None
+            }
+        )
+
+
+def _moved(value: Path | str | None, folder: Path) -> Path | str | None:
+    """Returns a file below a folder; an import path, which no folder changes, as it is."""
+    if isinstance(value, Path):
+        return folder / value
+    if value is not None and Path(value).suffix == ".skops":
+        return str(folder / value)
+    return value
+
+
+class TorchSection(TargetTable):
+    """A PyTorch module; see :func:`darkroom.images.targets.load.load_target`.
+
+    Attributes:
+        load: ``package.module:callable``; the callable returns the module.
+        weights: A ``.safetensors`` file, or a ``.pt`` of plain tensors.
+        outputs: What the module returns.
+        device: Where it runs.
+    """
+
+    kind: Literal["torch"] = "torch"
+    load: str
+    weights: Path | None = None
+    outputs: Literal["logits", "probabilities"] = "logits"
+    device: str = "cpu"
+
+
+class SklearnSection(TargetTable):
+    """A scikit-learn classifier; see :class:`darkroom.images.targets.sklearn.SklearnTarget`.
+
+    Attributes:
+        load: A ``.skops`` file, or ``package.module:callable``; the callable returns the fitted
+            classifier.
+        trusted: Types that the file may hold beside those known to be safe.
+        channels: Whether images were flattened with channels first or last.
+        batch: Rows answered at a time.
+    """
+
+    kind: Literal["sklearn"]
+    load: str
+    trusted: list[str] = []
+    channels: _Channels = "first"
+    batch: int = Field(default=1024, ge=1)
+
+
+class OnnxSection(TargetTable):
+    """A model that ONNX Runtime runs; see :class:`darkroom.images.targets.onnx.OnnxTarget`.
+
+    Attributes:
+        load: The ``.onnx`` file.
+        outputs: What the model returns.
+        output: The output to read; the first of scores unless told.
+        channels: For a model that takes rows: where flattened images have their channels.
+        classes: For a model that answers labels alone: how many there are, or their names.
+        batch: Rows answered at a time.
+    """
+
+    kind: Literal["onnx"]
+    load: Path
+    outputs: Literal["logits", "probabilities"] = "logits"
+    output: str | None = None
+    channels: _Channels = "first"
+    classes: _ClassNames | None = None
+    batch: int = Field(default=256, ge=1)
+
+
+class HttpTable(TargetTable):
+    """What every server has; see :class:`darkroom.images.targets.http.HttpTarget`.
+
+    Attributes:
+        url: The server, or for ``hugging-face`` and ``json`` the endpoint.
+        outputs: What the server answers.
+        answers: How much an answer shows.
+        classes: How many classes there are, or their names in the model's order.
+        k: How many classes an answer of ``top_k`` names.
+        channels: Where the server wants channels.
+        tolerance: How far from one a row of probabilities may sum.
+        batch: The most rows in a request.
+        concurrency: The most requests at once.
+        timeout: Seconds for one attempt, from connecting to the last byte.
+        retries: How often a request that may have reached the server is sent once more.
+        patience: Seconds to wait for a server that is away or asks to be left alone.
+        backoff: Seconds before the first retry.
+        longest_answer: The most bytes of an answer.
+        headers: Sent along. Keys do not belong here.
+        headers_from_env: Header names, and for each the environment variable with its value.
+        api_key_env: The environment variable with a key that is sent as a bearer token.
+    """
+
+    kind: Literal["http"]
+    url: str
+    outputs: Literal["logits", "probabilities"] = "probabilities"
+    answers: Literal["scores", "top_k", "label"] = "scores"
+    classes: _ClassNames | None = None
+    k: int | None = Field(default=None, ge=1)
+    channels: _Channels = "first"
+    tolerance: float = Field(default=TOLERANCE, ge=0, le=0.5)
+    batch: int = Field(default=32, ge=1, le=100_000)
+    concurrency: int = Field(default=4, ge=1, le=256)
+    timeout: float = Field(default=30.0, gt=0, le=3600)
+    retries: int = Field(default=6, ge=0, le=100)
+    patience: float = Field(default=120.0, ge=0, le=30 * 86_400)
+    backoff: float = Field(default=0.5, gt=0, le=60)
+    longest_answer: int = Field(default=64 * 2**20, ge=1024)
+    headers: dict[str, str] = {}
+    headers_from_env: dict[str, str] = {}
+    api_key_env: str | None = None
+
+    @field_validator("headers")
+    @classmethod
+    def _no_secret(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name in headers:
+            if name.lower() in _SECRET:
+                # A ValueError would have the value, which may be a key, shown in the message.
+                raise PlanError(
+                    f"target.headers.{name}: a plan holds no keys: put the value into an "
+                    f'environment variable and set headers_from_env = {{"{name}" = "VARIABLE"}}'
+                )
+        return headers
+
+
+class OpenInferenceSection(HttpTable):
+    """A server of the Open Inference Protocol, version 2.
+
+    Attributes:
+        model: The model's name on the server.
+        version: Its version; the server's choice unless told.
+        input: The input tensor's name.
+        output: The output tensor's name; the first of a fitting type unless told.
+        datatype: Of the input tensor.
+        flat: Whether images go as rows of numbers.
+    """
+
+    protocol: Literal["v2"]
+    model: str
+    version: str | None = None
+    input: str = "predict"
+    output: str | None = None
+    datatype: Literal["FP32", "FP64"] = "FP32"
+    flat: bool = False
+
+
+class TorchServeSection(HttpTable):
+    """A TorchServe server.
+
+    Attributes:
+        model: The model's name on the server.
+        version: Its version; the server's choice unless told.
+    """
+
+    protocol: Literal["torchserve"]
+    model: str
+    version: str | None = None
+
+
+class HuggingFaceSection(HttpTable):
+    """A Hugging Face endpoint for image classification.
+
+    Attributes:
+        encoding: How images are written.
+    """
+
+    protocol: Literal["hugging-face"]
+    encoding: Literal["numbers", "rows", "png"] = "png"
+
+
+class PlainJsonSection(HttpTable):
+    """Any other endpoint that takes and answers JSON.
+
+    Attributes:
+        inputs: The key of the images, dots between nested keys.
+        path: Where the answer has its scores: a JMESPath expression.
+        extra: What the request holds besides.
+        encoding: How images are written.
+        one_by_one: Whether a request holds an image itself, not a list of images.
+    """
+
+    protocol: Literal["json"]
+    inputs: str = "inputs"
+    path: str = "scores"
+    extra: dict[str, Any] = {}
+    encoding: Literal["numbers", "rows", "png"] = "numbers"
+    one_by_one: bool = False
+
+
+HttpSection = OpenInferenceSection | TorchServeSection | HuggingFaceSection | PlainJsonSection
+
+
+def _tag(value: Any) -> str:
+    """Returns which table a ``[target]`` is; a PyTorch module unless it says otherwise."""
+
+    def said(key: str, otherwise: str) -> str:
+        found = value.get(key) if isinstance(value, dict) else getattr(value, key, None)
+        return otherwise if found is None else str(found)
+
+    kind = said("kind", "torch")
+    return f"http {said('protocol', '')}" if kind == "http" else kind
+
+
+TargetSection = Annotated[
+    Annotated[TorchSection, Tag("torch")]
+    | Annotated[SklearnSection, Tag("sklearn")]
+    | Annotated[OnnxSection, Tag("onnx")]
+    | Annotated[OpenInferenceSection, Tag("http v2")]
+    | Annotated[TorchServeSection, Tag("http torchserve")]
+    | Annotated[HuggingFaceSection, Tag("http hugging-face")]
+    | Annotated[PlainJsonSection, Tag("http json")],
+    Discriminator(
+        _tag,
+        custom_error_type="target_kind",
+        custom_error_message="must be torch, sklearn, onnx, or http with protocol v2, "
+        "torchserve, hugging-face or json",
+    ),
+]
+
+TARGET_SECTIONS: dict[str, type[TargetTable]] = {
+    "torch": TorchSection,
+    "sklearn": SklearnSection,
+    "onnx": OnnxSection,
+    "http v2": OpenInferenceSection,
+    "http torchserve": TorchServeSection,
+    "http hugging-face": HuggingFaceSection,
+    "http json": PlainJsonSection,
+}
+"""Each table under the tag that pydantic puts into the place of an error."""

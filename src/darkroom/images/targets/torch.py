@@ -1,0 +1,167 @@
+"""A PyTorch module as a target."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from darkroom.access import Access
+from darkroom.errors import TargetError, one_line
+from darkroom.images.targets.base import ImageSpec, Target
+from darkroom.wire.answers import Outputs as Outputs
+
+
+class TorchTarget(Target):
+    """A classifier with weights, and so with gradients.
+
+    The module is put into evaluation mode and its parameters are frozen: an audit never changes
+    the model, and gradients are taken with respect to images alone.
+    """
+
+    access = Access.WEIGHTS
+
+    def __init__(
+        self,
+        model: nn.Module,
+        shape: Sequence[int],
+        *,
+        value_range: tuple[float, float] = (0.0, 1.0),
+        outputs: Outputs = "logits",
+        name: str = "torch",
+        device: str = "cpu",
+        batch: int = 256,
+    ) -> None:
+        """Wraps a module and asks it two blank images to check what it was declared to be.
+
+        Args:
+            model: Takes float32 ``(n, channels, height, width)`` in ``value_range``, returns
+                ``(n, classes)``.
+            shape: ``(channels, height, width)``.
+            value_range: The values of black and of full intensity.
+            outputs: Whether the module returns logits (or log-probabilities, which are logits
+                too) or probabilities.
+            name: What reports call it.
+            device: Where the module runs.
+            batch: Rows answered at a time by :meth:`scores`.
+
+        Raises:
+            TargetError: If the module fails on such images, or if what it returns is of the wrong
+                shape, not finite, or not what ``outputs`` says.
+        """
+        self.spec = ImageSpec.of(shape, value_range)
+        self.name = name
+        self.outputs = outputs
+        self.batch = batch
+        try:
+            self.device = torch.device(device)
+            self.model = model.to(self.device).eval().requires_grad_(False)
+        except (RuntimeError, AssertionError) as error:
+            raise TargetError(
+                f"target {name}: device {device!r} cannot be used ({one_line(error)}): set "
+                '[target] device = "cpu"'
+            ) from error
+        self.classes = self._probe()
+
+    def _probe(self) -> int:
+        """Returns the number of classes after checking the answers to black and to grey."""
+        low, width = self.spec.low, self.spec.width_of_range
+        levels = torch.tensor([low, low + width / 2], device=self.device)
+        images = levels.view(2, 1, 1, 1).expand(2, *self.spec.shape).contiguous()
+        try:
+            with torch.no_grad():
+                answers = self.model(images)
+        except Exception as error:
+            raise TargetError(
+                f"target {self.name}: the model cannot take images of shape "
+                f"{list(self.spec.shape)} ({one_line(error)}): set [target] shape to what it takes"
+            ) from error
+        if not isinstance(answers, Tensor) or answers.ndim != 2 or len(answers) != 2:
+            got = list(answers.shape) if isinstance(answers, Tensor) else type(answers).__name__
+            raise TargetError(
+                f"target {self.name}: the model returned {got} for two images, not (2, classes): "
+                "wrap it so that it returns one row of scores an image"
+            )
+        if answers.shape[1] < 2:
+            raise TargetError(
+                f"target {self.name}: the model has a single output: model inversion needs at "
+                "least two classes"
+            )
+        if not answers.is_floating_point():
+            raise TargetError(
+                f"target {self.name}: the model returned whole numbers: return its logits or "
+                "probabilities instead of its decision"
+            )
+        self._check(answers)
+        if self.outputs == "logits" and _are_probabilities(answers):
+            raise TargetError(
+                f"target {self.name}: the model returns probabilities but was declared to return "
+                'logits: set [target] outputs = "probabilities"'
+            )
+        return int(answers.shape[1])
+
+    def _check(self, answers: Tensor) -> None:
+        """Refuses answers that are not finite or not what ``outputs`` declares.
+
+        Raises:
+            TargetError: As above.
+        """
+        if not torch.isfinite(answers).all():
+            raise TargetError(
+                f"target {self.name}: the model returned NaN or infinite values: check its "
+                "weights and [target] range"
+            )
+        if self.outputs == "probabilities" and not _are_probabilities(answers):
+            raise TargetError(
+                f"target {self.name}: the model's rows are no probabilities (they are negative or "
+                'do not sum to one): set [target] outputs = "logits"'
+            )
+
+    def log_scores(self, images: Tensor) -> Tensor:
+        """Returns the logarithm of every class's confidence, differentiable in ``images``.
+
+        Args:
+            images: Float32 ``(n, channels, height, width)`` in the target's range.
+
+        Returns:
+            ``(n, classes)``; the exponentials of a row sum to one.
+
+        Raises:
+            TargetError: If the model answers NaN, or something other than what was declared.
+        """
+        answers: Tensor = self.model(images.to(self.device)).to(images.device)
+        self._check(answers.detach())
+        if self.outputs == "probabilities":
+            return answers.clamp_min(torch.finfo(answers.dtype).tiny).log()
+        return answers.log_softmax(dim=1)
+
+    def scores(self, images: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Returns the confidence of every class; see :meth:`Target.scores`."""
+        answers = [np.empty((0, self.classes))]
+        with torch.no_grad():
+            for start in range(0, len(images), self.batch):
+                rows = torch.from_numpy(images[start : start + self.batch]).to(self.device)
+                log_scores = self.log_scores(rows).double().cpu()
+                answers.append(log_scores.softmax(dim=1).numpy())
+        return np.concatenate(answers)
+
+    def fingerprint(self) -> str:
+        """Returns a hash of the module's structure and of every weight and buffer."""
+        digest = hashlib.sha256(repr((str(self.model), self.spec, self.outputs)).encode())
+        # A state dict would leave out buffers that are not saved, such as a fixed normalisation.
+        tensors = [*self.model.named_parameters(), *self.model.named_buffers()]
+        for key, value in sorted(tensors, key=lambda pair: pair[0]):
+            digest.update(key.encode())
+            flat = value.detach().cpu().contiguous().flatten()
+            digest.update(flat.view(torch.uint8).numpy().data)
+        return digest.hexdigest()
+
+
+def _are_probabilities(answers: Tensor) -> bool:
+    """Tells whether every row is non-negative and sums to one; true of no rows."""
+    sums = answers.double().sum(dim=1)
+    return bool((answers >= 0).all() and ((sums - 1).abs() < 1e-3).all())

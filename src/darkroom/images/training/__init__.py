@@ -1,0 +1,1 @@
+"""Training defences of classifiers of images."""

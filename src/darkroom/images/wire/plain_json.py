@@ -1,0 +1,109 @@
+"""Any other server that takes JSON and answers JSON, with a path to the scores."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import jmespath
+import numpy as np
+from jmespath.exceptions import JMESPathError
+from numpy.typing import NDArray
+
+from darkroom.errors import TargetError, one_line
+from darkroom.images.targets.base import ImageSpec
+from darkroom.images.wire.base import Decoded, Request, Shows, Wire, dumped, parsed
+from darkroom.images.wire.images import Encoding, encoded
+from darkroom.wire.answers import AnswerError, ChannelOrder
+from darkroom.wire.rows import decode_rows
+
+
+class PlainJson(Wire):
+    """``POST URL``, images under one key, scores under a path.
+
+    The path is a JMESPath expression: ``scores``, ``predictions[*].probabilities``. It must give
+    one entry a row, in the order of the images; with ``one_by_one``, the single row's entry. V1 of
+    the KServe protocol is ``inputs = "instances"`` with ``path = "predictions"``.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        spec: ImageSpec,
+        *,
+        inputs: str = "inputs",
+        path: str = "scores",
+        extra: Mapping[str, Any] | None = None,
+        shows: Shows | None = None,
+        encoding: Encoding = "numbers",
+        channels: ChannelOrder = "first",
+        one_by_one: bool = False,
+    ) -> None:
+        """Takes the endpoint and where things are in the two bodies.
+
+        Args:
+            url: The endpoint.
+            spec: The images that it takes.
+            inputs: The key of the images, dots between nested keys.
+            path: Where the answer has its scores.
+            extra: What the request holds besides.
+            shows: What the answers show.
+            encoding: How images are written.
+            channels: Where numbers and rows have their channels.
+            one_by_one: Whether a request holds an image itself, not a list of images.
+
+        Raises:
+            TargetError: If the path is no JMESPath expression, or the key of the images is taken.
+        """
+        self.url, self.spec = url, spec
+        self.inputs, self.path = inputs, path
+        self.extra = dict(extra or {})
+        self.shows = shows or Shows()
+        self.encoding: Encoding = encoding
+        self.channels: ChannelOrder = channels
+        self.largest_batch = 1 if one_by_one else None
+        self.one_by_one = one_by_one
+        try:
+            self._path = jmespath.compile(path)
+        except JMESPathError as error:
+            raise TargetError(
+                f"[target] path = {path!r} is no JMESPath expression ({one_line(error)}): give "
+                "one such as predictions[*].scores"
+            ) from error
+        self._placed(None)
+
+    def _placed(self, images: object) -> dict[str, Any]:
+        """Returns the body with the images under their key."""
+        body = copy.deepcopy(self.extra)
+        *outer, last = self.inputs.split(".")
+        place: Any = body
+        for key in outer:
+            place = place.setdefault(key, {}) if isinstance(place, dict) else None
+        if not isinstance(place, dict) or last in place:
+            raise TargetError(
+                f"[target] inputs = {self.inputs!r}: [target] extra holds something there: choose "
+                "another key"
+            )
+        place[last] = images
+        return body
+
+    def request(self, images: NDArray[np.float32]) -> Request:
+        """Returns the images under their key, with whatever else the server wants."""
+        entries = encoded(images, self.encoding, self.channels, self.spec)
+        return Request(self.url, dumped(self._placed(entries[0] if self.one_by_one else entries)))
+
+    def decode(self, content: bytes, rows: int) -> Decoded:
+        """Returns what is found at the path; see :meth:`Wire.decode`."""
+        try:
+            found = self._path.search(parsed(content))
+        except (JMESPathError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+            raise AnswerError(f"path {self.path!r} fails on it ({one_line(error)[:80]})") from error
+        if found is None:
+            raise AnswerError(f"it has nothing at path {self.path!r}")
+        return decode_rows([found] if self.one_by_one else found, rows, self.shows)
+
+    def identity(self) -> tuple[object, ...]:
+        """Returns all that decides how the model is asked."""
+        kept = (self.inputs, self.path, self.encoding, self.channels, self.one_by_one)
+        return ("json", self.url, self.shows, repr(sorted(self.extra.items())), *kept)

@@ -1,1 +1,0 @@
-"""Judges, image measures and intervals: what tells whether an attack succeeded."""

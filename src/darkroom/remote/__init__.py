@@ -1,0 +1,1 @@
+"""Asking somebody else's server: retries, rate limits, bills and secrets."""

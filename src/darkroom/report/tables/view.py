@@ -1,0 +1,184 @@
+"""What the page shows of a cell of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from darkroom.report.charts import Chart, calibration_chart
+from darkroom.report.files import damaged
+from darkroom.report.records import Cell, Interval
+from darkroom.tables.record import Part, RevealedRow, TableDetails
+
+MOST_GROUPS = 12
+MOST_VALUES = 12
+MOST_ROWS = 200
+
+GUESSERS = (
+    ("attack", "The attack"),
+    ("imputation", "Imputation from public rows"),
+    ("prior", "The prior alone"),
+    ("most_frequent", "The most frequent value"),
+)
+
+MEASURES = (
+    ("accuracy", "Accuracy"),
+    ("precision", "Precision"),
+    ("recall", "Recall"),
+    ("mcc", "MCC"),
+    ("g_mean", "G-mean"),
+    ("auc", "AUC"),
+)
+
+
+@dataclass(frozen=True)
+class MeasureRow:
+    """A guesser with its measures in the order of :data:`MEASURES`."""
+
+    name: str
+    values: tuple[tuple[str, Interval | None], ...]
+
+
+@dataclass(frozen=True)
+class ConfusionRow:
+    """A true value with how often each value was guessed, and the share of the row."""
+
+    value: str
+    cells: tuple[tuple[str, int, float], ...]
+    total: int
+
+
+@dataclass(frozen=True)
+class PartView:
+    """Members or others.
+
+    Attributes:
+        title: What they are called.
+        part: Their figures.
+        measures: A row a guesser.
+        confusion: A row a true value; empty for numbers and for too many values.
+    """
+
+    title: str
+    part: Part
+    measures: tuple[MeasureRow, ...]
+    confusion: tuple[ConfusionRow, ...]
+
+
+@dataclass(frozen=True)
+class TableView:
+    """The part of a cell that only tables have."""
+
+    details: TableDetails
+    parts: tuple[PartView, ...]
+    calibration: Chart | None
+    own_threats: tuple[str, ...]
+    rows: tuple[RevealedRow, ...]
+
+    @property
+    def groups_shown(self) -> int:
+        """How many groups come first, before the rest is folded away."""
+        return MOST_GROUPS
+
+    @property
+    def about(self) -> str:
+        """What precision, recall and AUC are about."""
+        if len(self.details.values) == 2:
+            return f"of the value {self.details.positive}"
+        return "averaged over the values"
+
+
+def table_view(
+    run: Path,
+    cell: Cell,
+    details: TableDetails,
+    threats: Sequence[str],
+    number: int,
+    *,
+    reveal: bool,
+) -> TableView:
+    """Works out what the page shows of a cell.
+
+    Args:
+        run: The run folder.
+        cell: The cell.
+        details: Its details.
+        threats: Sentences of the threat model that stand elsewhere.
+        number: The cell's place on the page.
+        reveal: Whether single records are shown.
+
+    Raises:
+        RunError: If records are to be shown and their file is missing or damaged.
+    """
+    bins = details.members.calibration
+    chart = None
+    if len(bins) > 1:
+        chart = calibration_chart(
+            [(one.claimed, one.right) for one in bins],
+            name=f"calibration-{number}",
+            title=f"How often the attacker is right, by how sure it is, in {len(bins)} parts",
+        )
+    parts = [_part_view("Members: the model was trained on them", details.members, details)]
+    if details.others is not None:
+        parts.append(_part_view("Others: the model never saw them", details.others, details))
+    return TableView(
+        details=details,
+        parts=tuple(parts),
+        calibration=chart,
+        own_threats=tuple(line for line in details.threat_model if line not in threats),
+        rows=_revealed(run, cell, details) if reveal else (),
+    )
+
+
+def _part_view(title: str, part: Part, details: TableDetails) -> PartView:
+    measures = part.measures or {}
+    rows = tuple(
+        MeasureRow(
+            name,
+            tuple((label, getattr(measures[key], field)) for field, label in MEASURES),
+        )
+        for key, name in GUESSERS
+        if key in measures
+    )
+    return PartView(title, part, rows, _confusion(part, details.values))
+
+
+def _confusion(part: Part, values: Sequence[str]) -> tuple[ConfusionRow, ...]:
+    if part.confusion is None or len(values) > MOST_VALUES:
+        return ()
+    rows = []
+    for value, counts in zip(values, part.confusion, strict=True):
+        total = sum(counts)
+        cells = tuple(
+            (guess, number, number / total if total else 0.0)
+            for guess, number in zip(values, counts, strict=True)
+        )
+        rows.append(ConfusionRow(value, cells, total))
+    return tuple(rows)
+
+
+def _revealed(run: Path, cell: Cell, details: TableDetails) -> tuple[RevealedRow, ...]:
+    """Returns members, those of whom the attacker is surest first; none for numbers."""
+    if not details.values:
+        return ()
+    path = run / "cells" / cell.key / "reconstructions.npz"
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            rows, truth = stored["members_rows"], stored["members_truth"]
+            posterior = stored["members_posterior"]
+        sure = posterior.max(axis=1)
+        order = np.argsort(-sure, kind="stable")[:MOST_ROWS]
+        return tuple(
+            RevealedRow(
+                row=int(rows[place]),
+                truth=details.values[truth[place]],
+                guess=details.values[posterior[place].argmax()],
+                probability=min(1.0, float(sure[place])),
+            )
+            for place in order
+        )
+    except (OSError, KeyError, ValueError, IndexError) as error:
+        raise damaged(path, str(error)) from error

@@ -1,0 +1,1 @@
+"""Intervals, multiplicity, calibration and bounds; no policy."""

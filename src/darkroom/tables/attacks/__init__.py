@@ -1,0 +1,1 @@
+"""Attacks on models of tables, one file each."""

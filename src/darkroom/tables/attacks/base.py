@@ -1,0 +1,364 @@
+"""What every attack on tables is: one question a row and candidate, answered all at once."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import ClassVar, NamedTuple, final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_ndtr
+
+from darkroom.access import Access
+from darkroom.defenses.pipeline import Pipeline
+from darkroom.defenses.values import ValueNoise, ValueRounding
+from darkroom.errors import PlanError
+from darkroom.ledger import BudgetExhausted
+from darkroom.tables.candidates import Candidates
+from darkroom.tables.priors.counts import TablePrior, Unknown
+from darkroom.tables.schema import Rows
+from darkroom.tables.targets.view import TableView
+
+Posterior = NDArray[np.float64]
+
+
+class Records(NamedTuple):
+    """What the attacker knows of the people it is after.
+
+    Attributes:
+        known: ``(n, columns)`` as the schema encodes them; NaN in columns it does not know.
+        response: What truly happened to them, encoded as the schema's response, ``(n,)``.
+    """
+
+    known: Rows
+    response: NDArray[np.float64]
+
+
+class Errors(NamedTuple):
+    """How the model errs, as its documentation tells.
+
+    Attributes:
+        sigma: The standard deviation of a regressor's errors; ``None`` for a classifier.
+        confusion: How many rows of each true class (first) were predicted as each class (second),
+            ``(classes, classes)``; ``None`` for a regressor.
+        step: The width of the cell in which a regressor's prediction lies around its rounded
+            answer; 0 where it is not rounded.
+    """
+
+    sigma: float | None
+    confusion: NDArray[np.float64] | None
+    step: float = 0.0
+
+    @classmethod
+    def of(
+        cls,
+        response: NDArray[np.float64],
+        predictions: NDArray[np.float64],
+        classes: int | None,
+    ) -> Errors:
+        """Measures errors on rows whose response is known.
+
+        A model without any error on them gets a deviation of a millionth of the response's.
+
+        Args:
+            response: ``(n,)``.
+            predictions: ``(n,)``.
+            classes: How many; ``None`` for a regressor.
+        """
+        if classes is None:
+            least = 1e-6 * float(response.std()) or 1e-9
+            off = float(np.sqrt(np.mean((response - predictions) ** 2)))
+            return cls(max(off, least), None)
+        confusion = np.zeros((classes, classes))
+        np.add.at(confusion, (response.astype(int), predictions.astype(int)), 1)
+        return cls(None, confusion)
+
+    def noisier(self, deviation: float) -> Errors:
+        """Returns the same with noise of a standard deviation on a regressor's answers."""
+        return (
+            self if self.sigma is None else self._replace(sigma=math.hypot(self.sigma, deviation))
+        )
+
+    def behind(self, defense: Pipeline, asked: int = 1) -> Errors:
+        """Returns how a regressor's answers err behind output defences that one knows of.
+
+        Args:
+            defense: The defences; those of confidences change nothing here.
+            asked: Over how many answers to the same question was averaged.
+        """
+        errors = self
+        for one in defense.defenses:
+            if isinstance(one, ValueNoise):
+                errors = errors.noisier(one.deviation / math.sqrt(asked))
+            elif isinstance(one, ValueRounding):
+                errors = errors._replace(step=errors.step + one.step)
+        return errors
+
+    def log_likelihood(
+        self, response: NDArray[np.float64], predictions: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Returns how probable responses are where the model predicts something, as logarithms.
+
+        Args:
+            response: ``(n,)``.
+            predictions: ``(n,)``.
+
+        Returns:
+            ``(n,)``; minus infinity for what never happened.
+        """
+        if self.confusion is None:
+            assert self.sigma is not None
+            off = (response - predictions) / self.sigma
+            half = self.step / self.sigma / 2
+            # Where the error is far wider than the cell, the density hardly changes within it.
+            return -0.5 * off**2 if half < 1e-6 else _log_mass(off, half)
+        columns = self.confusion.sum(axis=0)
+        shares = self.confusion / np.where(columns > 0, columns, 1)
+        with np.errstate(divide="ignore"):
+            logarithms = np.log(shares)
+        return np.asarray(logarithms[response.astype(int), predictions.astype(int)])
+
+
+def _log_mass(middle: NDArray[np.float64], half: float) -> NDArray[np.float64]:
+    """Returns the logarithm of the standard normal's mass within ``half`` of ``middle``."""
+    # On the lower side of the bell both ends are small, and their difference is exact.
+    middle = -np.abs(middle)
+    upper, lower = log_ndtr(middle + half), log_ndtr(middle - half)
+    return np.asarray(upper + np.log1p(-np.exp(np.minimum(lower - upper, -1e-15))))
+
+
+class TableProgress(NamedTuple):
+    """What an attack has after some queries.
+
+    Attributes:
+        queries: Rows charged to each record so far, int64 ``(records,)``.
+        posterior: How probable each candidate is, float64 ``(records, candidates)``; every row
+            sums to one. The guess is the largest.
+    """
+
+    queries: NDArray[np.int64]
+    posterior: Posterior
+
+
+class Block(NamedTuple):
+    """The answer for some records that follow each other.
+
+    Attributes:
+        start: The first record.
+        posterior: ``(records of the block, candidates)``.
+    """
+
+    start: int
+    posterior: Posterior
+
+
+class TableAttack(ABC):
+    """A guess at the sensitive columns of each record, from what the model says to each candidate.
+
+    All records times all candidates go through the model at once, in blocks that a memory bound
+    allows; the answers do not depend on the blocks. Unknown columns that are not sensitive are
+    summed over by the prior.
+
+    Attributes:
+        name: The word used in plans.
+        access: The least access that the attack needs.
+        paper: The source, in one line.
+        classifiers_only: Whether regressors are refused.
+        trees_only: Whether all models but those made of decision trees are.
+        draws: Values of unknown columns that are summed over, at most.
+        memory: Bytes that a block may take.
+    """
+
+    name: ClassVar[str]
+    access: ClassVar[Access]
+    paper: ClassVar[str]
+    classifiers_only: ClassVar[bool] = False
+    trees_only: ClassVar[bool] = False
+    draws: int
+    memory: int
+
+    def __post_init__(self) -> None:
+        """Refuses values that make no attack.
+
+        Raises:
+            PlanError: If a number is out of its range.
+        """
+        if self.draws < 1 or self.memory < 1:
+            raise PlanError(f"attack {self.name}: draws and memory must be 1 or more")
+
+    def expected_queries(
+        self,
+        candidates: Candidates,
+        defense: Pipeline | None = None,  # noqa: ARG002 - for those that ask again
+    ) -> int:
+        """Returns the rows a record that the attack spends at most.
+
+        Args:
+            candidates: The values of the sensitive columns.
+            defense: The output defences that the attacker knows of.
+        """
+        return len(candidates) * (self.draws if candidates.schema.unknown else 1)
+
+    @final
+    def run(
+        self,
+        view: TableView,
+        prior: TablePrior,
+        records: Records,
+        errors: Errors,
+        *,
+        rng: np.random.Generator,
+    ) -> Iterator[TableProgress]:
+        """Attacks all records: first the prior's own answer, then the attack's.
+
+        Args:
+            view: The target as the attacker sees it. Its ledger counts records by their position.
+            prior: What the attacker knows beforehand.
+            records: What it knows of each.
+            errors: How the model errs.
+            rng: The only source of randomness.
+
+        Yields:
+            Progress; the last is the answer. Records for which the budget does not reach keep the
+            prior's answer.
+
+        Raises:
+            PlanError: If the view allows too little, or the model is of a kind that the attack is
+                not for.
+        """
+        self._check(view, prior, records)
+        before = np.concatenate(
+            [prior.probabilities(records.known[part]) for part in self._parts(view, prior, records)]
+        )
+        yield TableProgress(view.ledger.spent, before)
+        after = before.copy()
+        for block in self.blocks(view, prior, records, errors, rng=rng):
+            after[block.start : block.start + len(block.posterior)] = block.posterior
+        yield TableProgress(view.ledger.spent, after)
+
+    def blocks(
+        self,
+        view: TableView,
+        prior: TablePrior,
+        records: Records,
+        errors: Errors,
+        *,
+        rng: np.random.Generator,
+    ) -> Iterator[Block]:
+        """Attacks block by block, for tables whose answers do not fit into memory.
+
+        Arguments and errors are those of :meth:`run`.
+
+        Yields:
+            Blocks, in order.
+        """
+        self._check(view, prior, records)
+        seed = int(rng.integers(2**62))
+        for part in self._parts(view, prior, records):
+            # The same draws in every block: answers must not hang on how records are divided.
+            drawn = prior.unknown(records.known[part], self.draws, np.random.default_rng(seed))
+            yield Block(part.start, self._block(view, prior, records, errors, part, drawn))
+
+    def _check(self, view: TableView, prior: TablePrior, records: Records) -> None:
+        if not view.access.includes(self.access):
+            raise PlanError(
+                f"attack {self.name} needs {self.access} but the view allows {view.access}: "
+                "choose another attack or access"
+            )
+        if prior.candidates.schema != view.schema:
+            raise PlanError(f"prior {prior.name} is of another table than the target's")
+        if not len(records.known):
+            raise PlanError(f"attack {self.name}: no records: give at least one record")
+        if records.known.shape != (len(records.response), len(view.schema.columns)):
+            raise PlanError(
+                f"records of shape {list(records.known.shape)}: the target takes "
+                f"{len(view.schema.columns)} columns, with a response for each row"
+            )
+        if self.classifiers_only and view.classes is None:
+            raise PlanError(
+                f"attack {self.name} is for classifiers, and the response "
+                f"{view.schema.response.name!r} is numeric: use map"
+            )
+
+    def _parts(self, view: TableView, prior: TablePrior, records: Records) -> Iterator[slice]:
+        """Yields blocks of records that fit into memory with all their candidates."""
+        columns = len(view.schema.columns)
+        # A row is there as numbers, as a table, as the model's own copies, and as scores.
+        row = 8 * (8 * columns + 6 * (view.classes or 1) + 16)
+        step = max(1, self.memory // (row * len(prior.candidates)))
+        for start in range(0, len(records.known), step):
+            yield slice(start, min(start + step, len(records.known)))
+
+    def _block(
+        self,
+        view: TableView,
+        prior: TablePrior,
+        records: Records,
+        errors: Errors,
+        part: slice,
+        unknown: Unknown,
+    ) -> Posterior:
+        """Returns the posterior of one block, ``(records, candidates)``."""
+        known, response = records.known[part], records.response[part]
+        before = prior.probabilities(known)
+        places = np.arange(part.start, part.stop)
+        total = np.full(before.shape, -np.inf)
+        for values, weights in zip(unknown.values, unknown.weights, strict=True):
+            filled = known.copy()
+            filled[:, unknown.positions] = values
+            rows = prior.candidates.fill(filled)
+            goals = np.repeat(places, len(prior.candidates))
+            try:
+                weighed = self._weigh(
+                    view, rows, goals, np.repeat(response, len(prior.candidates)), errors
+                )
+            except BudgetExhausted:
+                break
+            with np.errstate(divide="ignore"):
+                term = weighed.reshape(before.shape) + np.log(weights)[:, None]
+            total = np.logaddexp(total, term)
+        return self._posterior(before, total)
+
+    @abstractmethod
+    def _weigh(
+        self,
+        view: TableView,
+        rows: Rows,
+        goals: NDArray[np.int64],
+        response: NDArray[np.float64],
+        errors: Errors,
+    ) -> NDArray[np.float64]:
+        """Asks the model and returns the logarithm of each row's likelihood.
+
+        Args:
+            view: The target.
+            rows: All candidates of all records of a block, ``(n, columns)``.
+            goals: The record that each row is of, ``(n,)``.
+            response: The true response of each row's record, ``(n,)``.
+            errors: How the model errs.
+
+        Returns:
+            ``(n,)``, up to a constant for each record.
+        """
+
+    def _posterior(self, before: Posterior, likelihood: NDArray[np.float64]) -> Posterior:
+        """Joins the prior ``(n, candidates)`` with the logarithms of likelihoods."""
+        with np.errstate(divide="ignore"):
+            logarithms = np.log(before) + likelihood
+        return normalized(logarithms, before)
+
+
+def normalized(logarithms: NDArray[np.float64], fallback: Posterior) -> Posterior:
+    """Turns logarithms into probabilities; rows in which nothing is possible get the fallback.
+
+    Args:
+        logarithms: ``(n, candidates)``.
+        fallback: ``(n, candidates)``.
+    """
+    top = logarithms.max(axis=1, keepdims=True)
+    possible = np.isfinite(top)
+    weights = np.exp(logarithms - np.where(possible, top, 0.0))
+    total = weights.sum(axis=1, keepdims=True)
+    return np.where(possible, weights / np.where(possible, total, 1.0), fallback)

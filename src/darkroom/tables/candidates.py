@@ -1,0 +1,151 @@
+"""What a sensitive attribute may be: the values among which an attacker chooses."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkroom.errors import DataError
+from darkroom.tables.schema import Rows, Schema
+
+MOST_CANDIDATES = 4096
+"""More joint values than this are refused."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Every joint value of the sensitive columns, or for numeric ones a grid of values.
+
+    Attributes:
+        schema: The table's.
+        positions: Where the sensitive columns stand among the inputs, ``(sensitive,)``.
+        values: Encoded as in the table's rows, ``(candidates, sensitive)``.
+    """
+
+    schema: Schema
+    positions: NDArray[np.int64]
+    values: Rows
+
+    @classmethod
+    def of(cls, schema: Schema, public: Rows | None = None, bins: int = 20) -> Candidates:
+        """Lists the values.
+
+        Args:
+            schema: The table's.
+            public: Public rows, from which numeric columns get their grid: the medians of ``bins``
+                parts of equal number.
+            bins: Parts of a numeric column.
+
+        Raises:
+            DataError: If there is no sensitive column, one is numeric and there are no public
+                rows, or there are more than :data:`MOST_CANDIDATES` joint values.
+        """
+        if not schema.sensitive:
+            raise DataError("no sensitive column: name at least one")
+        grids = [grid_of(schema, name, public, bins) for name in schema.sensitive]
+        for name, grid in zip(schema.sensitive, grids, strict=True):
+            if len(grid) < 2:
+                raise DataError(
+                    f"column {name!r}: always {grid[0]:g} in public rows: no need to ask"
+                )
+        number = int(np.prod([len(grid) for grid in grids]))
+        if number > MOST_CANDIDATES:
+            raise DataError(
+                f"columns {', '.join(schema.sensitive)}: {number} joint values, more than "
+                f"{MOST_CANDIDATES}: infer fewer columns at once, or use fewer bins"
+            )
+        values = np.array(list(itertools.product(*grids)), dtype=np.float64)
+        return cls(schema, schema.positions(schema.sensitive), values)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.values)
+
+    @property
+    def numeric(self) -> bool:
+        """Whether the one sensitive column is a number, whose candidates have an order."""
+        columns = [self.schema.column(name) for name in self.schema.sensitive]
+        return len(columns) == 1 and columns[0].kind == "numeric"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The candidates as text, joined by ``, `` where there are several columns."""
+        columns = [self.schema.column(name) for name in self.schema.sensitive]
+        return tuple(
+            ", ".join(column.label(value) for column, value in zip(columns, row, strict=True))
+            for row in self.values
+        )
+
+    def place(self, rows: Rows) -> NDArray[np.int64]:
+        """Returns which candidate each row's sensitive values are, or are nearest to.
+
+        Args:
+            rows: ``(n, columns)`` with the sensitive columns known.
+
+        Returns:
+            ``(n,)``.
+        """
+        found = np.zeros(len(rows), dtype=np.int64)
+        for place, position in enumerate(self.positions):
+            grid = np.unique(self.values[:, place])
+            middles = (grid[1:] + grid[:-1]) / 2
+            found = found * len(grid) + np.searchsorted(middles, rows[:, position])
+        return found
+
+    def summary(self, posterior: NDArray[np.float64], level: float = 0.9) -> NDArray[np.float64]:
+        """Returns a number's median and the ends of its credible interval.
+
+        Each candidate stands for the values that are nearer to it than to any other, all as
+        probable as each other.
+
+        Args:
+            posterior: ``(n, candidates)`` over a numeric column's grid.
+            level: How much of the posterior the interval holds.
+
+        Returns:
+            ``(3, n)``: median, lower and upper end.
+        """
+        grid = self.values[:, 0]
+        middles = (grid[1:] + grid[:-1]) / 2
+        edges = np.concatenate([[2 * grid[0] - middles[0]], middles, [2 * grid[-1] - middles[-1]]])
+        below = posterior.cumsum(axis=1)
+        ends = np.array([0.5, (1 - level) / 2, (1 + level) / 2])[:, None]
+        places = (below[None] < ends[:, :, None]).sum(axis=2).clip(0, len(grid) - 1)
+        inside = np.take_along_axis(posterior[None], places[:, :, None], axis=2)[:, :, 0]
+        left = np.take_along_axis(below[None], places[:, :, None], axis=2)[:, :, 0] - inside
+        share = ((ends - left) / np.where(inside > 0, inside, 1)).clip(0, 1)
+        return np.asarray(edges[places] + share * np.diff(edges)[places])
+
+    def fill(self, known: Rows) -> Rows:
+        """Puts every candidate into every row.
+
+        Args:
+            known: ``(n, columns)``.
+
+        Returns:
+            ``(n * candidates, columns)``: all candidates of the first row, then of the second.
+        """
+        filled = np.repeat(known, len(self), axis=0)
+        filled[:, self.positions] = np.tile(self.values, (len(known), 1))
+        return filled
+
+
+def grid_of(schema: Schema, name: str, public: Rows | None, bins: int) -> NDArray[np.float64]:
+    """Returns the values that stand for a column, sorted, ``(values,)``: its categories, or a grid.
+
+    Raises:
+        DataError: As :meth:`Candidates.of`.
+    """
+    column = schema.column(name)
+    if column.kind == "categorical":
+        return np.arange(len(column.values), dtype=np.float64)
+    if public is None or not len(public):
+        raise DataError(
+            f"column {name!r}: numeric, and there are no public rows to tell which values are "
+            "usual: give [public] table, or declare it categorical"
+        )
+    values = public[:, schema.positions([name])[0]]
+    return np.unique(np.quantile(values, (np.arange(bins) + 0.5) / bins))

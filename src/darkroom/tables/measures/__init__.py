@@ -1,0 +1,1 @@
+"""How well attributes are inferred, beside the baselines."""

@@ -1,0 +1,141 @@
+"""Who is worst off: the attack against imputation, group by group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkroom.statistics.intervals import Interval, clopper_pearson
+from darkroom.statistics.multiplicity import holm
+from darkroom.tables.measures.paired import newcombe_paired, sign_test
+
+SMALLEST = 10
+"""Groups of fewer rows are neither tested nor shown: they would say much of few people."""
+
+
+class Group(NamedTuple):
+    """Rows that agree in one column.
+
+    Attributes:
+        column: The column.
+        value: What they have in common.
+        n: How many they are.
+        success: The attack's accuracy.
+        baseline: The imputation model's.
+        advantage: The difference on the same rows.
+        p_value: Of the exact sign test that the attack is right more often.
+        p_adjusted: The same after Holm's correction for the number of groups.
+    """
+
+    column: str
+    value: str
+    n: int
+    success: Interval
+    baseline: Interval
+    advantage: Interval
+    p_value: float
+    p_adjusted: float
+
+
+class Division(NamedTuple):
+    """A way to divide rows into groups.
+
+    Attributes:
+        column: What it is called.
+        values: What each group is called.
+        place: The group of each row, int64 ``(n,)``; -1 for none.
+    """
+
+    column: str
+    values: Sequence[str]
+    place: NDArray[np.int64]
+
+
+def compare(hits: NDArray[np.bool_], baseline: NDArray[np.bool_]) -> Interval:
+    """Returns the paired advantage of one guesser over another on the same rows.
+
+    Args:
+        hits: Whether the attack is right, ``(n,)``, at least one row.
+        baseline: Whether the other is, ``(n,)``.
+    """
+    both, first = int((hits & baseline).sum()), int((hits & ~baseline).sum())
+    second = int((~hits & baseline).sum())
+    return newcombe_paired(both, first, second, len(hits) - both - first - second)
+
+
+def groups_of(
+    hits: NDArray[np.bool_], baseline: NDArray[np.bool_], divisions: Sequence[Division]
+) -> list[Group]:
+    """Tests every group of at least :data:`SMALLEST` rows, the most exposed first.
+
+    Args:
+        hits: Whether the attack is right, ``(n,)``.
+        baseline: Whether imputation is, ``(n,)``.
+        divisions: Ways to divide the rows; groups of different divisions overlap.
+    """
+    found: list[Group] = []
+    for division in divisions:
+        for place, value in enumerate(division.values):
+            rows = division.place == place
+            if rows.sum() < SMALLEST:
+                continue
+            right, usual = hits[rows], baseline[rows]
+            p_value = sign_test(int((right & ~usual).sum()), int((~right & usual).sum()))
+            found.append(
+                Group(
+                    division.column,
+                    value,
+                    int(rows.sum()),
+                    clopper_pearson(int(right.sum()), len(right)),
+                    clopper_pearson(int(usual.sum()), len(usual)),
+                    compare(right, usual),
+                    p_value,
+                    p_value,
+                )
+            )
+    adjusted = holm(np.array([group.p_value for group in found]))
+    found = [
+        group._replace(p_adjusted=float(value))
+        for group, value in zip(found, adjusted, strict=True)
+    ]
+    return sorted(found, key=lambda group: (group.p_value, -group.advantage.estimate))
+
+
+class Bin(NamedTuple):
+    """Rows about whose guess the attacker is about equally sure.
+
+    Attributes:
+        n: How many.
+        claimed: The attacker's mean probability for its guess.
+        right: How often the guess is right.
+    """
+
+    n: int
+    claimed: float
+    right: Interval
+
+
+def calibration(claimed: NDArray[np.float64], hits: NDArray[np.bool_], most: int = 8) -> list[Bin]:
+    """Compares how sure an attacker is with how often it is right.
+
+    Args:
+        claimed: Its probability for its guess, ``(n,)``.
+        hits: Whether the guess is right, ``(n,)``.
+        most: Bins of equal number; rows with the same probability stay together, and bins have at
+            least :data:`SMALLEST` rows, so there may be fewer.
+    """
+    parts = max(1, min(most, len(claimed) // SMALLEST))
+    edges = np.unique(np.quantile(claimed, np.arange(1, parts) / parts))
+    place = np.searchsorted(edges, claimed, side="right")
+    return [
+        Bin(
+            int(rows.sum()),
+            float(claimed[rows].mean()),
+            clopper_pearson(int(hits[rows].sum()), int(rows.sum())),
+        )
+        for rows in (place == one for one in range(len(edges) + 1))
+        if rows.any()
+    ]

@@ -1,0 +1,1 @@
+"""What an attacker on tables knows before asking."""

@@ -1,0 +1,192 @@
+"""Imputation: what statistics tell of a sensitive value, without the model under audit."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkroom.errors import MissingExtraError
+from darkroom.tables.candidates import Candidates
+from darkroom.tables.priors.counts import (
+    MarginalsPrior,
+    Probabilities,
+    TablePrior,
+    Unknown,
+    marginals,
+    require_public,
+)
+from darkroom.tables.schema import Column, Rows
+
+Model = Literal["auto", "logistic", "forest"]
+
+FOLDS = 5
+
+
+class Imputer:
+    """A classifier of the sensitive value, trained on public rows.
+
+    ``auto`` takes whichever of a logistic regression and a random forest has the lower
+    cross-validated log-loss, or the plain frequencies where neither beats them.
+
+    Attributes:
+        chosen: ``logistic``, ``forest`` or ``marginals``.
+    """
+
+    def __init__(
+        self,
+        candidates: Candidates,
+        public: Rows,
+        *,
+        response: NDArray[np.float64] | None = None,
+        model: Model = "auto",
+        seed: int = 0,
+    ) -> None:
+        """Trains.
+
+        Args:
+            candidates: The values to choose among.
+            public: Rows with every column known, ``(n, columns)``.
+            response: Their true response, if the attacker may use it, ``(n,)``.
+            model: Which classifier.
+            seed: Decides the forest and the folds.
+
+        Raises:
+            DataError: If there are no public rows.
+            MissingExtraError: If scikit-learn is not installed.
+        """
+        require_public(public, "imputation")
+        schema = candidates.schema
+        self.candidates = candidates
+        self._columns = [(int(place), schema.columns[place]) for place in schema.visible]
+        self._response = schema.response if response is not None else None
+        self._shares = marginals(candidates, public, 1.0)
+        features = self._raw_features(public, response)
+        self._mean, self._spread = features.mean(axis=0), features.std(axis=0)
+        truth = candidates.place(public)
+        self._trust = len(public) / (len(public) + 1)
+        self.chosen, self._model = _fitted(self._scaled(features), truth, model, seed)
+
+    def probabilities(
+        self, known: Rows, response: NDArray[np.float64] | None = None
+    ) -> Probabilities:
+        """Returns how probable each candidate is.
+
+        Args:
+            known: ``(n, columns)``; hidden columns are not looked at.
+            response: The rows' true response if the imputer was trained with it, ``(n,)``.
+
+        Returns:
+            ``(n, candidates)``.
+        """
+        filled = np.tile(self._shares, (len(known), 1))
+        if self._model is None or not len(known):
+            return filled
+        found = np.zeros_like(filled)
+        features = self._scaled(self._raw_features(known, response))
+        found[:, self._model.classes_] = self._model.predict_proba(features)
+        # A value that no public row has is rare, not impossible.
+        return np.asarray(self._trust * found + (1 - self._trust) * filled)
+
+    def _raw_features(self, rows: Rows, response: NDArray[np.float64] | None) -> Rows:
+        parts = [_features(rows[:, place], column) for place, column in self._columns]
+        if self._response is not None:
+            assert response is not None
+            parts.append(_features(response, self._response))
+        return np.concatenate(parts, axis=1) if parts else np.zeros((len(rows), 1))
+
+    def _scaled(self, features: Rows) -> Rows:
+        return np.asarray((features - self._mean) / np.where(self._spread > 0, self._spread, 1))
+
+
+def _features(values: NDArray[np.float64], column: Column) -> Rows:
+    if column.kind == "numeric":
+        return values[:, None]
+    return np.asarray(values[:, None] == np.arange(len(column.values)), dtype=np.float64)
+
+
+def _fitted(
+    features: Rows, truth: NDArray[np.int64], model: Model, seed: int
+) -> tuple[str, Any | None]:
+    """Returns the better classifier's name and itself, trained."""
+    try:
+        from sklearn.ensemble import RandomForestClassifier
+        from sklearn.linear_model import LogisticRegression
+    except ImportError as error:
+        raise MissingExtraError("scikit-learn", "tables") from error
+    if len(np.unique(truth)) < 2:
+        return "marginals", None
+    kinds = {
+        "logistic": LogisticRegression(max_iter=2000),
+        "forest": RandomForestClassifier(100, min_samples_leaf=5, random_state=seed),
+    }
+    if model == "auto":
+        losses = {name: _loss(kind, features, truth, seed) for name, kind in kinds.items()}
+        losses["marginals"] = _loss(None, features, truth, seed)
+        model_name = min(losses, key=lambda name: losses[name])
+    else:
+        model_name = model
+    if model_name == "marginals":
+        return "marginals", None
+    return model_name, _fit(kinds[model_name], features, truth)
+
+
+def _fit(kind: Any, features: Rows, truth: NDArray[np.int64]) -> Any:
+    """Trains a classifier; one that has not quite converged is weighed like any other."""
+    with warnings.catch_warnings(action="ignore"):
+        return kind.fit(features, truth)
+
+
+def _loss(kind: Any, features: Rows, truth: NDArray[np.int64], seed: int) -> float:
+    """Returns the mean log-loss over folds; ``None`` is the frequencies alone."""
+    from sklearn.base import clone
+
+    values = int(truth.max()) + 1
+    folds = np.random.default_rng(seed).permutation(len(truth)) % FOLDS
+    total = 0.0
+    for fold in range(FOLDS):
+        learn, test = folds != fold, folds == fold
+        if not test.any() or not learn.any():
+            continue
+        counts = np.bincount(truth[learn], minlength=values)
+        shares = (counts + 1 / values) / (counts.sum() + 1)
+        chances = np.tile(shares, (int(test.sum()), 1))
+        if kind is not None and (counts > 0).sum() > 1:
+            fitted = _fit(clone(kind), features[learn], truth[learn])
+            trust = learn.sum() / (learn.sum() + 1)
+            chances *= 1 - trust
+            chances[:, fitted.classes_] += trust * fitted.predict_proba(features[test])
+        total -= float(np.log(chances[np.arange(len(chances)), truth[test]]).sum())
+    return total / len(truth)
+
+
+class ImputationPrior(TablePrior):
+    """A trained imputation model as prior.
+
+    It does not use the response: the attack weighs that itself, and would count it twice.
+    """
+
+    name: ClassVar[str] = "imputation"
+
+    def __init__(
+        self, candidates: Candidates, public: Rows, *, model: Model = "auto", seed: int = 0
+    ) -> None:
+        """Trains; see :class:`Imputer`."""
+        self.candidates = candidates
+        self._imputer = Imputer(candidates, public, model=model, seed=seed)
+        self._usual = MarginalsPrior(candidates, public)
+
+    @property
+    def chosen(self) -> str:
+        """Which classifier it is."""
+        return self._imputer.chosen
+
+    def probabilities(self, known: Rows) -> Probabilities:
+        """Asks the imputation model."""
+        return self._imputer.probabilities(known)
+
+    def unknown(self, known: Rows, most: int, rng: np.random.Generator) -> Unknown:
+        """Lists or draws values by their frequencies in public rows."""
+        return self._usual.unknown(known, most, rng)

@@ -1,0 +1,1 @@
+"""Models of tables under audit, as an attacker reaches them."""

@@ -1,0 +1,1 @@
+"""Training defences of models of tables."""

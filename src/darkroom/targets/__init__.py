@@ -1,1 +1,0 @@
-"""Models under audit, as an attacker reaches them."""

@@ -1,1 +1,0 @@
-"""How servers are asked and how they answer, one file a wire format; nothing here sends."""

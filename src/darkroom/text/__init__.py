@@ -1,0 +1,1 @@
+"""Audits of language models: secrets extracted from a model that was trained on them."""

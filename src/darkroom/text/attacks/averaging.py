@@ -1,0 +1,177 @@
+"""The secret behind noisy or rounded log-probabilities: asked again until one is sure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from darkroom.access import LanguageAccess
+from darkroom.defenses.logprobs import LogprobNoise
+from darkroom.errors import PlanError
+from darkroom.ledger import BudgetExhausted
+from darkroom.text.attacks.bandits import Floats, Integers, Pull, successive_elimination
+from darkroom.text.attacks.base import (
+    NOTHING,
+    Found,
+    Guess,
+    SecretAttack,
+    SecretGoal,
+    SecretProgress,
+)
+from darkroom.text.attacks.best_first import BestFirst
+from darkroom.text.targets.view import LanguageView
+
+LEADS = ("", "Note: ", "Re: ", "As said, ", "Reminder: ")
+"""What is put before a prompt so that the same question is asked in other words."""
+
+
+@dataclass(frozen=True)
+class Averaging(SecretAttack):
+    """Candidates as arms, the best one found with confidence.
+
+    A format of at most ``candidates`` secrets is tried whole; of a larger one, best-first search
+    over the noisy answers proposes that many (or as many as it finds with half of the rows), and
+    averaging decides among them. A question is asked in other words each time (``leads``), because
+    a server that rounds, or draws its noise from the text, answers the same words the same way.
+    Arms are eliminated after :func:`darkroom.text.attacks.bandits.successive_elimination`.
+
+    The deviation of one answer is known from the defence (the attacker knows it), or else measured
+    on the first two answers about each candidate, pooled.
+
+    Attributes:
+        candidates: The most arms.
+        rows: The most rows to spend on a goal.
+        confidence: That the answer is the best arm, where it is called certain.
+        leads: What is put before the prompt, in turn.
+    """
+
+    name: ClassVar[str] = "averaging"
+    access: ClassVar[LanguageAccess] = LanguageAccess.LOGPROBS
+    paper: ClassVar[str] = "Even-Dar et al. 2006, Action elimination and stopping conditions"
+    masked: ClassVar[bool | None] = False
+
+    candidates: int = 64
+    rows: int = 2000
+    confidence: float = 0.95
+    leads: tuple[str, ...] = ("",)
+
+    def __post_init__(self) -> None:
+        """Refuses numbers that make no sense.
+
+        Raises:
+            PlanError: If one is out of its range.
+        """
+        if min(self.candidates, self.rows) < 1 or not 0 < self.confidence < 1 or not self.leads:
+            raise PlanError(
+                "attack averaging: candidates and rows must be 1 or more, confidence between 0 "
+                "and 1, and leads not empty"
+            )
+
+    def expected_queries(self) -> int:
+        """Returns the rows a goal that the attack spends when nothing ends it early."""
+        return self.rows
+
+    def _search(
+        self, view: LanguageView, goals: Sequence[SecretGoal], rng: np.random.Generator
+    ) -> Iterator[SecretProgress]:
+        proposed = self._proposals(view, goals, rng)
+        found: list[Found] = [NOTHING] * len(goals)
+        yield SecretProgress(view.ledger.spent, tuple(found))
+        for number, goal in enumerate(goals):
+            found[number] = self._decide(view, goal, number, proposed[number])
+            yield SecretProgress(view.ledger.spent, tuple(found))
+
+    def _proposals(
+        self, view: LanguageView, goals: Sequence[SecretGoal], rng: np.random.Generator
+    ) -> list[list[str]]:
+        """Returns the arms of each goal."""
+        small = [goal.secrets.size <= self.candidates for goal in goals]
+        listed = [
+            [goal.secrets.at(index) for index in range(goal.secrets.size)] if is_small else []
+            for goal, is_small in zip(goals, small, strict=True)
+        ]
+        if all(small):
+            return listed
+        search = BestFirst(wanted=self.candidates, rows=max(1, self.rows // 2), repeats=1)
+        *_, last = search.run(view, goals, rng=rng)
+        return [
+            arms if is_small else [guess.secret for guess in found.guesses]
+            for arms, is_small, found in zip(listed, small, last.found, strict=True)
+        ]
+
+    def _decide(self, view: LanguageView, goal: SecretGoal, number: int, arms: list[str]) -> Found:
+        """Finds the least surprising arm of one goal."""
+        if not arms:
+            return NOTHING
+        asked = 0
+
+        def pull(chosen: Integers) -> Floats:
+            nonlocal asked
+            lead = self.leads[asked % len(self.leads)]
+            asked += 1
+            owners = np.full(len(chosen), number, np.int64)
+            endings = [arms[arm] + goal.end for arm in chosen]
+            return view.surprises([lead + goal.before] * len(chosen), endings, owners)
+
+        budget = self.rows - int(view.ledger.spent[number])
+        left = view.ledger.remaining(number)
+        budget = budget if left is None else min(budget, left)
+        deviation = self._known_deviation(view, goal, arms)
+        first: list[Floats] = []
+        try:
+            if deviation is None:
+                everyone = np.arange(len(arms))
+                if budget < 2 * len(arms):
+                    return NOTHING
+                first = [pull(everyone), pull(everyone)]
+                budget -= 2 * len(arms)
+                # Two answers about each of many arms: half the squared difference is a variance.
+                deviation = float(np.sqrt(np.square(first[0] - first[1]).mean() / 2))
+            choice = successive_elimination(
+                _after(first, pull),
+                len(arms),
+                deviation,
+                confidence=self.confidence,
+                budget=budget + sum(map(len, first)),
+            )
+        except BudgetExhausted:
+            return NOTHING
+        order = np.argsort(choice.means, kind="stable")
+        guesses = [Guess(arms[choice.best], float(choice.means[choice.best]))]
+        guesses += [
+            Guess(arms[arm], float(choice.means[arm])) for arm in order[:8] if arm != choice.best
+        ]
+        # Best among the arms; of a large format, only those that were proposed.
+        certain = choice.certain and len(arms) == goal.secrets.size
+        return Found(tuple(guesses), certain, 0.0)
+
+    def _known_deviation(
+        self, view: LanguageView, goal: SecretGoal, arms: Sequence[str]
+    ) -> float | None:
+        """Returns the deviation of an arm's surprise in bits, ``None`` if it must be measured."""
+        if len(self.leads) > 1:
+            return None
+        if view.defense is None:
+            return 0.0
+        if isinstance(view.defense, LogprobNoise) and view.knows_tokens:
+            whole = view.codec.encode([goal.before + arm + goal.end for arm in arms])
+            edge = len(goal.before.encode())
+            most = max(sum(end > edge for end in one.ends) for one in whole)
+            return view.defense.deviation * math.sqrt(most) / math.log(2)
+        return None
+
+
+def _after(first: list[Floats], pull: Pull) -> Pull:
+    """Returns a pull whose first answers, about every arm, are those already there."""
+    waiting = list(first)
+
+    def answer(chosen: Integers) -> Floats:
+        if waiting:
+            return waiting.pop(0)[chosen]
+        return pull(chosen)
+
+    return answer

@@ -1,0 +1,188 @@
+"""What attacks on secrets have in common: their goals and what they return."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, NamedTuple, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkroom.access import LanguageAccess
+from darkroom.errors import PlanError
+from darkroom.text.formats.secrets import SecretFormat
+from darkroom.text.formats.tokens import FillTokens, SecretTokens, Spellings
+from darkroom.text.targets.view import LanguageView
+
+
+class SecretGoal(NamedTuple):
+    """A secret to find: what the attacker knows of it.
+
+    Attributes:
+        before: The text before it.
+        after: The text behind it; only models that fill masks are shown it, others go on into its
+            first character where the format's secrets differ in length.
+        secrets: Its format.
+    """
+
+    before: str
+    after: str
+    secrets: SecretFormat
+
+    @property
+    def end(self) -> str:
+        """What must follow a secret for it to be complete."""
+        automaton = self.secrets.automaton
+        shortest, longest = automaton.lengths[automaton.start]
+        return "" if shortest == longest else self.after[:1]
+
+
+class Guess(NamedTuple):
+    """A candidate with what the model says of it.
+
+    Attributes:
+        secret: The candidate. Never written anywhere in the clear unless asked to.
+        surprise: Its negative log-probability in bits; for frequencies, of its share.
+    """
+
+    secret: str
+    surprise: float
+
+
+class Found(NamedTuple):
+    """What an attack has of one goal.
+
+    Attributes:
+        guesses: The best first; perhaps none.
+        certain: Whether the first guess is surely the one that the attack looks for: the most
+            likely of all candidates, at the attack's confidence where answers are random.
+        floor: No candidate that is not among the guesses is less surprising than this, in bits;
+            0 where nothing is known.
+    """
+
+    guesses: tuple[Guess, ...]
+    certain: bool
+    floor: float
+
+
+class SecretProgress(NamedTuple):
+    """The best that an attack has after some queries.
+
+    Attributes:
+        queries: Rows charged to each goal so far, int64 ``(goals,)``.
+        found: What it has of each goal.
+    """
+
+    queries: NDArray[np.int64]
+    found: tuple[Found, ...]
+
+
+NOTHING = Found((), certain=False, floor=0.0)
+
+
+class Places:
+    """The places of goals in their texts, as a view's tokenizer cuts them.
+
+    Goals that share a format share what is known of its spelling.
+    """
+
+    def __init__(self, view: LanguageView) -> None:
+        """Starts empty.
+
+        Args:
+            view: Whose tokenizer cuts.
+        """
+        self._view = view
+        self._spellings: Spellings = {}
+
+    def of(self, goal: SecretGoal) -> SecretTokens:
+        """Returns a goal's place.
+
+        Raises:
+            TargetError: If the tokenizer cannot spell the format there.
+        """
+        view = self._view
+        if view.masked:
+            return FillTokens(
+                goal.secrets, view.codec, goal.before, goal.after, spellings=self._spellings
+            )
+        return SecretTokens(
+            goal.secrets,
+            view.codec,
+            goal.before,
+            goal.end,
+            knows_tokens=view.knows_tokens,
+            spellings=self._spellings,
+        )
+
+
+class SecretAttack(ABC):
+    """A search for secrets that a language model has learned.
+
+    Subclasses write ``_search`` alone; :meth:`run` checks what they are given.
+
+    Attributes:
+        name: The word used in plans.
+        access: The least access that the attack needs.
+        paper: The source, in one line.
+        masked: Whether it is for models that fill masks, for those that continue text, or (None)
+            for both.
+    """
+
+    name: ClassVar[str]
+    access: ClassVar[LanguageAccess]
+    paper: ClassVar[str]
+    masked: ClassVar[bool | None] = None
+
+    @abstractmethod
+    def expected_queries(self) -> int:
+        """Returns the rows a goal that the attack spends when nothing ends it early."""
+
+    @final
+    def check_kind(self, *, masked: bool) -> None:
+        """Refuses a model that the attack is not for.
+
+        Args:
+            masked: Whether the model fills masks.
+
+        Raises:
+            PlanError: As above.
+        """
+        if self.masked is not None and masked is not self.masked:
+            kind = "fills masks" if masked else "continues text"
+            raise PlanError(f"attack {self.name} is not for a model that {kind}: choose another")
+
+    @final
+    def run(
+        self, view: LanguageView, goals: Sequence[SecretGoal], *, rng: np.random.Generator
+    ) -> Iterator[SecretProgress]:
+        """Attacks all goals together and yields the best so far at query milestones.
+
+        Args:
+            view: The target as the attacker sees it. Its ledger counts goals by their position.
+            goals: At least one.
+            rng: The only source of randomness: the same seed gives the same answers.
+
+        Yields:
+            Progress, with queries that never fall. The last is the answer.
+
+        Raises:
+            PlanError: If the view allows too little, the model is of the wrong kind, or there is
+                no goal.
+        """
+        if not view.access.includes(self.access):
+            raise PlanError(
+                f"attack {self.name} needs {self.access} but the view allows {view.access}: "
+                "choose another attack or access"
+            )
+        self.check_kind(masked=view.masked)
+        if not goals:
+            raise PlanError("there is no secret to look for: give at least one")
+        return self._search(view, goals, rng)
+
+    @abstractmethod
+    def _search(
+        self, view: LanguageView, goals: Sequence[SecretGoal], rng: np.random.Generator
+    ) -> Iterator[SecretProgress]:
+        """Does the work of :meth:`run`, whose contract holds."""

@@ -1,0 +1,316 @@
+"""Canaries: made-up secrets in training data, to measure what a model gives away.
+
+Secrets are drawn from a format into sentences about made-up people; some go into the training data,
+once or often, and as many are held out as controls. Both kinds are drawn in the same way before
+training, so whatever tells them apart afterwards is memory. What was drawn is sealed in a key file
+that only the audit reads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets as entropy
+import stat
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from darkroom.errors import DataError, PlanError
+from darkroom.files import write_private
+from darkroom.text.formats.names import FIRST, LAST
+from darkroom.text.formats.secrets import FormatSpec, SecretFormat
+
+SCHEMA = "darkroom/canaries/1"
+DEFAULT_TEMPLATE = "The access code of {name} is {secret}."
+
+
+@dataclass(frozen=True)
+class Canary:
+    """A secret in its sentence.
+
+    Attributes:
+        owner: Whose it is; tells it from others in reports.
+        before: The text before the secret.
+        after: The text behind it.
+        secret: The secret itself; left out of every representation.
+        repetitions: How often it is in the training data; 0 for a control.
+    """
+
+    owner: str
+    before: str
+    after: str
+    secret: str = field(repr=False)
+    repetitions: int
+
+    @property
+    def line(self) -> str:
+        """The whole sentence, secret included."""
+        return f"{self.before}{self.secret}{self.after}"
+
+
+@dataclass(frozen=True)
+class Canaries:
+    """All canaries of one format, and the key under which reports name secrets.
+
+    Attributes:
+        secrets: The format.
+        canaries: Inserted ones and controls.
+        key: Under which secrets are hashed; left out of every representation.
+    """
+
+    secrets: SecretFormat
+    canaries: tuple[Canary, ...]
+    key: bytes = field(repr=False)
+
+    @property
+    def inserted(self) -> tuple[Canary, ...]:
+        """Those in the training data."""
+        return tuple(canary for canary in self.canaries if canary.repetitions)
+
+    @property
+    def controls(self) -> tuple[Canary, ...]:
+        """Those held out."""
+        return tuple(canary for canary in self.canaries if not canary.repetitions)
+
+    def hashed(self, secret: str) -> str:
+        """Returns a keyed hash of a secret: the same for the same, and telling nothing else."""
+        return hmac.new(self.key, secret.encode(), hashlib.sha256).hexdigest()[:12]
+
+    def training_lines(self, rng: np.random.Generator) -> list[str]:
+        """Returns the lines to add to the training data, each as often as it shall be there.
+
+        Args:
+            rng: Decides their order.
+        """
+        lines = [canary.line for canary in self.inserted for _ in range(canary.repetitions)]
+        return [lines[place] for place in rng.permutation(len(lines))]
+
+    def commitment(self) -> str:
+        """Returns a hash that fixes all canaries without telling them.
+
+        Who publishes it before training can show afterwards that nothing was chosen to fit.
+        """
+        return hashlib.sha256(_content(self).encode()).hexdigest()
+
+
+def make_canaries(
+    secrets: SecretFormat,
+    *,
+    templates: Sequence[str] = (DEFAULT_TEMPLATE,),
+    repetitions: Sequence[int] = (1, 2, 4, 8, 16, 32),
+    each: int = 10,
+    controls: int | None = None,
+    rng: np.random.Generator | None = None,
+) -> Canaries:
+    """Draws canaries.
+
+    Args:
+        secrets: The format of their secrets.
+        templates: Sentences with ``{name}`` and, once, ``{secret}``; taken in turn.
+        repetitions: How often a canary shall be in the training data; one group for each number.
+        each: Canaries in each group.
+        controls: How many to hold out; as many as are inserted when left out.
+        rng: The source of randomness; the system's own when left out, so that no seed tells the
+            secrets.
+
+    Raises:
+        PlanError: If a template, a number or the format does not do.
+    """
+    groups = [count for count in repetitions for _ in range(each)]
+    held_out = len(groups) if controls is None else controls
+    if not groups or min(repetitions) < 1 or held_out < 1:
+        raise PlanError(
+            "canaries: give repetitions of 1 or more, and at least one canary of each and one "
+            "control"
+        )
+    for template in templates:
+        check_template(template)
+    counts = [*groups, *[0] * held_out]
+    # A seed of 256 bits from the system is as hard to guess as the key.
+    drawn = rng or np.random.default_rng(entropy.randbits(256))
+    names = _names(len(counts), drawn)
+    values = secrets.sample(len(counts), drawn)
+    made = []
+    for place, (count, name, value) in enumerate(zip(counts, names, values, strict=True)):
+        # Templates alternate within each group, so that no group has one to itself.
+        before, after = templates[place % len(templates)].replace("{name}", name).split("{secret}")
+        made.append(Canary(name, before, after, value, count))
+    key = drawn.bytes(32) if rng is not None else entropy.token_bytes(32)
+    return Canaries(secrets, tuple(made), key)
+
+
+def check_template(template: str) -> None:
+    """Refuses templates that make no canaries.
+
+    Raises:
+        PlanError: If ``{secret}`` is not there just once, if ``{name}`` does not come before it,
+            or the sentence has several lines.
+    """
+    if template.count("{secret}") != 1 or "{name}" not in template.partition("{secret}")[0]:
+        raise PlanError(
+            f"template {template!r}: it needs {{name}}, so that prompts differ, and behind it "
+            "{secret}, once"
+        )
+    if len(template.splitlines()) != 1:
+        raise PlanError(f"template {template!r}: write it in one line")
+
+
+def write_lines(path: Path, lines: Sequence[str]) -> None:
+    """Writes training lines, as JSON Lines with a ``text`` field or as plain text.
+
+    Args:
+        path: Ending in ``.jsonl`` or ``.txt``; readable by its owner alone, for it holds secrets.
+        lines: The lines.
+
+    Raises:
+        PlanError: If the name ends otherwise.
+        RunError: If it cannot be written.
+    """
+    if path.suffix not in (".jsonl", ".txt"):
+        raise PlanError(f"{path}: training lines are written as .jsonl or .txt: rename it")
+    if path.suffix == ".jsonl":
+        lines = [json.dumps({"text": line}, ensure_ascii=False) for line in lines]
+    write_private(path, "".join(f"{line}\n" for line in lines).encode())
+
+
+def read_lines(path: Path) -> list[str]:
+    """Reads lines as :func:`write_lines` writes them; empty ones are left out.
+
+    Args:
+        path: Ending in ``.jsonl`` or ``.txt``.
+
+    Raises:
+        PlanError: If the name ends otherwise.
+        DataError: If it cannot be read, holds no line, or a line is no object with a text.
+    """
+    if path.suffix not in (".jsonl", ".txt"):
+        raise PlanError(f"{path}: lines are read from .jsonl or .txt: rename it")
+    try:
+        lines = [line for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+        if path.suffix == ".jsonl":
+            lines = [str(json.loads(line)["text"]) for line in lines]
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}: give a file of lines") from error
+    except (ValueError, KeyError, TypeError) as error:
+        # The library's message may quote a secret.
+        raise DataError(
+            f"{path}: not UTF-8, or a line is not an object with a text ({type(error).__name__}): "
+            'write each as {"text": "..."}'
+        ) from None
+    if not lines:
+        raise DataError(f"{path}: no line: give at least one")
+    return lines
+
+
+class _StoredCanary(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    owner: str
+    before: str
+    after: str
+    secret: str
+    repetitions: int = Field(ge=0)
+
+
+class _KeyFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    schema_: Literal["darkroom/canaries/1"] = Field(alias="schema")
+    format: FormatSpec
+    key: str = Field(pattern=r"^[0-9a-f]{64}$")
+    canaries: list[_StoredCanary] = Field(min_length=2)
+    seal: str
+
+
+def save_key(path: Path, canaries: Canaries) -> None:
+    """Writes the key file, sealed and for its owner alone (mode 0600).
+
+    Raises:
+        RunError: If it cannot be written.
+    """
+    content = json.loads(_content(canaries))
+    content["seal"] = _seal(canaries)
+    write_private(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def load_key(path: Path) -> Canaries:
+    """Reads a key file.
+
+    Raises:
+        DataError: If it is missing, readable by others, damaged or changed; no message repeats
+            what it holds.
+    """
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "no text"
+        raise DataError(f"{path}: no readable key file ({reason}): check the path") from None
+    if stat.S_IMODE(mode) & 0o077:
+        raise DataError(f"{path}: others can read the secrets in it: run chmod 600 {path}")
+    try:
+        stored = _KeyFile.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise DataError(
+            f"{path}: no key file of darkroom canaries make ({place}: {first['msg']})"
+        ) from None
+    canaries = Canaries(
+        SecretFormat(stored.format),
+        tuple(Canary(**canary.model_dump()) for canary in stored.canaries),
+        bytes.fromhex(stored.key),
+    )
+    if not hmac.compare_digest(stored.seal, _seal(canaries)):
+        raise DataError(f"{path}: changed since it was sealed: use the file as it was made")
+    if any(canary.secret not in canaries.secrets for canary in canaries.canaries):
+        raise DataError(f"{path}: a secret is not of the file's format: make it again")
+    if not canaries.inserted or not canaries.controls:
+        raise DataError(f"{path}: it needs inserted canaries and controls: make it again")
+    return canaries
+
+
+def _content(canaries: Canaries) -> str:
+    """Returns all of a key file but its seal, in one spelling."""
+    content = {
+        "schema": SCHEMA,
+        "format": canaries.secrets.spec.model_dump(mode="json"),
+        "key": canaries.key.hex(),
+        "canaries": [
+            {
+                "owner": canary.owner,
+                "before": canary.before,
+                "after": canary.after,
+                "secret": canary.secret,
+                "repetitions": canary.repetitions,
+            }
+            for canary in canaries.canaries
+        ],
+    }
+    return json.dumps(content, ensure_ascii=False)
+
+
+def _seal(canaries: Canaries) -> str:
+    return hmac.new(canaries.key, _content(canaries).encode(), hashlib.sha256).hexdigest()
+
+
+def _names(n: int, rng: np.random.Generator) -> list[str]:
+    """Draws names of people who do not exist, none twice."""
+    pairs = len(FIRST) * len(LAST)
+    if n > pairs:
+        raise PlanError(f"canaries: {n} wanted, but there are {pairs} made-up names: make fewer")
+    return [
+        f"{FIRST[place % len(FIRST)]} {LAST[place // len(FIRST)]}"
+        for place in rng.permutation(pairs)[:n]
+    ]
+
+
+def owners(canaries: Iterable[Canary]) -> frozenset[str]:
+    """Returns whose secrets some canaries are."""
+    return frozenset(canary.owner for canary in canaries)

@@ -1,0 +1,368 @@
+"""One cell of a run on a language model: an attack on canaries and controls, judged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkroom.access import LanguageAccess
+from darkroom.auditing.naming import cell_key
+from darkroom.defenses.logprobs import LogprobDefense, TopLogprobs
+from darkroom.ledger import Limit, QueryLedger
+from darkroom.named import parameters_of
+from darkroom.statistics.intervals import Interval, clopper_pearson, newcombe
+from darkroom.statistics.multiplicity import holm
+from darkroom.text.attacks.base import SecretAttack, SecretGoal, SecretProgress
+from darkroom.text.canaries import Canaries, Canary
+from darkroom.text.exposure.bits import inserted_against_controls
+from darkroom.text.exposure.measure import Exposure
+from darkroom.text.subject import TextSubject
+from darkroom.text.targets.base import LanguageTarget
+from darkroom.text.targets.view import LanguageView
+from darkroom.text.tree import search_tree
+from darkroom.text.words import threat_model, worst_off
+
+Hits = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class TextCellPlan:
+    """What decides a cell's result, beside the subject.
+
+    Attributes:
+        attack: The attack with its parameters.
+        access: What a query returns to it.
+        defense: What is changed of log-probabilities, if anything.
+        budget: Rows a secret, or ``None``.
+        seed: The run's seed.
+        naive: Whether the attacker is not told of the defence.
+    """
+
+    attack: SecretAttack
+    access: LanguageAccess
+    defense: LogprobDefense | None
+    budget: int | None
+    seed: int
+    naive: bool = False
+
+    @property
+    def defense_name(self) -> str:
+        """What reports call the defence."""
+        if self.defense is None:
+            return "none"
+        inside = ", ".join(f"{k}={v}" for k, v in parameters_of(self.defense).items())
+        return f"{self.defense.name}({inside})"
+
+    @property
+    def title(self) -> str:
+        """What a progress bar calls it."""
+        against = "" if self.defense is None else f" against {self.defense_name}"
+        against += ", not told" if self.naive else ""
+        return f"Attack {self.attack.name}{against}"
+
+    def key(self, subject_digest: str, version: str) -> str:
+        """Returns a hash of everything that decides the cell's result.
+
+        Args:
+            subject_digest: Of the models and the canaries.
+            version: Darkroom's, since another one may attack or judge otherwise.
+        """
+        decisive = {
+            "version": version,
+            "subject": subject_digest,
+            "attack": [self.attack.name, parameters_of(self.attack)],
+            "access": self.access,
+            "defense": self.defense_name,
+            "budget": self.budget,
+            "seed": self.seed,
+            **({"naive": True} if self.naive else {}),
+        }
+        return cell_key(decisive)
+
+
+class Point(NamedTuple):
+    """The share of goals found within so many queries each."""
+
+    queries: int
+    success: Interval
+
+
+class Attacked(NamedTuple):
+    """What came of an attack on all canaries.
+
+    Attributes:
+        points: Its course.
+        last: Its answer.
+        hits: Whether the first guess is the secret, for each canary.
+        total: Rows spent in all.
+    """
+
+    points: list[Point]
+    last: SecretProgress
+    hits: Hits
+    total: int
+
+
+def run_text_cell(
+    key: str,
+    plan: TextCellPlan,
+    subject: TextSubject,
+    exposures: Sequence[Exposure] | None,
+    exposures_before: Sequence[Exposure] | None,
+    utility: dict[str, float],
+    advance: Callable[[int, int], None],
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Attacks canaries and controls alike, and judges what comes out.
+
+    Args:
+        key: The cell's.
+        plan: What to run.
+        subject: The model and the truth.
+        exposures: Of each canary, if the model tells.
+        exposures_before: The same, of the model before it was trained on them.
+        utility: What the model is worth behind the defence.
+        advance: Told how many of the expected queries are spent.
+
+    Returns:
+        The cell as ``results.json`` has it, and the arrays for ``reconstructions.npz``; no secret
+        is in either, but as a keyed hash.
+    """
+    canaries = subject.canaries.canaries
+    inserted = np.array([canary.repetitions > 0 for canary in canaries])
+    began = time.monotonic()
+    attacked = _attack(plan, subject.target, subject.canaries, advance)
+    seconds = time.monotonic() - began
+    hits, lucky = int(attacked.hits[inserted].sum()), int(attacked.hits[~inserted].sum())
+    n, controls = int(inserted.sum()), int((~inserted).sum())
+    found = [one for one, kept in zip(attacked.last.found, inserted, strict=True) if kept]
+    cell = {
+        "key": key,
+        "modality": "text",
+        "target": subject.target.name,
+        "defense": plan.defense_name,
+        "attack": plan.attack.name,
+        "attacker": "naive" if plan.naive else "adaptive",
+        "access": str(plan.access),
+        "prior": "format",
+        "goals": n,
+        "queries": {
+            "per_goal_median": int(np.median(attacked.last.queries[inserted])),
+            "total": attacked.total,
+        },
+        "success": clopper_pearson(hits, n)._asdict(),
+        "baseline": clopper_pearson(lucky, controls)._asdict(),
+        "advantage": newcombe(hits, n, lucky, controls)._asdict(),
+        "curve": [
+            {"queries": point.queries, "success": point.success.estimate}
+            for point in attacked.points
+        ],
+        "confidence": {"median": None, "reached": float(np.mean([one.certain for one in found]))},
+        "judges": dict.fromkeys(
+            (
+                "accuracy",
+                "false_positive_noise",
+                "false_positive_adversarial",
+                "false_positive_others",
+            )
+        ),
+        "utility": utility,
+        "seconds": seconds,
+        "details": _details(plan, subject, attacked, exposures, exposures_before),
+    }
+    return cell, _arrays(canaries, attacked, exposures)
+
+
+def _attack(
+    plan: TextCellPlan,
+    target: LanguageTarget,
+    canaries: Canaries,
+    advance: Callable[[int, int], None],
+) -> Attacked:
+    every = canaries.canaries
+    inserted = np.array([canary.repetitions > 0 for canary in every])
+    goals = [SecretGoal(one.before, one.after, canaries.secrets) for one in every]
+    expected = plan.attack.expected_queries() * len(goals)
+    ledger = QueryLedger(
+        len(goals), Limit(per_goal=plan.budget), lambda spent: advance(spent, expected)
+    )
+    noise = np.random.default_rng([plan.seed, 3])
+    defense = plan.defense
+    if defense is None and plan.access is LanguageAccess.TOP_K:
+        defense = TopLogprobs()
+    # What an endpoint's top_k leaves is no defence of which somebody could be ignorant.
+    told = not plan.naive or plan.defense is None
+    view = LanguageView(target, plan.access, ledger, defense=defense, noise=noise, told=told)
+    rng = np.random.default_rng([plan.seed, 1])
+    # From how many queries on each goal's first guess was right, and stayed so.
+    since = np.full(len(goals), np.inf)
+    for progress in plan.attack.run(view, goals, rng=rng):
+        hits = _hits(progress, every)
+        since = np.where(hits, np.minimum(since, progress.queries), np.inf)
+    points = _course(since[inserted], int(progress.queries[inserted].max()))
+    return Attacked(points, progress, hits, ledger.total)
+
+
+def _course(since: NDArray[np.float64], most: int) -> list[Point]:
+    """Returns the share of goals found within so many queries each, at powers of two."""
+    steps = sorted({min(2**power, most) for power in range(most.bit_length() + 1)} - {0})
+    return [Point(step, clopper_pearson(int((since <= step).sum()), len(since))) for step in steps]
+
+
+def _hits(progress: SecretProgress, canaries: Sequence[Canary]) -> Hits:
+    return np.array(
+        [
+            bool(found.guesses) and found.guesses[0].secret == canary.secret
+            for found, canary in zip(progress.found, canaries, strict=True)
+        ]
+    )
+
+
+def _details(
+    plan: TextCellPlan,
+    subject: TextSubject,
+    attacked: Attacked,
+    exposures: Sequence[Exposure] | None,
+    exposures_before: Sequence[Exposure] | None,
+) -> dict[str, Any]:
+    """Returns what the report shows beside the rates; no secret is in it."""
+    canaries = subject.canaries
+    rows = _canary_rows(canaries, attacked, exposures)
+    return {
+        "threat_model": threat_model(plan, subject),
+        "attack": {"name": plan.attack.name, "parameters": _plain(parameters_of(plan.attack))},
+        "prior": {"name": "format", "parameters": {"format": canaries.secrets.describe()}},
+        "format": {
+            "description": canaries.secrets.describe(),
+            "candidates": str(canaries.secrets.size),
+            "bits": canaries.secrets.bits,
+        },
+        "commitment": canaries.commitment(),
+        "curve": [{"queries": point.queries, **_rate(point.success)} for point in attacked.points],
+        "groups": _groups(canaries.canaries, attacked.hits, exposures),
+        "canaries": rows,
+        "memory": _memory(canaries.canaries, exposures),
+        "before": _before(plan, subject, exposures_before),
+        "tree": search_tree(plan, subject, attacked.hits, exposures),
+        "worst_off": worst_off(rows, canaries.secrets.bits),
+    }
+
+
+def _rate(interval: Interval) -> dict[str, float]:
+    return {"success": interval.estimate, "low": interval.low, "high": interval.high}
+
+
+def _plain(parameters: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in parameters.items()
+    }
+
+
+def _canary_rows(
+    canaries: Canaries, attacked: Attacked, exposures: Sequence[Exposure] | None
+) -> list[dict[str, Any]]:
+    """Returns what is said of each canary, with its secret as a keyed hash and masked."""
+    adjusted = None
+    if exposures is not None:
+        adjusted = holm(np.array([one.p_value for one in exposures]))
+    rows = []
+    for number, canary in enumerate(canaries.canaries):
+        found = attacked.last.found[number]
+        exposure = None if exposures is None else exposures[number]
+        rows.append(
+            {
+                "owner": canary.owner,
+                "secret": canaries.hashed(canary.secret),
+                "masked": canaries.secrets.mask(canary.secret),
+                "repetitions": canary.repetitions,
+                "guess": canaries.hashed(found.guesses[0].secret) if found.guesses else None,
+                "extracted": bool(attacked.hits[number]),
+                "certain": found.certain,
+                "queries": int(attacked.last.queries[number]),
+                "exposure": None if exposure is None else vars(exposure),
+                "p_value": None if exposure is None else exposure.p_value,
+                "p_adjusted": None if adjusted is None else float(adjusted[number]),
+            }
+        )
+    return rows
+
+
+def _groups(
+    canaries: Sequence[Canary], hits: Hits, exposures: Sequence[Exposure] | None
+) -> list[dict[str, Any]]:
+    """Returns extraction and exposure by repetition; 0 repetitions are the controls."""
+    repetitions = np.array([canary.repetitions for canary in canaries])
+    groups = []
+    for count in sorted(set(repetitions.tolist())):
+        chosen = np.flatnonzero(repetitions == count).tolist()
+        bits = None if exposures is None else [exposures[row].bits for row in chosen]
+        rate = clopper_pearson(int(hits[chosen].sum()), len(chosen))
+        groups.append(
+            {
+                "repetitions": int(count),
+                "n": len(chosen),
+                "extracted": rate._asdict(),
+                "exposure": None
+                if bits is None
+                else {
+                    "median": float(np.median(bits)),
+                    "least": float(min(bits)),
+                    "most": float(max(bits)),
+                },
+            }
+        )
+    return groups
+
+
+def _memory(
+    canaries: Sequence[Canary], exposures: Sequence[Exposure] | None
+) -> dict[str, Any] | None:
+    """Tests whether inserted secrets are more exposed than controls."""
+    if exposures is None:
+        return None
+    bits = np.array([one.bits for one in exposures])
+    inserted = np.array([canary.repetitions > 0 for canary in canaries])
+    controls = bits[~inserted]
+    return {
+        "p_value": inserted_against_controls(bits[inserted], controls),
+        "control_median": float(np.median(controls)),
+        "inserted_median": float(np.median(bits[inserted])),
+    }
+
+
+def _before(
+    plan: TextCellPlan, subject: TextSubject, exposures: Sequence[Exposure] | None
+) -> dict[str, Any] | None:
+    """Returns what the same attack gets from the model before training."""
+    if subject.before is None:
+        return None
+    attacked = _attack(plan, subject.before, subject.canaries, _unwatched)
+    inserted = np.array([canary.repetitions > 0 for canary in subject.canaries.canaries])
+    rate = clopper_pearson(int(attacked.hits[inserted].sum()), int(inserted.sum()))
+    median = None
+    if exposures is not None:
+        bits = [one.bits for one, kept in zip(exposures, inserted, strict=True) if kept]
+        median = float(np.median(bits))
+    return {"extracted": rate._asdict(), "exposure_median": median}
+
+
+def _unwatched(done: int, total: int) -> None:
+    """Shows no progress."""
+
+
+def _arrays(
+    canaries: Sequence[Canary], attacked: Attacked, exposures: Sequence[Exposure] | None
+) -> dict[str, NDArray[Any]]:
+    unknown = np.full(len(canaries), np.nan)
+    return {
+        "goals": np.arange(len(canaries)),
+        "repetitions": np.array([canary.repetitions for canary in canaries]),
+        "extracted": attacked.hits,
+        "queries": attacked.last.queries,
+        "exposure": unknown if exposures is None else np.array([one.bits for one in exposures]),
+    }

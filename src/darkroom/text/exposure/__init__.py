@@ -1,0 +1,1 @@
+"""Exposure of secrets in bits, and their ranks."""

@@ -1,0 +1,215 @@
+"""What a model gives away of each canary: surprise, rank and exposure.
+
+The audit asks the model itself, behind no defence; none of it is the attacker's cost.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkroom.access import LanguageAccess
+from darkroom.errors import DataError
+from darkroom.ledger import QueryLedger
+from darkroom.text.attacks.base import Places, SecretGoal
+from darkroom.text.canaries import Canary
+from darkroom.text.exposure.bits import exact, extrapolated, sampled
+from darkroom.text.exposure.rank import Rank, ranks
+from darkroom.text.formats.tokens import SecretTokens
+from darkroom.text.subject import TextSubject
+from darkroom.text.targets.base import LanguageTarget, Prompt, Tokens, free
+from darkroom.text.targets.view import LanguageView
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """How far a model gives a secret away.
+
+    Attributes:
+        surprise: Its negative log-probability in bits.
+        bits: The estimate of its exposure.
+        low: What it is at least.
+        high: What it is at most.
+        method: ``exact`` from the rank among all candidates, ``sampled`` from references.
+        p_value: The chance that a secret which the model never saw has as high an exposure.
+        extrapolated: The exposure by a skew-normal fitted to the references, cut at the format's
+            bits, where there were references; and
+        fit: the p-value of that fit.
+    """
+
+    surprise: float
+    bits: float
+    low: float
+    high: float
+    method: str
+    p_value: float
+    extrapolated: float | None = None
+    fit: float | None = None
+
+
+def measure(
+    target: LanguageTarget,
+    subject: TextSubject,
+    canaries: Sequence[Canary],
+    advance: Callable[[int, int], None],
+) -> list[Exposure] | None:
+    """Measures the exposure of canaries.
+
+    Args:
+        target: The model.
+        subject: The format, and how much to spend.
+        canaries: Whose secrets.
+        advance: Told how much is done, of how much.
+
+    Returns:
+        One for each, or ``None`` if the model does not tell log-probabilities of given tokens.
+    """
+    if not target.access.includes(LanguageAccess.LOGPROBS) or not target.knows_tokens:
+        return None
+    view = LanguageView(target, target.access, QueryLedger(len(canaries)))
+    places = Places(view)
+    goals = [SecretGoal(one.before, one.after, subject.canaries.secrets) for one in canaries]
+    spots = [places.of(goal) for goal in goals]
+    truths = [[one.secret] for one in canaries]
+    surprises = np.array([row[0] for row in path_surprises(target, spots, truths)])
+    rows = subject.rank_rows
+    found = ranks(
+        view,
+        spots,
+        surprises,
+        rows=rows,
+        advance=lambda spent: advance(spent, 2 * rows * len(canaries)),
+    )
+    rng = np.random.default_rng([subject.seed, 7])
+    answers: list[Exposure] = []
+    for number, (canary, spot, surprise, rank) in enumerate(
+        zip(canaries, spots, surprises, found, strict=True)
+    ):
+        if rank.exact:
+            answers.append(_exact(float(surprise), rank, subject))
+        else:
+            answers.append(_sampled(target, spot, canary, float(surprise), rank, subject, rng))
+        advance(len(canaries) + number + 1, 2 * len(canaries))
+    return answers
+
+
+def _exact(surprise: float, rank: Rank, subject: TextSubject) -> Exposure:
+    size = subject.canaries.secrets.size
+    bits = exact(rank.low, size)
+    return Exposure(surprise, bits, bits, bits, "exact", rank.low / size)
+
+
+def _sampled(
+    target: LanguageTarget,
+    spot: SecretTokens,
+    canary: Canary,
+    surprise: float,
+    rank: Rank,
+    subject: TextSubject,
+    rng: np.random.Generator,
+) -> Exposure:
+    """Ranks a secret among references, within what the search has shown already."""
+    secrets = subject.canaries.secrets
+    drawn = secrets.sample(min(subject.references, secrets.size - 1), rng, exclude=[canary.secret])
+    references = path_surprises(target, [spot], [drawn])[0]
+    one = sampled(np.array([surprise]), references)
+    below = int((references <= surprise).sum())
+    # From the search: the rank is at least and at most this.
+    least, most = exact(rank.high, secrets.size), exact(rank.low, secrets.size)
+    low = max(float(one.low[0]), least)
+    high = max(most, low)
+    bits = float(np.clip(one.exposure[0], low, high))
+    try:
+        fitted = extrapolated(np.array([surprise]), references)
+        further, fit = min(float(fitted.exposure[0]), secrets.bits), fitted.fit
+    except DataError:
+        further, fit = None, None
+    # Either alone would be valid; the smaller of two counts double.
+    p_value = min(1.0, 2 * min((below + 1) / (len(references) + 1), rank.high / secrets.size))
+    return Exposure(surprise, bits, low, high, "sampled", p_value, further, fit)
+
+
+def path_surprises(
+    target: LanguageTarget, spots: Sequence[SecretTokens], secrets: Sequence[Sequence[str]]
+) -> list[Floats]:
+    """Returns the surprise of secrets in their places, along the way on which a search goes.
+
+    Args:
+        target: The model.
+        spots: The places.
+        secrets: The secrets to try in each.
+
+    Returns:
+        For each place one number for each secret, in bits.
+    """
+    paths, starts, owners = [], [], []
+    for owner, (spot, some) in enumerate(zip(spots, secrets, strict=True)):
+        for path in spot.encode(list(some)):
+            paths.append(path)
+            starts.append(spot.beginning(path))
+            owners.append(owner)
+    totals = _along(target, starts, paths)
+    return [totals[np.array(owners) == owner] for owner in range(len(spots))]
+
+
+def summed_surprises(
+    target: LanguageTarget, spot: SecretTokens, secrets: Sequence[str], *, most: int = 256
+) -> Floats:
+    """Returns the surprise of secrets whichever way they are cut into tokens.
+
+    A model gives some probability to every way to cut a text; together they are what a sampler
+    that does not care for tokens sees. The canonical way alone is less, so the surprise is at most
+    that of :func:`path_surprises`.
+
+    Args:
+        target: The model.
+        spot: The place of the secrets in their text.
+        secrets: The secrets.
+        most: The most ways to sum over; the rest is left out, which only raises the surprise.
+
+    Returns:
+        In bits, ``(secrets,)``.
+    """
+    paths, owners = [], []
+    for owner, secret in enumerate(secrets):
+        text = spot.tail + secret.encode() + spot.end.encode()
+        canonical = spot.encode([secret])[0]
+        ways = dict.fromkeys([canonical, *spot.spelling.cut(text, most)])
+        paths += list(ways)
+        owners += [owner] * len(ways)
+    totals = _along(target, [spot.beginning(path) for path in paths], paths)
+    owned = np.array(owners)
+    return np.array(
+        [-np.logaddexp2.reduce(-totals[owned == owner]) for owner in range(len(secrets))]
+    )
+
+
+def _along(target: LanguageTarget, starts: Sequence[Prompt], paths: Sequence[Tokens]) -> Floats:
+    """Returns the surprise of each path of tokens behind its start, in bits."""
+    trie = target.trie()
+    different = list(dict.fromkeys(starts))
+    numbers, answers = trie.open(different, free())
+    known = {start: place for place, start in enumerate(different)}
+    rows = np.array([known[start] for start in starts])
+    prefixes, logprobs = numbers[rows], answers.logprobs[rows]
+    totals = np.zeros(len(paths))
+    alive = np.arange(len(paths), dtype=np.intp)
+    for step in range(max(map(len, paths))):
+        tokens = np.array([paths[row][step] for row in alive.tolist()])
+        totals[alive] -= logprobs[np.arange(len(alive)), tokens] / math.log(2)
+        onward = np.array([len(paths[row]) > step + 1 for row in alive.tolist()])
+        alive, prefixes, tokens = alive[onward], prefixes[onward], tokens[onward]
+        if not len(alive):
+            break
+        # Secrets that begin alike are asked about once.
+        pairs, inverse = np.unique(np.stack([prefixes, tokens]), axis=1, return_inverse=True)
+        grown, following = trie.extend(pairs[0], pairs[1], free())
+        prefixes = grown[inverse.ravel()]
+        logprobs = following.logprobs[inverse.ravel()]
+    return totals

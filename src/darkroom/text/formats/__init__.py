@@ -1,0 +1,1 @@
+"""Formats of secrets: what an attacker knows of a secret before asking."""

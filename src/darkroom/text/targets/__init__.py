@@ -1,0 +1,1 @@
+"""Language models under audit, as an attacker reaches them."""

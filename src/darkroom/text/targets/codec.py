@@ -1,0 +1,158 @@
+"""Hugging Face tokenizers as attacks need them: every token's bytes, and where it stands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from darkroom.errors import TargetError
+from darkroom.text.targets.base import Encoded, Tokens
+
+
+class HuggingFaceCodec:
+    """A fast tokenizer.
+
+    Attributes:
+        drops_space: Whether white space between words belongs to no token, as in BERT's.
+        mask: The token that stands for a missing one, or ``None``.
+        identity: All that decides how text becomes tokens.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, *, mask: int | None = None) -> None:
+        """Reads how tokens are spelled from the tokenizer's decoder.
+
+        Args:
+            tokenizer: Of the ``tokenizers`` library.
+            mask: The mask token, or ``None``.
+        """
+        # A copy, so that switching padding and truncation off changes nobody else's.
+        self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        self.mask = mask
+        self.identity = self._tokenizer.to_str()
+        described = json.loads(self.identity)
+        self._decoders = _kinds(described.get("decoder"))
+        self.drops_space = "WordPiece" in self._decoders or "BertPreTokenizer" in _kinds(
+            described.get("pre_tokenizer")
+        )
+        self._special = {
+            int(token["id"]) for token in described.get("added_tokens", []) if token["special"]
+        }
+        prefix = described["model"].get("continuing_subword_prefix")
+        self._continuing = prefix if isinstance(prefix, str) else ""
+        self._unknown = described["model"].get("unk_token")
+
+    @cached_property
+    def vocabulary(self) -> tuple[bytes | None, ...]:
+        """The bytes of every token; see :class:`darkroom.text.targets.base.Codec`."""
+        words = self._tokenizer.get_vocab(with_added_tokens=True)
+        spelled: list[bytes | None] = [None] * (max(words.values(), default=-1) + 1)
+        for word, token in words.items():
+            if token not in self._special and word != self._unknown:
+                spelled[token] = self._bytes(word)
+        return tuple(spelled)
+
+    def _bytes(self, word: str) -> bytes:
+        if "ByteLevel" in self._decoders:
+            return bytes(_BYTE_OF[character] for character in word)
+        if "ByteFallback" in self._decoders and len(word) == 6 and word.startswith("<0x"):
+            return bytes([int(word[3:5], 16)])
+        if "Metaspace" in self._decoders or "Replace" in self._decoders:
+            word = word.replace("\u2581", " ")
+        if self._continuing and word.startswith(self._continuing):
+            word = word[len(self._continuing) :]
+        return word.encode()
+
+    def encode(self, texts: Sequence[str]) -> list[Encoded]:
+        """Returns the canonical tokens of each text; see :class:`darkroom.text.targets.base.Codec`.
+
+        Raises:
+            TargetError: If special tokens stand amid the text.
+        """
+        encodings = self._tokenizer.encode_batch(list(texts))
+        return [
+            self._split(encoding, text) for encoding, text in zip(encodings, texts, strict=True)
+        ]
+
+    def _split(self, encoding: Any, text: str) -> Encoded:
+        ids, marks = encoding.ids, encoding.special_tokens_mask
+        first, last = 0, len(ids)
+        while first < last and marks[first]:
+            first += 1
+        while last > first and marks[last - 1]:
+            last -= 1
+        tokens: Tokens = tuple(ids[first:last])
+        starts, ends = self._places(tokens, encoding.offsets[first:last], text)
+        return Encoded(tuple(ids[:first]), tokens, tuple(ids[last:]), starts, ends)
+
+    def _places(
+        self, tokens: Tokens, offsets: list[tuple[int, int]], text: str
+    ) -> tuple[Tokens, Tokens]:
+        """Returns where each token starts and ends, in bytes.
+
+        The library's offsets may leave out white space that a token holds, so the tokens' own
+        bytes are counted, from the end because some tokenizers add a space in front.
+        """
+        spelled = [self.vocabulary[token] for token in tokens]
+        joined = b"".join(piece for piece in spelled if piece is not None)
+        whole = text.encode()
+        if self.drops_space or None in spelled or not joined.endswith(whole):
+            if text.isascii():
+                return tuple(a for a, _ in offsets), tuple(b for _, b in offsets)
+            return (
+                tuple(len(text[:a].encode()) for a, _ in offsets),
+                tuple(len(text[:b].encode()) for _, b in offsets),
+            )
+        place = len(whole) - len(joined)
+        starts, ends = [], []
+        for piece in spelled:
+            starts.append(place)
+            place += len(piece or b"")
+            ends.append(place)
+        return tuple(starts), tuple(ends)
+
+
+def _kinds(described: object) -> set[str]:
+    """Returns the types of a part of a tokenizer and of the parts within it."""
+    if isinstance(described, list):
+        return {kind for part in described for kind in _kinds(part)}
+    if not isinstance(described, dict):
+        return set()
+    nested = {kind for value in described.values() for kind in _kinds(value)}
+    kind = described.get("type")
+    return nested | ({kind} if isinstance(kind, str) else set())
+
+
+def _byte_characters() -> dict[str, int]:
+    """Returns the byte that each character of a byte-level vocabulary stands for.
+
+    Printable bytes stand for themselves, the others for the characters from 256 on, in order
+    (Radford et al. 2019).
+    """
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in set(printable)]
+    pairs = [(chr(byte), byte) for byte in printable]
+    return dict(pairs + [(chr(256 + place), byte) for place, byte in enumerate(others)])
+
+
+_BYTE_OF = _byte_characters()
+
+
+def require_fast(tokenizer: Any, where: str) -> Tokenizer:
+    """Returns the ``tokenizers`` object behind a ``transformers`` tokenizer.
+
+    Raises:
+        TargetError: If it has none.
+    """
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if not isinstance(backend, Tokenizer):
+        raise TargetError(
+            f"{where}: its tokenizer is not a fast one: convert it, so that the folder has a "
+            "tokenizer.json"
+        )
+    return backend

@@ -1,0 +1,140 @@
+"""Texts with a gap, for models that fill masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from darkroom.text.targets.base import (
+    Blank,
+    Charge,
+    Floats,
+    Integers,
+    NextTokens,
+    Prompt,
+    Tokens,
+    TokenTrie,
+    next_tokens,
+)
+from darkroom.text.targets.causal_trie import as_numpy
+
+if TYPE_CHECKING:
+    from darkroom.text.targets.transformers import TransformersTarget
+
+
+class FillTrie(TokenTrie):
+    """Texts with a gap that is filled from left to right; nothing can be kept between them."""
+
+    def __init__(self, target: TransformersTarget) -> None:
+        """Starts empty.
+
+        Args:
+            target: The model that fills.
+        """
+        assert target.codec.mask is not None
+        self._mask = target.codec.mask
+        self._target = target
+        self._blanks: list[Blank] = []
+        self._filled: list[Tokens] = []
+
+    def open(self, prompts: Sequence[Prompt], charge: Charge) -> tuple[Integers, NextTokens]:
+        """Takes texts whose gaps are all masks; see :meth:`TokenTrie.open`."""
+        charge(np.arange(len(prompts)))
+        start = len(self._blanks)
+        for prompt in prompts:
+            assert isinstance(prompt, Blank)
+            self._blanks.append(prompt)
+            self._filled.append(())
+        numbers = np.arange(start, len(self._blanks))
+        return numbers, self._ask(numbers)
+
+    def extend(
+        self, prefixes: Integers, tokens: Integers, charge: Charge
+    ) -> tuple[Integers, NextTokens]:
+        """Fills the first mask of each; see :meth:`TokenTrie.extend`."""
+        charge(np.arange(len(prefixes)))
+        start = len(self._blanks)
+        for prefix, token in zip(prefixes, tokens, strict=True):
+            self._blanks.append(self._blanks[prefix])
+            self._filled.append((*self._filled[prefix], int(token)))
+        numbers = np.arange(start, len(self._blanks))
+        return numbers, self._ask(numbers)
+
+    def _ask(self, numbers: Integers) -> NextTokens:
+        rows, places = [], []
+        for number in numbers:
+            blank, filled = self._blanks[number], self._filled[number]
+            masks = (self._mask,) * (blank.missing - len(filled))
+            rows.append((*blank.before, *filled, *masks, *blank.after))
+            places.append(len(blank.before) + min(len(filled), blank.missing - 1))
+        return NextTokens(*fill(self._target, rows, places))
+
+
+def fill(
+    target: TransformersTarget, rows: Sequence[Tokens], places: Sequence[int]
+) -> tuple[Floats, Floats]:
+    """Asks a model that fills masks about one place of each row.
+
+    Args:
+        target: The model.
+        rows: Tokens, with marks of the start and the end; rows may differ in length.
+        places: The place of each row that is asked about.
+
+    Returns:
+        Log-probabilities of all tokens there, ``(n, tokens)``, and that nothing is unseen.
+    """
+    answers = []
+    for start in range(0, len(rows), target.batch):
+        some = rows[start : start + target.batch]
+        lengths = np.array([len(row) for row in some])
+        ids = np.zeros((len(some), int(lengths.max())), np.int64)
+        for number, row in enumerate(some):
+            ids[number, : len(row)] = row
+        present = torch.from_numpy(np.arange(ids.shape[1]) < lengths[:, None])
+        logits = target.forward(torch.from_numpy(ids), present).logits
+        at = torch.tensor(list(places[start : start + target.batch]))
+        answers.append(next_tokens(as_numpy(logits[torch.arange(len(some)), at])))
+    return (
+        np.concatenate([answer.logprobs for answer in answers]),
+        np.concatenate([answer.unseen for answer in answers]),
+    )
+
+
+def score_masked(
+    target: TransformersTarget,
+    blanks: Sequence[Blank],
+    fillings: Sequence[Tokens],
+    charge: Charge,
+) -> list[Floats]:
+    """Returns the pseudo-log-likelihood of each token of each filling (Salazar et al. 2020).
+
+    Each token is masked in turn while all others stand, a row each.
+
+    Args:
+        target: A model that fills masks.
+        blanks: The tokens before and behind each filling.
+        fillings: The tokens to score.
+        charge: Is told the position of a filling for each of its tokens.
+    """
+    mask = target.codec.mask
+    assert mask is not None
+    rows: list[Tokens] = []
+    places, owners, wanted = [], [], []
+    for number, (blank, filling) in enumerate(zip(blanks, fillings, strict=True)):
+        for place, token in enumerate(filling):
+            masked = (*filling[:place], mask, *filling[place + 1 :])
+            rows.append((*blank.before, *masked, *blank.after))
+            places.append(len(blank.before) + place)
+            owners.append(number)
+            wanted.append(token)
+    charge(np.array(owners, np.int64))
+    different = list(dict.fromkeys(zip(rows, places, strict=True)))
+    logprobs, _ = fill(target, [row for row, _ in different], [place for _, place in different])
+    known = {key: place for place, key in enumerate(different)}
+    chosen = [known[key] for key in zip(rows, places, strict=True)]
+    values = logprobs[chosen, wanted]
+    ends = np.cumsum([len(filling) for filling in fillings])
+    return np.split(values, ends[:-1])

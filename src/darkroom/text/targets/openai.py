@@ -1,0 +1,477 @@
+"""A language model behind any OpenAI-compatible API."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import httpx
+import numpy as np
+
+from darkroom.access import LanguageAccess
+from darkroom.errors import TargetError
+from darkroom.images.wire.base import Request
+from darkroom.remote.delivery import Delivery
+from darkroom.remote.sending import Parcel, Sender
+from darkroom.remote.transport import Line
+from darkroom.text.targets.base import (
+    Charge,
+    Encoded,
+    Floats,
+    Integers,
+    LanguageTarget,
+    NextTokens,
+    Prompt,
+    Sampling,
+    TokenTrie,
+    free,
+)
+from darkroom.wire import openai as wire
+
+Style = Literal["completions", "chat", "ollama"]
+Scoring = Literal["echo", "prompt_logprobs", "none"]
+
+_Answer = TypeVar("_Answer")
+
+SAME = 0.02
+"""Nats by which the same question's answers may differ: servers batch, and round."""
+
+TEST_PROMPTS = ("The quick brown fox jumps over the lazy", "In the beginning there was", "1, 2, 3,")
+
+
+@dataclass(frozen=True)
+class Api:
+    """How an endpoint is asked.
+
+    Attributes:
+        url: Up to what stands before ``/completions``, such as ``http://127.0.0.1:8000/v1``; for
+            ``ollama`` what stands before ``/api``.
+        model: The model's name there.
+        style: ``completions``, ``chat``, or Ollama's own ``ollama``.
+        scoring: How the log-probabilities of a given text are asked for: ``echo``, vLLM's
+            ``prompt_logprobs``, or not at all.
+        top_logprobs: How many of the likeliest tokens an answer shall name; 0 for text alone.
+        prefill: For ``chat``: whether the server goes on from the start of an answer that is sent
+            along. Without it, only the first token's alternatives can be asked for.
+        instruction: For ``chat``: the message, with ``{prompt}`` where the text goes.
+        allow_noise: Whether an endpoint may answer the same question differently, as behind a
+            defence that adds noise.
+    """
+
+    url: str
+    model: str
+    style: Style = "completions"
+    scoring: Scoring = "none"
+    top_logprobs: int = 5
+    prefill: bool = False
+    instruction: str = "{prompt}"
+    allow_noise: bool = False
+
+    def endpoint(self) -> str:
+        """Returns the address that questions go to."""
+        ends = {
+            "completions": "completions",
+            "chat": "chat/completions",
+            "ollama": "api/generate",
+        }
+        return f"{self.url.rstrip('/')}/{ends[self.style]}"
+
+    def next_body(self, prompt: str, partial: str) -> dict[str, Any]:
+        """Returns the question what may follow a text."""
+        k = self.top_logprobs
+        if self.style == "completions":
+            return {
+                **self._named(prompt + partial),
+                "max_tokens": 1,
+                "temperature": 0,
+                "logprobs": k,
+            }
+        if self.style == "ollama":
+            options = {"num_predict": 1, "temperature": 0}
+            body = {**self._named(prompt + partial), "raw": True, "stream": False}
+            return {**body, "options": options, "logprobs": True, "top_logprobs": k}
+        body = {**self._messages(prompt, partial), "max_tokens": 1, "temperature": 0}
+        return {**body, "logprobs": True, "top_logprobs": k}
+
+    def score_body(self, text: str) -> dict[str, Any]:
+        """Returns the question how likely each token of a text is."""
+        body = {**self._named(text), "max_tokens": 1, "temperature": 0}
+        if self.scoring == "prompt_logprobs":
+            return {**body, "prompt_logprobs": 0}
+        return {**body, "echo": True, "logprobs": 1}
+
+    def sample_body(
+        self, prompt: str, length: int, sampling: Sampling, seed: int
+    ) -> dict[str, Any]:
+        """Returns the question to go on from a text."""
+        top_k = {"top_k": sampling.top_k} if sampling.top_k else {}
+        if self.style == "ollama":
+            options = {"num_predict": length, "temperature": sampling.temperature, "seed": seed}
+            body = {**self._named(prompt), "raw": True, "stream": False}
+            return {**body, "options": {**options, **top_k}}
+        drawn = {"max_tokens": length, "temperature": sampling.temperature, "seed": seed, **top_k}
+        if self.style == "chat":
+            return {**self._messages(prompt, ""), **drawn}
+        return {**self._named(prompt), **drawn}
+
+    def _named(self, prompt: str) -> dict[str, Any]:
+        return {"model": self.model, "prompt": prompt}
+
+    def _messages(self, prompt: str, partial: str) -> dict[str, Any]:
+        asked = {"role": "user", "content": self.instruction.replace("{prompt}", prompt)}
+        if not partial:
+            return {"model": self.model, "messages": [asked]}
+        begun = {"role": "assistant", "content": partial}
+        # The last two words are vLLM's for going on from a message that is begun.
+        return {
+            "model": self.model,
+            "messages": [asked, begun],
+            "continue_final_message": True,
+            "add_generation_prompt": False,
+        }
+
+
+class QuietSender(Sender):
+    """A sender whose messages repeat no answer: one may hold a secret."""
+
+    def excerpt(self, content: bytes) -> str:
+        """Says how long an answer is, and no more."""
+        return f"({len(content)} bytes, not shown: they may hold a secret)"
+
+
+class OpenAITarget(LanguageTarget):
+    """A language model that others serve. Every prompt sent is a row and counted, repeats too.
+
+    What the endpoint can do is found out first, and tested: an endpoint that fails what it was
+    declared to do is refused (:meth:`_test`).
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        *,
+        authorized_by: str,
+        delivery: Delivery | None = None,
+        headers: Mapping[str, str] | None = None,
+        secret_headers: Mapping[str, str] | None = None,
+        name: str | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """Connects and tests the endpoint with a dozen questions about nothing.
+
+        Args:
+            api: How it is asked.
+            authorized_by: Who allowed it.
+            delivery: Concurrency, time-outs and retries.
+            headers: Sent with each request.
+            secret_headers: The same, for keys: kept out of messages, fingerprints and reports.
+            name: What reports call it; the model's name unless told.
+            transport: Replaces the network, for tests.
+
+        Raises:
+            TargetError: If nobody allowed it, the endpoint cannot be reached, or fails the test.
+        """
+        if api.style != "completions" and api.scoring != "none":
+            raise TargetError(
+                f"target {api.url}: {api.style} endpoints score no given text: set [target] "
+                'scoring = "none", or style = "completions"'
+            )
+        self.api = api
+        self.name = name or api.model
+        self._line = Line(
+            api.url,
+            authorized_by=authorized_by,
+            name=self.name,
+            delivery=delivery or Delivery(),
+            headers=headers,
+            secret_headers=secret_headers,
+            transport=transport,
+            sender=QuietSender,
+        )
+        self._codec = ServerCodec()
+        try:
+            self.access = self._test()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def codec(self) -> ServerCodec:
+        """The tokens that the server has named so far."""
+        return self._codec
+
+    @property
+    def knows_tokens(self) -> bool:
+        """Only the server knows how a text is cut."""
+        return False
+
+    @property
+    def rows_sent(self) -> int:
+        """Rows that the server may have seen, in all."""
+        return self._line.sender.rows_sent
+
+    def trie(self) -> TokenTrie:
+        """Returns an empty trie of prefixes."""
+        return TextTrie(self)
+
+    def score(self, prompts: Sequence[str], endings: Sequence[str], charge: Charge) -> list[Floats]:
+        """Returns the log-probability of each token of each ending; see the base."""
+        if self.api.scoring == "none":
+            raise TargetError(
+                f"target {self.name} scores no given text: set [target] scoring, or choose "
+                "best-first or sampling"
+            )
+        texts = [prompt + ending for prompt, ending in zip(prompts, endings, strict=True)]
+        bodies = [self.api.score_body(text) for text in texts]
+
+        def read(row: int, choice: Mapping[str, Any]) -> Floats:
+            return wire.ending_logprobs(wire.prompt_tokens(choice, texts[row]), prompts[row])
+
+        return self._ask(bodies, read, charge)
+
+    def sample(
+        self,
+        prompts: Sequence[str],
+        length: int,
+        sampling: Sampling,
+        rng: np.random.Generator,
+        charge: Charge,
+    ) -> list[str]:
+        """Continues each prompt once; see the base. Servers that take a seed get one."""
+        seeds = rng.integers(2**31, size=len(prompts)).tolist()
+        bodies = [
+            self.api.sample_body(prompt, length, sampling, seed)
+            for prompt, seed in zip(prompts, seeds, strict=True)
+        ]
+        return self._ask(bodies, lambda _, choice: wire.written_text(choice), charge)
+
+    def likeliest(
+        self, prompts: Sequence[str], partials: Sequence[str], charge: Charge
+    ) -> list[list[wire.Token]]:
+        """Returns the likeliest tokens after each prompt and what is there of the answer.
+
+        Raises:
+            TargetError: If the server does not tell.
+        """
+        api = self.api
+        if api.style == "chat" and not api.prefill and any(partials):
+            raise TargetError(
+                f"target {self.name}: a chat endpoint goes on from no begun answer: set [target] "
+                "prefill = true if this one does, or choose sampling"
+            )
+        pairs = zip(prompts, partials, strict=True)
+        bodies = [api.next_body(prompt, partial) for prompt, partial in pairs]
+        return self._ask(bodies, lambda _, choice: wire.likeliest_tokens(choice), charge)
+
+    def _ask(
+        self,
+        bodies: Sequence[Mapping[str, Any]],
+        read: Callable[[int, Mapping[str, Any]], _Answer],
+        charge: Charge,
+    ) -> list[_Answer]:
+        """Sends a request a row, and reads the answers in the rows' order."""
+        charge(np.arange(len(bodies)))
+        answers: dict[int, _Answer] = {}
+
+        def pack(parcel: Parcel) -> Request:
+            return Request(self.api.endpoint(), json.dumps(bodies[parcel.first]).encode())
+
+        def unpack(parcel: Parcel, content: bytes) -> None:
+            choice = wire.first_choice(wire.read_json(content))
+            answers[parcel.first] = read(parcel.first, choice)
+
+        self._line.deliver(len(bodies), 1, pack, unpack, charge)
+        return [answers[row] for row in range(len(bodies))]
+
+    def _test(self) -> LanguageAccess:
+        """Finds out what the endpoint can do, and refuses it if it fails what it was declared to.
+
+        Asked are neutral texts: what may follow them, how likely they are, and a continuation. The
+        answers must be there in full, finite, the same when asked again and in another order, and
+        agree with each other.
+
+        Returns:
+            The access that holds.
+
+        Raises:
+            TargetError: If it fails; the message says what.
+        """
+        self.sample(TEST_PROMPTS[:1], 4, Sampling(), np.random.default_rng(0), free())
+        access = LanguageAccess.SAMPLES
+        if self.api.top_logprobs > 0:
+            self._test_next()
+            if self.api.style == "chat" and self.api.prefill:
+                self._test_prefill()
+            access = LanguageAccess.TOP_K
+        if self.api.scoring != "none":
+            self._test_scores()
+            access = LanguageAccess.LOGPROBS
+        return access
+
+    def _test_next(self) -> None:
+        prompts = list(TEST_PROMPTS)
+        empty = [""] * len(prompts)
+        first = self.likeliest(prompts, empty, free())
+        again = self.likeliest(prompts[::-1], empty, free())[::-1]
+        for one, other in zip(first, again, strict=True):
+            if len(one) > self.api.top_logprobs + 1:  # some add the token that was drawn
+                raise self._failed(f"it names {len(one)} tokens, not {self.api.top_logprobs}")
+            known = {token.text: token.logprob for token in one}
+            shared = [abs(known[t.text] - t.logprob) for t in other if t.text in known]
+            if not shared or (max(shared) > SAME and not self.api.allow_noise):
+                raise self._failed(
+                    "it answers the same question differently when asked again or in another "
+                    "order: switch prefix caching off, or set [target] allow_noise = true for an "
+                    "endpoint that adds noise"
+                )
+        if not any(len(one) > 1 for one in first) and self.api.top_logprobs > 1:
+            raise self._failed("it names one token where several were asked for")
+
+    def _test_prefill(self) -> None:
+        """Checks that an answer sent along is gone on from: what follows its first token is told.
+
+        A server that takes the begun answer for a message of its own says something else.
+        """
+        prompts, rng = list(TEST_PROMPTS), np.random.default_rng(0)
+        whole = self.sample(prompts, 6, Sampling(temperature=0), rng, free())
+        firsts = [
+            (row[0].text or b"").decode(errors="replace")
+            for row in self.likeliest(prompts, [""] * len(prompts), free())
+        ]
+        nexts = self.likeliest(prompts, firsts, free())
+        agree = told = 0
+        for text, first, row in zip(whole, firsts, nexts, strict=True):
+            text, first = text.lstrip(), first.lstrip()
+            if not first or not text.startswith(first) or text == first:
+                continue  # an answer of one token tells nothing
+            told += 1
+            following = (row[0].text or b"").decode(errors="replace")
+            agree += text.startswith(first + following)
+        if 2 * agree < told:
+            raise self._failed(
+                "it does not go on from an answer that is begun: set [target] prefill = false"
+            )
+
+    def _test_scores(self) -> None:
+        prompts = list(TEST_PROMPTS)
+        endings = [" dog and the cat", " a word", " 4, 5"]
+        first = self.score(prompts, endings, free())
+        again = self.score(prompts[::-1], endings[::-1], free())[::-1]
+        for one, other in zip(first, again, strict=True):
+            differ = len(one) != len(other) or float(np.abs(one - other).max()) > SAME
+            if differ and not self.api.allow_noise:
+                raise self._failed(
+                    "it scores the same text differently when asked again or in another order: "
+                    "switch prefix caching off, or set [target] allow_noise = true"
+                )
+        if len({round(float(one.sum()), 3) for one in first}) == 1:
+            raise self._failed("it gives every text the same score")
+        together = self.score(prompts[:1], [endings[0] + endings[1]], free())[0]
+        if len(together) <= len(first[0]) and not self.api.allow_noise:
+            raise self._failed("it scores only a part of a longer text")
+
+    def _failed(self, why: str) -> TargetError:
+        return TargetError(f"target {self.name} fails the test of its log-probabilities: {why}")
+
+    def close(self) -> None:
+        """Closes all connections; the target cannot be asked afterwards."""
+        self._line.close()
+
+    def fingerprint(self) -> str:
+        """Returns a hash of how the server is asked; nothing else of its model can be known."""
+        return hashlib.sha256(repr(self.api).encode()).hexdigest()
+
+
+class ServerCodec:
+    """The tokens that a server has named: a vocabulary that grows.
+
+    Attributes:
+        drops_space: No: a server's tokens hold their white space.
+        mask: None: servers fill no masks.
+    """
+
+    drops_space = False
+    mask: int | None = None
+
+    def __init__(self) -> None:
+        """Starts empty."""
+        self._numbers: dict[bytes, int] = {}
+        self._words: list[bytes] = []
+
+    @property
+    def vocabulary(self) -> Sequence[bytes | None]:
+        """The bytes of every token named so far."""
+        return self._words
+
+    def number(self, word: bytes) -> int:
+        """Returns the number of a token, a new one for a new token."""
+        if word not in self._numbers:
+            self._numbers[word] = len(self._words)
+            self._words.append(word)
+        return self._numbers[word]
+
+    def encode(self, texts: Sequence[str]) -> list[Encoded]:  # noqa: ARG002
+        """Cannot: only the server knows how a text is cut.
+
+        Raises:
+            TargetError: Always.
+        """
+        raise TargetError("only the server knows how a text is cut into tokens")
+
+
+class TextTrie(TokenTrie):
+    """Prefixes as text; what the server keeps of them is its own affair."""
+
+    def __init__(self, target: OpenAITarget) -> None:
+        """Starts empty.
+
+        Args:
+            target: Is asked.
+        """
+        self._target = target
+        self._prompts: list[str] = []
+        self._partials: list[bytes] = []
+
+    def open(self, prompts: Sequence[Prompt], charge: Charge) -> tuple[Integers, NextTokens]:
+        """Starts a prefix for each prompt; see :meth:`TokenTrie.open`."""
+        added = [(str(prompt), b"") for prompt in prompts]
+        return self._grown(added, charge)
+
+    def extend(
+        self, prefixes: Integers, tokens: Integers, charge: Charge
+    ) -> tuple[Integers, NextTokens]:
+        """Grows prefixes by one token each; see :meth:`TokenTrie.extend`."""
+        words = self._target.codec.vocabulary
+        added = [
+            (self._prompts[prefix], self._partials[prefix] + (words[token] or b""))
+            for prefix, token in zip(prefixes.tolist(), tokens.tolist(), strict=True)
+        ]
+        return self._grown(added, charge)
+
+    def _grown(
+        self, added: Sequence[tuple[str, bytes]], charge: Charge
+    ) -> tuple[Integers, NextTokens]:
+        start = len(self._prompts)
+        self._prompts += [prompt for prompt, _ in added]
+        self._partials += [partial for _, partial in added]
+        # A token may end within a character; what is asked then is the text with a stand-in.
+        partials = [partial.decode(errors="replace") for _, partial in added]
+        told = self._target.likeliest([prompt for prompt, _ in added], partials, charge)
+        codec = self._target.codec
+        rows = [
+            [(codec.number(token.text), token.logprob) for token in row if token.text]
+            for row in told
+        ]
+        logprobs = np.full((len(rows), len(codec.vocabulary)), -np.inf)
+        unseen = np.zeros(len(rows))
+        for place, (row, every) in enumerate(zip(rows, told, strict=True)):
+            for number, logprob in row:
+                logprobs[place, number] = max(logprobs[place, number], logprob)
+            values = np.array([token.logprob for token in every])
+            left = max(1 - float(np.exp(values).sum()), 1e-12)
+            # A token not named is at most as likely as the last one named, and as all the rest.
+            unseen[place] = min(float(values.min()), float(np.log(left)))
+        return np.arange(start, len(self._prompts)), NextTokens(logprobs, unseen)

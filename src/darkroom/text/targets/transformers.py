@@ -1,0 +1,319 @@
+"""A language model in a local folder, as the ``transformers`` library writes it."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from darkroom.access import LanguageAccess
+from darkroom.errors import MissingExtraError, TargetError, one_line
+from darkroom.text.targets.base import (
+    Blank,
+    Charge,
+    Floats,
+    LanguageTarget,
+    Sampling,
+    Tokens,
+    TokenTrie,
+    free,
+)
+from darkroom.text.targets.causal_trie import CausalTrie
+from darkroom.text.targets.codec import HuggingFaceCodec, require_fast
+from darkroom.text.targets.fill_trie import FillTrie, score_masked
+from darkroom.text.targets.sampling import draw
+
+
+class TransformersTarget(LanguageTarget):
+    """A causal or masked language model with weights.
+
+    Nothing is downloaded, no code from the folder is run, and weights are read from safetensors
+    alone.
+    """
+
+    access = LanguageAccess.WEIGHTS
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        name: str = "transformers",
+        batch: int = 256,
+        cached: bool = True,
+    ) -> None:
+        """Wraps a model that is loaded already; see :func:`load_transformers`.
+
+        Args:
+            model: A ``PreTrainedModel`` that continues text or fills masks.
+            tokenizer: Its ``PreTrainedTokenizerFast``, or a ``tokenizers.Tokenizer``.
+            name: What reports call it.
+            batch: Rows answered at a time.
+            cached: Whether keys and values are kept; without, every prefix is read anew.
+
+        Raises:
+            TargetError: If the tokenizer is not a fast one.
+        """
+        self.name = name
+        self.batch = batch
+        self.cached = cached
+        self.model = model.eval().requires_grad_(False)
+        parameters = inspect.signature(type(model).forward).parameters
+        self.masked = type(model).__name__.endswith("ForMaskedLM")
+        # The library has renamed the argument.
+        self.cache_name = "cache" if "cache" in parameters else "past_key_values"
+        self.takes_positions = "position_ids" in parameters
+        mask = getattr(tokenizer, "mask_token_id", None)
+        backend = (
+            require_fast(tokenizer, name) if hasattr(tokenizer, "mask_token_id") else tokenizer
+        )
+        self._codec = HuggingFaceCodec(backend, mask=mask if self.masked else None)
+        if self.masked and mask is None:
+            raise TargetError(f"target {name}: its tokenizer has no mask token: set mask_token")
+
+    @property
+    def codec(self) -> HuggingFaceCodec:
+        """Its tokenizer."""
+        return self._codec
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model runs."""
+        device: torch.device = self.model.device
+        return device
+
+    def trie(self) -> TokenTrie:
+        """Returns an empty trie of prefixes."""
+        return FillTrie(self) if self.masked else CausalTrie(self)
+
+    def score(self, prompts: Sequence[str], endings: Sequence[str], charge: Charge) -> list[Floats]:
+        """Returns the log-probability of each token of each ending; see the base."""
+        whole = [prompt + ending for prompt, ending in zip(prompts, endings, strict=True)]
+        befores: list[Tokens] = []
+        afters: list[Tokens] = []
+        for encoded, prompt in zip(self.codec.encode(whole), prompts, strict=True):
+            boundary = len(prompt.encode())
+            first = sum(end <= boundary for end in encoded.ends)
+            befores.append(encoded.opening + encoded.tokens[:first])
+            afters.append(encoded.tokens[first:])
+        return self.score_tokens(befores, afters, charge)
+
+    def score_tokens(
+        self, prompts: Sequence[Tokens], endings: Sequence[Tokens], charge: Charge
+    ) -> list[Floats]:
+        """Returns the log-probability of each token of each ending, a row each.
+
+        Args:
+            prompts: The tokens before, with marks of the start; each different one is read once.
+            endings: The tokens to score.
+            charge: Is told of rows before they are answered.
+        """
+        if self.masked:
+            closing = self.codec.encode([""])[0].closing
+            return score_masked(
+                self, [Blank(prompt, closing, 0) for prompt in prompts], endings, charge
+            )
+        charge(np.arange(len(prompts)))
+        trie = CausalTrie(self)
+        different = list(dict.fromkeys(prompts))
+        roots, first = trie.open(different, free())
+        known = {prompt: place for place, prompt in enumerate(different)}
+        places = np.array([known[prompt] for prompt in prompts], np.int64)
+        return trie.score(roots[places], first.logprobs[places], endings)
+
+    def score_fillings(
+        self, blanks: Sequence[Blank], fillings: Sequence[Tokens], charge: Charge
+    ) -> list[Floats]:
+        """Returns the pseudo-log-likelihood of each token of each filling; see the base."""
+        if not self.masked:
+            return super().score_fillings(blanks, fillings, charge)
+        return score_masked(self, blanks, fillings, charge)
+
+    def sample(
+        self,
+        prompts: Sequence[str],
+        length: int,
+        sampling: Sampling,
+        rng: np.random.Generator,
+        charge: Charge,
+    ) -> list[str]:
+        """Continues each prompt once; see the base. A row is one continuation, however long."""
+        if self.masked:
+            raise TargetError(
+                f"target {self.name} fills masks and continues nothing: choose fill-mask"
+            )
+        charge(np.arange(len(prompts)))
+        encoded = self.codec.encode(list(dict.fromkeys(prompts)))
+        known = {prompt: place for place, prompt in enumerate(dict.fromkeys(prompts))}
+        trie = CausalTrie(self)
+        roots, first = trie.open([one.opening + one.tokens for one in encoded], free())
+        places = np.array([known[prompt] for prompt in prompts], np.int64)
+        prefixes, logprobs = roots[places], first.logprobs[places]
+        drawn = np.zeros((len(prompts), 0), np.int64)
+        for step in range(length):
+            tokens = draw(logprobs, sampling, rng)
+            drawn = np.concatenate([drawn, tokens[:, None]], axis=1)
+            if step + 1 < length:
+                prefixes, following = trie.extend(prefixes, tokens, free())
+                logprobs = following.logprobs
+        return [self._text(row) for row in drawn]
+
+    def _text(self, tokens: NDArray[np.int64]) -> str:
+        spelled = []
+        for token in tokens:
+            piece = self.codec.vocabulary[token] if token < len(self.codec.vocabulary) else None
+            if piece is None:  # a mark of the end
+                break
+            spelled.append(piece)
+        return b"".join(spelled).decode(errors="replace")
+
+    @torch.inference_mode()
+    def forward(self, ids: Tensor, present: Tensor, **options: Any) -> Any:
+        """Runs the model.
+
+        Args:
+            ids: Tokens, int64 ``(n, length)``.
+            present: Which places of past and present hold tokens, ``(n, past + length)``.
+            **options: For the model, such as a cache.
+
+        Raises:
+            TargetError: If the model fails.
+        """
+        try:
+            return self.model(
+                input_ids=ids.to(self.device),
+                attention_mask=present.to(self.device, torch.int64),
+                **options,
+            )
+        except (RuntimeError, ValueError, IndexError, TypeError) as error:
+            # The message of the library may quote its input.
+            raise TargetError(
+                f"target {self.name}: the model failed on {ids.shape[1]} tokens "
+                f"({type(error).__name__}): are prompts longer than it can read?"
+            ) from None
+
+    def with_model(self, model: Any) -> TransformersTarget:
+        """Returns the same target with another model of the same shape behind its tokenizer."""
+        other = copy.copy(self)
+        other.__dict__.pop("_digest", None)
+        other.model = model.eval().requires_grad_(False)
+        return other
+
+    def tokens_of(self, lines: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Returns lines as a causal model is trained on them, cut to what it can read.
+
+        Args:
+            lines: Any texts; those of fewer than two tokens are left out.
+
+        Returns:
+            Tokens with the marks of start and end that the tokenizer and the model know, padded
+            behind, int64 ``(lines, length)``; and which are no padding.
+
+        Raises:
+            TargetError: If no line is left.
+        """
+        end = getattr(self.model.config, "eos_token_id", None)
+        most = int(getattr(self.model.config, "max_position_embeddings", None) or 1024)
+        rows = []
+        for one in self.codec.encode(lines):
+            row = [*one.opening, *one.tokens, *one.closing]
+            if isinstance(end, int) and row[-1:] != [end]:
+                row.append(end)
+            if len(row) > 1:
+                rows.append(row[:most])
+        if not rows:
+            raise TargetError(f"target {self.name}: no line of two tokens to train on")
+        longest = max(map(len, rows))
+        ids = torch.zeros((len(rows), longest), dtype=torch.long)
+        for place, row in enumerate(rows):
+            ids[place, : len(row)] = torch.tensor(row)
+        return ids, torch.arange(longest) < torch.tensor([[len(row)] for row in rows])
+
+    @cached_property
+    def _digest(self) -> str:
+        digest = hashlib.sha256(self.model.config.to_json_string().encode())
+        digest.update(self.codec.identity.encode())
+        for key, value in sorted(self.model.state_dict().items()):
+            digest.update(key.encode())
+            digest.update(
+                value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data
+            )
+        return digest.hexdigest()
+
+    def fingerprint(self) -> str:
+        """Returns a hash of the configuration, the tokenizer and every weight."""
+        return self._digest
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps the library from drawing progress bars of its own."""
+    from transformers import utils
+
+    logging: Any = utils.logging  # untyped
+    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if shown:
+            logging.enable_progress_bar()
+
+
+def load_transformers(folder: Path, *, device: str = "cpu", batch: int = 256) -> TransformersTarget:
+    """Loads a model and its tokenizer from a local folder.
+
+    Args:
+        folder: As ``save_pretrained`` writes it, with ``config.json``, ``tokenizer.json`` and
+            weights as ``.safetensors``.
+        device: Where it runs.
+        batch: Rows answered at a time.
+
+    Raises:
+        MissingExtraError: If ``transformers`` is not installed.
+        TargetError: If the folder holds no such model.
+    """
+    if not (folder / "config.json").is_file():
+        raise TargetError(
+            f"{folder}: no config.json: give the local folder that save_pretrained wrote; "
+            "nothing is downloaded"
+        )
+    if not any(folder.glob("*.safetensors")):
+        raise TargetError(
+            f"{folder}: no .safetensors; Darkroom never unpickles: save the model again with "
+            "save_pretrained"
+        )
+    try:
+        import transformers
+    except ImportError as error:
+        raise MissingExtraError("transformers", "text") from error
+    offline: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        with quiet():
+            configuration = transformers.AutoConfig.from_pretrained(folder, **offline)
+            names = configuration.architectures or [""]
+            masked = names[0].endswith("ForMaskedLM")
+            kind: Any = (
+                transformers.AutoModelForMaskedLM if masked else transformers.AutoModelForCausalLM
+            )
+            model = kind.from_pretrained(folder, use_safetensors=True, **offline).to(device)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **offline)
+    except Exception as error:  # of three libraries, each with kinds of its own
+        raise TargetError(
+            f"{folder}: not a readable language model ({one_line(error)}): save it again with "
+            "save_pretrained"
+        ) from error
+    require_fast(tokenizer, str(folder))
+    return TransformersTarget(model, tokenizer, name=folder.name, batch=batch)

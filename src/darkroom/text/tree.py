@@ -1,0 +1,107 @@
+"""The search for one secret as a tree, with every character that tells it from others hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from darkroom.ledger import QueryLedger
+from darkroom.text.attacks.base import SecretGoal
+from darkroom.text.attacks.best_first import BestFirst, Search
+from darkroom.text.exposure.measure import Exposure
+from darkroom.text.formats.secrets import HIDDEN
+from darkroom.text.subject import TextSubject
+from darkroom.text.targets.view import LanguageView
+
+if TYPE_CHECKING:
+    from darkroom.text.cells import TextCellPlan
+
+MOST_NODES = 60
+"""A larger tree cannot be read; what leads to the secret is always kept."""
+
+
+def search_tree(
+    plan: TextCellPlan,
+    subject: TextSubject,
+    hits: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    exposures: Sequence[Exposure] | None,
+) -> dict[str, Any] | None:
+    """Searches once more for the secret that shows the search best.
+
+    That is the least exposed of those extracted, since its tree branches most; without one, the
+    most exposed.
+
+    Returns:
+        The owner, and nodes with their depth, parent, surprise, whether they lead to the secret,
+        and the characters that they add, masked; ``None`` for attacks that do not search.
+    """
+    if not isinstance(plan.attack, BestFirst) or not subject.target.knows_tokens:
+        return None
+    canaries = subject.canaries.canaries
+    inserted = [number for number, one in enumerate(canaries) if one.repetitions]
+    extracted = [number for number in inserted if hits[number]]
+    bits = [0.0 if exposures is None else exposures[n].bits for n in range(len(canaries))]
+    surprises = [0.0 if exposures is None else exposures[n].surprise for n in range(len(canaries))]
+    chosen = (
+        max(extracted, key=lambda number: surprises[number])
+        if extracted
+        else max(inserted, key=lambda number: bits[number])
+    )
+    canary = canaries[chosen]
+    goal = SecretGoal(canary.before, canary.after, subject.canaries.secrets)
+    # The plan's rows, but one question at a time, so that nothing is asked that is not needed.
+    attack = BestFirst(rows=plan.attack.rows, batch=1, repeats=plan.attack.repeats)
+    view = LanguageView(
+        subject.target,
+        plan.access,
+        QueryLedger(1),
+        defense=plan.defense,
+        noise=np.random.default_rng([plan.seed, 3]),
+        told=not plan.naive,
+    )
+    search = attack.explore(view, goal)
+    return {
+        "owner": canary.owner,
+        "masked": subject.canaries.secrets.mask(canary.secret),
+        "repetitions": canary.repetitions,
+        "found": bool(search.found) and search.found[0].secret == canary.secret,
+        "asked": len(search.nodes),
+        "nodes": _nodes(search, canary.secret, subject),
+    }
+
+
+def _nodes(search: Search, secret: str, subject: TextSubject) -> list[dict[str, Any]]:
+    """Returns the first partial secrets asked about, and all that lead to the secret."""
+    fixed = subject.canaries.secrets.fixed
+    tail = len(search.tokens.tail)
+    whole = search.tokens.tail + secret.encode()
+    spelled = [search.trace(node)[1] for node in search.nodes]
+    # Parents come before their children, so both parts hold the parents of all that they hold.
+    chosen = [
+        number
+        for number, text in enumerate(spelled)
+        if number < MOST_NODES or whole.startswith(text)
+    ]
+    places = {number: place for place, number in enumerate(chosen)}
+    nodes: list[dict[str, Any]] = []
+    for number in chosen:
+        node = search.nodes[number]
+        start = len(spelled[node.parent]) if node.parent >= 0 else 0
+        inside = range(max(0, start - tail), len(spelled[number]) - tail)
+        nodes.append(
+            {
+                "parent": places.get(node.parent, -1),
+                "surprise": node.cost,
+                "right": whole.startswith(spelled[number]),
+                "text": "".join(_shown(fixed, place) for place in inside),
+            }
+        )
+    return nodes
+
+
+def _shown(fixed: tuple[str | None, ...] | None, place: int) -> str:
+    """Returns the character that all secrets have at a place, or a stand-in."""
+    kept = fixed[place] if fixed is not None and place < len(fixed) else None
+    return HIDDEN if kept is None else kept

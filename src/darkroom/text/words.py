@@ -1,0 +1,56 @@
+"""What a cell of a language model says in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from darkroom.access import LanguageAccess
+from darkroom.text.subject import TextSubject
+
+if TYPE_CHECKING:
+    from darkroom.text.cells import TextCellPlan
+
+
+def threat_model(plan: TextCellPlan, subject: TextSubject) -> list[str]:
+    """Says in sentences what the attacker has."""
+    secrets = subject.canaries.secrets
+    name = subject.target.name
+    budget = "without limit" if plan.budget is None else f"{plan.budget} times a secret at most"
+    sees = {
+        LanguageAccess.WEIGHTS: f"holds the weights of {name} and runs it {budget}",
+        LanguageAccess.LOGPROBS: f"asks {name} for log-probabilities of any text {budget}",
+        LanguageAccess.TOP_K: f"asks {name} for the likeliest next tokens {budget}",
+        LanguageAccess.SAMPLES: f"asks {name} for continuations, as text alone, {budget}",
+    }[plan.access]
+    knows = "is not told of, taking answers for the model's own" if plan.naive else "knows"
+    behind = [f"Answers pass the defence {plan.defense_name}, which the attacker {knows}."]
+    return [
+        f"The attacker {sees}; a query is one text read by the model.",
+        "The attacker knows the sentence around each secret, and the format of secrets: "
+        f"{secrets.describe()}, {secrets.bits:.1f} bits.",
+        "The attacker does not know which secrets were in the training data.",
+        *(behind if plan.defense is not None else []),
+    ]
+
+
+def worst_off(rows: Sequence[dict[str, Any]], bits: float) -> dict[str, Any] | None:
+    """Returns the canary that is exposed most, corrected for having looked at all."""
+    measured = [row for row in rows if row["exposure"] is not None and row["repetitions"]]
+    if not measured:
+        return None
+    worst = min(measured, key=lambda row: (row["p_value"], -row["exposure"]["bits"]))
+    seen = "once" if worst["repetitions"] == 1 else f"{worst['repetitions']} times"
+    sentence = (
+        f"the secret of {worst['owner']} ({worst['masked']}), seen {seen} in training: exposure "
+        f"{worst['exposure']['bits']:.1f} of {bits:.1f} bits"
+        f"{', extracted' if worst['extracted'] else ''} (p = {worst['p_value']:.2g}; "
+        f"{worst['p_adjusted']:.2g} after Holm's correction for {len(rows)} secrets)."
+    )
+    return {
+        "owner": worst["owner"],
+        "secret": worst["secret"],
+        "p_value": worst["p_value"],
+        "p_adjusted": worst["p_adjusted"],
+        "sentence": sentence,
+    }

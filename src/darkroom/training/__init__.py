@@ -1,0 +1,1 @@
+"""What training defences of every kind share."""

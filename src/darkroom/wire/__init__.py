@@ -1,0 +1,1 @@
+"""JSON of servers and their answers, for targets and the guard alike."""

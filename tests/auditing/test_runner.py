@@ -1,0 +1,241 @@
+"""Running the cells of a plan, stopping anywhere, and going on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+from tests.support.needs import absent
+
+from darkroom.api import audit_plan
+from darkroom.auditing.progress import Reporter
+from darkroom.errors import RunError
+from darkroom.images import cells
+from darkroom.images import job as image_job
+from darkroom.kinds import load_job
+
+# Trains judges for a moment only, and waits for nobody's threads.
+QUICK = """
+import sys
+import torch
+from threadpoolctl import threadpool_limits
+from darkroom.images.judges import panel as judges
+from darkroom.commands.main import main
+
+torch.set_num_threads(1)
+threadpool_limits(1)
+judges._STEPS = 8
+main()
+"""
+
+
+def results_of(folder: Path) -> dict[str, Any]:
+    """Returns the results of the plan's run, without times."""
+    results: dict[str, Any] = json.loads((folder / "runs/tiny/results.json").read_text())
+    for cell in results["cells"]:
+        assert cell.pop("seconds") >= 0
+        cost = cell.pop("cost")
+        assert cost is None or cost["microseconds"] > 0
+    return results
+
+
+def run(folder: Path, *, resume: bool = False) -> dict[str, Any]:
+    audit_plan(folder / "plan.toml", resume=resume, progress=False)
+    return results_of(folder)
+
+
+def keys_of(folder: Path) -> list[str]:
+    path = folder / "plan.toml"
+    return load_job(path, Reporter(shown=False)).keys("1")
+
+
+@pytest.fixture
+def quick(quick_judges: None, plan_folder: Path) -> Path:
+    """A working folder with a plan, whose judges take no time to train."""
+    return plan_folder
+
+
+def test_a_run_stopped_between_cells_goes_on_and_ends_the_same(
+    quick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed = run(quick)
+    shutil.rmtree(quick / "runs")
+    done: list[str] = []
+    real = cells.run_cell
+
+    def stopping(key: str, *arguments: Any) -> Any:
+        if done:
+            raise KeyboardInterrupt
+        done.append(key)
+        return real(key, *arguments)
+
+    monkeypatch.setattr(image_job, "run_cell", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        run(quick)
+    folder = quick / "runs" / "tiny" / "cells"
+    assert [path.name for path in folder.iterdir()] == done
+    kept = (folder / done[0] / "cell.json").read_bytes()
+
+    def counting(key: str, *arguments: Any) -> Any:
+        done.append(key)
+        return real(key, *arguments)
+
+    monkeypatch.setattr(image_job, "run_cell", counting)
+    assert run(quick, resume=True) == undisturbed
+    assert done == [cell["key"] for cell in undisturbed["cells"]]
+    assert (folder / done[0] / "cell.json").read_bytes() == kept
+    assert run(quick, resume=True) == undisturbed
+    assert len(done) == 2
+
+
+def test_cells_and_their_pictures_belong_together(quick: Path) -> None:
+    for cell in run(quick)["cells"]:
+        folder = quick / "runs" / "tiny" / "cells" / cell["key"]
+        with np.load(folder / "reconstructions.npz", allow_pickle=False) as arrays:
+            assert arrays["images"].shape == (6, 1, 16, 16)
+            assert arrays["images"].dtype == np.float32
+            assert arrays["goals"].tolist() == list(range(6))
+            assert arrays["goals"].dtype == np.int64
+            assert len(arrays["snapshots"]) == len(cell["details"]["snapshots"])
+        people = cell["details"]["people"]
+        assert [person["goal"] for person in people] == list(range(6))
+        hits = sum(person["success"] for person in people)
+        assert cell["success"]["estimate"] == pytest.approx(hits / 6)
+        assert cell["curve"][-1]["success"] == pytest.approx(hits / 6)
+        asked = [point["queries"] for point in cell["curve"]]
+        assert asked == sorted(set(asked))
+        spent = [person["queries"] for person in people]
+        assert asked[-1] == max(spent)
+        assert cell["queries"]["per_goal_median"] == np.median(spent)
+        assert cell["queries"]["total"] == sum(person["queries"] for person in people)
+        assert all(person["p_adjusted"] >= person["p_value"] > 0 for person in people)
+
+
+def test_another_plan_with_the_same_name_keeps_the_cells_it_shares(quick: Path) -> None:
+    first = run(quick)
+    plan = (quick / "plan.toml").read_text()
+    (quick / "plan.toml").write_text(plan.replace('prior = "eigenfaces"', "probes = 0"))
+    second = run(quick, resume=True)
+    assert second["cells"][0] == first["cells"][0]
+    assert second["cells"][1]["key"] != first["cells"][1]["key"]
+    (quick / "plan.toml").write_text(plan)
+    assert run(quick, resume=True) == first
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("[run]", "[run]\nseed = 1"),
+        ("steps = 12", "steps = 13"),
+        ("steps = 12", "steps = 12\nbudget = 50"),
+        ("steps = 12", 'steps = 12\nloss = "cross-entropy"'),
+        ('prior = "eigenfaces"', 'prior = {name = "eigenfaces", components = 9}'),
+        ('"0:4"', '"0:3"'),
+        ('images = "strangers.npz"', 'images = "strangers.npz"\npeople = "0:9"'),
+        ("weights.safetensors", "other.safetensors"),
+        ("people.npz", "other.npz"),
+    ],
+)
+def test_a_key_follows_whatever_decides_the_cell(
+    plan_folder: Path, weights: dict[str, torch.Tensor], old: str, new: str
+) -> None:
+    save_file({key: value * 1.001 for key, value in weights.items()}, "other.safetensors")
+    with np.load("people.npz") as arrays:
+        np.savez("other.npz", images=arrays["images"] * 0.999)
+    before = keys_of(plan_folder)
+    assert keys_of(plan_folder) == before
+    assert len(set(before)) == 2
+    text = (plan_folder / "plan.toml").read_text()
+    (plan_folder / "plan.toml").write_text(text.replace(old, new))
+    assert keys_of(plan_folder)[1] != before[1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [('name = "tiny"', 'name = "big"'), ("0.05", "0.5"), ("[run]", "# note\n[run]")]
+)
+def test_a_key_does_not_follow_what_changes_nothing(plan_folder: Path, old: str, new: str) -> None:
+    before = keys_of(plan_folder)
+    text = (plan_folder / "plan.toml").read_text()
+    (plan_folder / "plan.toml").write_text(text.replace(old, new))
+    assert keys_of(plan_folder) == before
+
+
+@pytest.fixture
+def small_disk(plan_folder: Path) -> Iterator[Path]:
+    """The folder of runs on a file system of 64 kilobytes, where the tests may mount one."""
+    disk = plan_folder / "runs"
+    disk.mkdir()
+    mount = shutil.which("mount")
+    command = [str(mount), "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
+    if mount is None or subprocess.run(command, capture_output=True, check=False).returncode:
+        absent("mounting needs privileges: run the tests as root")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_full_disk_stops_a_run_that_ends_the_same_when_there_is_room(
+    quick: Path, small_disk: Path
+) -> None:
+    (small_disk / "in-the-way").write_bytes(bytes(28 << 10))
+    with pytest.raises(RunError, match="No space left on device") as caught:
+        run(quick)
+    assert "\n" not in str(caught.value)
+    finished = [path.parent for path in small_disk.glob("tiny/cells/*/cell.json")]
+    assert all((cell / "reconstructions.npz").exists() for cell in finished)
+    left = {path.name for path in small_disk.glob("tiny/**/*") if path.is_file()}
+    assert left <= {"plan.toml", "run.json", "cell.json", "reconstructions.npz", "results.json"}
+    (small_disk / "in-the-way").unlink()
+    subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
+    resumed = run(quick, resume=True)
+    moved = small_disk / "first"
+    (small_disk / "tiny").rename(moved)
+    assert run(quick) == resumed
+
+
+def _start(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", QUICK, "audit", "plan.toml", *arguments]
+    nowhere = subprocess.DEVNULL
+    return subprocess.Popen(command, cwd=folder, stdout=nowhere, stderr=nowhere)
+
+
+@pytest.mark.slow
+def test_killed_at_ten_moments_and_resumed_a_run_ends_the_same(plan_folder: Path) -> None:
+    plan = (plan_folder / "plan.toml").read_text()
+    more = "".join(f'[[attack]]\nname = "gradient"\nsteps = {steps}\n\n' for steps in range(1, 9))
+    (plan_folder / "plan.toml").write_text(plan.replace("[limit]", f"{more}[limit]"))
+    began = time.monotonic()
+    assert _start(plan_folder).wait() == 0
+    whole = time.monotonic() - began
+    undisturbed = results_of(plan_folder)
+    assert len(undisturbed["cells"]) == 10
+    shutil.rmtree(plan_folder / "runs")
+
+    rng = np.random.default_rng(0)
+    delays: NDArray[np.float64] = whole * (np.arange(10) + rng.random(10)) / 10
+    killed = 0
+    for delay in rng.permutation(delays):
+        audit = _start(plan_folder, "--resume")
+        try:
+            audit.wait(timeout=float(delay))
+        except subprocess.TimeoutExpired:
+            audit.send_signal(signal.SIGKILL)
+            killed += audit.wait() == -signal.SIGKILL
+        if (plan_folder / "runs/tiny/results.json").exists():
+            shutil.rmtree(plan_folder / "runs")
+    assert killed >= 5
+    assert _start(plan_folder, "--resume").wait() == 0
+    assert results_of(plan_folder) == undisturbed
+    left = {path.name for path in (plan_folder / "runs").rglob("*") if path.name.startswith(".")}
+    assert left == set()

@@ -1,0 +1,224 @@
+"""Plans that train: the cells they come to, what is kept, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+from tests.support.needs import needed
+from torch import nn
+
+import darkroom
+from darkroom.api import Run, audit_plan
+from darkroom.errors import PlanError, RunError
+from darkroom.images import models
+
+pytestmark = pytest.mark.usefixtures("quick_judges")
+
+MODEL = """\
+from torch import nn
+
+
+def build() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 3, stride=4), nn.ReLU(), nn.Flatten(), nn.Linear(128, 6)
+    )
+"""
+
+PLAN = """\
+[run]
+name = "tiny"
+
+[target]
+load = "tiny_model:build"
+shape = [1, 16, 16]
+
+[private]
+images = "people.npz"
+trained_on = "0:4"
+
+[public]
+images = "strangers.npz"
+
+[recipe]
+epochs = 20
+batch = 8
+learning_rate = 0.01
+
+[[training]]
+name = "mid"
+
+[[training]]
+name = "dp-sgd"
+epsilon = 3.0
+epochs = 4
+
+[[attack]]
+name = "gradient"
+prior = "mean"
+steps = 8
+
+[[attack]]
+name = "evolution"
+rows = 60
+
+[[defense]]
+name = "rounding"
+"""
+
+
+@pytest.fixture
+def plan(plan_folder: Path) -> Path:
+    (plan_folder / "tiny_model.py").write_text(MODEL)
+    path = plan_folder / "plan.toml"
+    path.write_text(PLAN)
+    return path
+
+
+ONE_ATTACK = PLAN.split('[[attack]]\nname = "evolution"')[0].replace(
+    'name = "dp-sgd"\nepsilon = 3.0\nepochs = 4', 'name = "bido"'
+)
+
+
+def run(plan: Path, *, resume: bool = False) -> Run:
+    return audit_plan(plan, resume=resume, progress=False)
+
+
+def test_every_model_meets_every_attack_and_its_cells_say_how_it_was_trained(plan: Path) -> None:
+    needed("opacus")
+    cells = run(plan).cells
+    private = "dp-sgd(epsilon=3, epochs=4)"
+    rounding = "rounding(decimals=2)"
+    assert [(cell["defense"], cell["access"]) for cell in cells] == [
+        (name, access)
+        for first in ("none", "mid", private)
+        for name, access in (
+            (first, "weights"),
+            (first, "scores"),
+            (rounding if first == "none" else f"{first} + {rounding}", "scores"),
+        )
+    ]
+    plain, mid, last = (cells[place]["details"]["training"] for place in (0, 3, 6))
+    assert plain["time_factor"] == 1.0
+    assert plain["bound"] is None
+    assert mid["time_factor"] == cells[3]["utility"]["training_time_factor"] > 0
+    assert mid["privacy"] is None
+    assert mid["paper"] == "Wang et al. 2021"
+    assert 2.9 < last["privacy"]["epsilon"] <= 3.0
+    bound = last["bound"]
+    assert bound["photos"] == 4
+    assert 1 / 6 <= bound["baseline"] < bound["photo"] < bound["person"] <= 1
+    assert not bound["exceeded"]
+    assert "epsilon" in " ".join(cells[6]["details"]["threat_model"])
+    assert cells[0]["utility"]["accuracy"] > cells[6]["utility"]["accuracy"] - 0.5
+
+
+def test_a_resumed_run_trains_nothing_twice_and_ends_the_same(
+    plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan.write_text(ONE_ATTACK)
+    whole = run(plan)
+    kept = sorted((whole.folder / "models").iterdir())
+    assert [file.suffix for file in kept] == [".safetensors"] * 3
+    assert all(file.stat().st_mode & 0o77 == 0 for file in kept)
+    before = _timeless(whole)
+    for cell in whole.cells[1:]:
+        shutil.rmtree(whole.folder / "cells" / cell["key"])
+    monkeypatch.setattr(models.TrainedModel, "_train", None)
+    again = run(plan, resume=True)
+    assert _timeless(again) == before
+
+
+def test_a_new_run_ends_the_same(plan: Path) -> None:
+    plan.write_text(ONE_ATTACK)
+    first = run(plan)
+    shutil.rmtree(first.folder)
+    assert _timeless(run(plan)) == _timeless(first)
+
+
+def _timeless(run: Run) -> Any:
+    """Returns the cells without times."""
+    cells = json.loads(json.dumps(run.cells))
+    for cell in cells:
+        del cell["seconds"], cell["utility"]["training_time_factor"]
+        del cell["details"]["training"]["seconds"], cell["details"]["training"]["time_factor"]
+    return cells
+
+
+def test_damaged_weights_are_one_line(plan: Path) -> None:
+    plan.write_text(ONE_ATTACK)
+    whole = run(plan)
+    shutil.rmtree(whole.folder / "cells" / whole.cells[0]["key"])
+    for file in (whole.folder / "models").iterdir():
+        file.write_bytes(b"nothing")
+    with pytest.raises(RunError, match="damaged"):
+        run(plan, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('name = "mid"', 'name = "midd"', "did you mean 'mid'"),
+        ('name = "mid"', 'name = "mid"\nwidth = 0', "1 or more"),
+        ("shape =", 'weights = "weights.safetensors"\nshape =', "remove"),
+        ("shape =", 'outputs = "probabilities"\nshape =', "logits"),
+        ("epochs = 20", "epochs = 0", "recipe.epochs"),
+        ("epochs = 20", "epoch = 20", "did you mean 'epochs'"),
+        ('load = "tiny_model:build"', 'kind = "sklearn"\nload = "a:b"', "sklearn"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_anything_is(
+    plan: Path, old: str, new: str, said: str
+) -> None:
+    plan.write_text(PLAN.replace(old, new, 1))
+    with pytest.raises(PlanError, match=said):
+        run(plan)
+
+
+def test_a_recipe_without_trainings_is_refused(plan: Path) -> None:
+    head, rest = PLAN.split("[[training]]", 1)
+    plan.write_text(head + "[[attack]]" + rest.split("[[attack]]", 1)[1])
+    with pytest.raises(PlanError, match=r"\[recipe\]"):
+        run(plan)
+
+
+def test_without_trainings_a_plan_is_as_before(plan: Path, weights: dict[str, Any]) -> None:
+    save_file(weights, plan.parent / "weights.safetensors")
+    (plan.parent / "tiny_model.py").write_text(
+        "from torch import nn\n\n\ndef build():\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(256, 6))\n"
+    )
+    table = PLAN.replace("shape =", 'weights = "weights.safetensors"\nshape =')
+    head, rest = table.split("[recipe]", 1)
+    plan.write_text(head + "[[attack]]" + rest.split("[[attack]]", 1)[1])
+    found = run(plan)
+    assert "training" not in found.cells[0]["details"]
+    assert not (found.folder / "models").exists()
+
+
+def test_from_python(
+    tmp_path: Path, private_photos: NDArray[np.float32], public_photos: NDArray[np.float32]
+) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        module = nn.Sequential(nn.Flatten(), nn.Linear(256, 6))
+    found = darkroom.audit(
+        module,
+        (private_photos.reshape(-1, 1, 16, 16), np.repeat(np.arange(6), 6)),
+        public=public_photos.reshape(-1, 1, 16, 16),
+        trained_on="0:4",
+        attacks=[{"name": "gradient", "steps": 8}],
+        training=["negative-label-smoothing"],
+        recipe={"epochs": 20, "batch": 8, "learning_rate": 0.02, "augment": False},
+        out=tmp_path,
+        progress=False,
+    )
+    assert [cell["defense"] for cell in found.cells] == ["none", "negative-label-smoothing"]
+    assert all(cell["utility"]["accuracy"] > 0.7 for cell in found.cells)

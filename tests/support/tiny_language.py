@@ -1,0 +1,187 @@
+"""Tiny language models with known tokenizers, in double precision, for tests."""
+
+from __future__ import annotations
+
+import itertools
+from functools import cache
+from typing import Any, NamedTuple
+
+import torch
+from tokenizers import (
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedTokenizerFast,
+)
+
+from darkroom.demo.language_models import train_bert, train_gpt
+from darkroom.demo.records import make_corpus
+from darkroom.text.canaries import Canaries
+from darkroom.text.formats.secrets import make_format
+from darkroom.text.targets.transformers import TransformersTarget
+
+TEXT = [
+    f"the code of {name} is {number:04d}{letter}."
+    for number, name, letter in zip(
+        itertools.count(8, 137), ["ann", "bob", "cy"] * 20, "abcab" * 12, strict=False
+    )
+]
+KINDS = ("characters", "byte pairs", "word pieces", "unigram")
+
+
+def _characters() -> Tokenizer:
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def _byte_pairs() -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=330, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator(TEXT, trainer)
+    tokenizer.post_processor = processors.ByteLevel(trim_offsets=True)
+    return tokenizer
+
+
+def _word_pieces() -> Tokenizer:
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    digits = list("0123456789abcdefghijklmnopqrstuvwxyz.-@")
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=150, special_tokens=SPECIAL, initial_alphabet=digits, show_progress=False
+    )
+    # Every digit occurs within a word too.
+    tokenizer.train_from_iterator([*TEXT, "x0123456789x", "abc0 ab-12"], trainer)
+    return tokenizer
+
+
+def _unigram() -> Tokenizer:
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    trainer = trainers.UnigramTrainer(
+        vocab_size=90,
+        special_tokens=["<unk>"],
+        unk_token="<unk>",
+        initial_alphabet=list("0123456789abc-@."),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(TEXT, trainer)
+    return tokenizer
+
+
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+_MAKERS = {
+    "characters": _characters,
+    "byte pairs": _byte_pairs,
+    "word pieces": _word_pieces,
+    "unigram": _unigram,
+}
+
+
+@cache
+def make_tokenizer(kind: str, *, masked: bool = False) -> PreTrainedTokenizerFast:
+    tokenizer = _MAKERS[kind]()
+    if masked:
+        tokenizer.add_special_tokens(SPECIAL)
+        opening, closing = (tokenizer.token_to_id(mark) for mark in ("[CLS]", "[SEP]"))
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="[CLS] $A [SEP]", special_tokens=[("[CLS]", opening), ("[SEP]", closing)]
+        )
+        return _wrapped(tokenizer, mask_token="[MASK]")
+    return _wrapped(tokenizer)
+
+
+def _wrapped(tokenizer: Tokenizer, **options: str) -> PreTrainedTokenizerFast:
+    make: Any = PreTrainedTokenizerFast  # the library leaves its constructor untyped
+    wrapped: PreTrainedTokenizerFast = make(tokenizer_object=tokenizer, **options)
+    return wrapped
+
+
+def _randomised(model: Any, seed: int) -> Any:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for parameter in model.parameters():
+            # Larger than usual, so that some continuations are much likelier than others.
+            parameter.data = torch.randn_like(parameter) * 0.25
+    return model.double()
+
+
+class Memoriser(NamedTuple):
+    """A model that knows some canaries by heart, and never saw the controls."""
+
+    target: TransformersTarget
+    canaries: Canaries
+    wrapped: Any
+
+    def untrained(self) -> Any:
+        """The same model before it learned anything."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(5)
+            return type(self.target.model)(self.target.model.config)
+
+
+@cache
+def memoriser(*, fills: bool = False) -> Memoriser:
+    corpus = make_corpus(
+        each=3,
+        repetitions=(32,) if fills else (16,),
+        others=16 if fills else 32,
+        secrets=make_format(r"\d{3}-\d{3}"),
+        seed=1,
+    )
+    if fills:
+        model, tokenizer = train_bert(corpus.lines, steps=300, width=64, layers=1)
+    else:
+        model, tokenizer = train_gpt(corpus.lines, steps=130, width=64, layers=1)
+    target = TransformersTarget(model.double(), tokenizer)
+    return Memoriser(target, corpus.canaries, tokenizer)
+
+
+@cache
+def causal(kind: str, *, seed: int = 0, cached: bool = True) -> TransformersTarget:
+    tokenizer = make_tokenizer(kind)
+    configuration = GPT2Config(
+        vocab_size=len(tokenizer),
+        n_positions=64,
+        n_embd=16,
+        n_layer=2,
+        n_head=2,
+        bos_token_id=None,
+        eos_token_id=None,
+    )
+    model = _randomised(GPT2LMHeadModel(configuration), seed)
+    return TransformersTarget(model, tokenizer, cached=cached, batch=128)
+
+
+@cache
+def masked(kind: str, *, seed: int = 0) -> TransformersTarget:
+    tokenizer = make_tokenizer(kind, masked=True)
+    configuration = BertConfig(
+        vocab_size=len(tokenizer),
+        max_position_embeddings=64,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+    )
+    return TransformersTarget(
+        _randomised(BertForMaskedLM(configuration), seed), tokenizer, batch=128
+    )

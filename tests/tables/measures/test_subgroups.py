@@ -1,0 +1,68 @@
+"""Groups and calibration."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from darkroom.tables.measures.paired import sign_test
+from darkroom.tables.measures.subgroups import Division, calibration, compare, groups_of
+
+
+def test_the_group_that_the_attack_is_about_comes_first() -> None:
+    rng = np.random.default_rng(0)
+    baseline = rng.random(200) < 0.5
+    place = np.arange(200) % 4
+    hits = np.where(place == 2, True, baseline)
+    other = Division("city", ("x", "y"), (np.arange(200) // 100))
+    found = groups_of(hits, baseline, [Division("ward", tuple("abcd"), place), other])
+    worst = found[0]
+    assert (worst.column, worst.value, worst.n) == ("ward", "c", 50)
+    assert worst.success.estimate == 1
+    gained = int((~baseline[place == 2]).sum())
+    assert worst.p_value == pytest.approx(sign_test(gained, 0))
+    assert worst.p_adjusted == pytest.approx(min(1, 6 * worst.p_value))
+    assert worst.advantage == compare(hits[place == 2], baseline[place == 2])
+    assert [group.p_value for group in found] == sorted(group.p_value for group in found)
+
+
+def test_small_groups_and_rows_without_a_group_are_left_out() -> None:
+    place = np.array([0] * 9 + [1] * 10 + [-1] * 5)
+    hits = np.ones(24, dtype=bool)
+    found = groups_of(hits, ~hits, [Division("ward", ("a", "b"), place)])
+    assert [(group.value, group.n) for group in found] == [("b", 10)]
+    assert groups_of(hits, ~hits, []) == []
+
+
+def test_the_correction_keeps_false_alarms_rare() -> None:
+    rng = np.random.default_rng(0)
+    alarms = 0
+    for _ in range(15):
+        hits, baseline = rng.random(120) < 0.6, rng.random(120) < 0.6
+        places = [rng.integers(4, size=120) for _ in range(4)]
+        divisions = [Division(str(number), tuple("abcd"), one) for number, one in enumerate(places)]
+        alarms += groups_of(hits, baseline, divisions)[0].p_adjusted < 0.05
+    assert alarms <= 3
+
+
+def test_an_attacker_that_knows_how_much_it_knows() -> None:
+    rng = np.random.default_rng(0)
+    claimed = rng.uniform(0.5, 1, 4000)
+    found = calibration(claimed, rng.random(4000) < claimed)
+    assert sum(one.n for one in found) == 4000
+    assert len(found) == 8
+    inside = [one.right.low <= one.claimed <= one.right.high for one in found]
+    assert sum(inside) >= 7
+    assert [one.claimed for one in found] == sorted(one.claimed for one in found)
+
+
+@pytest.mark.parametrize(("n", "bins"), [(1, 1), (15, 1), (25, 2), (200, 8)])
+def test_few_rows_make_few_bins(n: int, bins: int) -> None:
+    claimed = np.linspace(0.5, 1, n)
+    assert len(calibration(claimed, np.ones(n, dtype=bool))) == bins
+
+
+def test_rows_of_the_same_probability_stay_together() -> None:
+    claimed = np.repeat([0.6, 0.9], 50)
+    found = calibration(claimed, np.ones(100, dtype=bool))
+    assert [(one.n, round(one.claimed, 6)) for one in found] == [(50, 0.6), (50, 0.9)]

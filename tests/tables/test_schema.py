@@ -1,0 +1,197 @@
+"""What columns are, and errors that name them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from darkroom.errors import DataError
+from darkroom.tables.candidates import Candidates
+from darkroom.tables.schema import Column, Schema, column_of, schema_of
+
+
+def _frame() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "age": [30.0, 41.5, 52.0, 30.0],
+            "smokes": [True, False, True, True],
+            "gene": ["A/A", "A/G", "G/G", "A/A"],
+            "ward": pd.Categorical(["b", "a", "b", "a"], categories=["b", "a", "c"]),
+            "count": [0, 1, 1, 0],
+            "dose": [3.5, 2.5, 7.25, 1.5],
+        }
+    )
+
+
+def test_kinds_are_read_from_the_values() -> None:
+    schema = schema_of(_frame(), "dose", ["gene", "count"], unknown=["age"])
+    assert [column.kind for column in schema.columns] == [
+        "numeric",
+        "categorical",
+        "categorical",
+        "categorical",
+        "categorical",
+    ]
+    assert schema.column("smokes").values == (False, True)
+    assert schema.column("ward").values == ("b", "a", "c")
+    assert schema.column("count").values == (0, 1)  # sensitive, so few numbers are categories
+    assert schema.response == Column("dose", "numeric")
+    assert schema.hidden.tolist() == [2, 4, 0]
+    assert schema.visible.tolist() == [1, 3]
+
+
+def test_whole_numbers_as_response_are_classes() -> None:
+    assert column_of(pd.Series([1, 2, 2, 5], name="y"), 20, whole=True).values == (1, 2, 5)
+    assert column_of(pd.Series([1, 2.5, 3], name="y"), 20, whole=True).kind == "numeric"
+    assert column_of(pd.Series(range(30), name="y"), 20, whole=True).kind == "numeric"
+
+
+def test_rows_come_back_as_they_were() -> None:
+    frame = _frame()
+    schema = schema_of(frame, "dose", ["gene"])
+    rows = schema.encode(frame)
+    back = schema.decode(rows)
+    for name in schema.names:
+        assert back[name].tolist() == frame[name].tolist()
+    assert back["ward"].dtype == frame["ward"].dtype
+
+
+@settings(max_examples=30)
+@given(st.lists(st.sampled_from(["a", "b", "c", None]), min_size=1, max_size=20))
+def test_missing_values_stay_missing(values: list[str | None]) -> None:
+    column = Column("x", "categorical", ("a", "b", "c"))
+    encoded = column.encode(pd.Series(values, name="x", dtype=object))
+    assert np.isnan(encoded).tolist() == [value is None for value in values]
+    assert list(column.decode(encoded)) == values
+
+
+def _broken(name: str, values: list[Any]) -> pd.DataFrame:
+    frame = _frame()
+    frame[name] = pd.Series(values, dtype=object)
+    return frame
+
+
+@pytest.mark.parametrize(
+    ("frame", "options", "expected"),
+    [
+        (_frame(), {"sensitive": ["gen"]}, "no column is called 'gen': did you mean 'gene'?"),
+        (_frame(), {"response": "doze"}, "no column is called 'doze': did you mean 'dose'?"),
+        (_frame(), {"unknown": ["gene"]}, "'gene': sensitive columns are unknown already"),
+        (_frame(), {"unknown": ["nothing"]}, "no input column is called 'nothing'"),
+        (_frame(), {"sensitive": ["gene", "gene"]}, "a sensitive column is named twice"),
+        (_frame(), {"inputs": ["age", "dose", "gene"]}, "'dose' is the response and an input"),
+        (_broken("gene", ["x"] * 4), {}, "column 'gene': always 'x': there is nothing to infer"),
+        (_broken("gene", [None] * 4), {}, "column 'gene': no value in any row"),
+        (_broken("gene", ["x", 3, "y", 4]), {}, "column 'gene': numbers and text are mixed"),
+        (
+            pd.concat([_frame(), _frame()[["age"]]], axis=1),
+            {},
+            "column 'age' is there twice: rename or remove one of them",
+        ),
+    ],
+)
+def test_errors_name_the_column(
+    frame: pd.DataFrame, options: dict[str, Any], expected: str
+) -> None:
+    wanted = {"response": "dose", "sensitive": ["gene"], **options}
+    with pytest.raises(DataError) as caught:
+        schema_of(frame, wanted.pop("response"), wanted.pop("sensitive"), **wanted)
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_few_words_among_numbers_are_spoiled_numbers() -> None:
+    values = [str(number) for number in range(40)] + ["unknown"]
+    with pytest.raises(DataError, match=r"'age': numbers and text are mixed, such as 'unknown'"):
+        column_of(pd.Series(values, name="age", dtype=object))
+    few = column_of(pd.Series(["0", "1", "unknown"] * 9, name="flag", dtype=object))
+    assert few.values == ("0", "1", "unknown")
+
+
+def test_a_constant_column_that_is_not_sensitive_is_kept() -> None:
+    frame = _frame().assign(smokes=True)
+    assert schema_of(frame, "dose", ["gene"]).column("smokes").values == (True,)
+
+
+def test_an_unseen_category_is_named() -> None:
+    schema = schema_of(_frame(), "dose", ["gene"])
+    other = _frame().assign(gene=["A/A", "C/C", "C/C", "G/G"])
+    with pytest.raises(DataError, match="column 'gene': value 'C/C' in 2 rows is none of the 3"):
+        schema.encode(other)
+
+
+def test_a_word_in_a_declared_number_is_named() -> None:
+    column = Column("age", "numeric")
+    with pytest.raises(DataError, match=r"patients: column 'age': 1 of 2 values are no numbers"):
+        column.encode(pd.Series([3, "old"], dtype=object), "patients")
+    with pytest.raises(DataError, match="column 'age': a value is infinite"):
+        column.encode(pd.Series([3, np.inf]))
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        (("x", "categorical", ()), "no value in any row"),
+        (("x", "categorical", ("a", "a")), "a value is listed twice"),
+        (("x", "numeric", (1.0,)), "numeric columns take no values"),
+        (("x", "categorical", tuple(range(1001))), "leave out identifiers and free text"),
+    ],
+)
+def test_columns_that_make_no_sense(column: tuple[Any, ...], expected: str) -> None:
+    with pytest.raises(DataError, match=expected):
+        Column(*column)
+
+
+def _schema(*sensitive: str) -> Schema:
+    columns = (
+        Column("bmi", "numeric"),
+        Column("sex", "categorical", ("f", "m")),
+        Column("gene", "categorical", ("AA", "AG", "GG")),
+    )
+    return Schema(columns, Column("y", "numeric"), sensitive)
+
+
+def test_candidates_of_several_columns_are_all_pairs() -> None:
+    candidates = Candidates.of(_schema("gene", "sex"))
+    assert candidates.labels == ("AA, f", "AA, m", "AG, f", "AG, m", "GG, f", "GG, m")
+    rows = np.array([[20.0, 1, 2], [30.0, 0, 0]])
+    assert candidates.place(rows).tolist() == [5, 0]
+    filled = candidates.fill(rows[:1])
+    assert filled.shape == (6, 3)
+    assert (filled[:, 0] == 20).all()
+    assert candidates.place(filled).tolist() == list(range(6))
+
+
+def test_candidates_of_a_number_are_usual_values() -> None:
+    public = np.column_stack([np.arange(100.0), np.zeros(100), np.zeros(100)])
+    candidates = Candidates.of(_schema("bmi"), public, bins=4)
+    assert candidates.numeric
+    assert candidates.values[:, 0].tolist() == [12.375, 37.125, 61.875, 86.625]
+    assert candidates.place(np.array([[0.0, 0, 0], [40.0, 0, 0], [99.0, 0, 0]])).tolist() == [
+        0,
+        1,
+        3,
+    ]
+    posterior = np.array([[0.0, 0.0, 1.0, 0.0], [0.25, 0.25, 0.25, 0.25]])
+    middle, low, high = candidates.summary(posterior, level=0.9)
+    # The third stands for 49.5 to 74.25; all four together for 0 to 99, evenly.
+    np.testing.assert_allclose(middle, [61.875, 49.5])
+    np.testing.assert_allclose(low, [49.5 + 0.05 * 24.75, 0.05 * 99])
+    np.testing.assert_allclose(high, [74.25 - 0.05 * 24.75, 0.95 * 99])
+
+
+def test_candidates_that_cannot_be() -> None:
+    with pytest.raises(DataError, match="column 'bmi': numeric, and there are no public rows"):
+        Candidates.of(_schema("bmi"))
+    with pytest.raises(DataError, match="column 'bmi': always 3 in public rows"):
+        Candidates.of(_schema("bmi"), np.full((9, 3), 3.0))
+    with pytest.raises(DataError, match="no sensitive column"):
+        Candidates.of(_schema())
+    wide = tuple(Column(str(place), "categorical", tuple(range(20))) for place in range(3))
+    with pytest.raises(DataError, match="8000 joint values, more than 4096"):
+        Candidates.of(Schema(wide, Column("y", "numeric"), ("0", "1", "2")))
