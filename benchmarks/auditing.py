@@ -9,7 +9,7 @@ from typing import Any
 import tomli_w
 
 from darkroom.api import audit_plan
-from darkroom.report.records import Cell
+from darkroom.auditing.record import Cell
 
 
 def audited(plan: Path, table: Mapping[str, Any]) -> tuple[Cell, ...]:

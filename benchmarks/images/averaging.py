@@ -80,7 +80,7 @@ class Asked(NamedTuple):
 
 def averaging_claims(inputs: Path, *, quick: bool, seed: int) -> Outcome:
     """Measures the queries that noise costs, and what repeats and near-duplicates tell of SSD."""
-    from benchmarks.images.defenses import SECRET, employees_target
+    from benchmarks.images.employees import SECRET, employees_target
 
     tell("averaging noise away")
     target = employees_target(inputs)

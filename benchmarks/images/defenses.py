@@ -8,8 +8,6 @@ Output defences of images are here and in ``defense_averaging``, defences in tra
 from __future__ import annotations
 
 import functools
-import hashlib
-import shutil
 import timeit
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -18,15 +16,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 
 from benchmarks.auditing import audited
 from benchmarks.claims import Claim, Outcome, Table, tell
 from benchmarks.images.averaging import averaging_claims
 from benchmarks.images.defenses_att import PEOPLE, att_cells
+from benchmarks.images.employees import KEYED, SECRET, employees_target, make_inputs
 from benchmarks.images.training import training_claims
 from benchmarks.tables.defenses import table_claims
 from benchmarks.text.defenses import text_claims
+from darkroom.auditing.record import Cell
 from darkroom.defenses.pipeline import (
     KeyedStealthyShield,
     LabelOnly,
@@ -42,24 +41,14 @@ from darkroom.defenses.pipeline import (
     TopK,
     describe,
 )
-from darkroom.demo.face_net import train_face_net
 from darkroom.demo.images import (
-    EMPLOYEE_PHOTOS,
     EMPLOYEES,
-    STRANGER_PHOTOS,
-    STRANGERS,
     TRAINED_ON,
 )
-from darkroom.demo.people.employees import render_faces
-from darkroom.images.targets.torch import TorchTarget
 from darkroom.report.defenses import Standing, matches, standings
-from darkroom.report.records import Cell
 
 OUT = Path("runs")
 
-SECRET = "defenses.secret"
-
-KEYED = {"secret": f"file:{SECRET}", "version": "1"}
 
 DEFENSES: dict[str, dict[str, Any]] = {
     "rounding 1": {"name": "rounding", "decimals": 1},
@@ -161,27 +150,6 @@ def _values_part(*, quick: bool, seed: int) -> Outcome:
 
 def _text_part(*, quick: bool, seed: int) -> Outcome:
     return Outcome(*text_claims(quick=quick, seed=seed))
-
-
-def make_inputs(inputs: Path, seed: int) -> None:
-    """Renders the demo's people and trains its model, unless that was done."""
-    done = inputs / "face_net.safetensors"
-    if done.exists():
-        return
-    tell("rendering employees and training their model")
-    shutil.rmtree(inputs, ignore_errors=True)
-    inputs.mkdir(parents=True)
-    faces = render_faces(EMPLOYEES, EMPLOYEE_PHOTOS, role="employees", seed=seed).images
-    strangers = render_faces(STRANGERS, STRANGER_PHOTOS, role="strangers", seed=seed).images
-    np.savez(inputs / "employees.npz", images=faces)
-    np.savez(inputs / "strangers.npz", images=strangers)
-    # Whoever attacks here could read it, but no attack does: they are given no file.
-    (inputs / SECRET).write_text(hashlib.sha256(f"benchmark {seed}".encode()).hexdigest())
-    photos = faces[:, :TRAINED_ON].reshape(-1, *faces.shape[2:])
-    labels = np.repeat(np.arange(EMPLOYEES), TRAINED_ON)
-    model = train_face_net(photos, labels, classes=EMPLOYEES, seed=seed)
-    save_file(model.state_dict(), inputs / "part.safetensors")
-    (inputs / "part.safetensors").rename(done)
 
 
 def matrix(inputs: Path, kind: str, *, quick: bool, seed: int) -> tuple[Cell, ...]:
@@ -338,14 +306,3 @@ def _forward(inputs: Path, images: np.ndarray[Any, np.dtype[np.float32]]) -> flo
     target = employees_target(inputs)
     target.scores(images)
     return min(timeit.repeat(lambda: target.scores(images), number=1, repeat=5)) / BATCH * 1e6
-
-
-def employees_target(inputs: Path) -> TorchTarget:
-    """Loads the model of the employees."""
-    from safetensors.torch import load_file
-
-    from darkroom.demo.face_net import demo_face_net
-
-    model = demo_face_net()
-    model.load_state_dict(load_file(inputs / "face_net.safetensors"))
-    return TorchTarget(model, (3, 64, 64))

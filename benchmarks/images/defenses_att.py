@@ -11,7 +11,7 @@ from benchmarks.auditing import audited
 from benchmarks.claims import tell
 from benchmarks.images.att_faces import SPEC, data_folder, load_faces
 from benchmarks.images.training import PRIVATE, UNIFORM
-from darkroom.report.records import Cell
+from darkroom.auditing.record import Cell
 
 PEOPLE = 20
 

@@ -15,8 +15,8 @@ import numpy as np
 from benchmarks.auditing import audited
 from benchmarks.claims import Claim, Table, tell
 from benchmarks.images.att_faces import data_folder
+from darkroom.auditing.record import Cell
 from darkroom.report.defenses import matches, standings
-from darkroom.report.records import Cell
 from darkroom.tables.data import load_diabetes_table, load_warfarin
 
 WARFARIN = "iwpc-warfarin.csv"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from darkroom.errors import TargetError, one_line
+from darkroom.errors import MissingExtraError, TargetError, one_line
 
 
 def import_callable(load: str, folder: Path | None = None) -> Callable[..., Any]:
@@ -77,3 +77,36 @@ def importable(folder: Path | None) -> Iterator[None]:
     finally:
         for path in added:
             sys.path.remove(path)
+
+
+def load_skops(file: Path, trusted: Sequence[str] = ()) -> Any:
+    """Loads an estimator from a file that runs no code but that of trusted types.
+
+    Args:
+        file: Written by ``skops.io.dump``.
+        trusted: Types that the file may hold beside those that skops knows to be safe, as its
+            error names them.
+
+    Raises:
+        MissingExtraError: If skops is not installed.
+        TargetError: If the file cannot be read or holds other types.
+    """
+    try:
+        from skops import io
+    except ImportError as error:
+        raise MissingExtraError("skops", "vision") from error
+    if not file.is_file():
+        raise TargetError(f"{file}: no such file: check [target] load")
+    try:
+        unknown = sorted(set(io.get_untrusted_types(file=file)) - set(trusted))
+        if not unknown:
+            return io.load(file, trusted=list(trusted))
+    except Exception as error:
+        raise TargetError(
+            f"{file}: not a readable skops file ({one_line(error)}): write it with skops.io.dump"
+        ) from error
+    names = ", ".join(f'"{name}"' for name in unknown)
+    raise TargetError(
+        f"{file}: holds types that are not known to be safe: if you trust who wrote it, set "
+        f"[target] trusted = [{names}]"
+    )

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from tests.report.conftest import RunFolder, image_cell
 
+from darkroom.auditing.record import Cell
 from darkroom.errors import PlanError
 from darkroom.report.budget import Policy, Reached, answer, holdings, queries_to
-from darkroom.report.records import Cell
 
 
 def cell(curve: list[tuple[int, float]], goals: int = 20, **changes: Any) -> Cell:

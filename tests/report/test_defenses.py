@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from tests.report.conftest import RunFolder, image_cell
 
+from darkroom.auditing.record import Cell
 from darkroom.errors import PlanError
 from darkroom.report.defenses import dominators, matches, recommend, standings
-from darkroom.report.records import Cell
 from darkroom.report.results import collect
 
 

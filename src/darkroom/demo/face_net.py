@@ -13,11 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from darkroom.errors import DataError
-from darkroom.images.priors.transforms import RandomAffine
+from darkroom.images.training.augment import vary
 
 _DEMO_CLASSES = 40
 _DEMO_SHAPE = (3, 64, 64)
-_MOVE = RandomAffine(shift=0.02, turn=0.03, zoom=0.02)
 
 
 def face_net(classes: int, shape: Sequence[int] = _DEMO_SHAPE) -> nn.Module:
@@ -137,28 +136,6 @@ class _Centre(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return 2 * images - 1
-
-
-def vary(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Moves, lights and colours each image a little otherwise, as training of faces does.
-
-    Args:
-        images: In [0, 1], ``(n, channels, height, width)``.
-        generator: The source of the draws.
-
-    Returns:
-        The same shape and range.
-    """
-    return _relight(_MOVE(images, generator), generator)
-
-
-def _relight(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Changes contrast, brightness and the balance of colours of each image by a little."""
-    n, channels = images.shape[:2]
-    contrast = 1 + 0.2 * (2 * torch.rand(n, 1, 1, 1, generator=generator) - 1)
-    brightness = 0.1 * (2 * torch.rand(n, 1, 1, 1, generator=generator) - 1)
-    tint = 0.03 * (2 * torch.rand(n, channels, 1, 1, generator=generator) - 1)
-    return ((images - 0.5) * contrast + 0.5 + brightness + tint).clamp(0, 1)
 
 
 def _check(

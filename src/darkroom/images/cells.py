@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.access import Access
-from darkroom.auditing.naming import cell_key, cell_title
-from darkroom.defenses.pipeline import Pipeline
-from darkroom.images.attacks.base import Attack, Progress
+from darkroom.images.attacks.base import Progress
+from darkroom.images.cell_plan import CellPlan
 from darkroom.images.guarded import GUARD, Endpoint, until_refused
 from darkroom.images.judges.images import nearest_photo
 from darkroom.images.judges.panel import Panel
 from darkroom.images.judging import Bench, chance_of, guess
 from darkroom.images.priors.base import ImagePrior
-from darkroom.images.priors.build import PriorConfiguration
 from darkroom.images.subject import Subject
-from darkroom.images.targets.sections import TargetTable
 from darkroom.images.targets.view import View
 from darkroom.images.utility import cost, utility
+from darkroom.images.words import threat_model, worst_off
 from darkroom.ledger import Limit, QueryLedger
 from darkroom.named import parameters_of
 from darkroom.statistics.intervals import Interval, clopper_pearson, newcombe
@@ -32,62 +30,6 @@ from darkroom.statistics.multiplicity import holm
 SNAPSHOTS = 5
 
 Arrays = dict[str, NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class CellPlan:
-    """What decides a cell's result, beside the subject.
-
-    Attributes:
-        attack: The attack with its parameters.
-        access: What a query returns to it.
-        k: How many classes an answer of ``top_k`` names.
-        defense: The output defences that the answers pass.
-        prior_name: The prior's name.
-        prior: Its parameters.
-        budget: Rows a goal, or ``None``.
-        seed: The run's seed.
-        naive: Whether the attacker is not told of the defences.
-        guarded: The guard that the model is asked through, or ``None`` for the model itself.
-    """
-
-    attack: Attack
-    access: Access
-    k: int
-    defense: Pipeline
-    prior_name: str
-    prior: PriorConfiguration
-    budget: int | None
-    seed: int
-    naive: bool = False
-    guarded: TargetTable | None = None
-
-    @property
-    def title(self) -> str:
-        """What a progress bar calls it."""
-        title = cell_title(self.attack.name, self.prior_name, self.defense, naive=self.naive)
-        return title if self.guarded is None else f"{title} behind the guard"
-
-    def key(self, subject_digest: str, version: str) -> str:
-        """Returns a hash of everything that decides the cell's result.
-
-        Args:
-            subject_digest: Of the target and all photos.
-            version: Darkroom's, since another one may attack or judge otherwise.
-        """
-        decisive = {
-            "version": version,
-            "subject": subject_digest,
-            "attack": [self.attack.name, parameters_of(self.attack)],
-            "access": [self.access, self.k if self.access is Access.TOP_K else None],
-            "defense": [[one.name, one.decisive()] for one in self.defense.defenses],
-            "prior": [self.prior_name, self.prior.model_dump(mode="json")],
-            "budget": self.budget,
-            "seed": self.seed,
-            **({"naive": True} if self.naive else {}),
-            **({"guarded": self.guarded.model_dump(mode="json")} if self.guarded else {}),
-        }
-        return cell_key(decisive)
 
 
 class Point(NamedTuple):
@@ -309,7 +251,7 @@ def _details(
 ) -> dict[str, Any]:
     """Returns what the report shows beside the rates."""
     return {
-        "threat_model": [*_threat_model(plan, subject), *adaptation],
+        "threat_model": [*threat_model(plan, subject), *adaptation],
         "attack": {"name": plan.attack.name, "parameters": parameters_of(plan.attack)},
         "prior": {"name": plan.prior_name, "parameters": plan.prior.model_dump(mode="json")},
         "judge_names": list(Panel.names),
@@ -326,55 +268,5 @@ def _details(
             for point in _asked(points)
         ],
         "people": people,
-        "worst_off": _worst_off(people),
+        "worst_off": worst_off(people),
     }
-
-
-def _asks(plan: CellPlan, name: str) -> str:
-    """Says what the attacker asks, how often it may, and what it sees."""
-    budget = "without limit" if plan.budget is None else f"{plan.budget} times a person at most"
-    if plan.access is Access.WEIGHTS:
-        return (
-            f"The attacker holds the weights of {name} and follows its gradients {budget}; a "
-            "gradient counts as one query."
-        )
-    seen = {
-        Access.SCORES: "the confidence in every class",
-        Access.TOP_K: "the highest confidences",
-        Access.LABEL: "the winning class alone",
-    }[min(plan.access, plan.defense.leaves, key=lambda access: access.rank)]
-    if plan.naive:
-        seen = "what comes out, which it takes for the model's own confidences"
-    behind = f", behind the defence {plan.defense.name}," if plan.defense.defenses else ""
-    if plan.guarded is not None:
-        behind = ", behind its guard, until that refuses,"
-    return f"The attacker asks {name}{behind} {budget} and sees {seen}; a row counts as one query."
-
-
-def _threat_model(plan: CellPlan, subject: Subject) -> list[str]:
-    """Says in sentences what the attacker has."""
-    public = subject.public
-    return [
-        _asks(plan, subject.target.name),
-        f"The attacker knows the names of its {subject.target.classes} classes, and no photo of "
-        "anyone in them.",
-        "The attacker has no photos at all."
-        if public is None
-        else f"The attacker has {len(public.people)} photos of "
-        f"{len(np.unique(public.people))} other people, and the prior made from them "
-        f"({plan.prior_name}).",
-    ]
-
-
-def _worst_off(people: list[dict[str, Any]]) -> dict[str, Any]:
-    """Returns the person of whom the reconstruction says most, corrected for having looked."""
-    worst = min(people, key=lambda person: (person["p_value"], -(person["confidence"] or 0.0)))
-    images = worst["images"]
-    nearer = round(worst["p_value"] * (images + 1)) - 1
-    sentence = (
-        f"{worst['name']} is worst off: of {images} images made without the model, {nearer} come "
-        f"as near to this person's photos as the reconstruction (p = {worst['p_value']:.2g}; "
-        f"{worst['p_adjusted']:.2g} after Holm's correction for {len(people)} people)."
-    )
-    chosen = {key: worst[key] for key in ("goal", "name", "p_value", "p_adjusted")}
-    return {**chosen, "draws": images, "sentence": sentence}

@@ -18,7 +18,8 @@ from darkroom.errors import PlanError
 from darkroom.images.attacks.auto import AutoAttack
 from darkroom.images.attacks.base import Attack
 from darkroom.images.attacks.registry import make_attack
-from darkroom.images.cells import CellPlan, run_cell
+from darkroom.images.cell_plan import CellPlan
+from darkroom.images.cells import run_cell
 from darkroom.images.guarded import Endpoint
 from darkroom.images.judging import Bench, set_up_bench
 from darkroom.images.models import GivenModel, Model, TrainedModel

@@ -18,11 +18,11 @@ from safetensors.torch import save
 from torch import Tensor
 
 from darkroom.auditing.progress import Reporter
-from darkroom.demo.face_net import vary
 from darkroom.errors import RunError, one_line
 from darkroom.files import write_private
 from darkroom.images.subject import Subject
 from darkroom.images.targets.torch import TorchTarget
+from darkroom.images.training.augment import vary
 from darkroom.images.training.base import (
     Augment,
     Recipe,

@@ -11,11 +11,11 @@ import httpx
 import numpy as np
 
 from darkroom.errors import DarkroomError, TargetError, one_line
-from darkroom.images.wire.base import Request
 from darkroom.ledger import Bill, BudgetExhausted
 from darkroom.remote.delivery import FIRST_CONTACT, Delivery, Miss, Missed, Misses
 from darkroom.remote.rate_limits import Pace, Quota, retry_after
 from darkroom.wire.answers import AnswerError
+from darkroom.wire.base import Request
 
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _RETRIES_OF_500 = 2

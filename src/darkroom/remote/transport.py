@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 import httpx
 
 from darkroom.errors import TargetError, one_line
-from darkroom.images.wire.base import Request
 from darkroom.ledger import Bill
 from darkroom.remote.delivery import Delivery
 from darkroom.remote.sending import CONNECTING, Parcel, Sender, parcels
+from darkroom.wire.base import Request
 
 _Result = TypeVar("_Result")
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from darkroom.auditing.record import Cell
 from darkroom.errors import PlanError
-from darkroom.report.records import Cell
 from darkroom.report.wording import count, goals_noun, several
 from darkroom.statistics.intervals import clopper_pearson
 

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+from darkroom.auditing.record import CurvePoint, Interval
 from darkroom.errors import MissingExtraError
-from darkroom.report.records import CurvePoint, Interval
 from darkroom.report.wording import count
 
 try:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from darkroom.auditing.record import Cell, Cost, Interval, Utility
 from darkroom.errors import PlanError
-from darkroom.report.records import Cell, Cost, Interval, Utility
 from darkroom.report.wording import percent, points, several
 
 NONE = "none"

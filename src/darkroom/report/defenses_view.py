@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from darkroom.auditing.record import Cell, Cost, Interval, Utility
 from darkroom.report.charts import Chart, Spot, frontier_chart
 from darkroom.report.defenses import (
     NONE,
@@ -18,7 +19,6 @@ from darkroom.report.defenses import (
     measure_of,
     standings,
 )
-from darkroom.report.records import Cell, Cost, Interval, Utility
 from darkroom.report.wording import access_phrase, percent, points, several
 
 _DASH = "\N{EN DASH}"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from darkroom.auditing.record import Cell, Interval
+from darkroom.images.record import GuardLimit, GuardRecord, ImageDetails
 from darkroom.report.budget import Holding, Policy, holdings
 from darkroom.report.charts import MOST_SERIES, Chart, Series, curve_chart
-from darkroom.report.records import Cell, GuardLimit, GuardRecord, ImageDetails, Interval
 from darkroom.report.verdict import Judged
 from darkroom.report.wording import DASH, count, percent, several
 

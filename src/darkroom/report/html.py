@@ -12,9 +12,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from darkroom.files import write_private
+from darkroom.images.record import ImageDetails
 from darkroom.report import wording
 from darkroom.report.files import read_text
-from darkroom.report.records import ImageDetails, parse_cells, parse_details, read_run
+from darkroom.report.records import parse_cells, parse_details, read_run
 from darkroom.report.results import write_results
 from darkroom.report.verdict import judge, reach
 from darkroom.tables.record import TableDetails

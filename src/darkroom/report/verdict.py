@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from darkroom.report.records import Cell, ImageDetails
+from darkroom.auditing.record import Cell
+from darkroom.images.record import ImageDetails
 from darkroom.report.wording import (
     access_phrase,
     goals_noun,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from darkroom.report.records import Interval
+from darkroom.auditing.record import Interval
 
 DASH = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"

@@ -4,88 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.access import Access
-from darkroom.auditing.naming import cell_key, cell_title
 from darkroom.defenses.pipeline import Pipeline
 from darkroom.defenses.values import ValueNoise
 from darkroom.ledger import Limit, QueryLedger
 from darkroom.named import parameters_of
 from darkroom.statistics.intervals import clopper_pearson
-from darkroom.tables.attacks.base import Errors, TableAttack
+from darkroom.tables.attacks.base import Errors
+from darkroom.tables.cell_plan import TableCellPlan
 from darkroom.tables.judging import TableBench, difference, judge_part, worst_off
-from darkroom.tables.priors.build import TablePriorConfiguration
 from darkroom.tables.priors.counts import TablePrior
 from darkroom.tables.schema import Rows
 from darkroom.tables.subject import TableSubject, Who
 from darkroom.tables.targets.base import Predictions, TableTarget
 from darkroom.tables.targets.view import TableView
+from darkroom.tables.words import threat_model
 
 Posterior = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class TableCellPlan:
-    """What decides a cell's result, beside the subject.
-
-    Attributes:
-        attack: The attack with its parameters.
-        access: What a query returns to it.
-        defense: The output defences that the answers pass.
-        prior_name: The prior's name.
-        prior: Its parameters.
-        budget: Rows a record, or ``None``.
-        seed: The run's seed.
-        naive: Whether the attacker is not told of the defences.
-    """
-
-    attack: TableAttack
-    access: Access
-    defense: Pipeline
-    prior_name: str
-    prior: TablePriorConfiguration
-    budget: int | None
-    seed: int
-    naive: bool = False
-
-    @property
-    def title(self) -> str:
-        """What a progress bar calls it."""
-        return cell_title(self.attack.name, self.prior_name, self.defense, naive=self.naive)
-
-    def expected_queries(self, subject: TableSubject) -> int:
-        """Returns the rows a record that the attack spends at most."""
-        told = Pipeline() if self.naive else self.defense
-        return self.attack.expected_queries(subject.candidates, told)
-
-    def key(self, subject_digest: str, version: str) -> str:
-        """Returns a hash of everything that decides the cell's result.
-
-        Args:
-            subject_digest: Of the target and all rows.
-            version: Darkroom's, since another one may attack or judge otherwise.
-        """
-        # How much memory a block may take changes no answer.
-        parameters = {
-            name: value for name, value in parameters_of(self.attack).items() if name != "memory"
-        }
-        decisive = {
-            "version": version,
-            "subject": subject_digest,
-            "attack": [self.attack.name, parameters],
-            "access": self.access,
-            "defense": [[one.name, one.decisive()] for one in self.defense.defenses],
-            "prior": [self.prior_name, self.prior.model_dump(mode="json")],
-            "budget": self.budget,
-            "seed": self.seed,
-            **({"naive": True} if self.naive else {}),
-        }
-        return cell_key(decisive)
 
 
 class _Found(NamedTuple):
@@ -246,7 +186,7 @@ def _details(
     """Returns what the report shows beside the rates."""
     schema = subject.data.schema
     return {
-        "threat_model": _threat_model(plan, subject),
+        "threat_model": threat_model(plan, subject),
         "attack": {
             "name": plan.attack.name,
             "parameters": parameters_of(plan.attack),
@@ -260,34 +200,3 @@ def _details(
         "members": members,
         "others": others,
     }
-
-
-_MEANS = {
-    Access.WEIGHTS: "holds the model itself, its structure and its weights, and asks it",
-    Access.SCORES: "sees every confidence that the model gives, and asks it",
-    Access.TOP_K: "sees the model's highest confidences, and asks it",
-    Access.LABEL: "sees nothing but what the model predicts, and asks it",
-}
-
-
-def _threat_model(plan: TableCellPlan, subject: TableSubject) -> list[str]:
-    """Says in sentences what the attacker has."""
-    schema, data = subject.data.schema, subject.data
-    hidden = ", ".join((*schema.sensitive, *schema.unknown))
-    most = plan.expected_queries(subject)
-    budget = most if plan.budget is None else min(most, plan.budget)
-    known = (
-        f"what truly became of it ({schema.response.name})"
-        if subject.knows == "response"
-        else f"what the model says of it ({schema.response.name})"
-    )
-    knows = "is not told of, taking answers for the model's own" if plan.naive else "knows"
-    behind = [f"Answers pass the defence {plan.defense.name}, which the attacker {knows}."]
-    return [
-        f"The attacker {_MEANS[plan.access]} at most {budget} times a record.",
-        f"The attacker knows of each record every column but {hidden}, and {known}.",
-        f"The attacker has {len(data.public.rows):,} other records with every column, knows the "
-        f"prior made from them ({plan.prior_name}), and how often the model errs on "
-        f"{'the rows it was trained on' if subject.errors_on == 'members' else 'other rows'}.",
-        *(behind if plan.defense.defenses else []),
-    ]

@@ -20,7 +20,8 @@ from darkroom.errors import PlanError
 from darkroom.imports import call_import
 from darkroom.named import describe
 from darkroom.tables.attacks.registry import make_table_attack
-from darkroom.tables.cells import TableCellPlan, run_table_cell
+from darkroom.tables.cell_plan import TableCellPlan
+from darkroom.tables.cells import run_table_cell
 from darkroom.tables.judging import TableBench, set_up_table_bench
 from darkroom.tables.models import GivenTableModel, TableModel, TrainedTableModel
 from darkroom.tables.plan import TablePlan, TableTargetSection

@@ -16,7 +16,7 @@ from typing import Any
 from darkroom.auditing.progress import Reporter
 from darkroom.errors import MissingExtraError, PlanError, RunError, TargetError, one_line
 from darkroom.files import write_private
-from darkroom.images.targets.sklearn import load_skops
+from darkroom.imports import load_skops
 from darkroom.named import describe, parameters_of
 from darkroom.statistics.reconstruction_bound import Mechanism, reconstruction_bound
 from darkroom.tables.subject import TableSubject

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from darkroom.report.records import Component, Count, CurvePoint, Interval, Rate, Record
+from darkroom.auditing.record import Component, Count, CurvePoint, Interval, Rate, Record
 
 
 class Measures(Record):

@@ -16,7 +16,8 @@ from darkroom.errors import PlanError
 from darkroom.named import describe
 from darkroom.text.attacks.registry import make_secret_attack
 from darkroom.text.canaries import load_key, read_lines
-from darkroom.text.cells import TextCellPlan, run_text_cell
+from darkroom.text.cell_plan import TextCellPlan
+from darkroom.text.cells import run_text_cell
 from darkroom.text.exposure.measure import measure
 from darkroom.text.models import GivenTextModel, TextModel, TrainedTextModel
 from darkroom.text.plan import (
@@ -186,8 +187,8 @@ def _open(plan: TextPlan) -> tuple[LanguageTarget, LanguageTarget | None]:
 
 
 def _open_remote(section: OpenAISection, authorized_by: str) -> LanguageTarget:
-    from darkroom.images.targets.http import secret_headers
     from darkroom.remote.delivery import Delivery
+    from darkroom.remote.secrets import secret_headers
     from darkroom.text.targets.openai import Api, OpenAITarget
 
     fields = ("url", "model", "style", "scoring", "top_logprobs", "prefill", "instruction")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from darkroom.report.records import Component, Count, CurvePoint, Interval, Rate, Record
+from darkroom.auditing.record import Component, Count, CurvePoint, Interval, Rate, Record
 
 
 class Format(Record):

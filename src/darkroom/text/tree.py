@@ -16,7 +16,7 @@ from darkroom.text.subject import TextSubject
 from darkroom.text.targets.view import LanguageView
 
 if TYPE_CHECKING:
-    from darkroom.text.cells import TextCellPlan
+    from darkroom.text.cell_plan import TextCellPlan
 
 MOST_NODES = 60
 """A larger tree cannot be read; what leads to the secret is always kept."""

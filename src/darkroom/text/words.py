@@ -9,7 +9,7 @@ from darkroom.access import LanguageAccess
 from darkroom.text.subject import TextSubject
 
 if TYPE_CHECKING:
-    from darkroom.text.cells import TextCellPlan
+    from darkroom.text.cell_plan import TextCellPlan
 
 
 def threat_model(plan: TextCellPlan, subject: TextSubject) -> list[str]:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.images.targets.base import ImageSpec
-
 Outputs = Literal["logits", "probabilities"]
-ChannelOrder = Literal["first", "last"]
 
-_Answer = TypeVar("_Answer")
 
 TOLERANCE = 1e-3
 """How far from one a row of probabilities may sum: half-precision servers are that far off."""
@@ -77,34 +73,6 @@ def look_like_probabilities(answers: NDArray[np.float64]) -> bool:
     return bool((answers >= 0).all() and off < TOLERANCE)
 
 
-def probe_images(spec: ImageSpec) -> NDArray[np.float32]:
-    """Returns a black and a grey image, ``(2, channels, height, width)``."""
-    levels = np.array([spec.low, spec.low + spec.width_of_range / 2], np.float32)
-    return np.tile(levels[:, None, None, None], (1, *spec.shape))
-
-
-def in_batches(
-    images: NDArray[np.float32], batch: int, ask: Callable[[NDArray[np.float32]], _Answer]
-) -> list[_Answer]:
-    """Asks about ``batch`` images at a time, in order."""
-    return [ask(images[first : first + batch]) for first in range(0, len(images), batch)]
-
-
-def arranged(images: NDArray[np.float32], channels: ChannelOrder) -> NDArray[np.float32]:
-    """Puts channels where a model wants them.
-
-    Args:
-        images: ``(n, channels, height, width)``.
-        channels: ``first`` leaves them; ``last`` makes ``(n, height, width, channels)``.
-    """
-    return images if channels == "first" else np.ascontiguousarray(images.transpose(0, 2, 3, 1))
-
-
-def flattened(images: NDArray[np.float32], channels: ChannelOrder) -> NDArray[np.float32]:
-    """Returns images as rows of numbers, ``(n, channels * height * width)``."""
-    return arranged(images, channels).reshape(len(images), int(np.prod(images.shape[1:])))
-
-
 class ClassNames:
     """What a model calls its classes, so that a word or number in an answer becomes a position.
 
@@ -145,3 +113,16 @@ class ClassNames:
 
     def _find(self, name: object) -> int | None:
         return self.known.get(name) if isinstance(name, str | int) else None
+
+
+class TopK(NamedTuple):
+    """The most confident classes of each row, the most confident first.
+
+    Attributes:
+        classes: Int64 ``(n, k)``; no class twice in a row.
+        scores: The confidence in each, float64 ``(n, k)``: non-negative, never rising within a
+            row, and no row sums to more than one.
+    """
+
+    classes: NDArray[np.int64]
+    scores: NDArray[np.float64]

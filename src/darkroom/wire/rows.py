@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.access import Access
-from darkroom.images.targets.base import TopK
-from darkroom.images.wire.base import Decoded, Shows, kind_of, listed
-from darkroom.wire.answers import TOLERANCE, AnswerError, ClassNames
+from darkroom.wire.answers import TOLERANCE, AnswerError, ClassNames, TopK
+from darkroom.wire.base import Decoded, Shows, kind_of, listed
 
 _NUMBERS = {float, int}
 

@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 from darkroom.access import Access
 from darkroom.errors import DarkroomError, TargetError
 from darkroom.images.targets.base import ImageSpec
-from darkroom.images.targets.http import HttpTarget, secret_headers
-from darkroom.images.wire.base import Shows
+from darkroom.images.targets.http import HttpTarget
 from darkroom.images.wire.open_inference import OpenInference
 from darkroom.images.wire.plain_json import PlainJson
 from darkroom.ledger import BudgetExhausted, Limit, QueryLedger
 from darkroom.remote.delivery import Delivery
+from darkroom.remote.secrets import secret_headers
+from darkroom.wire.base import Shows
 
 SHAPE = (1, 2, 2)
 SPEC = ImageSpec(SHAPE)

@@ -20,12 +20,12 @@ from darkroom.images.targets.load import open_target
 from darkroom.images.targets.sections import TARGET_SECTIONS, TargetSection
 from darkroom.images.targets.sklearn import SklearnTarget
 from darkroom.images.targets.torch import TorchTarget
-from darkroom.images.wire.base import Shows
 from darkroom.images.wire.hugging_face import HuggingFace
 from darkroom.images.wire.open_inference import OpenInference
 from darkroom.images.wire.plain_json import PlainJson
 from darkroom.images.wire.torchserve import TorchServe
 from darkroom.remote.delivery import Delivery
+from darkroom.wire.base import Shows
 
 SHAPE = [1, 2, 3]
 SPEC = ImageSpec((1, 2, 3), -1.0, 1.0)

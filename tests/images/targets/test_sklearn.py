@@ -24,7 +24,8 @@ from sklearn.svm import LinearSVC
 
 from darkroom.access import Access
 from darkroom.errors import TargetError
-from darkroom.images.targets.sklearn import SklearnTarget, load_skops
+from darkroom.images.targets.sklearn import SklearnTarget
+from darkroom.imports import load_skops
 
 SHAPE, CLASSES = (3, 2, 2), 4
 

@@ -27,7 +27,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from darkroom.access import Access
 from darkroom.errors import DarkroomError, TargetError
-from darkroom.images.targets.sklearn import load_skops
+from darkroom.imports import load_skops
 from darkroom.tables.schema import Column, Rows, Schema, schema_of
 from darkroom.tables.targets.base import CallableTableTarget, TableTarget
 from darkroom.tables.targets.load import load_table_target

@@ -20,7 +20,7 @@ from darkroom.guard.wire.strict import (
     numeric,
     only,
 )
-from darkroom.images.wire.base import dumped
+from darkroom.wire.base import dumped
 
 _INFER = re.compile(rf"/|/(?:hf-inference/)?models/{NAME}(?:/{NAME})?")
 _OPAQUE = ("application/octet-stream",)

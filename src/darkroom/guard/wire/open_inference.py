@@ -26,7 +26,7 @@ from darkroom.guard.wire.strict import (
     numeric,
     only,
 )
-from darkroom.images.wire.base import dumped
+from darkroom.wire.base import dumped
 from darkroom.wire.rows import numbers
 
 _MODEL = f"/v2/models/(?P<model>{NAME})(?:/versions/(?P<version>{NAME}))?"

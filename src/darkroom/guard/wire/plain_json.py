@@ -14,7 +14,7 @@ from darkroom.errors import PlanError, one_line
 from darkroom.guard.wire.base import Answered, Asked
 from darkroom.guard.wire.rows import Classes, Shape, read_rows, understand
 from darkroom.guard.wire.strict import StrictWire, Unclear, as_object, numeric, only
-from darkroom.images.wire.base import dumped
+from darkroom.wire.base import dumped
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from darkroom.guard.wire.base import Asked
 from darkroom.guard.wire.strict import Unclear, as_list, as_object, numeric
-from darkroom.images.wire.base import listed
 from darkroom.wire.answers import TOLERANCE, probabilities
+from darkroom.wire.base import listed
 from darkroom.wire.rows import matrix
 
 Shape = tuple[int, ...] | None

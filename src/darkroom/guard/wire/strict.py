@@ -15,8 +15,8 @@ import orjson
 from numpy.typing import NDArray
 
 from darkroom.guard.wire.base import Answered, Asked, Refused, Wire
-from darkroom.images.wire.base import kind_of
 from darkroom.wire.answers import AnswerError
+from darkroom.wire.base import kind_of
 
 TITLES = {
     400: "Request not understood",

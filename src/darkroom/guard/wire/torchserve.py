@@ -21,7 +21,7 @@ from darkroom.guard.wire.strict import (
     require_json,
     sentence,
 )
-from darkroom.images.wire.base import dumped
+from darkroom.wire.base import dumped
 
 _PREDICT = re.compile(f"/predictions/{NAME}(?:/{NAME})?")
 _OPAQUE = ("application/octet-stream", "text/plain")

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from darkroom.guard.wire.base import Answered, Asked
 from darkroom.guard.wire.rows import Classes, Shape, read_rows, understand
 from darkroom.guard.wire.strict import NAME, StrictWire, Unclear, as_list, as_object, only
-from darkroom.images.wire.base import dumped
+from darkroom.wire.base import dumped
 
 _MODEL = f"/v1/models/{NAME}(?:/(?:versions|labels)/{NAME})?"
 _PREDICT = re.compile(_MODEL + ":predict")

@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from darkroom.access import Access
 from darkroom.errors import DataError, TargetError
 from darkroom.ledger import Bill
+from darkroom.wire.answers import TopK
 
 
 @dataclass(frozen=True)
@@ -88,19 +88,6 @@ class ImageSpec:
                 f"{what}: values from {low:g} to {high:g}, but the target's range is "
                 f"{self.low:g} to {self.high:g}: rescale the images or set [target] range"
             )
-
-
-class TopK(NamedTuple):
-    """The most confident classes of each row, the most confident first.
-
-    Attributes:
-        classes: Int64 ``(n, k)``; no class twice in a row.
-        scores: The confidence in each, float64 ``(n, k)``: non-negative, never rising within a
-            row, and no row sums to more than one.
-    """
-
-    classes: NDArray[np.int64]
-    scores: NDArray[np.float64]
 
 
 class Target(ABC):

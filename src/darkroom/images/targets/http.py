@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,8 +15,9 @@ from numpy.typing import NDArray
 
 from darkroom.access import Access
 from darkroom.errors import TargetError
-from darkroom.images.targets.base import ImageSpec, Target, TopK
-from darkroom.images.wire.base import Decoded, Request, Wire
+from darkroom.images.targets.base import ImageSpec, Target
+from darkroom.images.targets.pixels import probe_images
+from darkroom.images.wire.base import Wire
 from darkroom.ledger import Bill
 from darkroom.remote.delivery import FIRST_CONTACT, Delivery, Missed
 from darkroom.remote.sending import Parcel, Sender
@@ -26,10 +26,11 @@ from darkroom.wire.answers import (
     TOLERANCE,
     AnswerError,
     Outputs,
+    TopK,
     look_like_probabilities,
     probabilities,
-    probe_images,
 )
+from darkroom.wire.base import Decoded, Request
 
 _Result = TypeVar("_Result")
 
@@ -234,26 +235,3 @@ class HttpTarget(Target):
                         "start the server, or check [target] url and model"
                     ) from missed
             await asyncio.sleep(min(self._delivery.backoff, 1.0))
-
-
-def secret_headers(api_key_env: str | None, headers_from_env: Mapping[str, str]) -> dict[str, str]:
-    """Reads keys from environment variables, so that no plan holds them.
-
-    Args:
-        api_key_env: The variable with a key that is sent as a bearer token.
-        headers_from_env: Header names, and for each the variable with its whole value.
-
-    Raises:
-        TargetError: If a variable is not set.
-    """
-    found = {header: _variable(name) for header, name in headers_from_env.items()}
-    if api_key_env is not None:
-        found["authorization"] = f"Bearer {_variable(api_key_env)}"
-    return found
-
-
-def _variable(name: str) -> str:
-    value = os.environ.get(name, "").strip()
-    if not value:
-        raise TargetError(f"environment variable {name}, which the plan names, is not set: set it")
-    return value

@@ -13,17 +13,19 @@ from numpy.typing import NDArray
 from darkroom.access import Access
 from darkroom.errors import MissingExtraError, TargetError, one_line
 from darkroom.images.targets.base import ImageSpec, Target
-from darkroom.wire.answers import (
-    AnswerError,
+from darkroom.images.targets.pixels import (
     ChannelOrder,
-    ClassNames,
-    Outputs,
     arranged,
     flattened,
     in_batches,
+    probe_images,
+)
+from darkroom.wire.answers import (
+    AnswerError,
+    ClassNames,
+    Outputs,
     look_like_probabilities,
     probabilities,
-    probe_images,
 )
 
 _FLOATS: dict[str, type[np.floating[Any]]] = {

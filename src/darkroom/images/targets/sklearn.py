@@ -5,23 +5,16 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.access import Access
-from darkroom.errors import MissingExtraError, TargetError, one_line
+from darkroom.errors import TargetError, one_line
 from darkroom.images.targets.base import ImageSpec, Target
-from darkroom.wire.answers import (
-    AnswerError,
-    ChannelOrder,
-    flattened,
-    in_batches,
-    probabilities,
-    probe_images,
-)
+from darkroom.images.targets.pixels import ChannelOrder, flattened, in_batches, probe_images
+from darkroom.wire.answers import AnswerError, probabilities
 
 
 class SklearnTarget(Target):
@@ -159,39 +152,6 @@ class SklearnTarget(Target):
         fitted = joblib.hash(self.estimator, hash_name="sha1")
         decisive = (fitted, self.spec, self.channels, self.outputs)
         return hashlib.sha256(repr(decisive).encode()).hexdigest()
-
-
-def load_skops(file: Path, trusted: Sequence[str] = ()) -> Any:
-    """Loads an estimator from a file that runs no code but that of trusted types.
-
-    Args:
-        file: Written by ``skops.io.dump``.
-        trusted: Types that the file may hold beside those that skops knows to be safe, as its
-            error names them.
-
-    Raises:
-        MissingExtraError: If skops is not installed.
-        TargetError: If the file cannot be read or holds other types.
-    """
-    try:
-        from skops import io
-    except ImportError as error:
-        raise MissingExtraError("skops", "vision") from error
-    if not file.is_file():
-        raise TargetError(f"{file}: no such file: check [target] load")
-    try:
-        unknown = sorted(set(io.get_untrusted_types(file=file)) - set(trusted))
-        if not unknown:
-            return io.load(file, trusted=list(trusted))
-    except Exception as error:
-        raise TargetError(
-            f"{file}: not a readable skops file ({one_line(error)}): write it with skops.io.dump"
-        ) from error
-    names = ", ".join(f'"{name}"' for name in unknown)
-    raise TargetError(
-        f"{file}: holds types that are not known to be safe: if you trust who wrote it, set "
-        f"[target] trusted = [{names}]"
-    )
 
 
 def _shape(answers: object) -> str:

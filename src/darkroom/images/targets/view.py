@@ -10,9 +10,10 @@ from darkroom.access import Access
 from darkroom.defenses.pipeline import Pipeline, largest
 from darkroom.defenses.pipeline import TopK as KeepTopK
 from darkroom.errors import TargetError
-from darkroom.images.targets.base import ImageSpec, Target, TopK
+from darkroom.images.targets.base import ImageSpec, Target
 from darkroom.images.targets.torch import TorchTarget
 from darkroom.ledger import QueryLedger
+from darkroom.wire.answers import TopK
 
 
 class View:

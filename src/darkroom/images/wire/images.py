@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from darkroom.images.targets.base import ImageSpec
-from darkroom.wire.answers import ChannelOrder, arranged, flattened
+from darkroom.images.targets.pixels import ChannelOrder, arranged, flattened
 
 Encoding = Literal["numbers", "rows", "png"]
 """``numbers``: nested lists; ``rows``: flat lists; ``png``: base64 of a picture of eight bits."""

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from darkroom.errors import TargetError, one_line
 from darkroom.images.targets.base import ImageSpec
-from darkroom.images.wire.base import Decoded, Request, Shows, Wire, dumped, parsed
+from darkroom.images.targets.pixels import ChannelOrder
+from darkroom.images.wire.base import Wire
 from darkroom.images.wire.images import Encoding, encoded
-from darkroom.wire.answers import AnswerError, ChannelOrder
+from darkroom.wire.answers import AnswerError
+from darkroom.wire.base import Decoded, Request, Shows, dumped, parsed
 from darkroom.wire.rows import decode_rows
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from darkroom.auditing.record import Cell, Interval
 from darkroom.report.charts import Chart, calibration_chart
 from darkroom.report.files import damaged
-from darkroom.report.records import Cell, Interval
 from darkroom.tables.record import Part, RevealedRow, TableDetails
 
 MOST_GROUPS = 12

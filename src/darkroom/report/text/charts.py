@@ -9,6 +9,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
+from darkroom.auditing.record import Interval
+
 # The rules by which every chart of the page is drawn.
 from darkroom.report.charts import (
     GRID,
@@ -22,7 +24,6 @@ from darkroom.report.charts import (
     style,
     svg_of,
 )
-from darkroom.report.records import Interval
 from darkroom.text.record import TreeNode
 
 _FORMS = (Format("wide", 5.6, 3.9, 1, 48), Format("narrow", 4.9, 4.2, 1, 42))

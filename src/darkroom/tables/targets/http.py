@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.access import Access
-from darkroom.images.wire.base import Request
 from darkroom.ledger import Bill
 from darkroom.remote.delivery import Delivery
 from darkroom.remote.sending import Parcel
@@ -20,6 +19,7 @@ from darkroom.tables.schema import Rows
 from darkroom.tables.targets.base import Predictions, Scores, TableTarget, checked_predictions
 from darkroom.tables.targets.wire import TableWire
 from darkroom.wire.answers import TOLERANCE, probabilities
+from darkroom.wire.base import Request
 
 
 class HttpTableTarget(TableTarget):

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from darkroom.errors import MissingExtraError, TargetError
-from darkroom.images.targets.sklearn import load_skops
-from darkroom.imports import call_import, import_callable
+from darkroom.imports import call_import, import_callable, load_skops
 from darkroom.tables.schema import Schema
 from darkroom.tables.targets.base import CallableTableTarget, TableTarget
 from darkroom.tables.targets.onnx import OnnxTableTarget
@@ -86,8 +85,8 @@ def reach_table_target(
         TargetError: If nobody allowed it, or an address, a path or a variable does not do.
     """
     try:
-        from darkroom.images.targets.http import secret_headers
         from darkroom.remote.delivery import Delivery
+        from darkroom.remote.secrets import secret_headers
         from darkroom.tables.targets.http import HttpTableTarget
         from darkroom.tables.targets.wire import TableJson, TableOpenInference
     except ModuleNotFoundError as error:

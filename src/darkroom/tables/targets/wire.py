@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from darkroom.access import Access
 from darkroom.errors import TargetError, one_line
-from darkroom.images.wire.base import Request, Shows, dumped, listed, parsed
 from darkroom.tables.schema import Schema
 from darkroom.wire.answers import AnswerError, ClassNames
+from darkroom.wire.base import Request, Shows, dumped, listed, parsed
 from darkroom.wire.rows import decode_rows, labels, matrix, numbers
 
 if TYPE_CHECKING:

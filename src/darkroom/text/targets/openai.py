@@ -13,7 +13,6 @@ import numpy as np
 
 from darkroom.access import LanguageAccess
 from darkroom.errors import TargetError
-from darkroom.images.wire.base import Request
 from darkroom.remote.delivery import Delivery
 from darkroom.remote.sending import Parcel, Sender
 from darkroom.remote.transport import Line
@@ -30,6 +29,7 @@ from darkroom.text.targets.base import (
     free,
 )
 from darkroom.wire import openai as wire
+from darkroom.wire.base import Request
 
 Style = Literal["completions", "chat", "ollama"]
 Scoring = Literal["echo", "prompt_logprobs", "none"]

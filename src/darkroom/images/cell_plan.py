@@ -1,0 +1,69 @@
+"""What decides the result of a cell of images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from darkroom.access import Access
+from darkroom.auditing.naming import cell_key, cell_title
+from darkroom.defenses.pipeline import Pipeline
+from darkroom.images.attacks.base import Attack
+from darkroom.images.priors.build import PriorConfiguration
+from darkroom.images.targets.sections import TargetTable
+from darkroom.named import parameters_of
+
+
+@dataclass(frozen=True)
+class CellPlan:
+    """What decides a cell's result, beside the subject.
+
+    Attributes:
+        attack: The attack with its parameters.
+        access: What a query returns to it.
+        k: How many classes an answer of ``top_k`` names.
+        defense: The output defences that the answers pass.
+        prior_name: The prior's name.
+        prior: Its parameters.
+        budget: Rows a goal, or ``None``.
+        seed: The run's seed.
+        naive: Whether the attacker is not told of the defences.
+        guarded: The guard that the model is asked through, or ``None`` for the model itself.
+    """
+
+    attack: Attack
+    access: Access
+    k: int
+    defense: Pipeline
+    prior_name: str
+    prior: PriorConfiguration
+    budget: int | None
+    seed: int
+    naive: bool = False
+    guarded: TargetTable | None = None
+
+    @property
+    def title(self) -> str:
+        """What a progress bar calls it."""
+        title = cell_title(self.attack.name, self.prior_name, self.defense, naive=self.naive)
+        return title if self.guarded is None else f"{title} behind the guard"
+
+    def key(self, subject_digest: str, version: str) -> str:
+        """Returns a hash of everything that decides the cell's result.
+
+        Args:
+            subject_digest: Of the target and all photos.
+            version: Darkroom's, since another one may attack or judge otherwise.
+        """
+        decisive = {
+            "version": version,
+            "subject": subject_digest,
+            "attack": [self.attack.name, parameters_of(self.attack)],
+            "access": [self.access, self.k if self.access is Access.TOP_K else None],
+            "defense": [[one.name, one.decisive()] for one in self.defense.defenses],
+            "prior": [self.prior_name, self.prior.model_dump(mode="json")],
+            "budget": self.budget,
+            "seed": self.seed,
+            **({"naive": True} if self.naive else {}),
+            **({"guarded": self.guarded.model_dump(mode="json")} if self.guarded else {}),
+        }
+        return cell_key(decisive)
