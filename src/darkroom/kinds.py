@@ -1,9 +1,15 @@
-"""Which modality a plan is of, told by its ``[private]`` table, and how its audit is loaded."""
+"""The kinds of audit: what each brings, and which there are.
+
+A kind is a package of its own under ``darkroom``, one entry in :data:`KINDS`, and a folder under
+``report/``. Nothing else knows of it. Its parts are named as ``module:object`` and imported when
+they are used, so that a report needs no PyTorch and a plan of tables no code of images.
+"""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,25 +19,86 @@ from darkroom.auditing.runner import Job
 from darkroom.errors import PlanError
 
 
-class Modality(NamedTuple):
-    """Where a modality's parts are; they are imported when a plan is of it.
+class Nouns(NamedTuple):
+    """What sentences about a kind call things.
 
     Attributes:
-        plan: The plan, as ``module:class``.
-        load: What turns a plan into a job, as ``module:function``; called with the plan, its path
-            and a reporter.
+        goal: What one attack recovers, such as ``person``.
+        goals: Several of them.
+        group: What can be worst off, such as ``person``, or ``group`` of records.
+        recovers: What an attack does to its goals, between "an attacker" and their number.
+        leaks: What the model does where most goals are recovered, after "this model".
     """
 
+    goal: str
+    goals: str
+    group: str
+    recovers: str
+    leaks: str
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Where the parts of a kind are.
+
+    Attributes:
+        name: What plans, records, folders and pages call it.
+        mark: The key of ``[private]`` that tells that a plan is of this kind.
+        plan: The plan's class, a :class:`BasePlan`.
+        load: Turns a plan, its path and a reporter into a :class:`Job`.
+        record: The record of a cell, a subclass of :class:`darkroom.auditing.record.Cell`.
+        page: What the report shows of it.
+        nouns: What sentences call things.
+    """
+
+    name: str
+    mark: str
     plan: str
     load: str
+    record: str
+    page: str
+    nouns: Nouns
 
 
-MODALITIES = {
-    "images": Modality("darkroom.images.plan:ImagePlan", "darkroom.images.job:load_job"),
-    "table": Modality("darkroom.tables.plan:TablePlan", "darkroom.tables.job:load_job"),
-    "canaries": Modality("darkroom.text.plan:TextPlan", "darkroom.text.job:load_job"),
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            name="images",
+            mark="images",
+            plan="darkroom.images.plan:ImagePlan",
+            load="darkroom.images.job:load_job",
+            record="darkroom.images.record:ImageCell",
+            page="darkroom.report.images.page:PAGE",
+            nouns=Nouns("person", "people", "person", "reconstructs", "gives its people away"),
+        ),
+        Kind(
+            name="tables",
+            mark="table",
+            plan="darkroom.tables.plan:TablePlan",
+            load="darkroom.tables.job:load_job",
+            record="darkroom.tables.record:TableCell",
+            page="darkroom.report.tables.page:PAGE",
+            nouns=Nouns("record", "records", "group", "infers the sensitive value of", "leaks"),
+        ),
+        Kind(
+            name="text",
+            mark="canaries",
+            plan="darkroom.text.plan:TextPlan",
+            load="darkroom.text.job:load_job",
+            record="darkroom.text.record:TextCell",
+            page="darkroom.report.text.page:PAGE",
+            nouns=Nouns("secret", "secrets", "secret", "extracts", "gives its secrets away"),
+        ),
+    )
 }
-"""Modalities by the key of ``[private]`` that marks them."""
+"""All kinds by name."""
+
+
+def imported(place: str) -> Any:
+    """Returns what ``module:object`` names."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def read_plan(path: Path) -> BasePlan:
@@ -45,8 +112,7 @@ def read_plan(path: Path) -> BasePlan:
             the place and, for an unknown key, the nearest known one.
     """
     table = read_toml(path)
-    kind = _imported(_modality(table).plan)
-    plan: BasePlan = validate(kind, table, str(path))
+    plan: BasePlan = validate(imported(_kind_of(table).plan), table, str(path))
     return plan.anchored(path.parent)
 
 
@@ -57,23 +123,19 @@ def load_job(path: Path, reporter: Reporter) -> Job:
         DarkroomError: If any of them does not do; the message says which and why.
     """
     plan = read_plan(path)
-    job: Job = _imported(_modality(read_toml(path)).load)(plan, path, reporter)
+    job: Job = imported(_kind_of(read_toml(path)).load)(plan, path, reporter)
     return job
 
 
-def _modality(table: Mapping[str, Any]) -> Modality:
-    """Returns the modality whose mark ``[private]`` has; images where it has none.
+def _kind_of(table: Mapping[str, Any]) -> Kind:
+    """Returns the kind whose mark ``[private]`` has; images where it has none.
 
     Raises:
         PlanError: If it has several.
     """
     private = table.get("private")
-    marks = [mark for mark in MODALITIES if isinstance(private, dict) and mark in private]
-    if len(marks) > 1:
-        raise PlanError(f"[private] has {' and '.join(marks)}: one plan audits one kind of data")
-    return MODALITIES[marks[0] if marks else "images"]
-
-
-def _imported(place: str) -> Any:
-    module, _, name = place.partition(":")
-    return getattr(importlib.import_module(module), name)
+    found = [kind for kind in KINDS.values() if isinstance(private, dict) and kind.mark in private]
+    if len(found) > 1:
+        marks = " and ".join(kind.mark for kind in found)
+        raise PlanError(f"[private] has {marks}: one plan audits one kind of data")
+    return found[0] if found else KINDS["images"]
