@@ -20,7 +20,7 @@ RUN_SCHEMA_NAME = "darkroom/run/1"
 
 def load_schema() -> dict[str, Any]:
     """Returns the JSON Schema (2020-12) that every ``results.json`` meets."""
-    text = resources.files("darkroom.report").joinpath("results.schema.json").read_text("utf-8")
+    text = resources.files("darkroom.auditing").joinpath("results.schema.json").read_text("utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema
 

@@ -28,8 +28,9 @@ from darkroom.images.targets.sections import (
     TorchServeSection,
 )
 from darkroom.images.targets.torch import Outputs, TorchTarget
-from darkroom.imports import call_import
+from darkroom.imports import call_import, load_skops
 from darkroom.remote.delivery import Delivery
+from darkroom.remote.secrets import secret_headers
 
 
 def open_target(
@@ -72,7 +73,7 @@ def _open_sklearn(section: SklearnSection, folder: Path | None) -> Target:
     found = _needing("darkroom.images.targets.sklearn", "vision")
     name = section.load
     if Path(name).suffix == ".skops":
-        estimator, name = found.load_skops(Path(name), section.trusted), Path(name).name
+        estimator, name = load_skops(Path(name), section.trusted), Path(name).name
     else:
         estimator = call_import(name, folder)
     target: Target = found.SklearnTarget(
@@ -120,7 +121,7 @@ def _open_http(section: HttpSection, authorized_by: str, ends_with_limit: bool) 
             ends_with_limit=ends_with_limit,
         ),
         headers=section.headers,
-        secret_headers=http.secret_headers(section.api_key_env, section.headers_from_env),
+        secret_headers=secret_headers(section.api_key_env, section.headers_from_env),
     )
     return target
 
@@ -128,7 +129,7 @@ def _open_http(section: HttpSection, authorized_by: str, ends_with_limit: bool) 
 def _wire(section: HttpSection) -> Any:
     """Returns the wire format of a server."""
     classes = section.classes if isinstance(section.classes, int | None) else (*section.classes,)
-    base = _needing("darkroom.images.wire.base", "http")
+    base = _needing("darkroom.wire.base", "http")
     shows = base.Shows(Access(section.answers), classes, section.k)
     spec = ImageSpec.of(section.shape, section.range)
     if isinstance(section, OpenInferenceSection):
