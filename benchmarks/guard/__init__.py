@@ -1,1 +1,1 @@
-"""The guard, measured."""
+"""The guard, measured: budgets that hold, speed, and what its detector notices."""

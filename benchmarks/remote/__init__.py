@@ -1,1 +1,1 @@
-"""Asking servers, measured."""
+"""Targets behind servers, measured: speed, and a real MLServer."""

@@ -1,0 +1,118 @@
+"""What is imported is declared, and what is declared is imported."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any
+
+import grimp
+
+ROOT = Path(__file__).parents[1]
+OURS = frozenset(["darkroom", "tests", "benchmarks"])
+
+NOT_IMPORTED = {
+    "httptools": "uvicorn parses HTTP with it",
+    "sniffio": "httpcore looks for it at every request",
+    "tzdata": "zoneinfo reads it where the system has no time zones",
+    "uvloop": "uvicorn runs on it",
+}
+"""What is declared though no module names it, and why."""
+
+
+def _normal(name: str) -> str:
+    """Returns a distribution's name as registries compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _distributions(requirements: Iterable[str]) -> set[str]:
+    """Returns the distributions that requirements name, without our own."""
+    names = {re.split(r"[\s\[<>=!~;]", one, maxsplit=1)[0] for one in requirements}
+    return {_normal(name) for name in names} - OURS
+
+
+@cache
+def _project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def _declared(*extras: str) -> set[str]:
+    """Returns what the package needs, with extras and those that they name in turn."""
+    project = _project()["project"]
+    found = _distributions(project["dependencies"])
+    for extra in extras:
+        requirements = project["optional-dependencies"][extra]
+        found |= _distributions(requirements)
+        for own in re.findall(r"darkroom\[([\w,-]+)\]", " ".join(requirements)):
+            found |= _declared(*own.split(","))
+    return found
+
+
+def _groups(*names: str) -> set[str]:
+    return {one for name in names for one in _distributions(_project()["dependency-groups"][name])}
+
+
+def _imported(folder: str) -> Iterator[str]:
+    """Yields the top-level names that modules import anywhere, but for Python's and our own."""
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names = [one.name for one in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module is not None:
+                names = [node.module]
+            else:
+                continue
+            tops = {name.partition(".")[0] for name in names}
+            yield from tops - OURS - sys.stdlib_module_names
+
+
+@cache
+def _installed() -> Mapping[str, list[str]]:
+    return packages_distributions()
+
+
+def _homes(modules: Iterable[str]) -> set[str]:
+    """Returns the distributions of modules; a module that is not installed stands for itself."""
+    known = _installed()
+    return {_normal(one) for module in modules for one in known.get(module, [module])}
+
+
+def test_what_the_package_imports_is_declared() -> None:
+    extras = _project()["project"]["optional-dependencies"]
+    assert _homes(_imported("src")) <= _declared(*extras)
+
+
+def test_what_the_package_declares_is_imported() -> None:
+    extras = _project()["project"]["optional-dependencies"]
+    assert _declared(*extras) - _homes(_imported("src")) == NOT_IMPORTED.keys()
+
+
+def test_what_tests_import_is_declared() -> None:
+    extras = _project()["project"]["optional-dependencies"]
+    assert _homes(_imported("tests")) <= _declared(*extras) | _groups("dev")
+
+
+def test_what_benchmarks_and_examples_import_is_declared() -> None:
+    extras = _project()["project"]["optional-dependencies"]
+    known = _declared(*extras) | _groups("dev", "bench")
+    assert _homes(_imported("benchmarks")) <= known
+    assert _homes(_imported("examples")) <= known
+
+
+def test_every_extra_is_in_all() -> None:
+    extras = set(_project()["project"]["optional-dependencies"]) - {"all"}
+    assert _declared("all") == _declared(*extras)
+
+
+def test_the_guard_needs_its_own_extras_alone() -> None:
+    """Whatever the guard reaches, its container has: it is built from these extras."""
+    graph = grimp.build_graph("darkroom", include_external_packages=True, cache_dir=None)
+    reached = graph.find_upstream_modules("darkroom.guard", as_package=True)
+    outside = {one for one in reached if not one.startswith("darkroom")} - sys.stdlib_module_names
+    assert _homes(outside) <= _declared("guard", "redis", "postgres")
