@@ -24,14 +24,15 @@ from darkroom.tables.cell_plan import TableCellPlan
 from darkroom.tables.cells import run_table_cell
 from darkroom.tables.judging import TableBench, set_up_table_bench
 from darkroom.tables.models import GivenTableModel, TableModel, TrainedTableModel
-from darkroom.tables.plan import TablePlan, TableTargetSection
+from darkroom.tables.plan import TablePlan
 from darkroom.tables.priors.build import configure_table_prior
 from darkroom.tables.priors.counts import TablePrior
 from darkroom.tables.rows import plan_schema, read_frame, refuse_overlap, split_tables
 from darkroom.tables.schema import Schema
 from darkroom.tables.subject import TableSubject
 from darkroom.tables.targets.base import TableTarget
-from darkroom.tables.targets.load import load_table_target, reach_table_target
+from darkroom.tables.targets.load import open_table_target
+from darkroom.tables.targets.sections import TableTargetSection
 from darkroom.tables.targets.sklearn import UntrainedTableTarget
 from darkroom.tables.targets.view import require_fitting
 from darkroom.tables.training.defenses import (
@@ -196,30 +197,7 @@ def _target(plan: TablePlan, schema: Schema, folder: Path) -> TableTarget:
     section = plan.target
     if plan.training and isinstance(section, TableTargetSection):
         return UntrainedTableTarget(call_import(section.load, folder), schema)
-    if isinstance(section, TableTargetSection):
-        return load_table_target(
-            section.kind,
-            section.load,
-            schema,
-            outputs=section.outputs,
-            trusted=section.trusted,
-            folder=folder,
-        )
-    return reach_table_target(
-        section.protocol,
-        section.url,
-        schema,
-        authorized_by=plan.run.authorized_by or "",
-        wire=section.model_dump(
-            include={"answers", "model", "version", "output", "rows", "path", "extra"}
-        ),
-        delivery=section.model_dump(
-            include={"batch", "concurrency", "timeout", "retries", "patience"}
-        ),
-        tolerance=section.tolerance,
-        api_key_env=section.api_key_env,
-        headers_from_env=section.headers_from_env,
-    )
+    return open_table_target(section, schema, folder=folder, authorized_by=plan.run.authorized_by)
 
 
 def table_subject(

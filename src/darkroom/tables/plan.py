@@ -3,60 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from darkroom.auditing.plan import BasePlan, Section, TrainingSection, checked_slice
 from darkroom.errors import PlanError
 from darkroom.tables.data import DIABETES, MISSING
-
-Names = Annotated[list[str], Field(min_length=1)]
-
-
-class TableTargetSection(Section):
-    """The model; see :func:`darkroom.tables.targets.load.load_table_target`.
-
-    ``response`` is the column that it predicts, ``inputs`` are those that it takes, in its order:
-    all others of the private table when left out.
-    """
-
-    kind: Literal["sklearn", "onnx", "function"] = "sklearn"
-    load: str
-    response: str
-    inputs: Names | None = None
-    outputs: Literal["predictions", "scores"] = "predictions"
-    trusted: list[str] = Field(default_factory=list)
-
-
-class TableHttpSection(Section):
-    """A model of tables that is served; see :class:`darkroom.tables.targets.http.HttpTableTarget`.
-
-    ``protocol`` is ``json`` (rows as objects under ``rows``, one answer a row under ``path``) or
-    ``v2``, the Open Inference Protocol with one tensor a column. Keys do not belong into a plan:
-    ``headers_from_env`` and ``api_key_env`` name environment variables.
-    """
-
-    kind: Literal["http"]
-    protocol: Literal["json", "v2"]
-    url: str
-    response: str
-    inputs: Names | None = None
-    answers: Literal["scores", "predictions"] = "predictions"
-    model: str | None = None
-    version: str | None = None
-    output: str | None = None
-    rows: str = "inputs"
-    path: str | None = None
-    extra: dict[str, Any] = Field(default_factory=dict)
-    tolerance: float = Field(default=1e-3, ge=0, le=0.5)
-    batch: int = Field(default=256, ge=1, le=100_000)
-    concurrency: int = Field(default=4, ge=1, le=256)
-    timeout: float = Field(default=30.0, gt=0, le=3600)
-    retries: int = Field(default=6, ge=0, le=100)
-    patience: float = Field(default=120.0, ge=0, le=30 * 86_400)
-    headers_from_env: dict[str, str] = Field(default_factory=dict)
-    api_key_env: str | None = None
+from darkroom.tables.targets.sections import Names, TableSection
 
 
 class ColumnSection(Section):
@@ -66,7 +20,7 @@ class ColumnSection(Section):
     values: list[str | int | float] = Field(default_factory=list)
 
 
-class TableSection(Section):
+class RowsSection(Section):
     """Rows of a file, and how it is read."""
 
     table: Path
@@ -81,13 +35,13 @@ class TableSection(Section):
     _rows = field_validator("rows")(checked_slice)
 
 
-class PublicTableSection(TableSection):
+class PublicTableSection(RowsSection):
     """Rows that the attacker may have; ``imputer`` is the baseline that is trained on them."""
 
     imputer: Literal["auto", "logistic", "forest"] = "auto"
 
 
-class PrivateTableSection(TableSection):
+class PrivateTableSection(RowsSection):
     """The truth: what is sensitive in which rows, and which of them the model was trained on.
 
     ``trained_on`` counts within ``rows``. ``positive`` is the sensitive value that precision,
@@ -117,12 +71,6 @@ class PrivateTableSection(TableSection):
         return [value] if isinstance(value, str) else value
 
 
-def _served(section: Any) -> str:
-    """Tells a ``[target]`` that is served from one in this process."""
-    kind = section.get("kind") if isinstance(section, dict) else getattr(section, "kind", None)
-    return "http" if kind == "http" else "model"
-
-
 class TablePlan(BasePlan):
     """A whole plan.
 
@@ -130,10 +78,7 @@ class TablePlan(BasePlan):
     rows that ``trained_on`` selects, once without a defence and once with each.
     """
 
-    target: Annotated[
-        Annotated[TableTargetSection, Tag("model")] | Annotated[TableHttpSection, Tag("http")],
-        Discriminator(_served),
-    ]
+    target: TableSection
     private: PrivateTableSection
     public: PublicTableSection
     training: list[TrainingSection] = Field(default_factory=list)

@@ -17,14 +17,14 @@ from darkroom.tables.data import (
     read_table,
     take,
 )
-from darkroom.tables.plan import TablePlan, TableSection
+from darkroom.tables.plan import RowsSection, TablePlan
 from darkroom.tables.schema import Column, Schema, pandas_module, require_column, schema_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def read_frame(section: TableSection) -> pd.DataFrame:
+def read_frame(section: RowsSection) -> pd.DataFrame:
     """Reads the rows that a plan names, numbered as in the file."""
     if str(section.table) == DIABETES:
         frame = load_diabetes_table()

@@ -20,14 +20,10 @@ from darkroom.text.cell_plan import TextCellPlan
 from darkroom.text.cells import run_text_cell
 from darkroom.text.exposure.measure import measure
 from darkroom.text.models import GivenTextModel, TextModel, TrainedTextModel
-from darkroom.text.plan import (
-    OpenAISection,
-    SecretAttackSection,
-    TextPlan,
-    TransformersSection,
-)
+from darkroom.text.plan import SecretAttackSection, TextPlan
 from darkroom.text.subject import TextSubject
-from darkroom.text.targets.base import LanguageTarget
+from darkroom.text.targets.load import open_folder, open_language_target
+from darkroom.text.targets.sections import TransformersSection
 from darkroom.text.training.recipe import (
     TextRecipe,
     TextTraining,
@@ -149,7 +145,10 @@ def load_job(plan: TextPlan, plan_path: Path, reporter: Reporter) -> TextJob:
     text_trainings(plan)
     canaries = load_key(plan.private.canaries)
     with reporter.stage("Opening the language model"):
-        target, before = _open(plan)
+        section, before = plan.target, None
+        target = open_language_target(section, authorized_by=plan.run.authorized_by)
+        if isinstance(section, TransformersSection) and section.before is not None:
+            before = open_folder(section, section.before)
     for cell in text_cell_plans(plan, target.access):
         cell.attack.check_kind(masked=target.masked)
     if plan.training and target.masked:
@@ -171,36 +170,6 @@ def load_job(plan: TextPlan, plan_path: Path, reporter: Reporter) -> TextJob:
         plan.private.canaries,
         tuple(read_lines(plan.private.corpus)) if plan.training and plan.private.corpus else (),
     )
-
-
-def _open(plan: TextPlan) -> tuple[LanguageTarget, LanguageTarget | None]:
-    section = plan.target
-    if isinstance(section, TransformersSection):
-        from darkroom.text.targets.transformers import load_transformers
-
-        before = None
-        target = load_transformers(section.load, device=section.device, batch=section.batch)
-        if section.before is not None:
-            before = load_transformers(section.before, device=section.device, batch=section.batch)
-        return target, before
-    return _open_remote(section, plan.run.authorized_by or ""), None
-
-
-def _open_remote(section: OpenAISection, authorized_by: str) -> LanguageTarget:
-    from darkroom.remote.delivery import Delivery
-    from darkroom.remote.secrets import secret_headers
-    from darkroom.text.targets.openai import Api, OpenAITarget
-
-    fields = ("url", "model", "style", "scoring", "top_logprobs", "prefill", "instruction")
-    api = Api(**{name: getattr(section, name) for name in (*fields, "allow_noise")})
-    delivery = Delivery(
-        concurrency=section.concurrency,
-        timeout=section.timeout,
-        retries=section.retries,
-        patience=section.patience,
-    )
-    keys = secret_headers(section.api_key_env, section.headers_from_env)
-    return OpenAITarget(api, authorized_by=authorized_by, delivery=delivery, secret_headers=keys)
 
 
 def text_cell_plans(plan: TextPlan, most: LanguageAccess) -> list[TextCellPlan]:

@@ -3,70 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from darkroom.access import LanguageAccess
 from darkroom.auditing.plan import AttackSection, BasePlan, Section, TrainingSection
 from darkroom.errors import PlanError
-
-
-class TransformersSection(Section):
-    """A model in a local folder; see :func:`darkroom.text.targets.transformers.load_transformers`.
-
-    Attributes:
-        load: The folder, as ``save_pretrained`` writes it.
-        before: The same model before it was trained on the canaries, to compare with.
-        device: Where it runs.
-        batch: Rows answered at a time.
-    """
-
-    kind: Literal["transformers"] = "transformers"
-    load: Path
-    before: Path | None = None
-    device: str = "cpu"
-    batch: int = Field(default=256, ge=1)
-
-
-class OpenAISection(Section):
-    """A model behind an OpenAI-compatible API; see :class:`darkroom.text.targets.openai.Api`.
-
-    Attributes:
-        url: Up to what stands before ``/completions``.
-        model: The model's name there.
-        style: How it is asked.
-        scoring: How the log-probabilities of a given text are asked for.
-        top_logprobs: How many of the likeliest tokens an answer shall name; 0 for text alone.
-        prefill: For ``chat``: whether the server goes on from the start of an answer.
-        instruction: For ``chat``: the message, with ``{prompt}`` where the text goes.
-        allow_noise: Whether the endpoint may answer the same question differently.
-        concurrency: The most requests at once.
-        timeout: Seconds for one attempt.
-        retries: How often a request that may have reached the server is sent once more.
-        patience: Seconds to wait for a server that is away or asks to be left alone.
-        headers_from_env: Header names, and for each the environment variable with its value.
-        api_key_env: The environment variable with a key that is sent as a bearer token.
-    """
-
-    kind: Literal["openai"]
-    url: str
-    model: str
-    style: Literal["completions", "chat", "ollama"] = "completions"
-    scoring: Literal["echo", "prompt_logprobs", "none"] = "none"
-    top_logprobs: int = Field(default=5, ge=0, le=100)
-    prefill: bool = False
-    instruction: str = Field(default="{prompt}", pattern=r"\{prompt\}")
-    allow_noise: bool = False
-    concurrency: int = Field(default=4, ge=1, le=256)
-    timeout: float = Field(default=30.0, gt=0, le=3600)
-    retries: int = Field(default=6, ge=0, le=100)
-    patience: float = Field(default=120.0, ge=0, le=30 * 86_400)
-    headers_from_env: dict[str, str] = Field(default_factory=dict)
-    api_key_env: str | None = None
-
-
-TextTarget = Annotated[TransformersSection | OpenAISection, Field(discriminator="kind")]
+from darkroom.text.targets.sections import OpenAISection, TextTarget, TransformersSection
 
 
 class CanarySection(Section):

@@ -21,10 +21,11 @@ from darkroom.remote.delivery import Delivery
 from darkroom.tables.attacks.base import Errors, Records
 from darkroom.tables.attacks.map import MapAttack
 from darkroom.tables.candidates import Candidates
-from darkroom.tables.plan import TableHttpSection, TablePlan
+from darkroom.tables.plan import TablePlan
 from darkroom.tables.priors.counts import UniformPrior
 from darkroom.tables.schema import Column, Schema
 from darkroom.tables.targets.http import HttpTableTarget
+from darkroom.tables.targets.sections import TableHttpSection
 from darkroom.tables.targets.view import TableView
 from darkroom.tables.targets.wire import TableJson, TableOpenInference, TableWire
 

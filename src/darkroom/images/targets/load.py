@@ -29,8 +29,6 @@ from darkroom.images.targets.sections import (
 )
 from darkroom.images.targets.torch import Outputs, TorchTarget
 from darkroom.imports import call_import, load_skops
-from darkroom.remote.delivery import Delivery
-from darkroom.remote.secrets import secret_headers
 
 
 def open_target(
@@ -110,18 +108,9 @@ def _open_http(section: HttpSection, authorized_by: str, ends_with_limit: bool) 
         value_range=section.range,
         outputs=section.outputs,
         tolerance=section.tolerance,
-        delivery=Delivery(
-            batch=section.batch,
-            concurrency=section.concurrency,
-            timeout=section.timeout,
-            retries=section.retries,
-            patience=section.patience,
-            backoff=section.backoff,
-            longest_answer=section.longest_answer,
-            ends_with_limit=ends_with_limit,
-        ),
+        delivery=section.delivery(ends_with_limit=ends_with_limit),
         headers=section.headers,
-        secret_headers=secret_headers(section.api_key_env, section.headers_from_env),
+        secret_headers=section.secret_headers(),
     )
     return target
 

@@ -5,26 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
+from pydantic import Discriminator, Field, Tag
 
-from darkroom.errors import PlanError
+from darkroom.remote.sections import ServedSection
+from darkroom.sections import Section
 from darkroom.wire.answers import TOLERANCE
 
 _Shape = Annotated[list[int], Field(min_length=3, max_length=3)]
 _ClassNames = Annotated[int, Field(ge=2)] | Annotated[list[str], Field(min_length=2)]
 _Channels = Literal["first", "last"]
-_SECRET = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key"})
 
 
-class TargetTable(BaseModel):
+class TargetTable(Section):
     """What every kind has.
 
     Attributes:
         shape: ``[channels, height, width]`` of the images it takes.
         range: The values of black and of full intensity.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     shape: _Shape
     range: tuple[float, float] = (0.0, 1.0)
@@ -79,7 +77,7 @@ class SklearnSection(TargetTable):
 
     kind: Literal["sklearn"]
     load: str
-    trusted: list[str] = []
+    trusted: list[str] = Field(default_factory=list)
     channels: _Channels = "first"
     batch: int = Field(default=1024, ge=1)
 
@@ -105,7 +103,7 @@ class OnnxSection(TargetTable):
     batch: int = Field(default=256, ge=1)
 
 
-class HttpTable(TargetTable):
+class HttpTable(TargetTable, ServedSection):
     """What every server has; see :class:`darkroom.images.targets.http.HttpTarget`.
 
     Attributes:
@@ -116,48 +114,15 @@ class HttpTable(TargetTable):
         k: How many classes an answer of ``top_k`` names.
         channels: Where the server wants channels.
         tolerance: How far from one a row of probabilities may sum.
-        batch: The most rows in a request.
-        concurrency: The most requests at once.
-        timeout: Seconds for one attempt, from connecting to the last byte.
-        retries: How often a request that may have reached the server is sent once more.
-        patience: Seconds to wait for a server that is away or asks to be left alone.
-        backoff: Seconds before the first retry.
-        longest_answer: The most bytes of an answer.
-        headers: Sent along. Keys do not belong here.
-        headers_from_env: Header names, and for each the environment variable with its value.
-        api_key_env: The environment variable with a key that is sent as a bearer token.
     """
 
     kind: Literal["http"]
-    url: str
     outputs: Literal["logits", "probabilities"] = "probabilities"
     answers: Literal["scores", "top_k", "label"] = "scores"
     classes: _ClassNames | None = None
     k: int | None = Field(default=None, ge=1)
     channels: _Channels = "first"
     tolerance: float = Field(default=TOLERANCE, ge=0, le=0.5)
-    batch: int = Field(default=32, ge=1, le=100_000)
-    concurrency: int = Field(default=4, ge=1, le=256)
-    timeout: float = Field(default=30.0, gt=0, le=3600)
-    retries: int = Field(default=6, ge=0, le=100)
-    patience: float = Field(default=120.0, ge=0, le=30 * 86_400)
-    backoff: float = Field(default=0.5, gt=0, le=60)
-    longest_answer: int = Field(default=64 * 2**20, ge=1024)
-    headers: dict[str, str] = {}
-    headers_from_env: dict[str, str] = {}
-    api_key_env: str | None = None
-
-    @field_validator("headers")
-    @classmethod
-    def _no_secret(cls, headers: dict[str, str]) -> dict[str, str]:
-        for name in headers:
-            if name.lower() in _SECRET:
-                # A ValueError would have the value, which may be a key, shown in the message.
-                raise PlanError(
-                    f"target.headers.{name}: a plan holds no keys: put the value into an "
-                    f'environment variable and set headers_from_env = {{"{name}" = "VARIABLE"}}'
-                )
-        return headers
 
 
 class OpenInferenceSection(HttpTable):
@@ -219,7 +184,7 @@ class PlainJsonSection(HttpTable):
     protocol: Literal["json"]
     inputs: str = "inputs"
     path: str = "scores"
-    extra: dict[str, Any] = {}
+    extra: dict[str, Any] = Field(default_factory=dict)
     encoding: Literal["numbers", "rows", "png"] = "numbers"
     one_by_one: bool = False
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from darkroom.errors import MissingExtraError, TargetError
 from darkroom.imports import call_import, import_callable, load_skops
 from darkroom.tables.schema import Schema
 from darkroom.tables.targets.base import CallableTableTarget, TableTarget
 from darkroom.tables.targets.onnx import OnnxTableTarget
+from darkroom.tables.targets.sections import TableHttpSection, TableTargetSection
 from darkroom.tables.targets.sklearn import SklearnTableTarget
 
 TableKind = Literal["sklearn", "onnx", "function"]
@@ -54,69 +55,74 @@ def load_table_target(
     return SklearnTableTarget(model, schema, name=name)
 
 
-def reach_table_target(
-    protocol: Literal["json", "v2"],
-    url: str,
+def open_table_target(
+    section: TableTargetSection | TableHttpSection,
     schema: Schema,
     *,
-    authorized_by: str,
-    wire: Mapping[str, Any],
-    delivery: Mapping[str, Any],
-    tolerance: float,
-    api_key_env: str | None,
-    headers_from_env: Mapping[str, str],
+    folder: Path | None = None,
+    authorized_by: str | None = None,
+    ends_with_limit: bool = False,
 ) -> TableTarget:
-    """Reaches a served model of tables as a target.
+    """Opens the model that a plan describes.
 
     Args:
-        protocol: The wire format.
-        url: The server for ``v2``, the endpoint for ``json``.
+        section: The plan's ``[target]``.
         schema: The rows that it takes and what it predicts.
-        authorized_by: Who allowed it.
-        wire: ``answers``, and for ``v2`` ``model``, ``version``, ``output``, for ``json`` ``rows``,
-            ``path`` and ``extra``.
-        delivery: Fields of :class:`darkroom.remote.sending.Delivery`.
-        tolerance: How far from one a row of probabilities may sum.
-        api_key_env: The environment variable with a key that is sent as a bearer token.
-        headers_from_env: Header names, and for each the environment variable with its value.
+        folder: The plan's, where files and modules are looked for.
+        authorized_by: Who allowed the audit; needed for a remote model.
+        ends_with_limit: See :class:`darkroom.remote.delivery.Delivery`.
 
     Raises:
         MissingExtraError: If a library for it is not installed.
-        TargetError: If nobody allowed it, or an address, a path or a variable does not do.
+        TargetError: If it cannot be had, or does not fit the schema.
     """
+    if isinstance(section, TableHttpSection):
+        return _reach(section, schema, authorized_by or "", ends_with_limit)
+    return load_table_target(
+        section.kind,
+        section.load,
+        schema,
+        outputs=section.outputs,
+        trusted=section.trusted,
+        folder=folder,
+    )
+
+
+def _reach(
+    section: TableHttpSection, schema: Schema, authorized_by: str, ends_with_limit: bool
+) -> TableTarget:
+    """Reaches a served model."""
     try:
-        from darkroom.remote.delivery import Delivery
-        from darkroom.remote.secrets import secret_headers
         from darkroom.tables.targets.http import HttpTableTarget
         from darkroom.tables.targets.wire import TableJson, TableOpenInference
     except ModuleNotFoundError as error:
         raise MissingExtraError(str(error.name), "http") from error
-    answers = wire["answers"]
-    form: TableJson | TableOpenInference
-    if protocol == "json":
-        form = TableJson(
-            url,
+    wire: TableJson | TableOpenInference
+    if section.protocol == "json":
+        wire = TableJson(
+            section.url,
             schema,
-            answers=answers,
-            inputs=wire["rows"],
-            path=wire["path"],
-            extra=wire["extra"],
+            answers=section.answers,
+            inputs=section.rows,
+            path=section.path,
+            extra=section.extra,
         )
-    elif wire["model"] is None:
+    elif section.model is None:
         raise TargetError("[target] model is missing: name the model on the server")
     else:
-        form = TableOpenInference(
-            url,
-            wire["model"],
+        wire = TableOpenInference(
+            section.url,
+            section.model,
             schema,
-            answers=answers,
-            version=wire["version"],
-            output=wire["output"],
+            answers=section.answers,
+            version=section.version,
+            output=section.output,
         )
     return HttpTableTarget(
-        form,
+        wire,
         authorized_by=authorized_by,
-        delivery=Delivery(**delivery),
-        tolerance=tolerance,
-        secret_headers=secret_headers(api_key_env, headers_from_env),
+        delivery=section.delivery(ends_with_limit=ends_with_limit),
+        tolerance=section.tolerance,
+        headers=section.headers,
+        secret_headers=section.secret_headers(),
     )

@@ -1,0 +1,79 @@
+"""The keys of ``[target]`` and ``[guarded]`` that every served model has, of whatever kind."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from darkroom.errors import PlanError
+from darkroom.remote.delivery import Delivery
+from darkroom.remote.secrets import secret_headers
+from darkroom.sections import Section
+
+_SECRET = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key"})
+
+
+class ServedSection(Section):
+    """Where a model is served, and how it is asked.
+
+    Attributes:
+        url: The server, or one of its endpoints, as the protocol has it.
+        batch: The most rows in a request.
+        concurrency: The most requests at once.
+        timeout: Seconds for one attempt, from connecting to the last byte.
+        retries: How often a request that may have reached the server is sent once more.
+        patience: Seconds to wait for a server that is away or asks to be left alone.
+        backoff: Seconds before the first retry.
+        longest_answer: The most bytes of an answer.
+        headers: Sent along. Keys do not belong here.
+        headers_from_env: Header names, and for each the environment variable with its value.
+        api_key_env: The environment variable with a key that is sent as a bearer token.
+    """
+
+    url: str
+    batch: int = Field(default=32, ge=1, le=100_000)
+    concurrency: int = Field(default=4, ge=1, le=256)
+    timeout: float = Field(default=30.0, gt=0, le=3600)
+    retries: int = Field(default=6, ge=0, le=100)
+    patience: float = Field(default=120.0, ge=0, le=30 * 86_400)
+    backoff: float = Field(default=0.5, gt=0, le=60)
+    longest_answer: int = Field(default=64 * 2**20, ge=1024)
+    headers: dict[str, str] = Field(default_factory=dict)
+    headers_from_env: dict[str, str] = Field(default_factory=dict)
+    api_key_env: str | None = None
+
+    @field_validator("headers")
+    @classmethod
+    def _no_secret(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name in headers:
+            if name.lower() in _SECRET:
+                # A ValueError would have the value, which may be a key, shown in the message.
+                raise PlanError(
+                    f"target.headers.{name}: a plan holds no keys: put the value into an "
+                    f'environment variable and set headers_from_env = {{"{name}" = "VARIABLE"}}'
+                )
+        return headers
+
+    def delivery(self, *, ends_with_limit: bool = False) -> Delivery:
+        """Returns how the server is asked.
+
+        Args:
+            ends_with_limit: See :class:`Delivery`.
+        """
+        return Delivery(
+            batch=self.batch,
+            concurrency=self.concurrency,
+            timeout=self.timeout,
+            retries=self.retries,
+            patience=self.patience,
+            backoff=self.backoff,
+            longest_answer=self.longest_answer,
+            ends_with_limit=ends_with_limit,
+        )
+
+    def secret_headers(self) -> dict[str, str]:
+        """Reads keys from the environment.
+
+        Raises:
+            TargetError: If a variable is not set.
+        """
+        return secret_headers(self.api_key_env, self.headers_from_env)

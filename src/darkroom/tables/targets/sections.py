@@ -1,0 +1,64 @@
+"""``[target]`` of a plan of tables: a model in this process, or one that is served."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from darkroom.remote.sections import ServedSection
+from darkroom.sections import Section
+from darkroom.wire.answers import TOLERANCE
+
+Names = Annotated[list[str], Field(min_length=1)]
+
+
+class TableTargetSection(Section):
+    """The model; see :func:`darkroom.tables.targets.load.load_table_target`.
+
+    ``response`` is the column that it predicts, ``inputs`` are those that it takes, in its order:
+    all others of the private table when left out.
+    """
+
+    kind: Literal["sklearn", "onnx", "function"] = "sklearn"
+    load: str
+    response: str
+    inputs: Names | None = None
+    outputs: Literal["predictions", "scores"] = "predictions"
+    trusted: list[str] = Field(default_factory=list)
+
+
+class TableHttpSection(ServedSection):
+    """A model of tables that is served; see :class:`darkroom.tables.targets.http.HttpTableTarget`.
+
+    ``protocol`` is ``json`` (rows as objects under ``rows``, one answer a row under ``path``) or
+    ``v2``, the Open Inference Protocol with one tensor a column. Keys do not belong into a plan:
+    ``headers_from_env`` and ``api_key_env`` name environment variables.
+    """
+
+    kind: Literal["http"]
+    protocol: Literal["json", "v2"]
+    response: str
+    inputs: Names | None = None
+    answers: Literal["scores", "predictions"] = "predictions"
+    model: str | None = None
+    version: str | None = None
+    output: str | None = None
+    rows: str = "inputs"
+    path: str | None = None
+    extra: dict[str, Any] = Field(default_factory=dict)
+    tolerance: float = Field(default=TOLERANCE, ge=0, le=0.5)
+    batch: int = Field(default=256, ge=1, le=100_000)
+
+
+def _served(section: Any) -> str:
+    """Tells a ``[target]`` that is served from one in this process."""
+    kind = section.get("kind") if isinstance(section, dict) else getattr(section, "kind", None)
+    return "http" if kind == "http" else "model"
+
+
+TableSection = Annotated[
+    Annotated[TableTargetSection, Tag("model")] | Annotated[TableHttpSection, Tag("http")],
+    Discriminator(_served),
+]
+"""``[target]`` of a plan of tables."""

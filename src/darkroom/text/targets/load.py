@@ -1,0 +1,49 @@
+"""Opening a language model by a plan's words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from darkroom.errors import MissingExtraError
+from darkroom.text.targets.base import LanguageTarget
+from darkroom.text.targets.sections import OpenAISection, TransformersSection
+
+
+def open_language_target(
+    section: TransformersSection | OpenAISection,
+    *,
+    authorized_by: str | None = None,
+    ends_with_limit: bool = False,
+) -> LanguageTarget:
+    """Opens the language model that a plan describes.
+
+    Args:
+        section: The plan's ``[target]``.
+        authorized_by: Who allowed the audit; needed for a remote model.
+        ends_with_limit: See :class:`darkroom.remote.delivery.Delivery`.
+
+    Raises:
+        MissingExtraError: If a library for it is not installed.
+        TargetError: If it cannot be had, or fails the test of what it was declared to do.
+    """
+    if isinstance(section, TransformersSection):
+        return open_folder(section, section.load)
+    try:
+        from darkroom.text.targets.openai import Api, OpenAITarget
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(str(error.name), "text") from error
+    fields = ("url", "model", "style", "scoring", "top_logprobs", "prefill", "instruction")
+    return OpenAITarget(
+        Api(**{name: getattr(section, name) for name in (*fields, "allow_noise")}),
+        authorized_by=authorized_by or "",
+        delivery=section.delivery(ends_with_limit=ends_with_limit),
+        headers=section.headers,
+        secret_headers=section.secret_headers(),
+    )
+
+
+def open_folder(section: TransformersSection, folder: Path) -> LanguageTarget:
+    """Opens a model in a local folder: that of a section, or the same before it was trained."""
+    from darkroom.text.targets.transformers import load_transformers
+
+    return load_transformers(folder, device=section.device, batch=section.batch)

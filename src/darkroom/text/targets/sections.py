@@ -1,0 +1,55 @@
+"""``[target]`` of a plan of text: a model in a local folder, or behind an API."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from darkroom.remote.sections import ServedSection
+from darkroom.sections import Section
+
+
+class TransformersSection(Section):
+    """A model in a local folder; see :func:`darkroom.text.targets.transformers.load_transformers`.
+
+    Attributes:
+        load: The folder, as ``save_pretrained`` writes it.
+        before: The same model before it was trained on the canaries, to compare with.
+        device: Where it runs.
+        batch: Rows answered at a time.
+    """
+
+    kind: Literal["transformers"] = "transformers"
+    load: Path
+    before: Path | None = None
+    device: str = "cpu"
+    batch: int = Field(default=256, ge=1)
+
+
+class OpenAISection(ServedSection):
+    """A model behind an OpenAI-compatible API; see :class:`darkroom.text.targets.openai.Api`.
+
+    Attributes:
+        url: Up to what stands before ``/completions``.
+        model: The model's name there.
+        style: How it is asked.
+        scoring: How the log-probabilities of a given text are asked for.
+        top_logprobs: How many of the likeliest tokens an answer shall name; 0 for text alone.
+        prefill: For ``chat``: whether the server goes on from the start of an answer.
+        instruction: For ``chat``: the message, with ``{prompt}`` where the text goes.
+        allow_noise: Whether the endpoint may answer the same question differently.
+    """
+
+    kind: Literal["openai"]
+    model: str
+    style: Literal["completions", "chat", "ollama"] = "completions"
+    scoring: Literal["echo", "prompt_logprobs", "none"] = "none"
+    top_logprobs: int = Field(default=5, ge=0, le=100)
+    prefill: bool = False
+    instruction: str = Field(default="{prompt}", pattern=r"\{prompt\}")
+    allow_noise: bool = False
+
+
+TextTarget = Annotated[TransformersSection | OpenAISection, Field(discriminator="kind")]
