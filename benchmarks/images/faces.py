@@ -116,9 +116,9 @@ def demo_claims(results: dict[str, Any]) -> list[Claim]:
     cell, and the confidence is that of the same cells as the success.
 
     Args:
-        results: A document of the schema ``darkroom/results/1``.
+        results: A document of the schema ``darkroom/results/2``.
     """
-    cells = [cell for cell in results["cells"] if cell["modality"] == "image"]
+    cells = [cell for cell in results["cells"] if cell["kind"] == "images"]
     chosen = [
         cell
         for cell in cells

@@ -73,7 +73,7 @@ def image_cell(key: str = "cell1", goals: int = 4, hits: int = 3) -> dict[str, A
     names = {f"false_positive_{kind}": rate for kind, rate in false_positives.items()}
     return {
         "key": key,
-        "modality": "image",
+        "kind": "images",
         "target": "face-login",
         "defense": "none",
         "attack": "gradient",
@@ -118,7 +118,7 @@ def image_cell(key: str = "cell1", goals: int = 4, hits: int = 3) -> dict[str, A
 def run_record(keys: list[str]) -> dict[str, Any]:
     """The content of ``run.json``."""
     return {
-        "schema": "darkroom/run/1",
+        "schema": "darkroom/run/2",
         "run": {
             "name": "demo",
             "seed": 7,

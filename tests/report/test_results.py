@@ -30,7 +30,7 @@ def test_collect_keeps_the_order_of_the_plan(run: RunFolder) -> None:
     run.cells = [run.image_cell("zz"), run.image_cell("aa"), run.image_cell("mm")]
     document = collect(run.write())
     assert [cell["key"] for cell in document["cells"]] == ["zz", "aa", "mm"]
-    assert document["schema"] == "darkroom/results/1"
+    assert document["schema"] == "darkroom/results/2"
     assert set(document["run"]) == {"name", "seed", "versions", "machine"}
     assert document["cells"][0] == run.cell
 
@@ -62,7 +62,7 @@ def test_unmeasured_rates_are_null(run: RunFolder) -> None:
         (lambda cell: cell.update(surprise=1), "surprise"),
         (lambda cell: cell.update(goals=0), "goals"),
         (lambda cell: cell.update(access="root"), "access"),
-        (lambda cell: cell.update(modality="sound"), "modality"),
+        (lambda cell: cell.update(kind="sound"), "kind"),
         (lambda cell: cell.update(key="other"), "key"),
         (lambda cell: cell["success"].update(high=1.01), "success"),
         (lambda cell: cell["success"].update(low=-0.1), "success"),

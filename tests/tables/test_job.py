@@ -122,7 +122,7 @@ def test_a_leaking_model_is_found_out(folder: Path) -> None:
     run = audit_plan(folder / "plan.toml", progress=False)
     Draft202012Validator(load_schema()).validate(run.results)
     attack, counts = run.cells
-    assert (attack["modality"], attack["goals"], attack["access"]) == ("table", MEMBERS, "label")
+    assert (attack["kind"], attack["goals"], attack["access"]) == ("tables", MEMBERS, "label")
     assert (counts["access"], counts["prior"]) == ("weights", "marginals")
     assert attack["queries"] == {"per_goal_median": 2, "total": 2 * PRIVATE}
     assert attack["advantage"]["low"] > 0.1  # the trees have learned members by heart

@@ -88,7 +88,7 @@ def test_an_audit_from_end_to_end(run: Run) -> None:
         ("sampling", "samples", "none", "adaptive"),
     ]
     for cell in cells:
-        assert cell["modality"] == "text"
+        assert cell["kind"] == "text"
         assert cell["success"]["estimate"] >= 2 / 3
         assert cell["baseline"]["estimate"] == 0
         assert cell["curve"][-1]["success"] == cell["success"]["estimate"]

@@ -79,7 +79,7 @@ class Cell(Record):
     """One attack against one defence, as in ``results.json``."""
 
     key: str
-    modality: Literal["image", "table", "text"]
+    kind: Literal["images", "tables", "text"]
     target: str
     defense: str
     attack: str

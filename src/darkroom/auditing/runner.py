@@ -50,7 +50,7 @@ class Facts(NamedTuple):
 
 
 class Job(ABC):
-    """An audit with everything loaded; each modality has its own.
+    """An audit with everything loaded; each kind has its own.
 
     Attributes:
         plan: The plan; its paths are for the record here.
@@ -119,7 +119,7 @@ def _record(job: Job, keys: list[str], version: str) -> dict[str, Any]:
     plan = job.plan
     target, tested = job.facts()
     return {
-        "schema": "darkroom/run/1",
+        "schema": "darkroom/run/2",
         "run": {
             "name": plan.run.name,
             "seed": plan.run.seed,

@@ -112,7 +112,7 @@ def run_cell(
         details["guard"] = endpoint.record(ledger.total)
     cell = {
         "key": key,
-        "modality": "image",
+        "kind": "images",
         "target": subject.target.name,
         "defense": plan.defense.name if endpoint is None else GUARD,
         "attack": plan.attack.name,

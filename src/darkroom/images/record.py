@@ -89,7 +89,7 @@ class GuardRecord(Record):
 
 
 class ImageDetails(Record):
-    """``details`` of a cell whose modality is ``image``."""
+    """``details`` of a cell of kind ``images``."""
 
     threat_model: tuple[str, ...]
     attack: Component

@@ -186,7 +186,7 @@ def answer(held: Sequence[Holding]) -> str:
         held: Of one policy, at least one.
     """
     policy = held[0].policy
-    one = goals_noun(held[0].cell.modality, 1)
+    one = goals_noun(held[0].cell.kind, 1)
     inside = [each for each in held if each.reached.queries is not None]
     if not inside:
         longest = max(held, key=lambda each: each.reached.asked)
@@ -197,7 +197,7 @@ def answer(held: Sequence[Holding]) -> str:
         )
     fastest = min(inside, key=lambda each: each.reached.queries or 0)
     behind = "" if fastest.cell.defense == "none" else f" behind {fastest.cell.defense}"
-    shares = fastest.cell.modality == "image" and fastest.cell.access == "label"
+    shares = fastest.cell.kind == "images" and fastest.cell.access == "label"
     goals = fastest.cell.goals
     shared = (
         f" Its first draws serve all {goals} at once: one alone costs up to {goals} times as much."

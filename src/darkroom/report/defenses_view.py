@@ -139,7 +139,7 @@ def _lead(all_of: Sequence[Standing]) -> str:
     return (
         f"Every attack that asks the model met {several(len(others), 'defence', 'defences')}."
         f"{before} The least is left by {best.defense}: {_advantage(best)} to an attacker "
-        f"{access_phrase(best.by.access, best.by.modality)}."
+        f"{access_phrase(best.by.access, best.by.kind)}."
     )
 
 

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 
 DETAILS: dict[str, type[ImageDetails] | type[TableDetails] | type[TextDetails]] = {
-    "image": ImageDetails,
-    "table": TableDetails,
+    "images": ImageDetails,
+    "tables": TableDetails,
     "text": TextDetails,
 }
-"""What the details of a cell are, by its modality."""
+"""What the details of a cell are, by its kind."""
 
 
 def write_report(run: Path, *, reveal: bool = False) -> Path:
@@ -58,7 +58,7 @@ def write_report(run: Path, *, reveal: bool = False) -> Path:
     content = write_results(run).read_bytes()
     judged = []
     for cell in parse_cells(run, json.loads(content)):
-        kind = DETAILS.get(cell.modality)
+        kind = DETAILS.get(cell.kind)
         judged.append(judge(cell, None if kind is None else parse_details(run, cell, kind)))
     digest = hashlib.sha256(content).hexdigest()
     page = build_page(run, read_run(run), judged, plan, digest, reveal=reveal)

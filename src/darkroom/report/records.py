@@ -85,7 +85,7 @@ def parse_details(run: Path, cell: Cell, kind: type[_Model]) -> _Model:
     Args:
         run: The run folder, for messages.
         cell: The cell.
-        kind: What its modality's details are.
+        kind: What the details of its kind are.
 
     Raises:
         RunError: If a part is missing or out of range.

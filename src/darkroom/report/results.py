@@ -14,8 +14,8 @@ from jsonschema.exceptions import best_match  # type: ignore[import-untyped,unus
 from darkroom.files import write_private
 from darkroom.report.files import damaged, read_json
 
-SCHEMA_NAME = "darkroom/results/1"
-RUN_SCHEMA_NAME = "darkroom/run/1"
+SCHEMA_NAME = "darkroom/results/2"
+RUN_SCHEMA_NAME = "darkroom/run/2"
 
 
 def load_schema() -> dict[str, Any]:

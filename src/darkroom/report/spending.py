@@ -67,7 +67,7 @@ class Outlook(NamedTuple):
     @property
     def words(self) -> str:
         """The outlook in a sentence."""
-        one = goals_noun(self.cell.modality, 1)
+        one = goals_noun(self.cell.kind, 1)
         attack = f"{self.cell.attack} ({self.cell.access}, defence {self.cell.defense})"
         if self.days is None:
             return f"{self.client} asks nothing lately."

@@ -129,7 +129,7 @@ def decide(cells: Sequence[Judged], limit: float | None) -> Verdict:
     standing = _stand(strongest, sound, limit)
     return Verdict(
         standing=standing,
-        label=_label(standing, strongest.cell.modality),
+        label=_label(standing, strongest.cell.kind),
         headline=_headline(standing, strongest.cell),
         sentences=tuple(_sentences(standing, strongest, cells, sound)),
         by_defense=tuple(_by_defense(sound)),
@@ -153,14 +153,14 @@ def _stand(strongest: Judged, sound: Sequence[Judged], limit: float | None) -> S
     return Standing.PERSON if any(judged.exposed for judged in sound) else Standing.CLEAR
 
 
-def _label(standing: Standing, modality: str) -> str:
+def _label(standing: Standing, kind: str) -> str:
     match standing:
         case Standing.LEAK:
             return "Leak"
         case Standing.WITHIN:
             return "Leak within the limit"
         case Standing.PERSON:
-            return f"A {unit_noun(modality)} stands out"
+            return f"A {unit_noun(kind)} stands out"
         case Standing.UNSUPPORTED:
             return "No verdict"
         case Standing.CLEAR:
@@ -168,13 +168,13 @@ def _label(standing: Standing, modality: str) -> str:
 
 
 def _headline(standing: Standing, cell: Cell) -> str:
-    attacker = f"an attacker {access_phrase(cell.access, cell.modality)}{_against(cell)}"
+    attacker = f"an attacker {access_phrase(cell.access, cell.kind)}{_against(cell)}"
     without = f"without the model the same attacker gets {percent(cell.baseline.estimate)}"
-    many, verb = goals_noun(cell.modality), recovers(cell.modality)
+    many, verb = goals_noun(cell.kind), recovers(cell.kind)
     match standing:
         case Standing.LEAK:
             whom = f"its {many}" if cell.success.estimate >= 0.5 else f"some of its {many}"
-            start = "leaks" if cell.modality == "table" else f"gives {whom} away"
+            start = "leaks" if cell.kind == "tables" else f"gives {whom} away"
             return f"This model {start}: {attacker} {verb} {reach(cell)}; {without}."
         case Standing.WITHIN:
             return (
@@ -189,7 +189,7 @@ def _headline(standing: Standing, cell: Cell) -> str:
         case Standing.PERSON:
             start = (
                 "No leak found above the baseline on average, but at least one "
-                f"{unit_noun(cell.modality)} stands out"
+                f"{unit_noun(cell.kind)} stands out"
             )
         case Standing.CLEAR:
             start = "No leak found above the baseline"
@@ -216,7 +216,7 @@ def _sentences(
         )
     worst = _worst_off(strongest, sound)
     if worst:
-        unit = unit_noun(strongest.cell.modality)
+        unit = unit_noun(strongest.cell.kind)
         sentences.append(f"Worst-off {unit}: {worst}")
     if standing in (Standing.CLEAR, Standing.PERSON):
         sentences.append(
@@ -245,7 +245,7 @@ def _by_defense(sound: Sequence[Judged]) -> list[str]:
         if cell.guarded:
             start = "Behind the guard, until it refused"
         sentences.append(
-            f"{start}, the strongest attack tried ({cell.attack}) {recovers(cell.modality)} "
+            f"{start}, the strongest attack tried ({cell.attack}) {recovers(cell.kind)} "
             f"{reach(cell)}."
         )
     return sentences
@@ -278,4 +278,4 @@ def _against(cell: Cell) -> str:
 
 
 def _nouns(cell: Cell) -> tuple[str, str]:
-    return goals_noun(cell.modality, 1), goals_noun(cell.modality)
+    return goals_noun(cell.kind, 1), goals_noun(cell.kind)

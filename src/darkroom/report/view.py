@@ -93,14 +93,14 @@ class Page:
     digest: str
 
     @property
-    def modalities(self) -> frozenset[str]:
+    def kinds(self) -> frozenset[str]:
         """What the cells are of."""
-        return frozenset(view.cell.modality for view in self.cells)
+        return frozenset(view.cell.kind for view in self.cells)
 
     @property
     def tables_alone(self) -> bool:
         """Whether all cells are of tables."""
-        return self.modalities == {"table"}
+        return self.kinds == {"tables"}
 
     @property
     def shows_people(self) -> bool:
@@ -150,7 +150,7 @@ def build_page(
         threats=threats,
         cells=tuple(cells),
         overview=_overview(judged),
-        budget=_budget([one.cell for one in judged if one.cell.modality != "table"]),
+        budget=_budget([one.cell for one in judged if one.cell.kind != "tables"]),
         defenses=defenses_view([one.cell for one in judged]),
         guard=guard_view(judged),
         plan=plan,
@@ -202,7 +202,7 @@ def _cell_view(
 
 
 def _overview(judged: Sequence[Judged]) -> Chart | None:
-    judged = [one for one in judged if one.cell.modality != "table"]  # they ask but once
+    judged = [one for one in judged if one.cell.kind != "tables"]  # they ask but once
     if len(judged) < 2:
         return None
     strongest = sorted(judged, key=lambda one: -one.cell.advantage.low)[:MOST_SERIES]

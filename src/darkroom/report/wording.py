@@ -105,38 +105,38 @@ def moment(when: datetime) -> str:
     return f"{utc.day} {months.split()[utc.month - 1]} {utc.year}, {utc:%H:%M} UTC"
 
 
-def goals_noun(modality: str, number: int = 2) -> str:
+def goals_noun(kind: str, number: int = 2) -> str:
     """Names what an attack on this kind of data recovers.
 
-    >>> goals_noun("image"), goals_noun("image", 1), goals_noun("text")
+    >>> goals_noun("images"), goals_noun("images", 1), goals_noun("text")
     ('people', 'person', 'secrets')
     """
-    match modality:
-        case "image":
+    match kind:
+        case "images":
             return "person" if number == 1 else "people"
-        case "table":
+        case "tables":
             return "record" if number == 1 else "records"
         case _:
             return "secret" if number == 1 else "secrets"
 
 
-def unit_noun(modality: str) -> str:
+def unit_noun(kind: str) -> str:
     """Names what can be worst off.
 
-    >>> unit_noun("image"), unit_noun("table")
+    >>> unit_noun("images"), unit_noun("tables")
     ('person', 'group')
     """
-    return "group" if modality == "table" else goals_noun(modality, 1)
+    return "group" if kind == "tables" else goals_noun(kind, 1)
 
 
-def recovers(modality: str) -> str:
+def recovers(kind: str) -> str:
     """Says what an attack does to its goals, between "an attacker" and their number.
 
-    >>> recovers("image"), recovers("table")
+    >>> recovers("images"), recovers("tables")
     ('reconstructs', 'infers the sensitive value of')
     """
-    match modality:
-        case "table":
+    match kind:
+        case "tables":
             return "infers the sensitive value of"
         case "text":
             return "extracts"
@@ -153,14 +153,14 @@ def score(value: float) -> str:
     return f"{MINUS if value < 0 else ''}{abs(value):.2f}"
 
 
-def access_phrase(access: str, modality: str = "image") -> str:
+def access_phrase(access: str, kind: str = "images") -> str:
     """Says what an attacker needs at an access level, to follow "an attacker".
 
-    >>> access_phrase("weights"), access_phrase("label", "table")
+    >>> access_phrase("weights"), access_phrase("label", "tables")
     ('with its weights', 'who sees its predictions alone')
     """
     match access:
-        case "label" if modality == "table":
+        case "label" if kind == "tables":
             return "who sees its predictions alone"
         case "weights":
             return "with its weights"

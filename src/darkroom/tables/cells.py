@@ -70,7 +70,7 @@ def run_table_cell(
     success = members["success"]["attack"]
     cell = {
         "key": key,
-        "modality": "table",
+        "kind": "tables",
         "target": subject.target.name,
         "defense": plan.defense.name,
         "attack": plan.attack.name,

@@ -93,7 +93,7 @@ class TableAttackRecord(Component):
 
 
 class TableDetails(Record):
-    """``details`` of a cell whose modality is ``table``."""
+    """``details`` of a cell of kind ``tables``."""
 
     threat_model: tuple[str, ...]
     attack: TableAttackRecord

@@ -86,7 +86,7 @@ def run_text_cell(
     found = [one for one, kept in zip(attacked.last.found, inserted, strict=True) if kept]
     cell = {
         "key": key,
-        "modality": "text",
+        "kind": "text",
         "target": subject.target.name,
         "defense": plan.defense_name,
         "attack": plan.attack.name,

@@ -106,7 +106,7 @@ class WorstSecret(Record):
 
 
 class TextDetails(Record):
-    """``details`` of a cell whose modality is ``text``."""
+    """``details`` of a cell of kind ``text``."""
 
     threat_model: tuple[str, ...]
     attack: Component

@@ -96,7 +96,7 @@ def details(hits: int, *, measured: bool = True) -> dict[str, Any]:
 @pytest.fixture
 def text_run(run: RunFolder) -> RunFolder:
     cell = run.image_cell(goals=8, hits=4)
-    cell.update(modality="text", details=details(4), access="weights")
+    cell.update(kind="text", details=details(4), access="weights")
     cell["judges"] = dict.fromkeys(cell["judges"])
     run.cells = [cell]
     return run
@@ -122,7 +122,7 @@ def test_a_page_of_secrets(text_run: RunFolder) -> None:
 
 def test_nothing_found_is_an_upper_bound(text_run: RunFolder) -> None:
     cell = text_run.image_cell(goals=8, hits=0)
-    cell.update(modality="text", details=details(0), access="weights")
+    cell.update(kind="text", details=details(0), access="weights")
     cell["judges"] = dict.fromkeys(cell["judges"])
     text_run.cells = [cell]
     page = text_run.report()
