@@ -1,4 +1,7 @@
-"""Small faces, a small model of them, and a plan that audits it."""
+"""Small faces, a small model of them, and a plan that audits it.
+
+Judges train for a moment only: few tests here ask how good they are.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,6 @@ from tests.support.needs import absent
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped,unused-ignore]
 from torch import nn
 from torch.nn import functional
-
-from darkroom.images.judges import panel as judges
 
 # The problems here are so small that threads cost more than they give.
 torch.set_num_threads(1)
@@ -49,6 +50,9 @@ trained_on = "0:4"
 
 [public]
 images = "strangers.npz"
+
+[judges]
+steps = 8
 
 [[attack]]
 name = "gradient"
@@ -151,9 +155,3 @@ def plan_folder(
     (tmp_path / "plan.toml").write_text(PLAN)
     yield tmp_path
     sys.modules.pop("tiny_model", None)
-
-
-@pytest.fixture
-def quick_judges(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trains judges for a moment only: for tests that do not ask how good they are."""
-    monkeypatch.setattr(judges, "_STEPS", 8)

@@ -38,7 +38,6 @@ def test_an_audit_in_a_few_lines(
     private: tuple[Photos, NDArray[np.int64]],
     public_photos: Photos,
     tmp_path: Path,
-    quick_judges: None,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     before = {key: value.clone() for key, value in model.state_dict().items()}
@@ -46,6 +45,7 @@ def test_an_audit_in_a_few_lines(
         "public": public_photos.reshape(-1, 1, 16, 16),
         "trained_on": "0:4",
         "attacks": [{"name": "gradient", "prior": "eigenfaces", "steps": 9}],
+        "judges": {"steps": 8},
         "out": tmp_path,
         "progress": False,
     }
@@ -69,13 +69,13 @@ def test_the_order_of_photos_does_not_matter(
     model: nn.Module,
     private: tuple[Photos, NDArray[np.int64]],
     tmp_path: Path,
-    quick_judges: None,
 ) -> None:
     images, people = private
     shuffled = np.argsort(np.arange(36) % 6, kind="stable")
     options: dict[str, Any] = {
         "attacks": [{"name": "gradient", "steps": 2, "prior": {"name": "mean", "start": "black"}}],
         "progress": False,
+        "judges": {"steps": 8},
         "out": tmp_path,
     }
     first = darkroom.audit(model, private, name="first", **options)

@@ -72,6 +72,7 @@ def audit(
     defenses: Sequence[str | Mapping[str, Any]] = (),
     training: Sequence[str | Mapping[str, Any]] = (),
     recipe: Mapping[str, Any] | None = None,
+    judges: Mapping[str, Any] | None = None,
     value_range: tuple[float, float] = (0.0, 1.0),
     outputs: Outputs = "logits",
     name: str = "audit",
@@ -93,6 +94,7 @@ def audit(
         training: Names, or mappings as a plan's ``[[training]]`` has them; with any, ``model`` is
             untrained, and Darkroom trains it without a defence and with each.
         recipe: How to train, as a plan's ``[recipe]`` has it.
+        judges: How the judges are trained, as a plan's ``[judges]`` has it.
         value_range: The values of black and of full intensity.
         outputs: Whether the model returns ``logits`` or ``probabilities``.
         name: The run's; its folder is ``out/name``.
@@ -118,6 +120,7 @@ def audit(
         "defense": _tables(defenses),
         **({"training": _tables(training)} if training else {}),
         **({} if recipe is None else {"recipe": dict(recipe)}),
+        **({} if judges is None else {"judges": dict(judges)}),
         **({} if public is None else {"public": {"images": "(array)"}}),
     }
     plan = validate(ImagePlan, table, "darkroom.audit")

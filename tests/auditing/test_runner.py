@@ -26,17 +26,15 @@ from darkroom.images import cells
 from darkroom.images import job as image_job
 from darkroom.kinds import load_job
 
-# Trains judges for a moment only, and waits for nobody's threads.
-QUICK = """
+# Waits for nobody's threads.
+ALONE = """
 import sys
 import torch
 from threadpoolctl import threadpool_limits
-from darkroom.images.judges import panel as judges
 from darkroom.commands.main import main
 
 torch.set_num_threads(1)
 threadpool_limits(1)
-judges._STEPS = 8
 main()
 """
 
@@ -61,17 +59,11 @@ def keys_of(folder: Path) -> list[str]:
     return load_job(path, Reporter(shown=False)).keys("1")
 
 
-@pytest.fixture
-def quick(quick_judges: None, plan_folder: Path) -> Path:
-    """A working folder with a plan, whose judges take no time to train."""
-    return plan_folder
-
-
 def test_a_run_stopped_between_cells_goes_on_and_ends_the_same(
-    quick: Path, monkeypatch: pytest.MonkeyPatch
+    plan_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    undisturbed = run(quick)
-    shutil.rmtree(quick / "runs")
+    undisturbed = run(plan_folder)
+    shutil.rmtree(plan_folder / "runs")
     done: list[str] = []
     real = cells.run_cell
 
@@ -83,8 +75,8 @@ def test_a_run_stopped_between_cells_goes_on_and_ends_the_same(
 
     monkeypatch.setattr(image_job, "run_cell", stopping)
     with pytest.raises(KeyboardInterrupt):
-        run(quick)
-    folder = quick / "runs" / "tiny" / "cells"
+        run(plan_folder)
+    folder = plan_folder / "runs" / "tiny" / "cells"
     assert [path.name for path in folder.iterdir()] == done
     kept = (folder / done[0] / "cell.json").read_bytes()
 
@@ -93,16 +85,16 @@ def test_a_run_stopped_between_cells_goes_on_and_ends_the_same(
         return real(key, *arguments)
 
     monkeypatch.setattr(image_job, "run_cell", counting)
-    assert run(quick, resume=True) == undisturbed
+    assert run(plan_folder, resume=True) == undisturbed
     assert done == [cell["key"] for cell in undisturbed["cells"]]
     assert (folder / done[0] / "cell.json").read_bytes() == kept
-    assert run(quick, resume=True) == undisturbed
+    assert run(plan_folder, resume=True) == undisturbed
     assert len(done) == 2
 
 
-def test_cells_and_their_pictures_belong_together(quick: Path) -> None:
-    for cell in run(quick)["cells"]:
-        folder = quick / "runs" / "tiny" / "cells" / cell["key"]
+def test_cells_and_their_pictures_belong_together(plan_folder: Path) -> None:
+    for cell in run(plan_folder)["cells"]:
+        folder = plan_folder / "runs" / "tiny" / "cells" / cell["key"]
         with np.load(folder / "reconstructions.npz", allow_pickle=False) as arrays:
             assert arrays["images"].shape == (6, 1, 16, 16)
             assert arrays["images"].dtype == np.float32
@@ -123,21 +115,22 @@ def test_cells_and_their_pictures_belong_together(quick: Path) -> None:
         assert all(person["p_adjusted"] >= person["p_value"] > 0 for person in people)
 
 
-def test_another_plan_with_the_same_name_keeps_the_cells_it_shares(quick: Path) -> None:
-    first = run(quick)
-    plan = (quick / "plan.toml").read_text()
-    (quick / "plan.toml").write_text(plan.replace('prior = "eigenfaces"', "probes = 0"))
-    second = run(quick, resume=True)
+def test_another_plan_with_the_same_name_keeps_the_cells_it_shares(plan_folder: Path) -> None:
+    first = run(plan_folder)
+    plan = (plan_folder / "plan.toml").read_text()
+    (plan_folder / "plan.toml").write_text(plan.replace('prior = "eigenfaces"', "probes = 0"))
+    second = run(plan_folder, resume=True)
     assert second["cells"][0] == first["cells"][0]
     assert second["cells"][1]["key"] != first["cells"][1]["key"]
-    (quick / "plan.toml").write_text(plan)
-    assert run(quick, resume=True) == first
+    (plan_folder / "plan.toml").write_text(plan)
+    assert run(plan_folder, resume=True) == first
 
 
 @pytest.mark.parametrize(
     ("old", "new"),
     [
         ("[run]", "[run]\nseed = 1"),
+        ("[judges]\nsteps = 8", "[judges]\nsteps = 9"),
         ("steps = 12", "steps = 13"),
         ("steps = 12", "steps = 12\nbudget = 50"),
         ("steps = 12", 'steps = 12\nloss = "cross-entropy"'),
@@ -186,11 +179,11 @@ def small_disk(plan_folder: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_stops_a_run_that_ends_the_same_when_there_is_room(
-    quick: Path, small_disk: Path
+    plan_folder: Path, small_disk: Path
 ) -> None:
     (small_disk / "in-the-way").write_bytes(bytes(28 << 10))
     with pytest.raises(RunError, match="No space left on device") as caught:
-        run(quick)
+        run(plan_folder)
     assert "\n" not in str(caught.value)
     finished = [path.parent for path in small_disk.glob("tiny/cells/*/cell.json")]
     assert all((cell / "reconstructions.npz").exists() for cell in finished)
@@ -198,14 +191,14 @@ def test_a_full_disk_stops_a_run_that_ends_the_same_when_there_is_room(
     assert left <= {"plan.toml", "run.json", "cell.json", "reconstructions.npz", "results.json"}
     (small_disk / "in-the-way").unlink()
     subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
-    resumed = run(quick, resume=True)
+    resumed = run(plan_folder, resume=True)
     moved = small_disk / "first"
     (small_disk / "tiny").rename(moved)
-    assert run(quick) == resumed
+    assert run(plan_folder) == resumed
 
 
 def _start(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-c", QUICK, "audit", "plan.toml", *arguments]
+    command = [sys.executable, "-c", ALONE, "audit", "plan.toml", *arguments]
     nowhere = subprocess.DEVNULL
     return subprocess.Popen(command, cwd=folder, stdout=nowhere, stderr=nowhere)
 

@@ -32,9 +32,7 @@ Call = Callable[..., Finished]
 
 
 @pytest.fixture
-def darkroom(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], quick_judges: None
-) -> Call:
+def darkroom(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
     """Calls the command line in this process."""
 
     def call(*arguments: str) -> Finished:

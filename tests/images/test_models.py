@@ -20,8 +20,6 @@ from darkroom.api import Run, audit_plan
 from darkroom.errors import PlanError, RunError
 from darkroom.images import models
 
-pytestmark = pytest.mark.usefixtures("quick_judges")
-
 MODEL = """\
 from torch import nn
 
@@ -46,6 +44,9 @@ trained_on = "0:4"
 
 [public]
 images = "strangers.npz"
+
+[judges]
+steps = 8
 
 [recipe]
 epochs = 20
@@ -217,6 +218,7 @@ def test_from_python(
         attacks=[{"name": "gradient", "steps": 8}],
         training=["negative-label-smoothing"],
         recipe={"epochs": 20, "batch": 8, "learning_rate": 0.02, "augment": False},
+        judges={"steps": 8},
         out=tmp_path,
         progress=False,
     )

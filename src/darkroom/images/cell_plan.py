@@ -26,6 +26,7 @@ class CellPlan:
         prior: Its parameters.
         budget: Rows a goal, or ``None``.
         seed: The run's seed.
+        judge_steps: Training steps of the convolutional judge.
         naive: Whether the attacker is not told of the defences.
         guarded: The guard that the model is asked through, or ``None`` for the model itself.
     """
@@ -38,6 +39,7 @@ class CellPlan:
     prior: PriorConfiguration
     budget: int | None
     seed: int
+    judge_steps: int
     naive: bool = False
     guarded: TargetTable | None = None
 
@@ -63,6 +65,7 @@ class CellPlan:
             "prior": [self.prior_name, self.prior.model_dump(mode="json")],
             "budget": self.budget,
             "seed": self.seed,
+            "judge_steps": self.judge_steps,
             **({"naive": True} if self.naive else {}),
             **({"guarded": self.guarded.model_dump(mode="json")} if self.guarded else {}),
         }

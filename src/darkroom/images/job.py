@@ -102,7 +102,8 @@ class ImageJob(Job):
                 opened, subject = model, model.open(reporter)
                 # The judges are the same for every model; what fools them is found with each.
                 panel = None if bench is None else bench.panel
-                bench = set_up_bench(subject, self.plan.run.seed, reporter, panel)
+                run, steps = self.plan.run, self.plan.judges.steps
+                bench = set_up_bench(subject, run.seed, steps, reporter, panel)
             words = f"{cell.prior_name} {cell.prior!r}"
             if words not in priors:
                 priors[words] = self._fit_prior(cell, reporter)
@@ -273,4 +274,5 @@ def _cell_plan(
         prior=configure_prior(prior.name, prior.parameters),
         budget=section.budget,
         seed=plan.run.seed,
+        judge_steps=plan.judges.steps,
     )

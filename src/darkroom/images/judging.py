@@ -85,13 +85,14 @@ def _counted(rate: Rate) -> dict[str, Any] | None:
 
 
 def set_up_bench(
-    subject: Subject, seed: int, reporter: Reporter, panel: Panel | None = None
+    subject: Subject, seed: int, steps: int, reporter: Reporter, panel: Panel | None = None
 ) -> Bench:
     """Trains the judges of a run and tests them.
 
     Args:
         subject: The target and all photos.
         seed: The run's; judges use numbers derived from it that no attack uses.
+        steps: Training steps of the convolutional judge.
         reporter: Shows the stages.
         panel: The judges, where they are trained already: for another model of the same people.
 
@@ -110,6 +111,7 @@ def set_up_bench(
                 low=spec.low,
                 high=spec.high,
                 seed=_derived(seed, 2),
+                steps=steps,
                 on_progress=advance,
             )
     with reporter.stage("Trying to fool the judges") as advance:

@@ -40,6 +40,12 @@ class RecipeSection(Section):
     augment: bool = True
 
 
+class JudgesSection(Section):
+    """How the judges are trained."""
+
+    steps: int = Field(default=500, ge=1)
+
+
 class ImagePlan(BasePlan):
     """A whole plan.
 
@@ -55,6 +61,7 @@ class ImagePlan(BasePlan):
     guarded: TargetSection | None = None
     private: PrivateSection
     public: PublicSection | None = None
+    judges: JudgesSection = JudgesSection()
     training: list[TrainingSection] = Field(default_factory=list)
     recipe: RecipeSection = RecipeSection()
 

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from darkroom.errors import DataError
-from darkroom.images.judges import panel as judges
 from darkroom.images.judges.images import blur
 from darkroom.images.judges.panel import Judgement, Panel
 
@@ -99,19 +98,16 @@ def test_rows_are_judged_alone_and_none_is_fine(panel: Panel, staff: Any) -> Non
     assert none.names(np.empty(0, np.int64)).shape == (0,)
 
 
-def test_same_seed_same_panel_and_global_randomness_untouched(
-    staff: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(judges, "_STEPS", 25)
+def test_same_seed_same_panel_and_global_randomness_untouched(staff: Any) -> None:
     photos, people = staff.draw(2, 30)
     probe = staff.draw(3, 31)[0]
-    state, steps = torch.get_rng_state(), list[tuple[int, int]]()
+    state, told = torch.get_rng_state(), list[tuple[int, int]]()
     fits = [
-        Panel.fit(photos, people, seed=seed, on_progress=lambda a, b: steps.append((a, b)))
+        Panel.fit(photos, people, seed=seed, steps=25, on_progress=lambda *at: told.append(at))
         for seed in (0, 0, 1)
     ]
     assert torch.get_rng_state().equal(state)
-    assert steps[:25] == [(step + 1, 25) for step in range(25)]
+    assert told[:25] == [(step + 1, 25) for step in range(25)]
     first, second, third = (fit.judge(probe) for fit in fits)
     assert (first.predictions == second.predictions).all()
     assert (first.distances == second.distances).all()
@@ -121,31 +117,24 @@ def test_same_seed_same_panel_and_global_randomness_untouched(
     assert (third.predictions[:, 1:] == first.predictions[:, 1:]).all()
 
 
-def test_without_strangers_every_judge_names_somebody(
-    staff: Any, strangers: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(judges, "_STEPS", 5)
+def test_without_strangers_every_judge_names_somebody(staff: Any, strangers: Any) -> None:
     photos, people = staff.draw(2, 30)
     public, _ = strangers.draw(10, 11)
-    unnamed = Panel.fit(photos, people, public_images=public, seed=0)
+    unnamed = Panel.fit(photos, people, public_images=public, seed=0, steps=5)
     assert (unnamed.judge(public).predictions >= 0).all()
     assert len(unnamed.gate.gallery) == 10 * len(public)
 
 
-def test_colour_photos_and_single_photos_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judges, "_STEPS", 5)
+def test_colour_photos_and_single_photos_a_person() -> None:
     photos = np.random.default_rng(0).random((4, 3, 70, 50), np.float32)
-    judgement = Panel.fit(photos, np.arange(4), seed=0).judge(photos)
+    judgement = Panel.fit(photos, np.arange(4), seed=0, steps=5).judge(photos)
     assert judgement.votes(np.arange(4))[:, 1:].all()
 
 
-def test_people_keep_their_numbers_where_some_are_left_out(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(judges, "_STEPS", 5)
+def test_people_keep_their_numbers_where_some_are_left_out() -> None:
     photos = np.random.default_rng(0).random((4, 1, 40, 40), np.float32)
     people = np.array([2, 3, 7, 9])
-    assert Panel.fit(photos, people, seed=0).judge(photos).votes(people)[:, 1:].all()
+    assert Panel.fit(photos, people, seed=0, steps=5).judge(photos).votes(people)[:, 1:].all()
 
 
 def test_unusable_photos_are_refused(staff: Any, panel: Panel) -> None:

@@ -37,7 +37,6 @@ Report = Callable[[int, int], None]
 
 _LONGEST = 48  # pixels: finer detail than this tells noise apart, not people
 _MANY = 300  # photos from which on moved copies add cost and hardly any knowledge
-_STEPS = 500
 _BATCH = 64
 _CHUNK = 256
 
@@ -105,6 +104,7 @@ class Panel:
         low: float = 0.0,
         high: float = 1.0,
         seed: int,
+        steps: int = 500,
         on_progress: Report | None = None,
     ) -> Panel:
         """Trains the judges and calibrates the gate; takes some ten to twenty seconds.
@@ -122,6 +122,7 @@ class Panel:
             low: The value of black.
             high: The value of full intensity.
             seed: Decides the net's start and what it is shown.
+            steps: Training steps of the net.
             on_progress: Called with the training steps done and those in all.
 
         Raises:
@@ -141,7 +142,7 @@ class Panel:
         answers, others = _classes(people, public_people if len(strangers) else None)
         known = torch.cat([private, strangers[: len(others)]])
         classes = np.concatenate([np.searchsorted(np.unique(people), people), others])
-        net = NetJudge.fit(known, classes, answers, seed, on_progress)
+        net = NetJudge.fit(known, classes, answers, seed, steps, on_progress)
         discriminant = DiscriminantJudge.fit(known, classes, answers)
         neighbour = NeighbourJudge.fit(known, classes, answers)
         return cls(low, high, shape, gate, (net, discriminant, neighbour))
@@ -182,7 +183,13 @@ class NetJudge:
 
     @classmethod
     def fit(
-        cls, images: Tensor, classes: Labels, answers: Labels, seed: int, report: Report | None
+        cls,
+        images: Tensor,
+        classes: Labels,
+        answers: Labels,
+        seed: int,
+        steps: int,
+        report: Report | None,
     ) -> NetJudge:
         """Trains the net; strangers make up no more than half of what it is shown.
 
@@ -191,6 +198,7 @@ class NetJudge:
             classes: The class of each.
             answers: The person that each class stands for, or -1.
             seed: Decides the start and the copies.
+            steps: How many to train for.
             report: Called with the steps done and those in all.
         """
         labels = torch.from_numpy(classes)
@@ -200,14 +208,14 @@ class NetJudge:
             stranger, share / max(1, int(stranger.sum())), (1 - share) / int((~stranger).sum())
         )
         source = torch.Generator().manual_seed(seed)
-        drawn = torch.multinomial(weights, _STEPS * _BATCH, replacement=True, generator=source)
+        drawn = torch.multinomial(weights, steps * _BATCH, replacement=True, generator=source)
         # Initial weights and dropout can draw from the default generator only.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             net = _net(images.shape[1], len(answers))
             optimiser = torch.optim.AdamW(net.parameters(), lr=5e-3, weight_decay=1e-2)
-            rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, 5e-3, _STEPS)
-            for step, batch in enumerate(drawn.view(_STEPS, _BATCH)):
+            rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, 5e-3, steps)
+            for step, batch in enumerate(drawn.view(steps, _BATCH)):
                 scores = net(standardise(disturb(images[batch], source)))
                 loss = functional.cross_entropy(scores, labels[batch], label_smoothing=0.1)
                 optimiser.zero_grad()
@@ -215,7 +223,7 @@ class NetJudge:
                 optimiser.step()
                 rate.step()
                 if report is not None:
-                    report(step + 1, _STEPS)
+                    report(step + 1, steps)
         return cls(net.eval().requires_grad_(False), answers)
 
     def name(self, images: Tensor) -> Labels:
