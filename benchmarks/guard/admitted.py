@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.guard.apps import pyrate_limiter
+from darkroom.guard.api_keys import hashed
 from darkroom.guard.budgets.charging import Budgets
-from darkroom.guard.policy import hashed, parse_policy
+from darkroom.guard.policy import parse_policy
 from darkroom.guard.stores.sqlite import SqliteStore
 
 

@@ -19,9 +19,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from darkroom.guard.api_keys import hashed
 from darkroom.guard.http.requests import Receive, Scope, Send
 from darkroom.guard.middleware import Guard
-from darkroom.guard.policy import Policy, hashed, parse_policy
+from darkroom.guard.policy import Policy, parse_policy
 from darkroom.guard.proxy import Proxy
 
 KEY = "dk_benchmark"

@@ -28,9 +28,10 @@ from benchmarks.remote.mlserver import (
 )
 from darkroom.access import Access
 from darkroom.demo.people.employees import render_faces
+from darkroom.guard.api_keys import hashed
 from darkroom.guard.http.requests import Message, Receive, Scope, Send
 from darkroom.guard.middleware import Guard
-from darkroom.guard.policy import hashed, parse_policy
+from darkroom.guard.policy import parse_policy
 from darkroom.guard.proxy import Proxy
 from darkroom.guard.stores.sqlite import SqliteStore
 from darkroom.images.attacks.evolution import EvolutionAttack

@@ -26,12 +26,13 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from darkroom.guard.api_keys import hashed
 from darkroom.guard.budgets.rules import MODEL, client_subject
-from darkroom.guard.components import open_store
 from darkroom.guard.http.requests import Message, Receive, Scope, Send
 from darkroom.guard.middleware import Guard
-from darkroom.guard.policy import Policy, hashed, parse_policy
+from darkroom.guard.policy import Policy, parse_policy
 from darkroom.guard.stores.base import Store
+from darkroom.guard.stores.registry import open_store
 
 PROCESSES, GUARDS, CLIENTS = 8, 4, 2
 KEY = "dk_never_over"

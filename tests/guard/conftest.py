@@ -12,9 +12,10 @@ import pytest
 from benchmarks.guard.servers import has_postgres, has_redis, postgres_server, redis_server
 from tests.support.needs import absent
 
+from darkroom.guard.api_keys import hashed
 from darkroom.guard.http.requests import Message, Receive, Scope, Send
 from darkroom.guard.middleware import Guard
-from darkroom.guard.policy import Policy, hashed, parse_policy
+from darkroom.guard.policy import Policy, parse_policy
 from darkroom.guard.request_record import Record
 from darkroom.guard.stores.base import Clock, Store
 from darkroom.guard.stores.sqlite import SqliteStore

@@ -24,10 +24,11 @@ from typer.testing import CliRunner
 
 from darkroom.commands.main import app as command
 from darkroom.errors import PlanError
+from darkroom.guard.api_keys import hashed
 from darkroom.guard.http.requests import App, Receive, Scope, Send
 from darkroom.guard.middleware import Guard
 from darkroom.guard.observers import Metrics
-from darkroom.guard.policy import hashed, parse_policy, read_policy
+from darkroom.guard.policy import parse_policy, read_policy
 from darkroom.guard.proxy import Proxy, plain_http
 
 HEAD = {"authorization": f"Bearer {KEYS['alice']}"}
@@ -307,7 +308,7 @@ def test_check_says_what_a_policy_does(tmp_path: Path) -> None:
 def test_mistakes_in_policies_are_one_line(
     tmp_path: Path, change: Callable[[str], str], said: str
 ) -> None:
-    from darkroom.guard.components import make_wires
+    from darkroom.guard.wire.registry import make_wires
 
     path = _written(tmp_path, change(GOOD))
     with pytest.raises(PlanError) as found:
@@ -333,7 +334,7 @@ def test_the_report_says_who_spent_what(tmp_path: Path) -> None:
     import asyncio
 
     from darkroom.guard.budgets.charging import Budgets
-    from darkroom.guard.components import open_store
+    from darkroom.guard.stores.registry import open_store
 
     async def spend() -> None:
         policy = read_policy(path)

@@ -19,9 +19,10 @@ from darkroom.api import audit_plan
 from darkroom.auditing.plan import validate
 from darkroom.commands.main import main
 from darkroom.errors import PlanError, TargetError
+from darkroom.guard.api_keys import hashed
 from darkroom.guard.http.requests import Message, Receive, Scope, Send
 from darkroom.guard.middleware import Guard
-from darkroom.guard.policy import hashed, parse_policy
+from darkroom.guard.policy import parse_policy
 from darkroom.guard.stores.sqlite import SqliteStore
 from darkroom.images.plan import ImagePlan
 from darkroom.report.spending import spending_report

@@ -48,8 +48,8 @@ def check(
     policy: Annotated[Path, typer.Argument(help="The policy, in TOML; see docs/guard.md.")],
 ) -> None:
     """Say whether a policy can be used, and what it does."""
-    from darkroom.guard.components import make_wires
     from darkroom.guard.policy import read_policy
+    from darkroom.guard.wire.registry import make_wires
 
     read = read_policy(policy)
     wires = make_wires(read)
@@ -69,7 +69,7 @@ def key(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Make an API key: the client gets the key, the policy its hash."""
-    from darkroom.guard.policy import new_key
+    from darkroom.guard.api_keys import new_key
 
     made, digest = new_key()
     if as_json:

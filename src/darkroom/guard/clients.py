@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 
-from darkroom.guard.policy import Policy, hashed
+from darkroom.guard.api_keys import hashed
+from darkroom.guard.policy import Policy
 
 Headers = Iterable[tuple[bytes, bytes]]
 

@@ -15,7 +15,6 @@ from darkroom.errors import DarkroomError, PlanError
 from darkroom.guard.admission import Active
 from darkroom.guard.budgets.charging import Budgets
 from darkroom.guard.clients import Clients
-from darkroom.guard.components import make_wires, open_store
 from darkroom.guard.detector.detector import Batch, Detector
 from darkroom.guard.handler import Guarded, Inputs, refuse
 from darkroom.guard.http.requests import App, Message, Receive, Scope, Send
@@ -24,7 +23,9 @@ from darkroom.guard.policy import Policy, read_policy
 from darkroom.guard.request_record import Record
 from darkroom.guard.shadow import Shadow
 from darkroom.guard.stores.base import Store, StoreError
+from darkroom.guard.stores.registry import open_store
 from darkroom.guard.wire.base import Refused, Wire
+from darkroom.guard.wire.registry import make_wires
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at the policy's file."""

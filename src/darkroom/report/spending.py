@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from darkroom.auditing.record import Cell
 from darkroom.guard.budgets.rules import MODEL, class_subject, client_subject
-from darkroom.guard.budgets.windows import DAY, Window
-from darkroom.guard.components import open_store
 from darkroom.guard.policy import Policy, read_policy
 from darkroom.guard.stores.base import RETENTION, Entry, Store
+from darkroom.guard.stores.registry import open_store
+from darkroom.guard.windows import DAY, Window
 from darkroom.report.budget import queries_to
 from darkroom.report.records import parse_cells
 from darkroom.report.results import collect

@@ -12,10 +12,10 @@ from tests.guard.conftest import KEYS, Bench
 from tests.guard.detector.test_detector import CLASSES, WIDTH, Floats, honest, real_inputs, scored
 
 from darkroom.errors import DataError
+from darkroom.guard.api_keys import hashed
 from darkroom.guard.detector.detector import Detector
 from darkroom.guard.detector.features import Space
 from darkroom.guard.http.requests import Receive, Scope, Send
-from darkroom.guard.policy import hashed
 from darkroom.guard.stores.sqlite import SqliteStore
 
 CLIENTS = ", ".join(f'{{ name = "{name}", key = "{hashed(key)}" }}' for name, key in KEYS.items())

@@ -31,7 +31,8 @@ from darkroom.guard.budgets.rules import (
     client_subject,
     rules_of,
 )
-from darkroom.guard.policy import BudgetSection, Policy
+from darkroom.guard.policy import Policy
+from darkroom.guard.sections import BudgetSection
 from darkroom.guard.stores.base import Charge, Entry, Receipt, Store, StoreError
 
 T = TypeVar("T")
@@ -201,7 +202,10 @@ class Budgets:
         try:
             found = await self._stored(
                 lambda: [
-                    self.store.buckets(subject, budget.span.since(moment, zone))
+                    [
+                        (one.until, one.rows)
+                        for one in self.store.buckets(subject, budget.span.since(moment, zone))
+                    ]
                     for subject, budget, _ in spent
                 ]
             )

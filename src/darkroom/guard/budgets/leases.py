@@ -6,8 +6,8 @@ import time
 from typing import NamedTuple
 
 from darkroom.guard.budgets.rules import MODEL, Decision, Rules, client_subject
-from darkroom.guard.budgets.windows import bucket_end
 from darkroom.guard.stores.base import Clock, Entry, Receipt
+from darkroom.guard.windows import bucket_end
 
 NEVER = -1
 """A credit that no lease falls to."""

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from darkroom.guard.budgets.windows import bucket_end, bucket_length
-from darkroom.guard.policy import BudgetSection, Policy
+from darkroom.guard.policy import Policy
+from darkroom.guard.sections import BudgetSection
 from darkroom.guard.stores.base import Charge, Entry, Line, Receipt
+from darkroom.guard.windows import bucket_end, bucket_length
 
 MODEL = "model"
 LEASED_SHARE = 64

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from darkroom.errors import PlanError
+from darkroom.guard.policy import Policy
+from darkroom.guard.wire.base import Wire
 from darkroom.guard.wire.hugging_face import HuggingFace
 from darkroom.guard.wire.open_inference import OpenInference
 from darkroom.guard.wire.openai import OpenAI
@@ -31,3 +34,16 @@ def make_wire(name: str, parameters: Mapping[str, Any]) -> StrictWire:
         PlanError: If there is no such format or parameter, or a value is wrong.
     """
     return make_named("wire", WIRES, name, parameters)
+
+
+def make_wires(policy: Policy) -> Sequence[Wire]:
+    """Makes the wire formats.
+
+    Raises:
+        PlanError: If there is none, or one does not exist or has a wrong parameter.
+    """
+    if not policy.wire:
+        raise PlanError(
+            "the policy has no [[wire]]: name the format that the model's server speaks"
+        )
+    return [make_wire(one.name, one.parameters) for one in policy.wire]

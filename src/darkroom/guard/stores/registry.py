@@ -1,29 +1,13 @@
-"""Making what a policy names: its store, and its wire formats."""
+"""The store that a policy names."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 
 from darkroom.errors import PlanError
 from darkroom.guard.policy import Policy
 from darkroom.guard.stores.base import Store
 from darkroom.guard.stores.sqlite import SqliteStore
-from darkroom.guard.wire.base import Wire
-from darkroom.guard.wire.registry import make_wire
-
-
-def make_wires(policy: Policy) -> Sequence[Wire]:
-    """Makes the wire formats.
-
-    Raises:
-        PlanError: If there is none, or one does not exist or has a wrong parameter.
-    """
-    if not policy.wire:
-        raise PlanError(
-            "the policy has no [[wire]]: name the format that the model's server speaks"
-        )
-    return [make_wire(one.name, one.parameters) for one in policy.wire]
 
 
 def open_store(policy: Policy) -> Store:

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from darkroom.guard.stores.base import Entry
-
 DAY = 86_400_000
 LONGEST = 31 * DAY
 UNITS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": DAY}
@@ -48,24 +46,26 @@ class Window:
         """Returns in how many milliseconds all that counts now has surely left the window."""
         return _midnight(time, zone, 1) - time if self.length is None else self.length
 
-    def reset(self, time: int, zone: ZoneInfo, buckets: Sequence[Entry], room: int) -> int:
+    def reset(
+        self, time: int, zone: ZoneInfo, buckets: Sequence[tuple[int, int]], room: int
+    ) -> int:
         """Returns when no more than ``room`` rows are left in the window.
 
         Args:
             time: Now.
             zone: Whose midnight begins a day.
-            buckets: What counts now, oldest first.
+            buckets: When each that counts now ends, and its rows; oldest first.
             room: 0 or more.
         """
-        left = sum(entry.rows for entry in buckets)
+        left = sum(rows for _, rows in buckets)
         if left <= room:
             return time
         if self.length is None:
             return _midnight(time, zone, 1)
-        for entry in buckets:
-            left -= entry.rows
+        for until, rows in buckets:
+            left -= rows
             if left <= room:
-                return entry.until + self.length
+                return until + self.length
         raise AssertionError("no rows are left, and that is not little enough")
 
 

@@ -1,0 +1,271 @@
+"""The sections of a policy, each checked by itself."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
+
+from darkroom.guard.windows import Window, parse_window
+from darkroom.sections import Section
+
+MEBIBYTE = 2**20
+HEADER = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
+KEY = re.compile(r"sha256:[0-9a-f]{64}")
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,127}$"
+
+
+class ModelSection(Section):
+    """What is guarded.
+
+    Attributes:
+        model: Under this name budgets are kept; models in one store are apart.
+        zone: Whose midnight begins a day.
+        shadow: Whether to decide and record, but change and refuse nothing.
+    """
+
+    model: str = Field(pattern=NAME)
+    zone: str = "UTC"
+    shadow: bool = False
+
+    @field_validator("zone")
+    @classmethod
+    def _exists(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("is no time zone such as 'UTC' or 'Europe/Berlin'") from None
+        return value
+
+
+class UpstreamSection(Section):
+    """The model's server, for the reverse proxy.
+
+    Attributes:
+        url: Scheme, host and port, perhaps a path in front of all others.
+        headers_from_env: Headers that are sent to it, and for each the environment variable with
+            its value, such as its own key.
+        forward: Request headers that reach it besides those of the format.
+        answer_headers: Headers of its answers that reach the client; none unless named.
+        seconds: How long it may take for an answer.
+    """
+
+    url: str | None = Field(default=None, pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$")
+    headers_from_env: dict[str, str] = Field(default_factory=dict)
+    forward: list[str] = Field(default_factory=list)
+    answer_headers: list[str] = Field(default_factory=list)
+    seconds: float = Field(default=60.0, gt=0, le=3600)
+
+    @field_validator("forward", "answer_headers")
+    @classmethod
+    def _headers(cls, value: list[str]) -> list[str]:
+        return [checked_header(one) for one in value]
+
+
+class LimitSection(Section):
+    """What bounds memory and time.
+
+    Attributes:
+        body: The most bytes of a request.
+        answer: The most bytes of an answer.
+        at_once: The most requests in hand at once.
+        read_seconds: How long a client may take to send a request.
+    """
+
+    body: int = Field(default=8 * MEBIBYTE, ge=1, le=1024 * MEBIBYTE)
+    answer: int = Field(default=8 * MEBIBYTE, ge=1, le=1024 * MEBIBYTE)
+    at_once: int = Field(default=64, ge=1, le=100_000)
+    read_seconds: float = Field(default=30.0, gt=0, le=3600)
+
+
+class StoreSection(Section):
+    """Where budgets are kept.
+
+    Attributes:
+        kind: ``sqlite`` for one host; ``redis`` or ``postgres`` for several that share budgets.
+        path: The file of ``sqlite``.
+        url_env: For the others, the environment variable with the address.
+        block: The most rows that a worker leases at once; a crash forfeits what is left of them.
+        patience: Seconds to wait for the store.
+        trust_durability: For a Redis that does not tell its settings: take it for durable.
+    """
+
+    kind: Literal["sqlite", "redis", "postgres"] = "sqlite"
+    path: Path = Path("guard.sqlite")
+    url_env: str | None = None
+    block: int = Field(default=2048, ge=1, le=100_000)
+    patience: float = Field(default=2.0, gt=0, le=60)
+    trust_durability: bool = False
+
+    @model_validator(mode="after")
+    def _address(self) -> Self:
+        if (self.kind == "sqlite") != (self.url_env is None):
+            raise ValueError("url_env goes with redis and postgres, which need it")
+        return self
+
+
+class ClientSection(Section):
+    """One who may ask.
+
+    Attributes:
+        name: Budgets are kept under it.
+        key: The hash of an API key, made by ``darkroom guard key``.
+        subject: The subject of a client certificate, as the proxy that checks it writes it.
+        user: The name in a trusted header.
+    """
+
+    name: str = Field(pattern=NAME)
+    key: str | None = None
+    subject: str | None = Field(default=None, min_length=1)
+    user: str | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _known_by_something(self) -> Self:
+        if self.key is None and self.subject is None and self.user is None:
+            raise ValueError("give a key, a subject or a user")
+        if self.key is not None and not KEY.fullmatch(self.key):
+            raise ValueError("key is no hash; make one with: darkroom guard key")
+        return self
+
+
+class TrustSection(Section):
+    """Who may say who a client is.
+
+    Attributes:
+        proxies: Networks whose headers are believed, such as ``10.0.0.0/8``.
+        subject_header: Has the subject of the client's certificate.
+        user_header: Has the user's name.
+    """
+
+    proxies: list[str] = Field(min_length=1)
+    subject_header: str | None = None
+    user_header: str | None = None
+
+    @field_validator("proxies")
+    @classmethod
+    def _networks(cls, value: list[str]) -> list[str]:
+        return [str(ipaddress.ip_network(one)) for one in value]
+
+    @field_validator("subject_header", "user_header")
+    @classmethod
+    def _headers(cls, value: str | None) -> str | None:
+        return None if value is None else checked_header(value)
+
+
+class BudgetSection(Section):
+    """A budget in rows.
+
+    Attributes:
+        name: Shown in ``RateLimit`` fields.
+        per: Whose rows are counted together.
+        rows: The most of them in a window.
+        window: ``day`` for a calendar day, or a sliding window such as ``1h``. A burst is a short
+            window.
+        clients: For ``per = "client"``, whom it concerns; everybody when left out.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")
+    per: Literal["client", "class", "model"] = "client"
+    rows: int = Field(ge=1, le=10**12)
+    window: str = "day"
+    clients: list[str] | None = None
+
+    @field_validator("window")
+    @classmethod
+    def _readable(cls, value: str) -> str:
+        parse_window(value)
+        return value
+
+    @model_validator(mode="after")
+    def _of_clients(self) -> Self:
+        if self.clients is not None and self.per != "client":
+            raise ValueError("clients goes with per = 'client'")
+        return self
+
+    @property
+    def span(self) -> Window:
+        """The window."""
+        return parse_window(self.window)
+
+
+class NamedSection(BaseModel):
+    """A wire format or an output defence by name, with parameters of its own."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """All keys but the name."""
+        return dict(self.model_extra or {})
+
+
+class OutputsSection(Section):
+    """What may leave at all, after all defences.
+
+    Attributes:
+        top_k: The most classes of a row whose confidence is told.
+        labels_only: Whether to tell the winning class alone.
+    """
+
+    top_k: int | None = Field(default=None, ge=1)
+    labels_only: bool = False
+
+
+class DetectorSection(Section):
+    """Watches for traffic that looks like model inversion.
+
+    Attributes:
+        path: What :meth:`darkroom.guard.detector.detector.Detector.save` wrote.
+        tighten: Output defences that replace the policy's while there is an alarm; none to alert
+            alone. What can be seen behind them is of the same kind, so that an answer's form does
+            not tell of an alarm.
+    """
+
+    path: Path
+    tighten: list[NamedSection] = Field(default_factory=list)
+
+
+class LogSection(Section):
+    """The audit log: a line of JSON a decision, without inputs and answers.
+
+    Attributes:
+        path: The file.
+    """
+
+    path: Path
+
+
+class MetricsSection(Section):
+    """Prometheus metrics, on an address of their own: they tell what clients spend.
+
+    Attributes:
+        host: Where to listen.
+        port: There.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=9464, ge=0, le=65535)
+
+
+def checked_header(name: str) -> str:
+    """Returns the name of a header in lower case.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    lower = name.lower()
+    if not HEADER.fullmatch(lower):
+        raise ValueError(f"{name!r} is no name of a header")
+    return lower
