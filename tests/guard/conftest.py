@@ -16,9 +16,9 @@ from darkroom.guard.api_keys import hashed
 from darkroom.guard.http.requests import Message, Receive, Scope, Send
 from darkroom.guard.middleware import Guard
 from darkroom.guard.policy import Policy, parse_policy
-from darkroom.guard.request_record import Record
 from darkroom.guard.stores.base import Clock, Store
 from darkroom.guard.stores.sqlite import SqliteStore
+from darkroom.guard.telemetry.record import Record
 
 KEYS = {"alice": "dk_alice", "bob": "dk_bob"}
 CLASSES = 4

@@ -27,8 +27,8 @@ from tests.guard.wire.test_formats import (
 from darkroom.guard.http.requests import Message, Receive, Scope, Send
 from darkroom.guard.middleware import Guard
 from darkroom.guard.policy import parse_policy
-from darkroom.guard.request_record import Record
 from darkroom.guard.stores.sqlite import SqliteStore
+from darkroom.guard.telemetry.record import Record
 from darkroom.guard.wire.base import Wire
 
 HOSTILE = [(b"x-scores", b"0.987654321"), (b"set-cookie", b"raw=0.987654321")]

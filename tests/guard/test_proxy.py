@@ -27,9 +27,10 @@ from darkroom.errors import PlanError
 from darkroom.guard.api_keys import hashed
 from darkroom.guard.http.requests import App, Receive, Scope, Send
 from darkroom.guard.middleware import Guard
-from darkroom.guard.observers import Metrics
 from darkroom.guard.policy import parse_policy, read_policy
-from darkroom.guard.proxy import Proxy, plain_http
+from darkroom.guard.proxy import Proxy
+from darkroom.guard.server import plain_http
+from darkroom.guard.telemetry.metrics import Metrics
 
 HEAD = {"authorization": f"Bearer {KEYS['alice']}"}
 

@@ -25,8 +25,8 @@ from tests.guard.wire.descriptions import CLASSES, DESCRIPTIONS, openapi
 from darkroom.guard.http.requests import Receive, Scope, Send
 from darkroom.guard.middleware import Guard
 from darkroom.guard.policy import parse_policy
-from darkroom.guard.request_record import Record
 from darkroom.guard.stores.sqlite import SqliteStore
+from darkroom.guard.telemetry.record import Record
 
 SECRET = "7h3-upstr34m-s41d-s0"
 HEADERS = [(b"x-scores", SECRET.encode()), (b"set-cookie", SECRET.encode()), (b"server", b"S/7h3-")]

@@ -39,8 +39,8 @@ from darkroom.guard.http.requests import (
     too_slow,
 )
 from darkroom.guard.http.upstream import Reply, ask, failed_status, kept, onward, streamed, too_late
-from darkroom.guard.request_record import Record
 from darkroom.guard.stores.base import StoreError
+from darkroom.guard.telemetry.record import Record
 from darkroom.guard.wire.base import Answered, Asked, Refused, Wire
 from darkroom.guard.wire.strict import media_type
 

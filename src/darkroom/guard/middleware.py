@@ -18,12 +18,12 @@ from darkroom.guard.clients import Clients
 from darkroom.guard.detector.detector import Batch, Detector
 from darkroom.guard.handler import Guarded, Inputs, refuse
 from darkroom.guard.http.requests import App, Message, Receive, Scope, Send
-from darkroom.guard.observers import AuditLog
 from darkroom.guard.policy import Policy, read_policy
-from darkroom.guard.request_record import Record
 from darkroom.guard.shadow import Shadow
 from darkroom.guard.stores.base import Store, StoreError
 from darkroom.guard.stores.registry import open_store
+from darkroom.guard.telemetry.audit_log import AuditLog
+from darkroom.guard.telemetry.record import Record
 from darkroom.guard.wire.base import Refused, Wire
 from darkroom.guard.wire.registry import make_wires
 

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import os
-import socket
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn
 
 import httpx
 
-from darkroom.errors import MissingExtraError, PlanError
+from darkroom.errors import PlanError
 from darkroom.guard.clients import KEY_HEADERS
-from darkroom.guard.http.requests import App, Receive, Scope, Send
+from darkroom.guard.http.requests import Receive, Scope, Send
 from darkroom.guard.http.upstream import DROPPED, SHADOW, too_late
-from darkroom.guard.middleware import Guard
 from darkroom.guard.policy import Policy
-
-if TYPE_CHECKING:
-    import uvicorn
 
 FORWARDED = frozenset([b"content-type", b"accept"])
 OWN = frozenset([b"host", *KEY_HEADERS, *DROPPED])
@@ -128,72 +121,6 @@ class Proxy:
                 await self._client.aclose()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
-
-
-def serve(
-    guard: Guard, host: str, port: int, *, ready: Callable[[str], None] | None = None
-) -> NoReturn:
-    """Serves a guard over HTTP until it is told to end.
-
-    Args:
-        guard: What to serve.
-        host: Where to listen.
-        port: There; 0 for any that is free.
-        ready: Told the address once it listens.
-
-    Raises:
-        MissingExtraError: If uvicorn is not installed.
-        PlanError: If nobody can listen there.
-    """
-    listening, config = listen(guard, host, port)
-    if ready is not None:
-        ready(f"http://{host}:{listening.getsockname()[1]}")
-    import uvicorn
-
-    uvicorn.Server(config).run(sockets=[listening])
-    raise SystemExit(0)
-
-
-def plain_http() -> dict[str, Any]:
-    """Returns how uvicorn serves a guard."""
-    from darkroom.guard.http.protocol import BoundedProtocol
-
-    return {
-        "http": BoundedProtocol,
-        "lifespan": "on",
-        "log_level": "warning",
-        "access_log": False,
-        "server_header": False,
-        "date_header": False,
-        "proxy_headers": False,  # who is trusted is for the policy to say
-        "ws": "none",
-        "timeout_keep_alive": 15,
-    }
-
-
-def listen(app: App | str, host: str, port: int) -> tuple[socket.socket, uvicorn.Config]:
-    """Takes a port, and returns it with how it is served.
-
-    Args:
-        app: What to serve, or where to import what makes it.
-        host: Where to listen.
-        port: There; 0 for any that is free.
-
-    Raises:
-        MissingExtraError: If uvicorn is not installed.
-        PlanError: If nobody can listen there.
-    """
-    try:
-        import uvicorn
-
-        how = plain_http()
-    except ImportError as error:
-        raise MissingExtraError("uvicorn", "guard") from error
-    config = uvicorn.Config(app, host=host, port=port, factory=isinstance(app, str), **how)
-    try:
-        return config.bind_socket(), config
-    except SystemExit:
-        raise PlanError(f"cannot listen on {host}:{port}: choose a free --port") from None
 
 
 def _from_environment(name: str, variable: str) -> str:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from prometheus_client import start_http_server
 
-from darkroom.errors import PlanError
+from darkroom.errors import MissingExtraError, PlanError
+from darkroom.guard.http.requests import App
 from darkroom.guard.middleware import Guard
-from darkroom.guard.observers import Metrics
 from darkroom.guard.policy import Policy, read_policy
-from darkroom.guard.proxy import Proxy, listen, plain_http, serve
+from darkroom.guard.proxy import Proxy
+from darkroom.guard.sections import MetricsSection
+from darkroom.guard.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    import uvicorn
 
 POLICY, UPSTREAM = "DARKROOM_GUARD_POLICY", "DARKROOM_GUARD_UPSTREAM"
 """Where a worker finds what to serve, in its environment."""
@@ -53,22 +59,26 @@ def run_proxy(
             os.environ[UPSTREAM] = upstream
         _serve_workers(read, host, port, workers, say)
     if read.metrics is not None:
-        metrics = Metrics()
-        guard.observe(metrics)
-        try:
-            server, _ = start_http_server(
-                read.metrics.port, read.metrics.host, registry=metrics.registry
-            )
-        except OSError as error:
-            place = f"{read.metrics.host}:{read.metrics.port}"
-            raise PlanError(f"metrics: cannot listen on {place} ({error.strerror})") from error
-        say(f"darkroom guard: metrics on http://{read.metrics.host}:{server.server_port}/metrics")
+        place = _serve_metrics(guard, read.metrics)
+        say(f"darkroom guard: metrics on http://{place}/metrics")
     serve(
         guard,
         host,
         port,
         ready=lambda address: say(f"darkroom guard: {read.guard.model} on {address}"),
     )
+
+
+def _serve_metrics(guard: Guard, section: MetricsSection) -> str:
+    """Counts a guard's requests and serves the metrics; returns where."""
+    metrics = Metrics()
+    guard.observe(metrics)
+    try:
+        server, _ = start_http_server(section.port, section.host, registry=metrics.registry)
+    except OSError as error:
+        place = f"{section.host}:{section.port}"
+        raise PlanError(f"metrics: cannot listen on {place} ({error.strerror})") from error
+    return f"{section.host}:{server.server_port}"
 
 
 def log_lines() -> None:
@@ -100,3 +110,69 @@ def _serve_workers(
 
     uvicorn.run(made, factory=True, host=host, port=port, workers=workers, **plain_http())
     raise SystemExit(0)
+
+
+def serve(
+    guard: Guard, host: str, port: int, *, ready: Callable[[str], None] | None = None
+) -> NoReturn:
+    """Serves a guard over HTTP until it is told to end.
+
+    Args:
+        guard: What to serve.
+        host: Where to listen.
+        port: There; 0 for any that is free.
+        ready: Told the address once it listens.
+
+    Raises:
+        MissingExtraError: If uvicorn is not installed.
+        PlanError: If nobody can listen there.
+    """
+    listening, config = listen(guard, host, port)
+    if ready is not None:
+        ready(f"http://{host}:{listening.getsockname()[1]}")
+    import uvicorn
+
+    uvicorn.Server(config).run(sockets=[listening])
+    raise SystemExit(0)
+
+
+def plain_http() -> dict[str, Any]:
+    """Returns how uvicorn serves a guard."""
+    from darkroom.guard.http.protocol import BoundedProtocol
+
+    return {
+        "http": BoundedProtocol,
+        "lifespan": "on",
+        "log_level": "warning",
+        "access_log": False,
+        "server_header": False,
+        "date_header": False,
+        "proxy_headers": False,  # who is trusted is for the policy to say
+        "ws": "none",
+        "timeout_keep_alive": 15,
+    }
+
+
+def listen(app: App | str, host: str, port: int) -> tuple[socket.socket, uvicorn.Config]:
+    """Takes a port, and returns it with how it is served.
+
+    Args:
+        app: What to serve, or where to import what makes it.
+        host: Where to listen.
+        port: There; 0 for any that is free.
+
+    Raises:
+        MissingExtraError: If uvicorn is not installed.
+        PlanError: If nobody can listen there.
+    """
+    try:
+        import uvicorn
+
+        how = plain_http()
+    except ImportError as error:
+        raise MissingExtraError("uvicorn", "guard") from error
+    config = uvicorn.Config(app, host=host, port=port, factory=isinstance(app, str), **how)
+    try:
+        return config.bind_socket(), config
+    except SystemExit:
+        raise PlanError(f"cannot listen on {host}:{port}: choose a free --port") from None

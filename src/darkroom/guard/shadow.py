@@ -27,8 +27,8 @@ from darkroom.guard.http.requests import (
     too_slow,
 )
 from darkroom.guard.http.upstream import Reply, kept, onward, replayed
-from darkroom.guard.request_record import Record
 from darkroom.guard.stores.base import StoreError
+from darkroom.guard.telemetry.record import Record
 from darkroom.guard.wire.base import Asked, Refused, Wire
 
 logger = logging.getLogger("darkroom.guard")
