@@ -36,8 +36,6 @@ OPEN = frozenset(
         "src/darkroom/api.py: audit_table",
         "src/darkroom/commands/main.py: make",
         "src/darkroom/demo/language_models.py: train_bert",
-        "src/darkroom/guard/handler.py: serve",
-        "src/darkroom/guard/policy.py",
         "src/darkroom/images/attacks/search/feedback.py: adaptation",
         "src/darkroom/images/cells.py: run_cell",
         "src/darkroom/images/priors/autoencoder.py: train_variational_autoencoder",

@@ -10,7 +10,8 @@ from unittest import mock
 import pytest
 from tests.guard.conftest import Answer, Bench, call, policy_table, scope_of
 
-from darkroom.guard import admission as deciding
+from darkroom.guard import head_cache
+from darkroom.guard.admission import seen_inputs
 from darkroom.guard.http.requests import Head
 from darkroom.guard.policy import parse_policy
 
@@ -101,14 +102,14 @@ def test_a_key_that_the_policy_drops_is_known_no_more(bench: Make, tmp_path: Any
 def test_only_heads_of_known_clients_are_kept_and_only_small_ones(bench: Make) -> None:
     made = bench()
     stranger = [*HEAD[:2], (b"authorization", b"Bearer dk_nobody")]
-    large = [*HEAD, (b"x-note", b"n" * deciding.LARGEST_HEAD)]
-    many = [*HEAD, *[(b"a", b"")] * deciding.MOST_PAIRS]
+    large = [*HEAD, (b"x-note", b"n" * head_cache.LARGEST_HEAD)]
+    many = [*HEAD, *[(b"a", b"")] * head_cache.MOST_PAIRS]
     assert [one.status for one in ask(made, stranger, large, many)] == [401, 200, 200]
     assert not made.guard.active.heads._known
 
 
 def test_few_heads_are_kept(bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deciding, "MOST_HEADS", 3)
+    monkeypatch.setattr(head_cache, "MOST_HEADS", 3)
     made = bench()
     for number in range(8):
         assert ask(made, [*HEAD, (b"x-note", b"%d" % number)])[0].status == 200
@@ -129,5 +130,5 @@ def test_inputs_become_arrays_only_where_something_looks(bench: Make) -> None:
     asked = made.guard.active.wires[0].read("/predict", {}, BODY)
     assert asked.inputs is not None
     assert asked.inputs().tolist() == [[0.5, 0.25, 0.125, 1.5]]
-    assert deciding.seen_inputs(made.guard.active, asked) is None
+    assert seen_inputs(made.guard.active, asked) is None
     assert asked.inputs is None

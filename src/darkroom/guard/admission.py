@@ -5,75 +5,30 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.defenses.pipeline import Keyed, Pipeline
+from darkroom.defenses.pipeline import Keyed, Pipeline, Scores
 from darkroom.guard.budgets.charging import Budgets
 from darkroom.guard.budgets.rules import Decision
 from darkroom.guard.clients import Clients
 from darkroom.guard.deadlines import Deadlines
-from darkroom.guard.detector.detector import Detector
-from darkroom.guard.http.requests import Head, Pair, Request
+from darkroom.guard.detector.detector import Batch, Detector
+from darkroom.guard.head_cache import HeadCache
+from darkroom.guard.http.requests import Head
 from darkroom.guard.policy import Policy
+from darkroom.guard.telemetry.record import Record
 from darkroom.guard.wire.base import Asked, Refused, Wire
 from darkroom.wire.answers import extremes
 
-MOST_HEADS, LARGEST_HEAD, MOST_PAIRS = 1024, 4096, 64
-"""How many heads are kept, and the most bytes and headers of one."""
-
-
-@dataclass(slots=True)
-class Known:
-    """What a request's head says.
-
-    Attributes:
-        head: As it was checked.
-        wire: The format of its route.
-        client: Who asks; ``None`` on a harmless route, where nobody needs to know.
-        onward: The headers that the application gets, without the length.
-    """
-
-    head: Head
-    wire: Wire
-    client: str | None
-    onward: list[Pair]
-
-
-class Heads:
-    """Heads that clients have sent, so that the next one alike is understood at once.
-
-    Only those of clients that are known are kept, few and small ones, for as long as the policy
-    is in force. They hold API keys as they came, in memory alone.
-    """
-
-    def __init__(self) -> None:
-        """Knows none."""
-        self._known: dict[tuple[object, ...], Known] = {}
-
-    def find(self, request: Request) -> Known | None:
-        """Returns what a head says, if it has been here before."""
-        try:
-            return self._known.get(request.key)
-        except TypeError:  # a server that gives lists where tuples are usual
-            return None
-
-    def keep(self, request: Request, known: Known) -> None:
-        """Remembers what a head says."""
-        size = sum(len(name) + len(value) for name, value in request.pairs)
-        if size > LARGEST_HEAD or len(request.pairs) > MOST_PAIRS:
-            return
-        if len(self._known) >= MOST_HEADS:
-            self._known.clear()
-        with suppress(TypeError):
-            self._known[request.key] = known
+Inputs = Scores | None
+"""What a request holds, ``(rows, features)``, where anything looks at it."""
 
 
 @dataclass
-class Active:
+class ActivePolicy:
     """What is in force.
 
     Attributes:
@@ -84,6 +39,7 @@ class Active:
         tightened: Those in force while the detector alarms; ``None`` where it only alerts.
         detector: Watches; ``None`` where nobody does.
         heads: Those that have come while it is.
+        generator: What the defences draw from.
         model, shadow, at_once, longest_body, longest_answer, answer_headers: What the policy says.
         read_seconds, seconds: How long a body, and an answer, may take.
         deadlines: Of requests under way.
@@ -97,7 +53,8 @@ class Active:
     tightened: Pipeline | None = None
     detector: Detector | None = None
 
-    heads: Heads = field(default_factory=Heads)
+    heads: HeadCache = field(default_factory=HeadCache)
+    generator: np.random.Generator = field(default_factory=np.random.default_rng)
 
     def __post_init__(self) -> None:
         """Takes out of the policy what every request needs: its own attributes are slow to read."""
@@ -110,6 +67,32 @@ class Active:
         self.answer_headers = upstream.answer_headers
         every = (*self.pipeline.defenses, *(self.tightened or Pipeline()).defenses)
         self.needs_inputs = any(isinstance(one, Keyed) for one in every)
+
+    def watch(self, record: Record, inputs: Inputs, scores: Scores | None) -> bool:
+        """Lets the detector see what was asked, and returns whether it alarms.
+
+        Args:
+            record: Of the request; takes what the detector finds odd.
+            inputs: Of :func:`seen_inputs`.
+            scores: Of the answer, before any defence; ``None`` where there are none.
+        """
+        if self.detector is None:
+            return False
+        verdict = self.detector.watch(Batch(record.client, inputs, scores))
+        record.alarms, record.alarms_begun = verdict.reasons, verdict.begun
+        return verdict.alarmed
+
+    def defend(self, inputs: Inputs, scores: Scores, *, alarmed: bool) -> Scores:
+        """Returns probabilities as they may leave.
+
+        Args:
+            inputs: Of :func:`seen_inputs`.
+            scores: What the model said, ``(rows, classes)``.
+            alarmed: Whether the detector alarms.
+        """
+        tightened = self.tightened if alarmed else None
+        pipeline = self.pipeline if tightened is None else tightened
+        return pipeline(scores, self.generator, inputs)
 
 
 class Spent(Refused):
@@ -168,7 +151,7 @@ async def charge_classes(budgets: Budgets, scores: NDArray[np.float64] | None) -
         raise Spent(decision)
 
 
-def known_client(active: Active, head: Head) -> str:
+def known_client(active: ActivePolicy, head: Head) -> str:
     """Returns who asks.
 
     Raises:
@@ -182,7 +165,7 @@ def known_client(active: Active, head: Head) -> str:
     return client
 
 
-def seen_inputs(active: Active, asked: Asked) -> NDArray[np.float64] | None:
+def seen_inputs(active: ActivePolicy, asked: Asked) -> NDArray[np.float64] | None:
     """Takes the inputs out of a request, ``(rows, features)``, if anything looks at them.
 
     Raises:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Protocol, cast
+from dataclasses import dataclass, field
+from typing import cast
 
 from darkroom.defenses.pipeline import Scores
 from darkroom.guard.admission import (
-    Active,
-    Known,
+    ActivePolicy,
+    Inputs,
     Spent,
     charge_classes,
     checked_scores,
@@ -19,6 +20,7 @@ from darkroom.guard.admission import (
 )
 from darkroom.guard.budgets.charging import Budgets
 from darkroom.guard.deadlines import Task
+from darkroom.guard.head_cache import KnownHead
 from darkroom.guard.http.answers import (
     PROBLEM,
     Fields,
@@ -48,51 +50,47 @@ PLAIN = ("application/json", "text/plain")
 logger = logging.getLogger("darkroom.guard")
 
 
-Inputs = Scores | None
-"""What a request holds, ``(rows, features)``, where anything looks at it."""
-
-
-class Enforcer(Protocol):
-    """What a request needs of the guard.
+@dataclass(slots=True, eq=False)
+class Handler:
+    """One request, from its head to its answer.
 
     Attributes:
         app: The application.
         budgets: What is charged.
+        active: What is in force.
+        record: Where to note what happens.
+        receive: Of the connection.
+        send: Of the connection.
+        task: That serves it.
+        wire: The format, once it is known.
+        bare: Whether the answer's body stays away.
+        begun: Whether the answer has begun to leave.
+        whole: Whether nothing of the request is left to read.
     """
 
     app: App
     budgets: Budgets
+    active: ActivePolicy
+    record: Record
+    receive: Receive
+    send: Send
+    task: Task = field(init=False)
+    wire: Wire | None = None
+    bare: bool = False
+    begun: bool = False
+    whole: bool = False
 
-    def watched(
-        self, active: Active, record: Record, inputs: Inputs, scores: Scores | None
-    ) -> bool:
-        """Lets the detector see what was asked, and returns whether it alarms."""
-
-    def defended(self, active: Active, inputs: Inputs, scores: Scores, *, alarmed: bool) -> Scores:
-        """Returns probabilities as they may leave."""
-
-
-class Guarded:
-    """One request, from its head to its answer."""
-
-    __slots__ = ("active", "bare", "begun", "guard", "record", "task", "whole", "wire")
-
-    def __init__(self, guard: Enforcer, active: Active, record: Record) -> None:
-        """Takes the guard, what is in force, and where to note what happens."""
-        self.guard, self.active, self.record = guard, active, record
+    def __post_init__(self) -> None:
+        """Notes the task."""
         self.task = cast("Task", asyncio.current_task())
-        self.wire: Wire | None = None
-        self.bare = False
-        self.begun = False
-        self.whole = False
 
-    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, scope: Scope) -> None:
         """Answers it, if it may be answered; whatever it raises is for :meth:`failed`.
 
         Raises:
             Exception: If it may not, or anything fails.
         """
-        active, record, budgets = self.active, self.record, self.guard.budgets
+        active, record = self.active, self.record
         request = Request(scope)
         known = active.heads.find(request) or self._understood(request)
         head, wire, client = known.head, known.wire, known.client
@@ -101,64 +99,74 @@ class Guarded:
         length = request.length(head)
         if client is None:
             self.whole = not length
-            await self._pass(onward(scope, known.onward, b""), receive, send)
+            await self._pass(onward(scope, known.onward, b""))
             return
         active.deadlines.allow(self.task, active.read_seconds)
-        body = await request.body(receive, length, active.longest_body)
+        body = await request.body(self.receive, length, active.longest_body)
         self.whole = True
         active.deadlines.end(self.task)
         asked = wire.read(head.path, head.headers, body)
         inputs = seen_inputs(active, asked)
-        lease = budgets.leased(client, asked.rows)
-        if lease is not None:
-            fields = allowance_head(lease.allowances, lease.credit, lease.passed)
-        else:
-            decision = await budgets.charge(client, asked.rows)
-            if not decision.granted:
-                self.guard.watched(active, record, inputs, None)
-                raise Spent(decision)
-            fields = quota_head(decision)
+        fields = await self._charge(client, asked.rows, inputs)
         record.rows = asked.rows
         record.outcome = "withheld"  # until it leaves
         within = onward(scope, known.onward, body)
         if asked.stream:
-            await self._stream(wire, within, body, asked, receive, send, fields)
+            await self._stream(wire, within, body, asked, fields)
         else:
-            reply = await self._asked(within, body, receive)
+            reply = await self._asked(within, body)
             answered = wire.answer(asked, reply.status, reply.headers, reply.body)
             content = answered.rebuild(await self._defended(answered, asked.rows, inputs))
-            if active.answer_headers:
-                fields += self._allowed(reply)
-            record.status = 200
-            self.begun = True
-            fields.append((b"content-type", answered.content_type.encode()))
-            fields.append((b"content-length", b"%d" % len(content)))
-            # Requests that are here already are decided first, and then all answers leave one after
-            # another: to change between the two for each takes much more time under load.
-            await asyncio.sleep(0)
+            fields += self._allowed(reply)
             if head.method != "POST":  # whose answers nobody keeps unless they say for how long
                 fields.append((b"cache-control", b"no-store"))
-            await send({"type": "http.response.start", "status": 200, "headers": fields})
-            await send({"type": "http.response.body", "body": content})
+            await self._release(answered.content_type, content, fields)
         record.outcome = "released"
 
-    async def failed(self, error: Exception, send: Send) -> None:
+    async def _charge(self, client: str, rows: int, inputs: Inputs) -> Fields:
+        """Charges rows, and returns the fields that tell the client what is left.
+
+        Raises:
+            Spent: If a budget is.
+        """
+        lease = self.budgets.leased(client, rows)
+        if lease is not None:
+            return allowance_head(lease.allowances, lease.credit, lease.passed)
+        decision = await self.budgets.charge(client, rows)
+        if not decision.granted:
+            self.active.watch(self.record, inputs, None)
+            raise Spent(decision)
+        return quota_head(decision)
+
+    async def _release(self, content_type: str, content: bytes, fields: Fields) -> None:
+        """Sends an answer that may leave."""
+        self.record.status = 200
+        self.begun = True
+        fields.append((b"content-type", content_type.encode()))
+        fields.append((b"content-length", b"%d" % len(content)))
+        # Requests that are here already are decided first, and then all answers leave one after
+        # another: to change between the two for each takes much more time under load.
+        await asyncio.sleep(0)
+        await self.send({"type": "http.response.start", "status": 200, "headers": fields})
+        await self.send({"type": "http.response.body", "body": content})
+
+    async def failed(self, error: Exception) -> None:
         """Tells the client what came of a request that was not answered."""
         if isinstance(error, ClientGone):
             self.record.outcome = "gone"
         elif isinstance(error, Spent):
-            await self._refuse(send, error, quota_head(error.decision))
+            await self._refuse(error, quota_head(error.decision))
         elif isinstance(error, Refused):
-            await self._refuse(send, error, [])
+            await self._refuse(error, [])
         elif isinstance(error, StoreError):
             logger.error("%s", error)
             self.record.outcome = "failed"
             uncounted = Refused(503, "Budgets unavailable", "rows cannot be counted now: try later")
-            await self._refuse(send, uncounted, [(b"retry-after", b"5")])
+            await self._refuse(uncounted, [(b"retry-after", b"5")])
         else:  # the text of a foreign error may hold inputs or scores
             logger.error("the guard failed: %s", type(error).__name__)
             self.record.outcome = "failed"
-            await self._refuse(send, Refused(500, "Guard failed", "the request was stopped"), [])
+            await self._refuse(Refused(500, "Guard failed", "the request was stopped"), [])
 
     def late(self) -> Refused:
         """Returns what became of a request whose task was cancelled because it was late."""
@@ -167,29 +175,29 @@ class Guarded:
             return too_slow(self.active.read_seconds)
         return too_late(f"no answer within {self.active.seconds:g} seconds")
 
-    async def _refuse(self, send: Send, refused: Refused, head: Fields) -> None:
+    async def _refuse(self, refused: Refused, head: Fields) -> None:
         if self.begun:  # a stream that ends without its end is seen to be cut off
             self.record.reason = refused.title
             return
         if not self.whole:
             head = [*head, (b"connection", b"close")]  # what is left of the body is never read
-        await refuse(send, self.record, refused, self.wire, head, bare=self.bare)
+        await refuse(self.send, self.record, refused, self.wire, head, bare=self.bare)
 
-    def _understood(self, request: Request) -> Known:
+    def _understood(self, request: Request) -> KnownHead:
         """Reads a head that has not been here before."""
         head = Head(request.scope, request.pairs)
         self.bare = head.method == "HEAD"
         self.wire, harmless = routed(self.active.wires, head)
         self.record.wire, self.record.path = self.wire.name, head.path
         client = None if harmless else known_client(self.active, head)
-        known = Known(head, self.wire, client, kept(head.pairs))
+        known = KnownHead(head, self.wire, client, kept(head.pairs))
         if client is not None:
             self.active.heads.keep(request, known)
         return known
 
-    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _pass(self, scope: Scope) -> None:
         """Lets a harmless question through, uncharged: its body stays here."""
-        reply = await self._asked(scope, b"", receive)
+        reply = await self._asked(scope, b"")
         kind = media_type(reply.headers)
         if reply.headers.get("content-encoding", "identity") != "identity" or (
             reply.body and kind not in PLAIN
@@ -198,13 +206,14 @@ class Guarded:
         self.record.outcome, self.record.status = "passed", reply.status
         self.begun = True
         media = kind.encode() or b"text/plain"
-        await answer(send, reply.status, media, reply.body, self._allowed(reply), bare=self.bare)
+        fields = self._allowed(reply)
+        await answer(self.send, reply.status, media, reply.body, fields, bare=self.bare)
 
-    async def _asked(self, scope: Scope, body: bytes, receive: Receive) -> Reply:
+    async def _asked(self, scope: Scope, body: bytes) -> Reply:
         """Returns the application's answer, which must come in time."""
         active = self.active
         active.deadlines.allow(self.task, active.seconds)
-        reply = await ask(self.guard.app, scope, body, receive, active.longest_answer)
+        reply = await ask(self.app, scope, body, self.receive, active.longest_answer)
         active.deadlines.end(self.task)
         return reply
 
@@ -213,29 +222,22 @@ class Guarded:
         scores = answered.scores
         if scores is not None:
             scores = checked_scores(scores, rows)
-        alarmed = self.guard.watched(self.active, self.record, inputs, scores)
-        await charge_classes(self.guard.budgets, scores)
+        alarmed = self.active.watch(self.record, inputs, scores)
+        await charge_classes(self.budgets, scores)
         if scores is None:
             return None
-        return self.guard.defended(self.active, inputs, scores, alarmed=alarmed)
+        return self.active.defend(inputs, scores, alarmed=alarmed)
 
     async def _stream(
-        self,
-        wire: Wire,
-        scope: Scope,
-        body: bytes,
-        asked: Asked,
-        receive: Receive,
-        send: Send,
-        fields: Fields,
+        self, wire: Wire, scope: Scope, body: bytes, asked: Asked, fields: Fields
     ) -> None:
-        if self.guard.budgets.rules.classes:
+        if self.budgets.rules.classes:
             raise Refused(422, "Streams are not supported", "classes are counted in whole answers")
         async with streamed(
-            self.guard.app,
+            self.app,
             scope,
             body,
-            receive,
+            self.receive,
             limit=self.active.longest_answer,
             seconds=self.active.seconds,
         ) as (status, headers, pieces):
@@ -247,12 +249,14 @@ class Guarded:
             first = await anext(events, b"")
             kind = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
             self.begun = True
-            await send({"type": "http.response.start", "status": 200, "headers": [*kind, *fields]})
+            await self.send(
+                {"type": "http.response.start", "status": 200, "headers": [*kind, *fields]}
+            )
             self.record.status = 200
-            await send({"type": "http.response.body", "body": first, "more_body": True})
+            await self.send({"type": "http.response.body", "body": first, "more_body": True})
             async for event in events:
-                await send({"type": "http.response.body", "body": event, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
+                await self.send({"type": "http.response.body", "body": event, "more_body": True})
+            await self.send({"type": "http.response.body", "body": b""})
 
     def _allowed(self, reply: Reply) -> Fields:
         """Returns the upstream's headers that the policy lets through."""

@@ -8,18 +8,15 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from darkroom.defenses.pipeline import Scores
 from darkroom.errors import DarkroomError, PlanError
-from darkroom.guard.admission import Active
+from darkroom.guard.admission import ActivePolicy
 from darkroom.guard.budgets.charging import Budgets
 from darkroom.guard.clients import Clients
-from darkroom.guard.detector.detector import Batch, Detector
-from darkroom.guard.handler import Guarded, Inputs, refuse
+from darkroom.guard.detector.detector import Detector
+from darkroom.guard.handler import Handler, refuse
 from darkroom.guard.http.requests import App, Message, Receive, Scope, Send
 from darkroom.guard.policy import Policy, read_policy
-from darkroom.guard.shadow import Shadow
+from darkroom.guard.shadow import ShadowHandler
 from darkroom.guard.stores.base import Store, StoreError
 from darkroom.guard.stores.registry import open_store
 from darkroom.guard.telemetry.audit_log import AuditLog
@@ -74,7 +71,6 @@ class Guard:
         self._observers = list(observers)
         if read.log is not None:
             self.observe(AuditLog(read.log.path))
-        self._generator = np.random.default_rng()
         self._at_once = 0
         self._looked = time.monotonic()
 
@@ -93,18 +89,19 @@ class Guard:
                 head = [(b"retry-after", b"1"), (b"connection", b"close")]
                 await refuse(send, record, refused, None, head, bare=False)
             elif record.shadow:
-                await Shadow(self, active, record).serve(scope, receive, send)
+                shadow = ShadowHandler(self.app, self.budgets, active, record, receive, send)
+                await shadow.serve(scope)
             else:
-                guarded = Guarded(self, active, record)
+                handler = Handler(self.app, self.budgets, active, record, receive, send)
                 try:
-                    await guarded.serve(scope, receive, send)
+                    await handler.serve(scope)
                 except asyncio.CancelledError:
-                    if not active.deadlines.end(guarded.task):
+                    if not active.deadlines.end(handler.task):
                         raise
-                    await guarded.failed(guarded.late(), send)
+                    await handler.failed(handler.late())
                 except Exception as error:
-                    active.deadlines.end(guarded.task)
-                    await guarded.failed(error, send)
+                    active.deadlines.end(handler.task)
+                    await handler.failed(error)
         finally:
             self._at_once -= 1
             record.ended()
@@ -142,9 +139,9 @@ class Guard:
         self.active = self._activated(read)
         self.budgets.configure(read)
 
-    def _activated(self, policy: Policy) -> Active:
+    def _activated(self, policy: Policy) -> ActivePolicy:
         wires = self._wires if self._wires is not None else make_wires(policy)
-        return Active(
+        return ActivePolicy(
             policy,
             Clients(policy),
             wires,
@@ -203,19 +200,3 @@ class Guard:
             return message
 
         await self.app(scope, started, send)
-
-    def watched(
-        self, active: Active, record: Record, inputs: Inputs, scores: Scores | None
-    ) -> bool:
-        """Lets the detector see what was asked, and returns whether it alarms."""
-        if active.detector is None:
-            return False
-        verdict = active.detector.watch(Batch(record.client, inputs, scores))
-        record.alarms, record.alarms_begun = verdict.reasons, verdict.begun
-        return verdict.alarmed
-
-    def defended(self, active: Active, inputs: Inputs, scores: Scores, *, alarmed: bool) -> Scores:
-        """Returns probabilities as they may leave."""
-        tight = alarmed and active.tightened is not None
-        pipeline = active.tightened if tight and active.tightened else active.pipeline
-        return pipeline(scores, self._generator, inputs)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass
 
 from darkroom.guard.admission import (
-    Active,
+    ActivePolicy,
+    Inputs,
     Spent,
     charge_classes,
     checked_scores,
@@ -14,9 +16,10 @@ from darkroom.guard.admission import (
     routed,
     seen_inputs,
 )
-from darkroom.guard.handler import Enforcer, Inputs
+from darkroom.guard.budgets.charging import Budgets
 from darkroom.guard.http.answers import PROBLEM, answer, problem, problem_body
 from darkroom.guard.http.requests import (
+    App,
     ClientGone,
     Head,
     Message,
@@ -34,18 +37,30 @@ from darkroom.guard.wire.base import Asked, Refused, Wire
 logger = logging.getLogger("darkroom.guard")
 
 
-class Shadow:
+@dataclass(slots=True, eq=False)
+class ShadowHandler:
     """One request in shadow mode.
 
     What is not plain HTTP, or too large, is refused even so, because it cannot be read without
     being refused. Everything else goes through as it is, both ways.
+
+    Attributes:
+        app: The application.
+        budgets: What is charged.
+        active: What is in force.
+        record: Where to note what would have been.
+        receive: Of the connection.
+        send: Of the connection.
     """
 
-    def __init__(self, guard: Enforcer, active: Active, record: Record) -> None:
-        """Takes the guard, what is in force, and where to note what would have been."""
-        self.guard, self.active, self.record = guard, active, record
+    app: App
+    budgets: Budgets
+    active: ActivePolicy
+    record: Record
+    receive: Receive
+    send: Send
 
-    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, scope: Scope) -> None:
         """Passes it on, and decides beside."""
         longest, seconds = self.active.longest_body, self.active.read_seconds
         try:
@@ -53,25 +68,25 @@ class Shadow:
             head = Head(scope, request.pairs)
             length = request.length(head)
             async with asyncio.timeout(seconds):
-                body = await request.body(receive, length, longest)
+                body = await request.body(self.receive, length, longest)
         except ClientGone:
             self.record.outcome = "gone"
             return
         except TimeoutError:
-            await self._refuse(too_slow(seconds), send)
+            await self._refuse(too_slow(seconds))
             return
         except Refused as refused:
-            await self._refuse(refused, send)
+            await self._refuse(refused)
             return
         decided = await self._decide(head, body)
-        reply = await self._passed(request, body, receive, send)
+        reply = await self._passed(request, body)
         if decided is not None and reply is not None:
             await self._judge(*decided, reply)
 
-    async def _refuse(self, refused: Refused, send: Send) -> None:
+    async def _refuse(self, refused: Refused) -> None:
         self.record.status, self.record.reason = refused.status, refused.title
         content = problem_body(None, problem(refused))
-        await answer(send, refused.status, PROBLEM, content, [(b"connection", b"close")])
+        await answer(self.send, refused.status, PROBLEM, content, [(b"connection", b"close")])
 
     async def _decide(self, head: Head, body: bytes) -> tuple[Wire, Asked, Inputs] | None:
         """Decides as the guard would, charging what fits."""
@@ -85,7 +100,7 @@ class Shadow:
             record.client = known_client(self.active, head)
             asked = wire.read(head.path, head.headers, body)
             inputs = seen_inputs(self.active, asked)
-            decision = await self.guard.budgets.charge(record.client, asked.rows)
+            decision = await self.budgets.charge(record.client, asked.rows)
             if not decision.granted:
                 raise Spent(decision)
         except Refused as refused:
@@ -98,9 +113,7 @@ class Shadow:
         record.rows, record.outcome = asked.rows, "released"
         return wire, asked, inputs
 
-    async def _passed(
-        self, request: Request, body: bytes, receive: Receive, send: Send
-    ) -> Reply | None:
+    async def _passed(self, request: Request, body: bytes) -> Reply | None:
         """Lets the application answer the client, and returns the answer if it is not too long."""
         content = bytearray()
         status, head = 0, {}
@@ -117,10 +130,10 @@ class Shadow:
                 }
             elif message["type"] == "http.response.body" and len(content) <= limit:
                 content.extend(message.get("body", b""))
-            await send(message)
+            await self.send(message)
 
-        await self.guard.app(
-            onward(scope, headers, body, shadow=True), replayed(body, receive), noted
+        await self.app(
+            onward(scope, headers, body, shadow=True), replayed(body, self.receive), noted
         )
         self.record.status = status
         whole = 200 <= status < 300 and len(content) <= limit
@@ -135,8 +148,8 @@ class Shadow:
             scores = answered.scores
             if scores is not None:
                 scores = checked_scores(scores, asked.rows)
-            self.guard.watched(self.active, self.record, inputs, scores)
-            await charge_classes(self.guard.budgets, scores)
+            self.active.watch(self.record, inputs, scores)
+            await charge_classes(self.budgets, scores)
         except Refused as refused:
             self._would(refused)
             self.record.outcome = "withheld"
