@@ -42,7 +42,7 @@ OPEN = frozenset(
         "src/darkroom/images/targets/http.py: __init__",
         "src/darkroom/tables/cells.py: run_table_cell",
         "src/darkroom/tables/judging.py: judge_part",
-        "src/darkroom/tables/targets/load.py: reach_table_target",
+        "src/darkroom/images/judges/panel.py",
         "src/darkroom/text/attacks/averaging.py: _decide",
         "src/darkroom/text/cells.py: run_text_cell",
         "src/darkroom/text/formats/tokens.py",
