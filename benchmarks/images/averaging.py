@@ -18,14 +18,11 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from benchmarks.claims import Claim, Outcome, Table, tell
-from darkroom.defenses.pipeline import (
-    KeyedStealthyShield,
-    Noise,
-    OutputDefense,
-    Pipeline,
-    StealthyShield,
-    StickyNoise,
-)
+from darkroom.defenses.base import OutputDefense
+from darkroom.defenses.noise import Noise
+from darkroom.defenses.pipeline import Pipeline
+from darkroom.defenses.stealthy_shield import KeyedStealthyShield, StealthyShield
+from darkroom.defenses.sticky_noise import StickyNoise
 from darkroom.images.attacks.search.denoising import without_bias
 from darkroom.images.targets.torch import TorchTarget
 

@@ -16,7 +16,8 @@ from benchmarks.images.att_faces import train as train_classifier
 from benchmarks.images.faces import ATTACKED, STRANGERS, train_panel
 from benchmarks.remote.speed import http_claims
 from darkroom.access import Access
-from darkroom.defenses.pipeline import Pipeline, Rounding
+from darkroom.defenses.pipeline import Pipeline
+from darkroom.defenses.rounding import Rounding
 from darkroom.demo.face_net import train_face_net
 from darkroom.demo.images import (
     EMPLOYEE_PHOTOS,

@@ -26,21 +26,16 @@ from benchmarks.images.training import training_claims
 from benchmarks.tables.defenses import table_claims
 from benchmarks.text.defenses import text_claims
 from darkroom.auditing.record import Cell
-from darkroom.defenses.pipeline import (
-    KeyedStealthyShield,
-    LabelOnly,
-    Noise,
-    OutputDefense,
-    Pipeline,
-    Purify,
-    ReverseSigmoid,
-    Rounding,
-    StealthyShield,
-    StickyNoise,
-    Temperature,
-    TopK,
-    describe,
-)
+from darkroom.defenses.base import OutputDefense
+from darkroom.defenses.noise import Noise
+from darkroom.defenses.pipeline import Pipeline, describe
+from darkroom.defenses.purifier import Purify
+from darkroom.defenses.reverse_sigmoid import ReverseSigmoid
+from darkroom.defenses.rounding import Rounding
+from darkroom.defenses.stealthy_shield import KeyedStealthyShield, StealthyShield
+from darkroom.defenses.sticky_noise import StickyNoise
+from darkroom.defenses.temperature import Temperature
+from darkroom.defenses.top_k import LabelOnly, TopK
 from darkroom.demo.images import (
     EMPLOYEES,
     TRAINED_ON,

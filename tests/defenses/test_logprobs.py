@@ -3,12 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from darkroom.defenses.logprobs import (
-    LogprobNoise,
-    LogprobRounding,
-    TopLogprobs,
-    make_logprob_defense,
-)
+from darkroom.defenses.logprobs import LogprobNoise, LogprobRounding, TopLogprobs
+from darkroom.defenses.registry import make_logprob_defense
 from darkroom.errors import PlanError
 
 ROWS = np.log(np.array([[0.5, 0.3, 0.15, 0.05], [0.05, 0.05, 0.1, 0.8]]))

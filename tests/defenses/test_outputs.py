@@ -12,25 +12,17 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from darkroom.access import Access
-from darkroom.defenses.pipeline import (
-    OUTPUT_DEFENSES,
-    Centred,
-    KeyedStealthyShield,
-    LabelOnly,
-    Noise,
-    OutputDefense,
-    Pipeline,
-    Purify,
-    ReverseSigmoid,
-    Rounding,
-    StealthyShield,
-    StickyNoise,
-    Temperature,
-    TopK,
-    describe,
-    make_defense,
-    normalised,
-)
+from darkroom.defenses.base import OutputDefense, normalised
+from darkroom.defenses.noise import Noise
+from darkroom.defenses.pipeline import Pipeline, describe
+from darkroom.defenses.purifier import Centred, Purify
+from darkroom.defenses.registry import OUTPUT_DEFENSES, make_defense
+from darkroom.defenses.reverse_sigmoid import ReverseSigmoid
+from darkroom.defenses.rounding import Rounding
+from darkroom.defenses.stealthy_shield import KeyedStealthyShield, StealthyShield
+from darkroom.defenses.sticky_noise import StickyNoise
+from darkroom.defenses.temperature import Temperature
+from darkroom.defenses.top_k import LabelOnly, TopK
 from darkroom.errors import PlanError
 
 KEY = b"a secret of the tests"

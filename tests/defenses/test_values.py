@@ -11,8 +11,10 @@ from scipy.stats import norm
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from darkroom.access import Access
-from darkroom.defenses.pipeline import Noise, Pipeline, make_defense
-from darkroom.defenses.values import TABLE_DEFENSES, VALUE_DEFENSES, ValueNoise, ValueRounding
+from darkroom.defenses.noise import Noise
+from darkroom.defenses.pipeline import Pipeline
+from darkroom.defenses.registry import TABLE_DEFENSES, VALUE_DEFENSES, make_defense
+from darkroom.defenses.values import ValueNoise, ValueRounding
 from darkroom.errors import PlanError, TargetError
 from darkroom.ledger import Limit, QueryLedger
 from darkroom.tables.attacks.base import Errors, Records

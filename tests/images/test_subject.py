@@ -8,7 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from darkroom.defenses.pipeline import Noise, Pipeline, Purify, Temperature
+from darkroom.defenses.noise import Noise
+from darkroom.defenses.pipeline import Pipeline
+from darkroom.defenses.purifier import Purify
+from darkroom.defenses.temperature import Temperature
 from darkroom.errors import DataError
 from darkroom.images.photos import Photos
 from darkroom.images.subject import Subject

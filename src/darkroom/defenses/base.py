@@ -30,6 +30,8 @@ class OutputDefense(ABC):
         deterministic: Whether the same answer to the same input always becomes the same answer.
         changes_label: Whether the winning class can become another one.
         leaves: The most that can be seen of an answer behind it.
+        needs_inputs: Whether it is called with the inputs too, ``(n, features)``, behind ``rng``.
+        learns: Whether :meth:`fitted` learns anything from answers.
         cost: What it does to each score, in a few words; ``python -m benchmarks defenses`` has
             the microseconds.
     """
@@ -38,6 +40,8 @@ class OutputDefense(ABC):
     deterministic: ClassVar[bool]
     changes_label: ClassVar[bool]
     leaves: ClassVar[Access] = Access.SCORES
+    needs_inputs: ClassVar[bool] = False
+    learns: ClassVar[bool] = False
     cost: ClassVar[str]
 
     @abstractmethod

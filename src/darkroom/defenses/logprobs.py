@@ -7,15 +7,13 @@ the noise that it draws.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.errors import PlanError
-from darkroom.named import make_named
 
 Logprobs = NDArray[np.float64]
 
@@ -125,17 +123,3 @@ class TopLogprobs(LogprobDefense):
             return logprobs
         least = np.partition(logprobs, -self.k, axis=-1)[..., [-self.k]]
         return np.where(logprobs >= least, logprobs, -np.inf)
-
-
-LOGPROB_DEFENSES: dict[str, type[LogprobDefense]] = {
-    defense.name: defense for defense in (LogprobNoise, LogprobRounding, TopLogprobs)
-}
-
-
-def make_logprob_defense(name: str, parameters: Mapping[str, Any]) -> LogprobDefense:
-    """Makes a defence from a plan's words.
-
-    Raises:
-        PlanError: If there is no such defence or parameter, or a value is wrong.
-    """
-    return make_named("defence", LOGPROB_DEFENSES, name, parameters)

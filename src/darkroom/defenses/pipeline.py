@@ -1,70 +1,21 @@
-"""Output defences: what is changed of a model's answers before they leave. NumPy only.
+"""Output defences in a chain.
 
 Every defence turns rows of probabilities into rows of probabilities, a batch at a time; a batch
 and its rows one by one give the same answers. The same objects run in an audit and in the guard.
-The module that others import from: the defences themselves are in ``plain``, ``bent``, ``keyed``
-and ``shrunk``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from darkroom.access import Access
-from darkroom.defenses.base import Labels, OutputDefense, Scores, largest, normalised
-from darkroom.defenses.reverse_sigmoid import ReverseSigmoid, Temperature
-from darkroom.defenses.rounding import LabelOnly, Noise, Rounding, TopK
-from darkroom.defenses.stealthy_shield import Centred, KeyedStealthyShield, Purify, StealthyShield
-from darkroom.defenses.sticky_noise import Keyed, Sticky, StickyNoise
-from darkroom.named import make_named, parameters_of
-
-__all__ = [
-    "OUTPUT_DEFENSES",
-    "Centred",
-    "Keyed",
-    "KeyedStealthyShield",
-    "LabelOnly",
-    "Labels",
-    "Noise",
-    "OutputDefense",
-    "Pipeline",
-    "Purify",
-    "ReverseSigmoid",
-    "Rounding",
-    "Scores",
-    "StealthyShield",
-    "Sticky",
-    "StickyNoise",
-    "Temperature",
-    "TopK",
-    "describe",
-    "largest",
-    "make_defense",
-    "normalised",
-]
-
-OUTPUT_DEFENSES: dict[str, type[OutputDefense]] = {
-    defense.name: defense
-    for defense in (
-        Rounding,
-        Noise,
-        StickyNoise,
-        TopK,
-        LabelOnly,
-        Temperature,
-        ReverseSigmoid,
-        Purify,
-        StealthyShield,
-        KeyedStealthyShield,
-    )
-}
+from darkroom.defenses.base import Labels, OutputDefense, Scores
+from darkroom.named import parameters_of
 
 
 @dataclass(frozen=True)
@@ -104,16 +55,26 @@ class Pipeline:
         Args:
             scores: Probabilities, float64 ``(n, classes)``.
             rng: The source of fresh noise.
-            inputs: What the scores answer, ``(n, features)``; keyed defences need it.
+            inputs: What the scores answer, ``(n, features)``; some need them.
         """
-        for defense, keyed in self._steps:
-            scores = defense(scores, rng, inputs) if keyed else defense(scores, rng)
+        for defense, sees in self._steps:
+            scores = defense(scores, rng, inputs) if sees else defense(scores, rng)
         return scores
 
     @cached_property
     def _steps(self) -> list[tuple[Callable[..., Scores], bool]]:
         """The defences, and whether each must see inputs."""
-        return [(defense, isinstance(defense, Keyed)) for defense in self.defenses]
+        return [(defense, defense.needs_inputs) for defense in self.defenses]
+
+    @property
+    def needs_inputs(self) -> bool:
+        """Whether any of them must see inputs."""
+        return any(defense.needs_inputs for defense in self.defenses)
+
+    @property
+    def learns(self) -> bool:
+        """Whether :meth:`fitted` learns anything from answers."""
+        return any(defense.learns for defense in self.defenses)
 
     def fitted(self, scores: Scores, labels: Labels) -> Pipeline:
         """Returns the same with what each must know of the model learned from its answers.
@@ -128,6 +89,8 @@ class Pipeline:
 def describe(defense: OutputDefense) -> str:
     """Writes a defence with its parameters, without where it finds secrets and files.
 
+    >>> from darkroom.defenses.rounding import Rounding
+    >>> from darkroom.defenses.top_k import LabelOnly
     >>> describe(Rounding(decimals=1)), describe(LabelOnly())
     ('rounding(decimals=1)', 'label-only')
     """
@@ -143,25 +106,3 @@ def describe(defense: OutputDefense) -> str:
         name if value is True else f"{name}={value}" for name, value in shown.items()
     )
     return f"{defense.name}({inside})" if inside else defense.name
-
-
-def make_defense(
-    name: str,
-    parameters: Mapping[str, Any],
-    folder: Path | None = None,
-    *,
-    kinds: Mapping[str, type[OutputDefense]] = OUTPUT_DEFENSES,
-) -> OutputDefense:
-    """Makes an output defence from a plan's words, and reads what they name.
-
-    Args:
-        name: One of ``kinds``.
-        parameters: Its fields; the others keep their defaults.
-        folder: What relative paths in the parameters start from; the working folder if left out.
-        kinds: The class of each name.
-
-    Raises:
-        PlanError: If there is no such defence or parameter, a value is wrong, or a secret or a
-            file that it names is missing.
-    """
-    return make_named("defence", kinds, name, parameters).prepared(folder or Path())

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from darkroom.defenses.base import OutputDefense, Scores, blocks
-from darkroom.defenses.rounding import require_noise, with_noise
+from darkroom.defenses.noise import require_noise, with_noise
 from darkroom.errors import PlanError
 
 SHORTEST = 16
@@ -40,53 +40,11 @@ FARTHEST = 1 << 14
 QUANTILES = 1 << 16
 
 
-class Keyed(OutputDefense):
+@dataclass(frozen=True)
+class Sticky(OutputDefense):
     """A defence whose draw for a row is fixed by a secret, the model's version and the input.
 
-    It must be given the inputs, ``(n, features)`` in any range, beside the scores. Subclasses have
-    the fields that :class:`Sticky` documents.
-    """
-
-    deterministic: ClassVar[bool] = True
-
-    def __call__(
-        self, scores: Scores, rng: np.random.Generator, inputs: ArrayLike | None = None
-    ) -> Scores:
-        """Returns what is answered instead.
-
-        Args:
-            scores: Probabilities, float64 ``(n, classes)``; ``n`` may be 0.
-            rng: Not used: nothing here is fresh.
-            inputs: What the scores answer, ``(n, features)`` or ``(n, ...)``.
-
-        Returns:
-            The same shape; finite, non-negative, and every row sums to one.
-
-        Raises:
-            PlanError: If there is no secret or there are no inputs.
-        """
-        del rng
-        if inputs is None:
-            raise PlanError(
-                f"defence {self.name} must see the inputs, and here it cannot: choose one that "
-                "needs none, such as rounding"
-            )
-        numbers = np.asarray(inputs)
-        features = math.prod(numbers.shape[1:])
-        return self.answer(scores, self.seeds(numbers.reshape(len(numbers), features)))
-
-    @abstractmethod
-    def seeds(self, inputs: NDArray[Any]) -> list[bytes]:
-        """Returns 32 bytes for each row of inputs ``(n, features)``."""
-
-    @abstractmethod
-    def answer(self, scores: Scores, seeds: list[bytes]) -> Scores:
-        """Returns what is answered instead of scores, drawn from a seed a row."""
-
-
-@dataclass(frozen=True)
-class Sticky(Keyed):
-    """What keyed defences share: where the secret comes from, and what counts as the same input.
+    It must be given the inputs, ``(n, features)`` in any range, beside the scores.
 
     The input is quantised by secret random projections: a few sums of features with random signs,
     each cut into cells of equal width at a random offset. A change of all features by ``d`` (root
@@ -107,6 +65,9 @@ class Sticky(Keyed):
             of an input draws anew.
         key: The secret itself, for use from Python; never described, printed or stored.
     """
+
+    deterministic: ClassVar[bool] = True
+    needs_inputs: ClassVar[bool] = True
 
     secret: str = field(default="", kw_only=True, metadata={"quiet": True})
     version: str = field(default="", kw_only=True, metadata={"quiet": True})
@@ -147,6 +108,32 @@ class Sticky(Keyed):
         kind, _, where = self.secret.partition(":")
         return replace(self, key=_from_file(folder / where) if kind == "file" else _from_env(where))
 
+    def __call__(
+        self, scores: Scores, rng: np.random.Generator, inputs: ArrayLike | None = None
+    ) -> Scores:
+        """Returns what is answered instead.
+
+        Args:
+            scores: Probabilities, float64 ``(n, classes)``; ``n`` may be 0.
+            rng: Not used: nothing here is fresh.
+            inputs: What the scores answer, ``(n, features)`` or ``(n, ...)``.
+
+        Returns:
+            The same shape; finite, non-negative, and every row sums to one.
+
+        Raises:
+            PlanError: If there is no secret or there are no inputs.
+        """
+        del rng
+        if inputs is None:
+            raise PlanError(
+                f"defence {self.name} must see the inputs, and here it cannot: choose one that "
+                "needs none, such as rounding"
+            )
+        numbers = np.asarray(inputs)
+        features = math.prod(numbers.shape[1:])
+        return self.answer(scores, self.seeds(numbers.reshape(len(numbers), features)))
+
     def seeds(self, inputs: NDArray[Any]) -> list[bytes]:
         """Returns an HMAC-SHA256 of each row's cell, 32 bytes each."""
         if self.key is None:
@@ -160,6 +147,10 @@ class Sticky(Keyed):
             hmac.digest(self.key, head + joined[begin : begin + width], "sha256")
             for begin in range(0, len(joined), max(1, width))
         ]
+
+    @abstractmethod
+    def answer(self, scores: Scores, seeds: list[bytes]) -> Scores:
+        """Returns what is answered instead of scores, drawn from a seed a row."""
 
     def _cells(self, inputs: NDArray[Any]) -> NDArray[np.int32]:
         """Returns the cell of each row, int32 ``(n, projections)``."""

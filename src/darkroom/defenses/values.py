@@ -9,8 +9,7 @@ import numpy as np
 
 from darkroom.access import Access
 from darkroom.defenses.base import OutputDefense, Scores
-from darkroom.defenses.pipeline import OUTPUT_DEFENSES
-from darkroom.defenses.rounding import require_noise
+from darkroom.defenses.noise import require_noise
 from darkroom.errors import PlanError
 
 
@@ -78,10 +77,3 @@ class ValueNoise(ValueDefense):
     def __call__(self, scores: Scores, rng: np.random.Generator) -> Scores:
         """Adds noise; see :class:`ValueDefense`."""
         return scores + rng.normal(0.0, self.deviation, scores.shape)
-
-
-VALUE_DEFENSES: dict[str, type[OutputDefense]] = {
-    defense.name: defense for defense in (ValueRounding, ValueNoise)
-}
-
-TABLE_DEFENSES: dict[str, type[OutputDefense]] = {**OUTPUT_DEFENSES, **VALUE_DEFENSES}

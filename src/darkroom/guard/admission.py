@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.defenses.pipeline import Keyed, Pipeline, Scores
+from darkroom.defenses.base import Scores
+from darkroom.defenses.pipeline import Pipeline
 from darkroom.guard.budgets.charging import Budgets
 from darkroom.guard.budgets.rules import Decision
 from darkroom.guard.clients import Clients
@@ -65,8 +66,8 @@ class ActivePolicy:
         self.read_seconds, self.seconds = limits.read_seconds, upstream.seconds
         self.longest_body, self.longest_answer = limits.body, limits.answer
         self.answer_headers = upstream.answer_headers
-        every = (*self.pipeline.defenses, *(self.tightened or Pipeline()).defenses)
-        self.needs_inputs = any(isinstance(one, Keyed) for one in every)
+        tightened = self.tightened or Pipeline()
+        self.needs_inputs = self.pipeline.needs_inputs or tightened.needs_inputs
 
     def watch(self, record: Record, inputs: Inputs, scores: Scores | None) -> bool:
         """Lets the detector see what was asked, and returns whether it alarms.

@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import cast
 
-from darkroom.defenses.pipeline import Scores
+from darkroom.defenses.base import Scores
 from darkroom.guard.admission import (
     ActivePolicy,
     Inputs,

@@ -13,7 +13,10 @@ from pydantic import (
     model_validator,
 )
 
-from darkroom.defenses.pipeline import LabelOnly, OutputDefense, Pipeline, TopK, make_defense
+from darkroom.defenses.base import OutputDefense
+from darkroom.defenses.pipeline import Pipeline
+from darkroom.defenses.registry import make_defense
+from darkroom.defenses.top_k import LabelOnly, TopK
 from darkroom.errors import PlanError
 from darkroom.guard.sections import (
     BudgetSection,

@@ -13,7 +13,8 @@ from darkroom.access import Access
 from darkroom.auditing.plan import AttackSection, PriorSection, parse_slice
 from darkroom.auditing.progress import Reporter
 from darkroom.auditing.runner import Facts, FinishedCell, Job
-from darkroom.defenses.pipeline import Pipeline, make_defense
+from darkroom.defenses.pipeline import Pipeline
+from darkroom.defenses.registry import make_defense
 from darkroom.errors import PlanError
 from darkroom.images.attacks.auto import AutoAttack
 from darkroom.images.attacks.base import Attack

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.defenses.pipeline import Centred, Pipeline
+from darkroom.defenses.pipeline import Pipeline
 from darkroom.errors import DataError
 from darkroom.images.photos import Photos
 from darkroom.images.targets.base import Target
@@ -100,7 +100,7 @@ class Subject:
         They learn it, as the owner would, from answers to the photos that the target was trained
         on: accuracy is measured on the others.
         """
-        if not any(isinstance(one, Centred) for one in defense.defenses):
+        if not defense.learns:
             return defense
         return defense.fitted(self.target.scores(self.seen.images), self.seen.people)
 

@@ -14,8 +14,8 @@ from darkroom.access import Access
 from darkroom.auditing.plan import AttackSection, PriorSection
 from darkroom.auditing.progress import Reporter
 from darkroom.auditing.runner import Facts, FinishedCell, Job
-from darkroom.defenses.pipeline import Centred, Pipeline, make_defense
-from darkroom.defenses.values import TABLE_DEFENSES
+from darkroom.defenses.pipeline import Pipeline
+from darkroom.defenses.registry import TABLE_DEFENSES, make_defense
 from darkroom.errors import PlanError
 from darkroom.imports import call_import
 from darkroom.named import describe
@@ -161,8 +161,7 @@ def _replaces(model: TableModel) -> bool:
 def _fitted(defense: Pipeline, subject: TableSubject) -> Pipeline:
     """Returns defences with what they must know of the model learned from its answers."""
     members, target = subject.data.members, subject.target
-    learning = any(isinstance(one, Centred) for one in defense.defenses)
-    if not learning or not target.has_scores:
+    if not defense.learns or not target.has_scores:
         return defense
     return defense.fitted(target.scores(members.rows), members.response.astype(np.int64))
 

@@ -11,7 +11,8 @@ from darkroom.access import LanguageAccess
 from darkroom.auditing.plan import PriorSection
 from darkroom.auditing.progress import Reporter
 from darkroom.auditing.runner import Facts, FinishedCell, Job
-from darkroom.defenses.logprobs import LogprobDefense, make_logprob_defense
+from darkroom.defenses.logprobs import LogprobDefense
+from darkroom.defenses.registry import make_logprob_defense
 from darkroom.errors import PlanError
 from darkroom.named import describe
 from darkroom.text.attacks.registry import make_secret_attack

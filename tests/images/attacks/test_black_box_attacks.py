@@ -11,7 +11,11 @@ import torch
 from torch import nn
 
 from darkroom.access import Access
-from darkroom.defenses.pipeline import LabelOnly, Noise, OutputDefense, Pipeline, Rounding, TopK
+from darkroom.defenses.base import OutputDefense
+from darkroom.defenses.noise import Noise
+from darkroom.defenses.pipeline import Pipeline
+from darkroom.defenses.rounding import Rounding
+from darkroom.defenses.top_k import LabelOnly, TopK
 from darkroom.errors import PlanError
 from darkroom.images.attacks.auto import AutoAttack
 from darkroom.images.attacks.base import Attack, Progress

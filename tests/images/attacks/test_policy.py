@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from darkroom.access import Access
-from darkroom.defenses.pipeline import Noise, Pipeline, Rounding
+from darkroom.defenses.noise import Noise
+from darkroom.defenses.pipeline import Pipeline
+from darkroom.defenses.rounding import Rounding
 from darkroom.errors import MissingExtraError, PlanError
 from darkroom.images.attacks.base import Progress
 from darkroom.images.attacks.policy import PolicyAttack

@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from darkroom.access import Access
-from darkroom.defenses.pipeline import LabelOnly, Noise, OutputDefense, Pipeline, Rounding, TopK
+from darkroom.defenses.base import OutputDefense
+from darkroom.defenses.noise import Noise
+from darkroom.defenses.pipeline import Pipeline
+from darkroom.defenses.rounding import Rounding
+from darkroom.defenses.top_k import LabelOnly, TopK
 from darkroom.errors import PlanError
 from darkroom.images.attacks.base import Progress
 from darkroom.images.attacks.evolution import EvolutionAttack

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from darkroom.access import Access
-from darkroom.defenses.pipeline import Noise, Pipeline
+from darkroom.defenses.noise import Noise
+from darkroom.defenses.pipeline import Pipeline
 from darkroom.errors import PlanError
 from darkroom.images.attacks.base import Progress
 from darkroom.images.attacks.gradient import GradientAttack

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from darkroom.access import Access
-from darkroom.defenses.pipeline import LabelOnly, Pipeline, Rounding
-from darkroom.defenses.pipeline import TopK as KeepTopK
+from darkroom.defenses.pipeline import Pipeline
+from darkroom.defenses.rounding import Rounding
+from darkroom.defenses.top_k import LabelOnly
+from darkroom.defenses.top_k import TopK as KeepTopK
 from darkroom.errors import TargetError
 from darkroom.images.targets.base import ImageSpec, Target
 from darkroom.images.targets.torch import TorchTarget

@@ -8,7 +8,10 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from darkroom.access import Access
-from darkroom.defenses.pipeline import LabelOnly, Noise, Pipeline, Rounding
+from darkroom.defenses.noise import Noise
+from darkroom.defenses.pipeline import Pipeline
+from darkroom.defenses.rounding import Rounding
+from darkroom.defenses.top_k import LabelOnly
 from darkroom.errors import TargetError
 from darkroom.ledger import BudgetExhausted, Limit, QueryLedger
 from darkroom.tables.schema import Column, Schema

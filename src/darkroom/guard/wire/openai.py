@@ -11,7 +11,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import orjson
 
-from darkroom.defenses.logprobs import LogprobDefense, make_logprob_defense
+from darkroom.defenses.logprobs import LogprobDefense
+from darkroom.defenses.registry import make_logprob_defense
 from darkroom.errors import PlanError
 from darkroom.guard.wire.base import Answered, Asked
 from darkroom.guard.wire.events import events

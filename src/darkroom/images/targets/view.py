@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from darkroom.access import Access
-from darkroom.defenses.pipeline import Pipeline, largest
-from darkroom.defenses.pipeline import TopK as KeepTopK
+from darkroom.defenses.base import largest
+from darkroom.defenses.pipeline import Pipeline
+from darkroom.defenses.top_k import TopK as KeepTopK
 from darkroom.errors import TargetError
 from darkroom.images.targets.base import ImageSpec, Target
 from darkroom.images.targets.torch import TorchTarget

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from darkroom.defenses.pipeline import Noise
+from darkroom.defenses.noise import Noise
 from darkroom.images.attacks.search.denoising import without_bias
 
 Rows = NDArray[np.float64]

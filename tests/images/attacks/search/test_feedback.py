@@ -9,19 +9,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from darkroom.access import Access
-from darkroom.defenses.pipeline import (
-    LabelOnly,
-    Noise,
-    OutputDefense,
-    Pipeline,
-    Purify,
-    ReverseSigmoid,
-    Rounding,
-    StealthyShield,
-    StickyNoise,
-    Temperature,
-    TopK,
-)
+from darkroom.defenses.base import OutputDefense
+from darkroom.defenses.noise import Noise
+from darkroom.defenses.pipeline import Pipeline
+from darkroom.defenses.purifier import Purify
+from darkroom.defenses.reverse_sigmoid import ReverseSigmoid
+from darkroom.defenses.rounding import Rounding
+from darkroom.defenses.stealthy_shield import StealthyShield
+from darkroom.defenses.sticky_noise import StickyNoise
+from darkroom.defenses.temperature import Temperature
+from darkroom.defenses.top_k import LabelOnly, TopK
 from darkroom.images.attacks.search.feedback import Answers, Channel, Feedback, affordable
 from darkroom.images.targets.torch import TorchTarget
 from darkroom.images.targets.view import View

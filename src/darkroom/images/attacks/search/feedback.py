@@ -16,18 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.access import Access
-from darkroom.defenses.pipeline import (
-    KeyedStealthyShield,
-    Noise,
-    OutputDefense,
-    Purify,
-    ReverseSigmoid,
-    Rounding,
-    StealthyShield,
-    Sticky,
-    StickyNoise,
-    Temperature,
-)
+from darkroom.defenses.base import OutputDefense
+from darkroom.defenses.noise import Noise
+from darkroom.defenses.purifier import Purify
+from darkroom.defenses.reverse_sigmoid import ReverseSigmoid
+from darkroom.defenses.rounding import Rounding
+from darkroom.defenses.stealthy_shield import KeyedStealthyShield, StealthyShield
+from darkroom.defenses.sticky_noise import Sticky, StickyNoise
+from darkroom.defenses.temperature import Temperature
 from darkroom.images.attacks.search.denoising import without_bias
 from darkroom.images.targets.view import View
 from darkroom.ledger import QueryLedger

@@ -1,0 +1,77 @@
+"""Output defences by name: of scores, of the values of tables, of the log-probabilities of text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from darkroom.defenses.base import OutputDefense
+from darkroom.defenses.logprobs import LogprobDefense, LogprobNoise, LogprobRounding, TopLogprobs
+from darkroom.defenses.noise import Noise
+from darkroom.defenses.purifier import Purify
+from darkroom.defenses.reverse_sigmoid import ReverseSigmoid
+from darkroom.defenses.rounding import Rounding
+from darkroom.defenses.stealthy_shield import KeyedStealthyShield, StealthyShield
+from darkroom.defenses.sticky_noise import StickyNoise
+from darkroom.defenses.temperature import Temperature
+from darkroom.defenses.top_k import LabelOnly, TopK
+from darkroom.defenses.values import ValueNoise, ValueRounding
+from darkroom.named import make_named
+
+OUTPUT_DEFENSES: dict[str, type[OutputDefense]] = {
+    defense.name: defense
+    for defense in (
+        Rounding,
+        Noise,
+        StickyNoise,
+        TopK,
+        LabelOnly,
+        Temperature,
+        ReverseSigmoid,
+        Purify,
+        StealthyShield,
+        KeyedStealthyShield,
+    )
+}
+
+VALUE_DEFENSES: dict[str, type[OutputDefense]] = {
+    defense.name: defense for defense in (ValueRounding, ValueNoise)
+}
+
+TABLE_DEFENSES: dict[str, type[OutputDefense]] = {**OUTPUT_DEFENSES, **VALUE_DEFENSES}
+
+LOGPROB_DEFENSES: dict[str, type[LogprobDefense]] = {
+    defense.name: defense for defense in (LogprobNoise, LogprobRounding, TopLogprobs)
+}
+
+
+def make_defense(
+    name: str,
+    parameters: Mapping[str, Any],
+    folder: Path | None = None,
+    *,
+    kinds: Mapping[str, type[OutputDefense]] = OUTPUT_DEFENSES,
+) -> OutputDefense:
+    """Makes an output defence from a plan's words, and reads what they name.
+
+    Args:
+        name: One of ``kinds``.
+        parameters: Its fields; the others keep their defaults.
+        folder: What relative paths in the parameters start from; the working folder if left out.
+        kinds: The class of each name.
+
+    Raises:
+        PlanError: If there is no such defence or parameter, a value is wrong, or a secret or a
+            file that it names is missing.
+    """
+    return make_named("defence", kinds, name, parameters).prepared(folder or Path())
+
+
+def make_logprob_defense(name: str, parameters: Mapping[str, Any]) -> LogprobDefense:
+    """Makes a defence from a plan's words.
+
+    Raises:
+        PlanError: If there is no such defence or parameter, or a value is wrong.
+    """
+    return make_named("defence", LOGPROB_DEFENSES, name, parameters)
