@@ -1,81 +1,96 @@
-"""Making attacks, defences and priors from the words of a plan."""
+"""Parts by name: attacks, priors, defences and wire formats, made from the words of a plan."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_jsonable_python
 
 from darkroom.errors import PlanError, nearest, require_known
 
 T = TypeVar("T")
 
 
-def make_named(
-    what: str, kinds: Mapping[str, type[T]], name: str, parameters: Mapping[str, Any]
-) -> T:
-    """Makes an object of the dataclass that a name stands for.
+class Registry(Generic[T]):
+    """The parts of one kind, each a dataclass with a ``name`` whose fields are its parameters.
 
-    Args:
-        what: The kind of thing, such as ``attack``, for messages.
-        kinds: The dataclass of each name.
-        name: One of ``kinds``.
-        parameters: Fields of the class; the others keep their defaults.
-
-    Raises:
-        PlanError: If there is no such name or parameter, or a value is of the wrong type or out
-            of its range.
+    Attributes:
+        what: What messages call such a part, as in ``attack``.
+        own: Darkroom's own classes by name.
     """
-    if name not in kinds:
-        raise PlanError(f"no {what} is called {name!r}: {nearest(name, kinds)}")
-    kind = kinds[name]
-    known = [field.name for field in _shown(kind)]
-    require_known(f"{what} {name}", parameters, known)
-    try:
-        return TypeAdapter(kind).validate_python(dict(parameters))
-    except ValidationError as error:
-        raise wrong_value(f"{what} {name}", error) from error
+
+    def __init__(self, what: str, *own: type[T]) -> None:
+        """Files classes under their names.
+
+        Args:
+            what: What messages call such a part.
+            own: Darkroom's own classes.
+        """
+        self.what = what
+        self.own: dict[str, type[T]] = {_name(kind): kind for kind in own}
+
+    def make(self, name: str, parameters: Mapping[str, Any]) -> T:
+        """Makes a part.
+
+        Args:
+            name: The part's.
+            parameters: Fields of its class; the others keep their defaults.
+
+        Raises:
+            PlanError: If there is no such name or parameter, or a value is of the wrong type or
+                out of its range.
+        """
+        if name not in self.own:
+            raise PlanError(f"no {self.what} is called {name!r}: {nearest(name, self.own)}")
+        kind, owner = self.own[name], f"{self.what} {name}"
+        require_known(owner, parameters, [field.name for field in _shown(kind)])
+        try:
+            return TypeAdapter(kind).validate_python(dict(parameters))
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise PlanError(f"{owner}: {place}: {first['msg']}, got {first['input']!r}") from error
 
 
-def wrong_value(owner: str, error: ValidationError) -> PlanError:
-    """Says in one line which value is wrong.
-
-    Args:
-        owner: What takes the value, such as ``attack gradient``.
-        error: What pydantic found; only its first mistake is told.
-    """
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return PlanError(f"{owner}: {place}: {first['msg']}, got {first['input']!r}")
-
-
-def parameters_of(thing: object) -> dict[str, Any]:
+def parameters_of(part: object) -> dict[str, Any]:
     """Returns the fields of a dataclass instance with their values, as JSON can hold them.
 
     Fields whose metadata says ``hidden`` are left out: secrets, and what no plan could hold.
     """
-    return {field.name: getattr(thing, field.name) for field in _shown(thing)}
+    return {field.name: to_jsonable_python(getattr(part, field.name)) for field in _shown(part)}
 
 
-def describe(thing: Any) -> str:
-    """Writes something named with those of its parameters that are not its usual ones.
+def describe(part: object) -> str:
+    """Writes a part with those of its parameters that are not its usual ones.
 
     Args:
-        thing: An instance of a dataclass with a ``name``, all of whose fields have defaults.
+        part: An instance of a dataclass with a ``name``.
     """
-    usual = type(thing)()
     changed = {
-        key: value for key, value in parameters_of(thing).items() if value != getattr(usual, key)
+        field.name: value
+        for field in _shown(part)
+        if (value := getattr(part, field.name)) != _usual(field)
     }
     inside = ", ".join(
         f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"
         for key, value in changed.items()
     )
-    return f"{thing.name}({inside})" if inside else str(thing.name)
+    return f"{_name(part)}({inside})" if inside else _name(part)
 
 
-def _shown(thing: object) -> list[dataclasses.Field[Any]]:
-    fields = dataclasses.fields(thing)  # type: ignore[arg-type]
+def _name(part: object) -> str:
+    return str(part.name)  # type: ignore[attr-defined]
+
+
+def _usual(field: dataclasses.Field[Any]) -> object:
+    """Returns what a field holds unless it is told otherwise."""
+    factory = field.default_factory
+    return field.default if factory is dataclasses.MISSING else factory()
+
+
+def _shown(part: object) -> list[dataclasses.Field[Any]]:
+    fields = dataclasses.fields(part)  # type: ignore[arg-type]
     return [field for field in fields if not field.metadata.get("hidden")]

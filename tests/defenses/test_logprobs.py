@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from darkroom.defenses.logprobs import LogprobNoise, LogprobRounding, TopLogprobs
-from darkroom.defenses.registry import make_logprob_defense
+from darkroom.defenses.registry import LOGPROB_DEFENSES
 from darkroom.errors import PlanError
 
 ROWS = np.log(np.array([[0.5, 0.3, 0.15, 0.05], [0.05, 0.05, 0.1, 0.8]]))
@@ -43,4 +43,4 @@ def test_top_shows_the_largest_alone() -> None:
 )
 def test_words_that_make_no_defence(name: str, parameters: dict[str, object], why: str) -> None:
     with pytest.raises(PlanError, match=why):
-        make_logprob_defense(name, parameters)
+        LOGPROB_DEFENSES.make(name, parameters)

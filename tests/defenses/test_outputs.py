@@ -72,7 +72,7 @@ def inputs_of(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def test_every_defence_is_tried() -> None:
-    assert {type(one) for one in DEFENSES} == set(OUTPUT_DEFENSES.values())
+    assert {type(one) for one in DEFENSES} == set(OUTPUT_DEFENSES.own.values())
     assert all(one.cost for one in DEFENSES)
 
 

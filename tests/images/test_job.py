@@ -75,8 +75,8 @@ def test_too_little_access_is_refused(most: Access) -> None:
 
 def test_the_prior_is_the_best_that_the_data_allow() -> None:
     attacks = [{"name": "gradient"}]
-    assert [cell.prior_name for cell in cell_plans(plan(attacks))] == ["eigenfaces"]
-    assert [cell.prior_name for cell in cell_plans(plan(attacks, public=False))] == ["mean"]
+    assert [cell.prior.name for cell in cell_plans(plan(attacks))] == ["eigenfaces"]
+    assert [cell.prior.name for cell in cell_plans(plan(attacks, public=False))] == ["mean"]
 
 
 def test_a_naive_attacker_meets_every_defence_a_second_time() -> None:

@@ -23,7 +23,7 @@ from darkroom.report.defenses import recommend
 from darkroom.report.records import parse_cells
 from darkroom.tables.schema import schema_of
 from darkroom.tables.training.columns import PublicTable
-from darkroom.tables.training.defenses import make_table_training_defense
+from darkroom.tables.training.defenses import TABLE_TRAINING_DEFENSES
 
 N, MEMBERS, PRIVATE = 420, 200, 320
 
@@ -253,7 +253,7 @@ def public_of(frame: pd.DataFrame) -> PublicTable:
 def test_private_regression_stays_near_the_plain_one_with_a_large_epsilon() -> None:
     frame = doses()
     public = public_of(frame[PRIVATE:])
-    defense = make_table_training_defense("dp-linear", epsilon=1e5)
+    defense = TABLE_TRAINING_DEFENSES.make("dp-linear", {"epsilon": 1e5})
     inputs = frame.drop(columns="dose")
     model = defense.apply_to(LinearRegression(), public, 0).fit(inputs, frame["dose"])
     plain = LinearRegression().fit(pd.get_dummies(inputs), frame["dose"])
@@ -266,9 +266,9 @@ def test_private_regression_stays_near_the_plain_one_with_a_large_epsilon() -> N
 def test_estimators_that_draw_get_the_seed_of_the_run() -> None:
     frame = doses()
     public = public_of(frame)
-    made = make_table_training_defense("none").apply_to(DecisionTreeRegressor(), public, 7)
+    made = TABLE_TRAINING_DEFENSES.make("none", {}).apply_to(DecisionTreeRegressor(), public, 7)
     assert made.random_state == 7
-    kept = make_table_training_defense("none").apply_to(
+    kept = TABLE_TRAINING_DEFENSES.make("none", {}).apply_to(
         DecisionTreeRegressor(random_state=3), public, 7
     )
     assert kept.random_state == 3

@@ -17,33 +17,29 @@ from darkroom.defenses.sticky_noise import StickyNoise
 from darkroom.defenses.temperature import Temperature
 from darkroom.defenses.top_k import LabelOnly, TopK
 from darkroom.defenses.values import ValueNoise, ValueRounding
-from darkroom.named import make_named
+from darkroom.named import Registry
 
-OUTPUT_DEFENSES: dict[str, type[OutputDefense]] = {
-    defense.name: defense
-    for defense in (
-        Rounding,
-        Noise,
-        StickyNoise,
-        TopK,
-        LabelOnly,
-        Temperature,
-        ReverseSigmoid,
-        Purify,
-        StealthyShield,
-        KeyedStealthyShield,
-    )
-}
+OUTPUT_DEFENSES: Registry[OutputDefense] = Registry(
+    "defence",
+    Rounding,
+    Noise,
+    StickyNoise,
+    TopK,
+    LabelOnly,
+    Temperature,
+    ReverseSigmoid,
+    Purify,
+    StealthyShield,
+    KeyedStealthyShield,
+)
 
-VALUE_DEFENSES: dict[str, type[OutputDefense]] = {
-    defense.name: defense for defense in (ValueRounding, ValueNoise)
-}
+TABLE_DEFENSES: Registry[OutputDefense] = Registry(
+    "defence", *OUTPUT_DEFENSES.own.values(), ValueRounding, ValueNoise
+)
 
-TABLE_DEFENSES: dict[str, type[OutputDefense]] = {**OUTPUT_DEFENSES, **VALUE_DEFENSES}
-
-LOGPROB_DEFENSES: dict[str, type[LogprobDefense]] = {
-    defense.name: defense for defense in (LogprobNoise, LogprobRounding, TopLogprobs)
-}
+LOGPROB_DEFENSES: Registry[LogprobDefense] = Registry(
+    "defence", LogprobNoise, LogprobRounding, TopLogprobs
+)
 
 
 def make_defense(
@@ -51,27 +47,18 @@ def make_defense(
     parameters: Mapping[str, Any],
     folder: Path | None = None,
     *,
-    kinds: Mapping[str, type[OutputDefense]] = OUTPUT_DEFENSES,
+    registry: Registry[OutputDefense] = OUTPUT_DEFENSES,
 ) -> OutputDefense:
     """Makes an output defence from a plan's words, and reads what they name.
 
     Args:
-        name: One of ``kinds``.
+        name: One of ``registry``.
         parameters: Its fields; the others keep their defaults.
         folder: What relative paths in the parameters start from; the working folder if left out.
-        kinds: The class of each name.
+        registry: The defences to choose from.
 
     Raises:
         PlanError: If there is no such defence or parameter, a value is wrong, or a secret or a
             file that it names is missing.
     """
-    return make_named("defence", kinds, name, parameters).prepared(folder or Path())
-
-
-def make_logprob_defense(name: str, parameters: Mapping[str, Any]) -> LogprobDefense:
-    """Makes a defence from a plan's words.
-
-    Raises:
-        PlanError: If there is no such defence or parameter, or a value is wrong.
-    """
-    return make_named("defence", LOGPROB_DEFENSES, name, parameters)
+    return registry.make(name, parameters).prepared(folder or Path())

@@ -22,8 +22,7 @@ class CellPlan:
         access: What a query returns to it.
         k: How many classes an answer of ``top_k`` names.
         defense: The output defences that the answers pass.
-        prior_name: The prior's name.
-        prior: Its parameters.
+        prior: The prior with its parameters, not yet fitted.
         budget: Rows a goal, or ``None``.
         seed: The run's seed.
         judge_steps: Training steps of the convolutional judge.
@@ -35,7 +34,6 @@ class CellPlan:
     access: Access
     k: int
     defense: Pipeline
-    prior_name: str
     prior: PriorConfiguration
     budget: int | None
     seed: int
@@ -46,7 +44,7 @@ class CellPlan:
     @property
     def title(self) -> str:
         """What a progress bar calls it."""
-        title = cell_title(self.attack.name, self.prior_name, self.defense, naive=self.naive)
+        title = cell_title(self.attack.name, self.prior.name, self.defense, naive=self.naive)
         return title if self.guarded is None else f"{title} behind the guard"
 
     def key(self, subject_digest: str, version: str) -> str:
@@ -62,7 +60,7 @@ class CellPlan:
             "attack": [self.attack.name, parameters_of(self.attack)],
             "access": [self.access, self.k if self.access is Access.TOP_K else None],
             "defense": [[one.name, one.decisive()] for one in self.defense.defenses],
-            "prior": [self.prior_name, self.prior.model_dump(mode="json")],
+            "prior": [self.prior.name, parameters_of(self.prior)],
             "budget": self.budget,
             "seed": self.seed,
             "judge_steps": self.judge_steps,

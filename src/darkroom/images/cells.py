@@ -118,7 +118,7 @@ def run_cell(
         "attack": plan.attack.name,
         "attacker": "naive" if plan.naive else "adaptive",
         "access": str(view.access),
-        "prior": plan.prior_name,
+        "prior": plan.prior.name,
         "goals": len(goals),
         "queries": {
             "per_goal_median": float(np.median(progress.queries)),
@@ -253,7 +253,7 @@ def _details(
     return {
         "threat_model": [*threat_model(plan, subject), *adaptation],
         "attack": {"name": plan.attack.name, "parameters": parameters_of(plan.attack)},
-        "prior": {"name": plan.prior_name, "parameters": plan.prior.model_dump(mode="json")},
+        "prior": {"name": plan.prior.name, "parameters": parameters_of(plan.prior)},
         "judge_names": list(Panel.names),
         "judges": bench.errors(),
         "gate": {"limit": bench.panel.gate.limits.residual},

@@ -18,7 +18,7 @@ from darkroom.defenses.registry import make_defense
 from darkroom.errors import PlanError
 from darkroom.images.attacks.auto import AutoAttack
 from darkroom.images.attacks.base import Attack
-from darkroom.images.attacks.registry import make_attack
+from darkroom.images.attacks.registry import ATTACKS
 from darkroom.images.cell_plan import CellPlan
 from darkroom.images.cells import run_cell
 from darkroom.images.guarded import Endpoint
@@ -27,13 +27,13 @@ from darkroom.images.models import GivenModel, Model, TrainedModel
 from darkroom.images.photos import Photos, load_photos
 from darkroom.images.plan import ImagePlan, PublicSection
 from darkroom.images.priors.base import ImagePrior
-from darkroom.images.priors.build import Materials, configure_prior
+from darkroom.images.priors.build import PRIORS, Materials
 from darkroom.images.subject import Subject
 from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.load import open_target
 from darkroom.images.targets.sections import HttpTable
 from darkroom.images.training.base import Recipe, TrainingDefense, Undefended, describe
-from darkroom.images.training.registry import make_training_defense
+from darkroom.images.training.registry import TRAINING_DEFENSES
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class ImageJob(Job):
                 panel = None if bench is None else bench.panel
                 run, steps = self.plan.run, self.plan.judges.steps
                 bench = set_up_bench(subject, run.seed, steps, reporter, panel)
-            words = f"{cell.prior_name} {cell.prior!r}"
+            words = f"{cell.prior!r}"
             if words not in priors:
                 priors[words] = self._fit_prior(cell, reporter)
             if cell.guarded is not None and endpoint is None:
@@ -135,7 +135,7 @@ class ImageJob(Job):
     def _fit_prior(self, cell: CellPlan, reporter: Reporter) -> ImagePrior:
         spec, public = self.subject.target.spec, self.subject.public
         photos = np.empty((0, *spec.shape), np.float32) if public is None else public.images
-        with reporter.stage(f"Fitting prior {cell.prior_name}") as advance:
+        with reporter.stage(f"Fitting prior {cell.prior.name}") as advance:
             return cell.prior.build(Materials(photos, spec, cell.seed, self.folder, advance))
 
 
@@ -179,7 +179,7 @@ def training_defenses(plan: ImagePlan) -> list[TrainingDefense]:
     Raises:
         PlanError: If a name or a parameter is wrong.
     """
-    named = [make_training_defense(one.name, one.parameters) for one in plan.training]
+    named = [TRAINING_DEFENSES.make(one.name, one.parameters) for one in plan.training]
     return [Undefended(), *(defense for defense in named if defense != Undefended())]
 
 
@@ -211,7 +211,7 @@ def cell_plans(
     cells: list[CellPlan] = []
     behind_guard: list[CellPlan] = []
     for section in plan.attack:
-        attack = make_attack(section.name, section.parameters)
+        attack = ATTACKS.make(section.name, section.parameters)
         access = _granted(section, attack, most)
         for defense in defenses:
             if access is Access.WEIGHTS and defense.defenses:
@@ -271,8 +271,7 @@ def _cell_plan(
         access=access,
         k=section.k,
         defense=defense,
-        prior_name=prior.name,
-        prior=configure_prior(prior.name, prior.parameters),
+        prior=PRIORS.make(prior.name, prior.parameters),
         budget=section.budget,
         seed=plan.run.seed,
         judge_steps=plan.judges.steps,

@@ -43,7 +43,7 @@ def threat_model(plan: CellPlan, subject: Subject) -> list[str]:
         if public is None
         else f"The attacker has {len(public.people)} photos of "
         f"{len(np.unique(public.people))} other people, and the prior made from them "
-        f"({plan.prior_name}).",
+        f"({plan.prior.name}).",
     ]
 
 

@@ -21,8 +21,7 @@ class TableCellPlan:
         attack: The attack with its parameters.
         access: What a query returns to it.
         defense: The output defences that the answers pass.
-        prior_name: The prior's name.
-        prior: Its parameters.
+        prior: The prior with its parameters, not yet fitted.
         budget: Rows a record, or ``None``.
         seed: The run's seed.
         naive: Whether the attacker is not told of the defences.
@@ -31,7 +30,6 @@ class TableCellPlan:
     attack: TableAttack
     access: Access
     defense: Pipeline
-    prior_name: str
     prior: TablePriorConfiguration
     budget: int | None
     seed: int
@@ -40,7 +38,7 @@ class TableCellPlan:
     @property
     def title(self) -> str:
         """What a progress bar calls it."""
-        return cell_title(self.attack.name, self.prior_name, self.defense, naive=self.naive)
+        return cell_title(self.attack.name, self.prior.name, self.defense, naive=self.naive)
 
     def expected_queries(self, subject: TableSubject) -> int:
         """Returns the rows a record that the attack spends at most."""
@@ -64,7 +62,7 @@ class TableCellPlan:
             "attack": [self.attack.name, parameters],
             "access": self.access,
             "defense": [[one.name, one.decisive()] for one in self.defense.defenses],
-            "prior": [self.prior_name, self.prior.model_dump(mode="json")],
+            "prior": [self.prior.name, parameters_of(self.prior)],
             "budget": self.budget,
             "seed": self.seed,
             **({"naive": True} if self.naive else {}),

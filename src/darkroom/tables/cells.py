@@ -76,7 +76,7 @@ def run_table_cell(
         "attack": plan.attack.name,
         "attacker": "naive" if plan.naive else "adaptive",
         "access": str(plan.access),
-        "prior": plan.prior_name,
+        "prior": plan.prior.name,
         "goals": members["n"],
         "queries": {
             "per_goal_median": asked,
@@ -192,7 +192,7 @@ def _details(
             "parameters": parameters_of(plan.attack),
             "paper": plan.attack.paper,
         },
-        "prior": {"name": plan.prior_name, "parameters": plan.prior.model_dump(mode="json")},
+        "prior": {"name": plan.prior.name, "parameters": parameters_of(plan.prior)},
         "imputer": bench.imputer,
         "sensitive": list(schema.sensitive),
         "values": list(subject.candidates.labels) if subject.tolerance is None else [],

@@ -19,13 +19,13 @@ from darkroom.defenses.registry import TABLE_DEFENSES, make_defense
 from darkroom.errors import PlanError
 from darkroom.imports import call_import
 from darkroom.named import describe
-from darkroom.tables.attacks.registry import make_table_attack
+from darkroom.tables.attacks.registry import TABLE_ATTACKS
 from darkroom.tables.cell_plan import TableCellPlan
 from darkroom.tables.cells import run_table_cell
 from darkroom.tables.judging import TableBench, set_up_table_bench
 from darkroom.tables.models import GivenTableModel, TableModel, TrainedTableModel
 from darkroom.tables.plan import TablePlan
-from darkroom.tables.priors.build import configure_table_prior
+from darkroom.tables.priors.build import TABLE_PRIORS
 from darkroom.tables.priors.counts import TablePrior
 from darkroom.tables.rows import plan_schema, read_frame, refuse_overlap, split_tables
 from darkroom.tables.schema import Schema
@@ -36,9 +36,9 @@ from darkroom.tables.targets.sections import TableTargetSection
 from darkroom.tables.targets.sklearn import UntrainedTableTarget
 from darkroom.tables.targets.view import require_fitting
 from darkroom.tables.training.defenses import (
+    TABLE_TRAINING_DEFENSES,
     TableTrainingDefense,
     UndefendedTable,
-    make_table_training_defense,
 )
 
 if TYPE_CHECKING:
@@ -142,9 +142,9 @@ class TableJob(Job):
                     with reporter.stage("Training the imputation model"):
                         bench = self._bench(subject)
             cell = replace(cell, defense=_fitted(cell.defense, subject))
-            words = f"{cell.prior_name} {cell.prior!r}"
+            words = f"{cell.prior!r}"
             if words not in priors:
-                with reporter.stage(f"Fitting prior {cell.prior_name}"):
+                with reporter.stage(f"Fitting prior {cell.prior.name}"):
                     priors[words] = cell.prior.build(subject.candidates, public, cell.seed)
             with reporter.stage(cell.title) as advance:
                 result, arrays = run_table_cell(key, cell, subject, priors[words], bench, advance)
@@ -239,7 +239,7 @@ def table_cell_plans(plan: TablePlan, folder: Path | None = None) -> list[TableC
     defenses += [
         Pipeline(
             tuple(
-                make_defense(name, parameters, folder, kinds=TABLE_DEFENSES)
+                make_defense(name, parameters, folder, registry=TABLE_DEFENSES)
                 for name, parameters in one.links
             )
         )
@@ -262,12 +262,12 @@ def table_training_defenses(plan: TablePlan) -> list[TableTrainingDefense]:
     Raises:
         PlanError: If a name or a parameter is wrong.
     """
-    named = [make_table_training_defense(one.name, **one.parameters) for one in plan.training]
+    named = [TABLE_TRAINING_DEFENSES.make(one.name, one.parameters) for one in plan.training]
     return [UndefendedTable(), *(one for one in named if one != UndefendedTable())]
 
 
 def _cell_plan(plan: TablePlan, section: AttackSection, defense: Pipeline) -> TableCellPlan:
-    attack = make_table_attack(section.name, section.parameters)
+    attack = TABLE_ATTACKS.make(section.name, section.parameters)
     access = section.access or attack.access
     if access is Access.TOP_K:
         raise PlanError(
@@ -278,8 +278,7 @@ def _cell_plan(plan: TablePlan, section: AttackSection, defense: Pipeline) -> Ta
         attack=attack,
         access=access,
         defense=defense,
-        prior_name=prior.name,
-        prior=configure_table_prior(prior.name, prior.parameters),
+        prior=TABLE_PRIORS.make(prior.name, prior.parameters),
         budget=section.budget,
         seed=plan.run.seed,
     )

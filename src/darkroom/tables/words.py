@@ -31,7 +31,7 @@ def threat_model(plan: TableCellPlan, subject: TableSubject) -> list[str]:
         f"The attacker {_MEANS[plan.access]} at most {budget} times a record.",
         f"The attacker knows of each record every column but {hidden}, and {known}.",
         f"The attacker has {len(data.public.rows):,} other records with every column, knows the "
-        f"prior made from them ({plan.prior_name}), and how often the model errs on "
+        f"prior made from them ({plan.prior.name}), and how often the model errs on "
         f"{'the rows it was trained on' if subject.errors_on == 'members' else 'other rows'}.",
         *(behind if plan.defense.defenses else []),
     ]

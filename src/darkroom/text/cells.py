@@ -178,7 +178,7 @@ def _details(
     rows = _canary_rows(canaries, attacked, exposures)
     return {
         "threat_model": threat_model(plan, subject),
-        "attack": {"name": plan.attack.name, "parameters": _plain(parameters_of(plan.attack))},
+        "attack": {"name": plan.attack.name, "parameters": parameters_of(plan.attack)},
         "prior": {"name": "format", "parameters": {"format": canaries.secrets.describe()}},
         "format": {
             "description": canaries.secrets.describe(),
@@ -198,13 +198,6 @@ def _details(
 
 def _rate(interval: Interval) -> dict[str, float]:
     return {"success": interval.estimate, "low": interval.low, "high": interval.high}
-
-
-def _plain(parameters: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in parameters.items()
-    }
 
 
 def _canary_rows(

@@ -12,10 +12,10 @@ from darkroom.auditing.plan import PriorSection
 from darkroom.auditing.progress import Reporter
 from darkroom.auditing.runner import Facts, FinishedCell, Job
 from darkroom.defenses.logprobs import LogprobDefense
-from darkroom.defenses.registry import make_logprob_defense
+from darkroom.defenses.registry import LOGPROB_DEFENSES
 from darkroom.errors import PlanError
 from darkroom.named import describe
-from darkroom.text.attacks.registry import make_secret_attack
+from darkroom.text.attacks.registry import SECRET_ATTACKS
 from darkroom.text.canaries import load_key, read_lines
 from darkroom.text.cell_plan import TextCellPlan
 from darkroom.text.cells import run_text_cell
@@ -26,10 +26,10 @@ from darkroom.text.subject import TextSubject
 from darkroom.text.targets.load import open_folder, open_language_target
 from darkroom.text.targets.sections import TransformersSection
 from darkroom.text.training.recipe import (
+    TEXT_TRAININGS,
     TextRecipe,
     TextTraining,
     UndefendedText,
-    make_text_training,
 )
 from darkroom.text.utility import text_utility
 
@@ -192,7 +192,7 @@ def text_cell_plans(plan: TextPlan, most: LanguageAccess) -> list[TextCellPlan]:
         if len(links) > 1:
             raise PlanError("[[defense]] of a language model: give one, not a chain")
         name, parameters = links[0]
-        defenses.append(make_logprob_defense(name, parameters))
+        defenses.append(LOGPROB_DEFENSES.make(name, parameters))
     cells = []
     for section in plan.attack:
         for defense in defenses:
@@ -210,7 +210,7 @@ def text_trainings(plan: TextPlan) -> list[TextTraining]:
     Raises:
         PlanError: If a name or a parameter is wrong.
     """
-    named = [make_text_training(one.name, **one.parameters) for one in plan.training]
+    named = [TEXT_TRAININGS.make(one.name, one.parameters) for one in plan.training]
     return [UndefendedText(), *(one for one in named if one != UndefendedText())]
 
 
@@ -220,7 +220,7 @@ def _cell_plan(
     defense: LogprobDefense | None,
     most: LanguageAccess,
 ) -> TextCellPlan:
-    attack = make_secret_attack(section.name, section.parameters)
+    attack = SECRET_ATTACKS.make(section.name, section.parameters)
     if section.prior not in (None, PriorSection(name="format")):
         raise PlanError(f"attack {section.name}: the prior of a secret is its format: leave it out")
     access = section.access

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from darkroom.guard.wire.base import Asked, Refused
-from darkroom.guard.wire.registry import WIRES, make_wire
+from darkroom.guard.wire.registry import WIRES
 from darkroom.guard.wire.strict import Limits, StrictWire
 
 T = TypeVar("T")
@@ -124,7 +124,7 @@ def one(values: Array) -> Any:
 
 
 def make(name: str, **parameters: Any) -> StrictWire:
-    return make_wire(name, {"classes": NAMES, **parameters})
+    return WIRES.make(name, {"classes": NAMES, **parameters})
 
 
 FORMATS: dict[str, Format] = {
@@ -132,14 +132,14 @@ FORMATS: dict[str, Format] = {
         make("open-inference"), "/v2/models/faces/versions/3/infer", v2, v2_answer, v2_count
     ),
     "v2 nested": Format(
-        make_wire("open-inference", {"output": "p"}),
+        WIRES.make("open-inference", {"output": "p"}),
         "/v2/models/faces/infer",
         v2_nested,
         v2_answer,
         v2_count,
     ),
     "v1": Format(
-        make_wire("v1", {}),
+        WIRES.make("v1", {}),
         "/v1/models/faces:predict",
         lambda x: {"instances": x.tolist()},
         lambda p: {"predictions": p.tolist(), "logits": p.tolist()},
@@ -164,7 +164,7 @@ FORMATS: dict[str, Format] = {
         1,
     ),
     "torchserve list": Format(
-        make_wire("torchserve", {"row_shape": [3]}),
+        WIRES.make("torchserve", {"row_shape": [3]}),
         "/predictions/faces",
         one,
         lambda p: p.tolist(),
@@ -182,7 +182,7 @@ FORMATS: dict[str, Format] = {
         lambda r: length(r["inputs"]),
     ),
     "hugging face one": Format(
-        make_wire("hugging-face", {"row_shape": [3]}),
+        WIRES.make("hugging-face", {"row_shape": [3]}),
         "/models/me/faces",
         lambda x: {"inputs": one(x), "options": {"wait_for_model": True}},
         lambda p: pairs(p)[0],
@@ -191,7 +191,7 @@ FORMATS: dict[str, Format] = {
         tuple(sorted(NAMES)),
     ),
     "json": Format(
-        make_wire("json", {}),
+        WIRES.make("json", {}),
         "/predict",
         lambda x: {"inputs": x.tolist()},
         lambda p: {"scores": p.tolist(), "logits": p.tolist()},
@@ -455,13 +455,13 @@ def test_nothing_of_a_hostile_upstream_leaves(kind: Format, data: st.DataObject)
         assert str(raw)[:8].encode() not in sent
 
 
-@pytest.mark.parametrize("name", WIRES)
+@pytest.mark.parametrize("name", WIRES.own)
 @settings(max_examples=100, deadline=None)
 @given(body=st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_no_bytes_crash_a_format(name: str, body: bytes) -> None:
     kind = next((one for one in FORMATS.values() if one.wire.name == name), None)
     path = "/v1/completions" if kind is None else kind.path
-    wire = make_wire(name, {})
+    wire = WIRES.make(name, {})
     for content_type in (
         "application/json",
         "text/plain",
@@ -546,9 +546,9 @@ HEALTH = {
 }
 
 
-@pytest.mark.parametrize("name", WIRES)
+@pytest.mark.parametrize("name", WIRES.own)
 def test_health_goes_through(name: str) -> None:
-    wire = make_wire(name, {})
+    wire = WIRES.make(name, {})
     for path in HEALTH[name]:
         assert wire.passes("GET", path)
         assert not wire.passes("POST", path)
@@ -576,7 +576,7 @@ def refused(
     name: str, path: str, request: Any, headers: dict[str, str] | None = None, **parameters: Any
 ) -> int:
     with pytest.raises(Refused) as caught:
-        make_wire(name, parameters).read(path, headers or HEADERS, json.dumps(request).encode())
+        WIRES.make(name, parameters).read(path, headers or HEADERS, json.dumps(request).encode())
     return caught.value.status
 
 
@@ -629,7 +629,7 @@ def test_v2_binary_header_and_row_shape() -> None:
     assert refused("open-inference", "/v2/models/m/infer", request, headers) == 415
     assert refused("open-inference", "/v2/models/m/infer", request, row_shape=[3]) == 400
     text = {"name": "x", "shape": [2], "datatype": "BYTES", "data": ["a", "b"]}
-    asked = make_wire("open-inference", {}).read(
+    asked = WIRES.make("open-inference", {}).read(
         "/v2/models/m/infer", HEADERS, json.dumps({"inputs": [text]}).encode()
     )
     assert (asked.rows, asked.inputs) == (2, None)
@@ -663,7 +663,7 @@ def test_other_requests_that_ask_for_more_or_are_unclear(
 
 
 def test_hugging_face_gives_no_more_than_top_k() -> None:
-    wire = make_wire("hugging-face", {"top_k": 2, "classes": NAMES})
+    wire = WIRES.make("hugging-face", {"top_k": 2, "classes": NAMES})
     scores = draw_scores(1, 0)
     assert refused("hugging-face", "/", {"inputs": "a", "parameters": {"top_k": 3}}, top_k=2) == 422
     for body in ({"inputs": "a"}, {"inputs": "a", "parameters": {"top_k": None}}):
@@ -674,7 +674,7 @@ def test_hugging_face_gives_no_more_than_top_k() -> None:
 
 def test_a_picture_is_one_row() -> None:
     for name, path in (("torchserve", "/predictions/m"), ("hugging-face", "/")):
-        asked = make_wire(name, {}).read(path, {"content-type": "image/png"}, b"\x89PNG")
+        asked = WIRES.make(name, {}).read(path, {"content-type": "image/png"}, b"\x89PNG")
         assert (asked.rows, asked.inputs) == (1, None)
 
 
@@ -684,7 +684,7 @@ def test_what_the_best_leave_over_is_spread_and_unknown_classes_are_refused() ->
     assert answered.scores is not None
     assert np.allclose(answered.scores, [[0.5, 0.1, 0.1, 0.3]])
     for wire, body in (
-        (make_wire("torchserve", {}), told),
+        (WIRES.make("torchserve", {}), told),
         (make("torchserve"), b'{"eve": 1.0}'),
         (make("torchserve"), b'{"ada": 0.9, "mary": 0.3}'),
         (make("torchserve"), b'{"ada": -0.1, "mary": 1.1}'),
@@ -720,7 +720,7 @@ def test_what_the_best_leave_over_is_spread_and_unknown_classes_are_refused() ->
 def test_labels_leave_and_scores_in_their_guise_do_not(
     label: Any, declared: bool, passes: bool
 ) -> None:
-    wire = make_wire("v1", {"classes": NAMES} if declared else {})
+    wire = WIRES.make("v1", {"classes": NAMES} if declared else {})
     body = json.dumps({"predictions": [label]}).encode()
     if passes:
         answered = wire.answer(Asked(1, None, False, None), 200, {}, body)
@@ -732,7 +732,7 @@ def test_labels_leave_and_scores_in_their_guise_do_not(
 
 
 def test_v2_labels_leave_alone() -> None:
-    wire = make_wire("open-inference", {})
+    wire = WIRES.make("open-inference", {})
     asked = wire.read("/v2/models/m/infer", HEADERS, json.dumps({"inputs": [TENSOR]}).encode())
     label = {
         "name": "predict",
@@ -778,10 +778,10 @@ def test_answers_in_other_encodings_or_about_other_rows_are_refused(kind: Format
             kind.wire.answer(asked, 200, HEADERS, more)
 
 
-@pytest.mark.parametrize("name", WIRES)
+@pytest.mark.parametrize("name", WIRES.own)
 def test_errors_are_problems_with_the_formats_own_member(name: str) -> None:
     problem = {"type": "about:blank", "status": 429, "title": "Too many", "detail": "wait a day"}
-    told = json.loads(make_wire(name, {}).error(problem))
+    told = json.loads(WIRES.make(name, {}).error(problem))
     own = {"openai": told.get("error", {}), "torchserve": told}.get(name)
     assert (own["message"] if own is not None else told["error"]) == "wait a day"
     assert {key: told[key] for key in ("status", "title", "detail")} == {
@@ -789,9 +789,9 @@ def test_errors_are_problems_with_the_formats_own_member(name: str) -> None:
     }
 
 
-@pytest.mark.parametrize("name", WIRES)
+@pytest.mark.parametrize("name", WIRES.own)
 def test_rows_and_bytes_have_limits(name: str) -> None:
-    wire = make_wire(name, {"limits": {"body": 200, "rows": 2}})
+    wire = WIRES.make(name, {"limits": {"body": 200, "rows": 2}})
     assert wire.limits == Limits(body=200, rows=2)
     with pytest.raises(Refused) as caught:
         wire.read("/v1/completions", HEADERS, b" " * 201)

@@ -21,7 +21,7 @@ from darkroom.errors import PlanError
 from darkroom.guard.wire.base import Asked, Refused
 from darkroom.guard.wire.events import events
 from darkroom.guard.wire.openai import OpenAI
-from darkroom.guard.wire.registry import make_wire
+from darkroom.guard.wire.registry import WIRES
 from darkroom.guard.wire.strict import Unclear
 
 T = TypeVar("T")
@@ -191,7 +191,7 @@ def test_what_the_policy_allows_may_be_asked_for() -> None:
     with pytest.raises(PlanError):
         OpenAI(top_logprobs=21)
     with pytest.raises(PlanError):
-        make_wire("openai", {"defenses": [{"name": "logprob-nosie"}]})
+        WIRES.make("openai", {"defenses": [{"name": "logprob-nosie"}]})
 
 
 def test_an_answer_keeps_text_and_loses_what_nobody_asked_for() -> None:

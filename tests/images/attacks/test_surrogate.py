@@ -17,7 +17,7 @@ from darkroom.defenses.pipeline import Pipeline
 from darkroom.errors import PlanError
 from darkroom.images.attacks.base import Progress
 from darkroom.images.attacks.gradient import GradientAttack
-from darkroom.images.attacks.registry import make_attack
+from darkroom.images.attacks.registry import ATTACKS
 from darkroom.images.attacks.search.surrogate_models import Ensemble, Features, train
 from darkroom.images.attacks.surrogate import SurrogateAttack, _blend, _Search
 from darkroom.images.priors.spaces import EigenfacePrior
@@ -214,7 +214,7 @@ def test_large_images_are_looked_at_small() -> None:
 )
 def test_values_that_make_no_search_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(PlanError, match=f"attack surrogate: .*{next(iter(wrong))}"):
-        make_attack("surrogate", wrong)
+        ATTACKS.make("surrogate", wrong)
 
 
 def test_queries_never_fall() -> None:

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from darkroom.errors import DataError, PlanError, TargetError
-from darkroom.images.priors.build import PRIORS, Materials, configure_prior
+from darkroom.images.priors.build import PRIORS, Materials
 from darkroom.images.priors.spaces import EigenfacePrior, GeneratorPrior, MeanPrior
 from darkroom.images.targets.base import ImageSpec
 
@@ -57,19 +57,19 @@ def test_every_prior_and_its_parameters(
     kind: type,
     latent: tuple[int, ...],
 ) -> None:
-    prior = configure_prior(name, parameters).build(materials)
+    prior = PRIORS.make(name, parameters).build(materials)
     assert isinstance(prior, kind)
     assert (prior.name, prior.spec, prior.latent_shape) == (name, SPEC, latent)
     assert prior.decode(prior.start()[None]).shape == (1, *SPEC.shape)
 
 
 def test_every_prior_has_a_name_of_its_own() -> None:
-    assert sorted(PRIORS) == ["eigenfaces", "generator", "mean"]
+    assert sorted(PRIORS.own) == ["eigenfaces", "generator", "mean"]
 
 
 def test_start_chooses_between_the_average_and_black(materials: Materials) -> None:
-    black = configure_prior("mean", {"start": "black"}).build(materials)
-    average = configure_prior("mean", {}).build(materials)
+    black = PRIORS.make("mean", {"start": "black"}).build(materials)
+    average = PRIORS.make("mean", {}).build(materials)
     assert float(black.decode(black.start()[None]).max()) == 0
     np.testing.assert_allclose(
         average.decode(average.start()[None])[0], materials.photos.mean(axis=0), atol=1e-6
@@ -78,10 +78,10 @@ def test_start_chooses_between_the_average_and_black(materials: Materials) -> No
 
 def test_black_needs_no_photos(materials: Materials) -> None:
     none = materials._replace(photos=materials.photos[:0])
-    configure_prior("mean", {"start": "black"}).build(none)
-    for name in PRIORS:
+    PRIORS.make("mean", {"start": "black"}).build(none)
+    for name in PRIORS.own:
         with pytest.raises(DataError, match="public photos but got 0"):
-            configure_prior(name, {}).build(none)
+            PRIORS.make(name, {}).build(none)
 
 
 def test_a_generator_with_weights_beside_the_plan(materials: Materials) -> None:
@@ -91,7 +91,7 @@ def test_a_generator_with_weights_beside_the_plan(materials: Materials) -> None:
     state = {f"0.{key}": value.detach() for key, value in layer.named_parameters()}
     save_file(state, materials.folder / "own.safetensors")
     parameters = {"load": "own_generator:small", "latent": 3, "weights": "own.safetensors"}
-    prior = configure_prior("generator", parameters).build(materials)
+    prior = PRIORS.make("generator", parameters).build(materials)
     torch.testing.assert_close(prior.decode(torch.ones(1, 3)), torch.full((1, *SPEC.shape), 0.3))
 
 
@@ -110,7 +110,7 @@ def test_a_generator_with_weights_beside_the_plan(materials: Materials) -> None:
 )
 def test_words_that_name_nothing(name: str, parameters: dict[str, Any], expected: str) -> None:
     with pytest.raises(PlanError) as caught:
-        configure_prior(name, parameters)
+        PRIORS.make(name, parameters)
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -133,4 +133,4 @@ def test_a_generator_of_ones_own_that_does_not_do(
     materials: Materials, parameters: dict[str, Any], error: type[Exception], expected: str
 ) -> None:
     with pytest.raises(error, match=expected):
-        configure_prior("generator", parameters).build(materials)
+        PRIORS.make("generator", parameters).build(materials)

@@ -25,7 +25,7 @@ from darkroom.images.training.base import (
 from darkroom.images.training.dp_sgd import PrivateSGD
 from darkroom.images.training.modules import hidden_layers, output_layer, weighted_layers
 from darkroom.images.training.not_people import averaged, blurred, noise
-from darkroom.images.training.registry import TRAINING_DEFENSES, make_training_defense
+from darkroom.images.training.registry import TRAINING_DEFENSES
 from darkroom.images.training.regularised import (
     BilateralDependency,
     Bottleneck,
@@ -84,7 +84,7 @@ def train(
     strangers: Strangers | None,
     **parameters: object,
 ) -> Trained:
-    defense = make_training_defense(name, {**fast(name), **parameters})
+    defense = TRAINING_DEFENSES.make(name, {**fast(name), **parameters})
     rng = np.random.default_rng(3)
     return defense.train(module, *photos, strangers=strangers, recipe=QUICK, rng=rng)
 
@@ -99,7 +99,7 @@ def confidence(module: nn.Module, images: torch.Tensor) -> float:
         return float(module(images).softmax(dim=1).amax(dim=1).mean())
 
 
-@pytest.mark.parametrize("name", sorted(TRAINING_DEFENSES))
+@pytest.mark.parametrize("name", sorted(TRAINING_DEFENSES.own))
 def test_it_learns_and_gives_the_same_weights_again(
     name: str,
     module: nn.Module,
@@ -123,14 +123,14 @@ def test_it_learns_and_gives_the_same_weights_again(
     assert TrainingFacts.of(first.facts.record()) == first.facts
 
 
-@pytest.mark.parametrize("name", sorted(TRAINING_DEFENSES))
+@pytest.mark.parametrize("name", sorted(TRAINING_DEFENSES.own))
 def test_trained_weights_fit_a_prepared_module(
     name: str,
     module: nn.Module,
     photos: tuple[NDArray[np.float32], NDArray[np.int64]],
     strangers: Strangers,
 ) -> None:
-    defense = make_training_defense(name, fast(name))
+    defense = TRAINING_DEFENSES.make(name, fast(name))
     rng = np.random.default_rng(0)
     recipe = Recipe(epochs=1, batch=8)
     trained = defense.train(module, *photos, strangers=strangers, recipe=recipe, rng=rng)
@@ -144,7 +144,7 @@ def test_progress_is_told_to_the_end(
     module: nn.Module, photos: tuple[NDArray[np.float32], NDArray[np.int64]]
 ) -> None:
     told: list[tuple[int, int]] = []
-    make_training_defense("none", {}).train(
+    TRAINING_DEFENSES.make("none", {}).train(
         module,
         *photos,
         recipe=Recipe(epochs=3),
@@ -375,7 +375,7 @@ def test_infinite_epsilon_survives_json() -> None:
 )
 def test_wrong_words_are_refused(name: str, parameters: dict[str, object], said: str) -> None:
     with pytest.raises(PlanError, match=said):
-        make_training_defense(name, parameters)
+        TRAINING_DEFENSES.make(name, parameters)
 
 
 def test_modules_that_cannot_be_defended_are_refused(

@@ -28,7 +28,7 @@ from darkroom.tables.attacks.base import Errors, Records, TableAttack, TableProg
 from darkroom.tables.attacks.csmia import CsmiaAttack
 from darkroom.tables.attacks.lomia import LomiaAttack
 from darkroom.tables.attacks.map import MapAttack
-from darkroom.tables.attacks.registry import TABLE_ATTACKS, make_table_attack
+from darkroom.tables.attacks.registry import TABLE_ATTACKS
 from darkroom.tables.attacks.tree_confusion import TreeConfusionAttack
 from darkroom.tables.attacks.tree_counts import TreeCountsAttack
 from darkroom.tables.candidates import Candidates
@@ -104,13 +104,13 @@ def _fits(attack: str, model: str) -> bool:
     return attack == "map" or model not in REGRESSORS
 
 
-PAIRS = [pair for pair in itertools.product(TABLE_ATTACKS, MODELS) if _fits(*pair)]
+PAIRS = [pair for pair in itertools.product(TABLE_ATTACKS.own, MODELS) if _fits(*pair)]
 
 
 @pytest.mark.parametrize(("attack", "model"), PAIRS)
 def test_every_attack_beats_its_prior_on_every_model(attack: str, model: str) -> None:
     case = _case(model)
-    (first, last), ledger = _run(make_table_attack(attack, {}), case)
+    (first, last), ledger = _run(TABLE_ATTACKS.make(attack, {}), case)
     truth = case.rows[:, 1]
     before, after = (one.posterior.argmax(axis=1) == truth for one in (first, last))
     assert after.mean() > before.mean() + 0.08
@@ -124,20 +124,20 @@ def test_every_attack_beats_its_prior_on_every_model(attack: str, model: str) ->
 def test_blocks_change_no_answer(attack: str, model: str, unknown: tuple[str, ...]) -> None:
     case = _case(model, unknown=unknown)
     options = {"draws": 5, **({"model": "logistic"} if attack == "lomia" else {})}
-    whole, ledger = _run(make_table_attack(attack, options), case)
-    parts, again = _run(make_table_attack(attack, {**options, "memory": 20_000}), case)
+    whole, ledger = _run(TABLE_ATTACKS.make(attack, options), case)
+    parts, again = _run(TABLE_ATTACKS.make(attack, {**options, "memory": 20_000}), case)
     np.testing.assert_allclose(whole[-1].posterior, parts[-1].posterior, rtol=1e-9, atol=1e-12)
     assert ledger.total == again.total
 
 
-@pytest.mark.parametrize("attack", TABLE_ATTACKS)
+@pytest.mark.parametrize("attack", TABLE_ATTACKS.own)
 def test_no_more_is_asked_than_the_budget_allows(attack: str) -> None:
     case = _case("tree")
-    (first, last), ledger = _run(make_table_attack(attack, {}), case, limit=Limit(per_goal=2))
+    (first, last), ledger = _run(TABLE_ATTACKS.make(attack, {}), case, limit=Limit(per_goal=2))
     assert ledger.total == 0
     np.testing.assert_allclose(first.posterior, last.posterior)
     some = Limit(total=3 * 100)
-    (first, last), ledger = _run(make_table_attack(attack, {"memory": 10_000}), case, limit=some)
+    (first, last), ledger = _run(TABLE_ATTACKS.make(attack, {"memory": 10_000}), case, limit=some)
     assert 0 < ledger.total <= 300
     assert not np.allclose(first.posterior, last.posterior)
 
@@ -151,9 +151,9 @@ def test_draws_of_unknown_columns_stop_at_the_budget() -> None:
     assert not np.allclose(part[-1].posterior, full[-1].posterior)
 
 
-@pytest.mark.parametrize("attack", TABLE_ATTACKS)
+@pytest.mark.parametrize("attack", TABLE_ATTACKS.own)
 def test_every_attack_says_what_it_is(attack: str) -> None:
-    made = make_table_attack(attack, {})
+    made = TABLE_ATTACKS.make(attack, {})
     assert made.name == attack
     assert made.access in Access
     assert any(year.isdigit() for year in made.paper.split("(")[0].split())
@@ -163,7 +163,7 @@ def test_every_attack_says_what_it_is(attack: str) -> None:
 @pytest.mark.parametrize(
     ("name", "parameters", "expected"),
     [
-        ("mapp", {}, "no attack on tables is called 'mapp': did you mean 'map'"),
+        ("mapp", {}, "no attack is called 'mapp': did you mean 'map'"),
         ("map", {"draw": 3}, "has no parameter 'draw': did you mean 'draws'"),
         ("map", {"draws": 0}, "attack map: draws and memory must be 1 or more"),
         ("tree-counts", {"response": "maybe"}, "tree-counts: response: "),
@@ -171,7 +171,7 @@ def test_every_attack_says_what_it_is(attack: str) -> None:
 )
 def test_words_that_make_no_attack(name: str, parameters: dict[str, Any], expected: str) -> None:
     with pytest.raises(PlanError) as caught:
-        make_table_attack(name, parameters)
+        TABLE_ATTACKS.make(name, parameters)
     assert expected in str(caught.value)
 
 
@@ -180,7 +180,7 @@ def test_attacks_on_classifiers_refuse_regressors(attack: str) -> None:
     case = _case("linear")
     view = TableView(case.target, Access.WEIGHTS, QueryLedger(240))
     with pytest.raises(PlanError, match="is for classifiers, and the response 'y' is numeric"):
-        next(_start(make_table_attack(attack, {}), view, case))
+        next(_start(TABLE_ATTACKS.make(attack, {}), view, case))
 
 
 def _start(attack: TableAttack, view: TableView, case: Case) -> Any:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from darkroom.errors import DataError, PlanError
 from darkroom.tables.candidates import Candidates
-from darkroom.tables.priors.build import TABLE_PRIORS, configure_table_prior
+from darkroom.tables.priors.build import TABLE_PRIORS
 from darkroom.tables.priors.counts import ConditionalPrior, MarginalsPrior, TablePrior, UniformPrior
 from darkroom.tables.priors.imputation import ImputationPrior, Imputer
 from darkroom.tables.schema import Column, Rows, Schema
@@ -175,9 +175,8 @@ def test_the_same_seed_imputes_the_same() -> None:
     ],
 )
 def test_priors_by_the_words_of_a_plan(name: str, parameters: dict[str, Any]) -> None:
-    assert name in TABLE_PRIORS
     schema = _schema()
-    prior = configure_table_prior(name, parameters).build(Candidates.of(schema), PUBLIC, 0)
+    prior = TABLE_PRIORS.make(name, parameters).build(Candidates.of(schema), PUBLIC, 0)
     assert isinstance(prior, TablePrior)
     assert prior.name == name
     np.testing.assert_allclose(prior.probabilities(_hidden(PUBLIC, schema)).sum(axis=1), 1)
@@ -186,7 +185,7 @@ def test_priors_by_the_words_of_a_plan(name: str, parameters: dict[str, Any]) ->
 @pytest.mark.parametrize(
     ("name", "parameters", "expected"),
     [
-        ("marginal", {}, "no prior of tables is called 'marginal': did you mean 'marginals'"),
+        ("marginal", {}, "no prior is called 'marginal': did you mean 'marginals'"),
         ("conditional", {}, "prior conditional: given: "),
         ("conditional", {"given": []}, "prior conditional: given: "),
         ("marginals", {"smoothing": 0}, "prior marginals: smoothing: "),
@@ -196,7 +195,7 @@ def test_priors_by_the_words_of_a_plan(name: str, parameters: dict[str, Any]) ->
 )
 def test_words_that_make_no_prior(name: str, parameters: dict[str, Any], expected: str) -> None:
     with pytest.raises(PlanError) as caught:
-        configure_table_prior(name, parameters)
+        TABLE_PRIORS.make(name, parameters)
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
 

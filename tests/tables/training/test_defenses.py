@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from darkroom.errors import DataError, PlanError
-from darkroom.tables.training.defenses import make_table_training_defense
+from darkroom.tables.training.defenses import TABLE_TRAINING_DEFENSES
 from darkroom.tables.training.estimators import PrivateRidge, PrivateTree, gaussian_deviation
 
 
@@ -27,12 +27,16 @@ def bounds() -> dict[str, object]:
 def test_leaves_are_large_and_trees_pruned_in_pipelines_too() -> None:
     rows, response = linear_rows(200)
     tree = DecisionTreeRegressor(random_state=0)
-    large = make_table_training_defense("minimum-leaf", rows=20).apply(tree).fit(rows, response)
+    large = (
+        TABLE_TRAINING_DEFENSES.make("minimum-leaf", {"rows": 20}).apply(tree).fit(rows, response)
+    )
     leaves = large.tree_.children_left < 0
     assert large.tree_.n_node_samples[leaves].min() >= 20
     assert tree.min_samples_leaf == 1
     pipeline = make_pipeline(StandardScaler(), tree)
-    pruned = make_table_training_defense("pruning", alpha=5.0).apply(pipeline).fit(rows, response)
+    pruned = (
+        TABLE_TRAINING_DEFENSES.make("pruning", {"alpha": 5.0}).apply(pipeline).fit(rows, response)
+    )
     assert pruned[-1].get_n_leaves() < tree.fit(rows, response).get_n_leaves() / 4
 
 
@@ -41,7 +45,9 @@ def test_private_regression_nears_the_plain_one_as_epsilon_grows() -> None:
     plain = LinearRegression().fit(rows, response)
     errors = []
     for epsilon in (0.05, 1.0, 1000.0):
-        defense = make_table_training_defense("dp-linear", epsilon=epsilon, seed=1, **bounds())
+        defense = TABLE_TRAINING_DEFENSES.make(
+            "dp-linear", dict(epsilon=epsilon, seed=1, **bounds())
+        )
         private = defense.apply(LinearRegression()).fit(rows, response)
         errors.append(float(np.abs(private.predict(rows) - plain.predict(rows)).mean()))
     assert errors[2] < 0.1
@@ -69,8 +75,8 @@ def test_private_tree_learns_with_much_epsilon_and_guesses_with_little() -> None
     named = np.where(rows[:, 0] > 0.5, "yes", "no")
     right = []
     for epsilon in (0.001, 100.0):
-        defense = make_table_training_defense(
-            "dp-tree", epsilon=epsilon, classes=("no", "yes"), depth=6, seed=3
+        defense = TABLE_TRAINING_DEFENSES.make(
+            "dp-tree", {"epsilon": epsilon, "classes": ("no", "yes"), "depth": 6, "seed": 3}
         )
         tree = defense.apply(DecisionTreeClassifier()).fit(rows, named)
         chances = tree.predict_proba(rows)
@@ -103,7 +109,7 @@ def test_one_row_moves_one_count_by_one() -> None:
 def test_what_does_not_do_is_refused() -> None:
     rows, response = linear_rows(20)
     with pytest.raises(PlanError, match="did you mean 'pruning'"):
-        make_table_training_defense("prunning")
+        TABLE_TRAINING_DEFENSES.make("prunning", {})
     for name, wrong in (
         ("minimum-leaf", {"rows": 1}),
         ("pruning", {"alpha": 0.0}),
@@ -112,13 +118,13 @@ def test_what_does_not_do_is_refused() -> None:
         ("dp-tree", {"depth": 0}),
     ):
         with pytest.raises(PlanError, match=name):
-            make_table_training_defense(name, **wrong)
+            TABLE_TRAINING_DEFENSES.make(name, wrong)
     with pytest.raises(PlanError, match="no min_samples_leaf"):
-        make_table_training_defense("minimum-leaf").apply(LinearRegression())
+        TABLE_TRAINING_DEFENSES.make("minimum-leaf", {}).apply(LinearRegression())
     with pytest.raises(PlanError, match="regressors"):
-        make_table_training_defense("dp-linear").apply(DecisionTreeClassifier())
+        TABLE_TRAINING_DEFENSES.make("dp-linear", {}).apply(DecisionTreeClassifier())
     with pytest.raises(PlanError, match="classifiers"):
-        make_table_training_defense("dp-tree").apply(LinearRegression())
+        TABLE_TRAINING_DEFENSES.make("dp-tree", {}).apply(LinearRegression())
     with pytest.raises(DataError, match="3 bounds for 2 inputs"):
         PrivateRidge(low=(0, 0, 0), high=(1, 1, 1)).fit(rows, response)
     with pytest.raises(DataError, match="none of the classes"):

@@ -18,7 +18,7 @@ from darkroom.text.attacks.averaging import LEADS, Averaging
 from darkroom.text.attacks.base import SecretAttack, SecretGoal, SecretProgress
 from darkroom.text.attacks.best_first import BestFirst
 from darkroom.text.attacks.fill_mask import FillMask
-from darkroom.text.attacks.registry import SECRET_ATTACKS, make_secret_attack
+from darkroom.text.attacks.registry import SECRET_ATTACKS
 from darkroom.text.attacks.sampling import SamplingAttack, read_secret, split_prompt
 from darkroom.text.formats.secrets import make_format
 from darkroom.text.targets.base import Charge, Floats
@@ -85,7 +85,7 @@ def hits(case: Case, progress: SecretProgress) -> tuple[int, int]:
 
 
 def test_the_table_has_every_attack() -> None:
-    assert {case.attack.name for case in CASES.values()} == set(SECRET_ATTACKS)
+    assert {case.attack.name for case in CASES.values()} == set(SECRET_ATTACKS.own)
 
 
 def test_what_was_repeated_is_found_and_controls_are_not(case: Case) -> None:
@@ -177,7 +177,7 @@ def test_a_prompt_ends_at_a_word() -> None:
 )
 def test_words_that_make_no_attack(name: str, parameters: dict[str, object], why: str) -> None:
     with pytest.raises(PlanError, match=why):
-        make_secret_attack(name, parameters)
+        SECRET_ATTACKS.make(name, parameters)
 
 
 def test_a_view_that_allows_less_answers_less() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 
 from darkroom.defenses.logprobs import LogprobDefense
-from darkroom.defenses.registry import make_logprob_defense
+from darkroom.defenses.registry import LOGPROB_DEFENSES
 from darkroom.errors import PlanError
 from darkroom.guard.wire.base import Answered, Asked
 from darkroom.guard.wire.events import events
@@ -105,7 +105,7 @@ class OpenAI(StrictWire):
         made = []
         for one in self.defenses:
             parameters = dict(one)
-            made.append(make_logprob_defense(str(parameters.pop("name", "")), parameters))
+            made.append(LOGPROB_DEFENSES.make(str(parameters.pop("name", "")), parameters))
         return tuple(made)
 
     @cached_property

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from darkroom.errors import PlanError
 from darkroom.guard.policy import Policy
@@ -15,25 +14,11 @@ from darkroom.guard.wire.plain_json import PlainJson
 from darkroom.guard.wire.strict import StrictWire
 from darkroom.guard.wire.torchserve import TorchServe
 from darkroom.guard.wire.v1_predict import V1Predict
-from darkroom.named import make_named
+from darkroom.named import Registry
 
-WIRES: dict[str, type[StrictWire]] = {
-    wire.name: wire
-    for wire in (OpenInference, V1Predict, TorchServe, HuggingFace, OpenAI, PlainJson)
-}
-
-
-def make_wire(name: str, parameters: Mapping[str, Any]) -> StrictWire:
-    """Makes a wire format from a policy's words.
-
-    Args:
-        name: One of :data:`WIRES`.
-        parameters: Its fields; the others keep their defaults.
-
-    Raises:
-        PlanError: If there is no such format or parameter, or a value is wrong.
-    """
-    return make_named("wire", WIRES, name, parameters)
+WIRES: Registry[StrictWire] = Registry(
+    "wire", OpenInference, V1Predict, TorchServe, HuggingFace, OpenAI, PlainJson
+)
 
 
 def make_wires(policy: Policy) -> Sequence[Wire]:
@@ -46,4 +31,4 @@ def make_wires(policy: Policy) -> Sequence[Wire]:
         raise PlanError(
             "the policy has no [[wire]]: name the format that the model's server speaks"
         )
-    return [make_wire(one.name, one.parameters) for one in policy.wire]
+    return [WIRES.make(one.name, one.parameters) for one in policy.wire]

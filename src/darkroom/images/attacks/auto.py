@@ -111,4 +111,4 @@ def _attacks() -> dict[str, type[Attack]]:
     # The registry holds this attack too, so it can be asked only once both exist.
     from darkroom.images.attacks.registry import ATTACKS
 
-    return ATTACKS
+    return ATTACKS.own

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from darkroom.errors import PlanError, nearest, require_known
+from darkroom.errors import PlanError
 from darkroom.images.priors.autoencoder import train_variational_autoencoder
 from darkroom.images.priors.base import ImagePrior
 from darkroom.images.priors.spaces import EigenfacePrior, GeneratorPrior, MeanPrior
 from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.load import load_module
-from darkroom.named import wrong_value
+from darkroom.named import Registry
 
 
 class Materials(NamedTuple):
@@ -38,10 +39,14 @@ class Materials(NamedTuple):
     advance: Callable[[int, int], None] | None = None
 
 
-class PriorConfiguration(BaseModel, ABC):
-    """The parameters of one kind of prior, as a plan gives them."""
+class PriorConfiguration(ABC):
+    """A prior as a plan asks for it. Subclasses are frozen dataclasses of its parameters.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Attributes:
+        name: The word used in plans.
+    """
+
+    name: ClassVar[str]
 
     @abstractmethod
     def build(self, materials: Materials) -> ImagePrior:
@@ -54,8 +59,11 @@ class PriorConfiguration(BaseModel, ABC):
         """
 
 
+@dataclass(frozen=True)
 class MeanConfiguration(PriorConfiguration):
     """Free pixels from the ``average`` of the public photos, or from ``black``."""
+
+    name: ClassVar[str] = "mean"
 
     start: Literal["average", "black"] = "average"
 
@@ -66,12 +74,15 @@ class MeanConfiguration(PriorConfiguration):
         return MeanPrior.fit(materials.photos, materials.spec)
 
 
+@dataclass(frozen=True)
 class EigenfacesConfiguration(PriorConfiguration):
     """Principal components of the public photos."""
 
-    components: int = Field(default=150, ge=1)
-    augmentation: int = Field(default=7, ge=0)
-    reach: float = Field(default=1.0, gt=0)
+    name: ClassVar[str] = "eigenfaces"
+
+    components: Annotated[int, Field(ge=1)] = 150
+    augmentation: Annotated[int, Field(ge=0)] = 7
+    reach: Annotated[float, Field(gt=0)] = 1.0
 
     def build(self, materials: Materials) -> ImagePrior:
         """Finds the components."""
@@ -86,14 +97,17 @@ class EigenfacesConfiguration(PriorConfiguration):
         )
 
 
+@dataclass(frozen=True)
 class GeneratorConfiguration(PriorConfiguration):
     """A variational autoencoder trained on the public photos, or with ``load`` one's own."""
 
+    name: ClassVar[str] = "generator"
+
     load: str | None = None
     weights: Path | None = None
-    latent: int | None = Field(default=None, ge=1)
+    latent: Annotated[int, Field(ge=1)] | None = None
     unit_range: bool = True
-    steps: int | None = Field(default=None, ge=1)
+    steps: Annotated[int, Field(ge=1)] | None = None
 
     def build(self, materials: Materials) -> ImagePrior:
         """Trains or loads the generator."""
@@ -113,28 +127,6 @@ class GeneratorConfiguration(PriorConfiguration):
         return GeneratorPrior(module, self.latent, materials.spec, unit_range=self.unit_range)
 
 
-PRIORS: dict[str, type[PriorConfiguration]] = {
-    "mean": MeanConfiguration,
-    "eigenfaces": EigenfacesConfiguration,
-    "generator": GeneratorConfiguration,
-}
-
-
-def configure_prior(name: str, parameters: dict[str, Any]) -> PriorConfiguration:
-    """Checks a plan's words for a prior.
-
-    Args:
-        name: One of :data:`PRIORS`.
-        parameters: Fields of its configuration; the others keep their defaults.
-
-    Raises:
-        PlanError: If there is no such prior or parameter, or a value is wrong.
-    """
-    if name not in PRIORS:
-        raise PlanError(f"no prior is called {name!r}: {nearest(name, PRIORS)}")
-    known = PRIORS[name].model_fields
-    require_known(f"prior {name}", parameters, known)
-    try:
-        return PRIORS[name].model_validate(parameters)
-    except ValidationError as error:
-        raise wrong_value(f"prior {name}", error) from error
+PRIORS: Registry[PriorConfiguration] = Registry(
+    "prior", MeanConfiguration, EigenfacesConfiguration, GeneratorConfiguration
+)

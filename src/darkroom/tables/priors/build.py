@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from darkroom.errors import PlanError, nearest, require_known
-from darkroom.named import wrong_value
+from darkroom.named import Registry
 from darkroom.tables.candidates import Candidates
 from darkroom.tables.priors.counts import ConditionalPrior, MarginalsPrior, TablePrior, UniformPrior
 from darkroom.tables.priors.imputation import ImputationPrior
 from darkroom.tables.schema import Rows
 
 
-class TablePriorConfiguration(BaseModel, ABC):
-    """The parameters of one kind of prior, as a plan gives them."""
+class TablePriorConfiguration(ABC):
+    """A prior as a plan asks for it. Subclasses are frozen dataclasses of its parameters.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Attributes:
+        name: The word used in plans.
+    """
+
+    name: ClassVar[str]
 
     @abstractmethod
     def build(self, candidates: Candidates, public: Rows, seed: int) -> TablePrior:
@@ -35,37 +39,49 @@ class TablePriorConfiguration(BaseModel, ABC):
         """
 
 
+@dataclass(frozen=True)
 class UniformConfiguration(TablePriorConfiguration):
     """No statistics at all."""
+
+    name: ClassVar[str] = "uniform"
 
     def build(self, candidates: Candidates, public: Rows, seed: int) -> TablePrior:  # noqa: ARG002
         """Makes the prior."""
         return UniformPrior(candidates)
 
 
+@dataclass(frozen=True)
 class MarginalsConfiguration(TablePriorConfiguration):
     """Frequencies in all public rows."""
 
-    smoothing: float = Field(default=1.0, gt=0)
+    name: ClassVar[str] = "marginals"
+
+    smoothing: Annotated[float, Field(gt=0)] = 1.0
 
     def build(self, candidates: Candidates, public: Rows, seed: int) -> TablePrior:  # noqa: ARG002
         """Counts."""
         return MarginalsPrior(candidates, public, self.smoothing)
 
 
+@dataclass(frozen=True)
 class ConditionalConfiguration(TablePriorConfiguration):
     """Frequencies in public rows that agree in some columns."""
 
-    given: list[str] = Field(min_length=1)
-    smoothing: float = Field(default=1.0, gt=0)
+    name: ClassVar[str] = "conditional"
+
+    given: Annotated[tuple[str, ...], Field(min_length=1)]
+    smoothing: Annotated[float, Field(gt=0)] = 1.0
 
     def build(self, candidates: Candidates, public: Rows, seed: int) -> TablePrior:  # noqa: ARG002
         """Counts."""
         return ConditionalPrior(candidates, public, self.given, self.smoothing)
 
 
+@dataclass(frozen=True)
 class ImputationConfiguration(TablePriorConfiguration):
     """A classifier of the sensitive value, trained on public rows."""
+
+    name: ClassVar[str] = "imputation"
 
     model: Literal["auto", "logistic", "forest"] = "auto"
 
@@ -74,28 +90,10 @@ class ImputationConfiguration(TablePriorConfiguration):
         return ImputationPrior(candidates, public, model=self.model, seed=seed)
 
 
-TABLE_PRIORS: dict[str, type[TablePriorConfiguration]] = {
-    "uniform": UniformConfiguration,
-    "marginals": MarginalsConfiguration,
-    "conditional": ConditionalConfiguration,
-    "imputation": ImputationConfiguration,
-}
-
-
-def configure_table_prior(name: str, parameters: dict[str, Any]) -> TablePriorConfiguration:
-    """Checks a plan's words for a prior of tables.
-
-    Args:
-        name: One of :data:`TABLE_PRIORS`.
-        parameters: Fields of its configuration; the others keep their defaults.
-
-    Raises:
-        PlanError: If there is no such prior or parameter, or a value is wrong.
-    """
-    if name not in TABLE_PRIORS:
-        raise PlanError(f"no prior of tables is called {name!r}: {nearest(name, TABLE_PRIORS)}")
-    require_known(f"prior {name}", parameters, TABLE_PRIORS[name].model_fields)
-    try:
-        return TABLE_PRIORS[name].model_validate(parameters)
-    except ValidationError as error:
-        raise wrong_value(f"prior {name}", error) from error
+TABLE_PRIORS: Registry[TablePriorConfiguration] = Registry(
+    "prior",
+    UniformConfiguration,
+    MarginalsConfiguration,
+    ConditionalConfiguration,
+    ImputationConfiguration,
+)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from darkroom.errors import PlanError
-from darkroom.named import make_named
+from darkroom.named import Registry
 from darkroom.tables.training.columns import PublicTable, bounds_of, encoder_of, seeded
 from darkroom.tables.training.estimators import PrivateRidge, PrivateTree, gaussian_deviation
 from darkroom.training.facts import Privacy
@@ -277,19 +277,9 @@ class PrivateForest(TableTrainingDefense):
         )
 
 
-TABLE_TRAINING_DEFENSES: dict[str, type[TableTrainingDefense]] = {
-    defense.name: defense
-    for defense in (UndefendedTable, MinimumLeaf, Pruning, PrivateRegression, PrivateForest)
-}
-
-
-def make_table_training_defense(name: str, **parameters: Any) -> TableTrainingDefense:
-    """Makes a training defence for tables by name.
-
-    Raises:
-        PlanError: If there is no such defence or parameter, or a value is wrong.
-    """
-    return make_named("training defence", TABLE_TRAINING_DEFENSES, name, parameters)
+TABLE_TRAINING_DEFENSES: Registry[TableTrainingDefense] = Registry(
+    "training defence", UndefendedTable, MinimumLeaf, Pruning, PrivateRegression, PrivateForest
+)
 
 
 def _changed(estimator: Any, name: str, **parameters: Any) -> Any:

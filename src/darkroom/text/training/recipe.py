@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from darkroom.named import make_named
+from darkroom.named import Registry
 from darkroom.text.training.corpus import Deduplication, Scrubbing
 from darkroom.text.training.private import PrivateText, line_losses
 
@@ -89,15 +89,6 @@ class UndefendedText:
 
 TextTraining = UndefendedText | Deduplication | Scrubbing | PrivateText
 
-TEXT_TRAININGS: dict[str, type[TextTraining]] = {
-    kind.name: kind for kind in (UndefendedText, Deduplication, Scrubbing, PrivateText)
-}
-
-
-def make_text_training(name: str, **parameters: Any) -> TextTraining:
-    """Makes a training defence for text by name.
-
-    Raises:
-        PlanError: If there is no such defence or parameter, or a value is wrong.
-    """
-    return make_named("training defence", TEXT_TRAININGS, name, parameters)
+TEXT_TRAININGS: Registry[TextTraining] = Registry(
+    "training defence", UndefendedText, Deduplication, Scrubbing, PrivateText
+)
