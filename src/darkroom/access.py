@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class _Level(StrEnum):
+class Level(StrEnum):
     """Levels of access, listed from the most that an attacker can see to the least."""
 
     @property
@@ -13,7 +13,7 @@ class _Level(StrEnum):
         """0 for the least that can be seen, rising with what is seen."""
         return list(reversed(type(self))).index(self)
 
-    def includes(self, other: _Level) -> bool:
+    def includes(self, other: Level) -> bool:
         """Tells whether whoever has this access can do all that ``other`` allows.
 
         >>> Access.WEIGHTS.includes(Access.SCORES), Access.LABEL.includes(Access.SCORES)
@@ -22,7 +22,7 @@ class _Level(StrEnum):
         return self.rank >= other.rank
 
 
-class Access(_Level):
+class Access(Level):
     """What one query to a classifier returns.
 
     ``WEIGHTS`` is white-box: outputs and gradients. ``SCORES`` returns every confidence, ``TOP_K``
@@ -35,7 +35,7 @@ class Access(_Level):
     LABEL = "label"
 
 
-class LanguageAccess(_Level):
+class LanguageAccess(Level):
     """What one query to a language model returns.
 
     ``WEIGHTS`` is white-box. ``LOGPROBS`` returns the log-probability of every token that may

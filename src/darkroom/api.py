@@ -13,9 +13,10 @@ import tomli_w
 from numpy.typing import NDArray
 from torch import nn
 
+from darkroom.auditing.job import Job
 from darkroom.auditing.plan import parse_slice, validate
 from darkroom.auditing.progress import Reporter
-from darkroom.auditing.runner import Job, run_job
+from darkroom.auditing.runner import run_job
 from darkroom.errors import DataError
 from darkroom.images.job import ImageJob
 from darkroom.images.photos import Photos
@@ -226,7 +227,9 @@ def audit_table(
         target = CallableTableTarget(model, schema, outputs=outputs)
     subject = table_subject(plan, target, private, public)
     text = "# From Python: darkroom.audit_table(...) with a model and tables.\n"
-    job = TableJob(plan, text + tomli_w.dumps(table), "darkroom.audit_table(...)", subject)
+    job = TableJob(
+        plan, text + tomli_w.dumps(table), "darkroom.audit_table(...)", subject, Path.cwd()
+    )
     return _finish(job, resume, Reporter(shown=progress))
 
 
@@ -265,7 +268,7 @@ def _tables(items: Sequence[str | Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{"name": item} if isinstance(item, str) else dict(item) for item in items]
 
 
-def _finish(job: Job, resume: bool, reporter: Reporter) -> Run:
+def _finish(job: Job[Any, Any, Any, Any], resume: bool, reporter: Reporter) -> Run:
     folder = run_job(job, resume=resume, reporter=reporter)
     with reporter.stage("Writing the report"):
         return open_run(folder)

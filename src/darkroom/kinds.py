@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from darkroom.auditing.job import Job
 from darkroom.auditing.plan import BasePlan, read_toml, validate
 from darkroom.auditing.progress import Reporter
-from darkroom.auditing.runner import Job
 from darkroom.errors import PlanError
 
 
@@ -116,14 +116,14 @@ def read_plan(path: Path) -> BasePlan:
     return plan.anchored(path.parent)
 
 
-def load_job(path: Path, reporter: Reporter) -> Job:
+def load_job(path: Path, reporter: Reporter) -> Job[Any, Any, Any, Any]:
     """Reads a plan and loads the target and the data that it names.
 
     Raises:
         DarkroomError: If any of them does not do; the message says which and why.
     """
     plan = read_plan(path)
-    job: Job = imported(_kind_of(read_toml(path)).load)(plan, path, reporter)
+    job: Job[Any, Any, Any, Any] = imported(_kind_of(read_toml(path)).load)(plan, path, reporter)
     return job
 
 

@@ -10,7 +10,7 @@ import pytest
 from darkroom.access import Access
 from darkroom.auditing.plan import validate
 from darkroom.errors import PlanError
-from darkroom.images.job import cell_plans
+from darkroom.images.cell_plan import cell_plans
 from darkroom.images.plan import ImagePlan
 
 

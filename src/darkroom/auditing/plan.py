@@ -145,20 +145,23 @@ class BasePlan(Section):
     run: RunSection
     attack: Annotated[list[AttackSection], Field(min_length=1)]
     defense: list[DefenseSection] = Field(default_factory=list)
+    training: list[TrainingSection] = Field(default_factory=list)
     limit: LimitSection | None = None
 
     def anchored(self, folder: Path) -> Self:  # noqa: ARG002
         """Returns the plan with the paths of its inputs made relative to a folder."""
         return self
 
-    def refuse_idle_recipe(self, *, trains: bool) -> None:
-        """Refuses a ``[recipe]`` in a plan that trains nothing.
-
-        Raises:
-            PlanError: If there is one.
-        """
-        if "recipe" in self.model_fields_set and not trains:
+    @model_validator(mode="after")
+    def _idle_recipe(self) -> Self:
+        if "recipe" in self.model_fields_set and not self.training:
             raise PlanError("[recipe] says how to train, but no [[training]] is to be trained")
+        return self
+
+    @property
+    def models_folder(self) -> Path:
+        """Where the models are kept that the plan trains."""
+        return self.run.out / self.run.name / "models"
 
 
 def validate(kind: type[P], table: Mapping[str, Any], where: str) -> P:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.errors import PlanError
+from darkroom.named import parameters_of
 
 Logprobs = NDArray[np.float64]
 
@@ -37,6 +38,10 @@ class LogprobDefense(ABC):
             logprobs: Of any shape; minus infinity for what is not told.
             rng: The source of fresh noise.
         """
+
+    def decisive(self) -> dict[str, Any]:
+        """Returns what decides its answers, as JSON can hold it."""
+        return parameters_of(self)
 
 
 @dataclass(frozen=True)

@@ -1,70 +1,118 @@
-"""What decides the result of a cell of images."""
+"""Which cells a plan of images comes to: attacks by access level against output defences."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 from darkroom.access import Access
-from darkroom.auditing.naming import cell_key, cell_title
+from darkroom.auditing.cell_plan import CellPlan, crossed
+from darkroom.auditing.plan import AttackSection, PriorSection
 from darkroom.defenses.pipeline import Pipeline
+from darkroom.defenses.registry import make_defense
+from darkroom.errors import PlanError
+from darkroom.images.attacks.auto import AutoAttack
 from darkroom.images.attacks.base import Attack
-from darkroom.images.priors.build import PriorConfiguration
-from darkroom.images.targets.sections import TargetTable
-from darkroom.named import parameters_of
+from darkroom.images.attacks.registry import ATTACKS
+from darkroom.images.plan import ImagePlan
+from darkroom.images.priors.build import PRIORS, PriorConfiguration
+from darkroom.images.targets.sections import HttpTable
+
+ImageCellPlan = CellPlan[Attack, Access, Pipeline, PriorConfiguration]
 
 
-@dataclass(frozen=True)
-class CellPlan:
-    """What decides a cell's result, beside the subject.
+def cell_plans(
+    plan: ImagePlan, most: Access = Access.WEIGHTS, folder: Path | None = None
+) -> list[ImageCellPlan]:
+    """Checks every attack, prior and defence of a plan before anything costly begins.
 
-    Attributes:
-        attack: The attack with its parameters.
-        access: What a query returns to it.
-        k: How many classes an answer of ``top_k`` names.
-        defense: The output defences that the answers pass.
-        prior: The prior with its parameters, not yet fitted.
-        budget: Rows a goal, or ``None``.
-        seed: The run's seed.
-        judge_steps: Training steps of the convolutional judge.
-        naive: Whether the attacker is not told of the defences.
-        guarded: The guard that the model is asked through, or ``None`` for the model itself.
+    Every attack meets no defence and every defence; but who has the weights sees through output
+    defences, so an attack on the weights meets none. Where a defence leaves an attack too little
+    to see, the strongest attack for what is left stands in. An attack that asks also meets the
+    guard of a plan with ``guarded``, after all others. In a plan with ``naive``,
+    attackers who are not told of a defence are tried too, with the attack that they would have
+    taken.
+
+    Args:
+        plan: The plan.
+        most: The most that the target shows.
+        folder: Where secrets and files that defences name are; the working folder if left out.
+
+    Raises:
+        PlanError: If a name or a parameter is wrong, or the target shows an attack too little.
     """
+    defenses = [
+        Pipeline(tuple(make_defense(name, parameters, folder) for name, parameters in one.links))
+        for one in plan.defense
+    ]
+    stood_in: list[ImageCellPlan] = []
 
-    attack: Attack
-    access: Access
-    k: int
-    defense: Pipeline
-    prior: PriorConfiguration
-    budget: int | None
-    seed: int
-    judge_steps: int
-    naive: bool = False
-    guarded: TargetTable | None = None
+    def cells_of(section: AttackSection, defense: Pipeline) -> Iterator[ImageCellPlan]:
+        attack = ATTACKS.make(section.name, section.parameters)
+        access = _granted(section, attack, most)
+        if access is Access.WEIGHTS and defense.defenses:
+            return
+        left = min(access, defense.leaves, key=lambda one: one.rank)
+        plain = _cell_plan(plan, section, attack, access, defense)
+        if access is Access.WEIGHTS or left.includes(attack.least_access):
+            yield plain
+        elif (auto := _cell_plan(plan, section, AutoAttack(), access, defense)) not in stood_in:
+            stood_in.append(auto)
+            yield auto
+        differs = access is not Access.LABEL or not defense.deterministic
+        if plan.run.naive and defense.defenses and differs:
+            yield replace(plain, naive=True)
 
-    @property
-    def title(self) -> str:
-        """What a progress bar calls it."""
-        title = cell_title(self.attack.name, self.prior.name, self.defense, naive=self.naive)
-        return title if self.guarded is None else f"{title} behind the guard"
+    cells = list(crossed(plan.attack, [Pipeline(), *defenses], cells_of))
+    for section in plan.attack if plan.guarded is not None else ():
+        attack = ATTACKS.make(section.name, section.parameters)
+        access = _granted(section, attack, most)
+        if access is not Access.WEIGHTS:
+            asking = _behind_guard(plan, section, attack, access)
+            cells += [asking] if asking not in cells else []
+    return cells
 
-    def key(self, subject_digest: str, version: str) -> str:
-        """Returns a hash of everything that decides the cell's result.
 
-        Args:
-            subject_digest: Of the target and all photos.
-            version: Darkroom's, since another one may attack or judge otherwise.
-        """
-        decisive = {
-            "version": version,
-            "subject": subject_digest,
-            "attack": [self.attack.name, parameters_of(self.attack)],
-            "access": [self.access, self.k if self.access is Access.TOP_K else None],
-            "defense": [[one.name, one.decisive()] for one in self.defense.defenses],
-            "prior": [self.prior.name, parameters_of(self.prior)],
-            "budget": self.budget,
-            "seed": self.seed,
-            "judge_steps": self.judge_steps,
-            **({"naive": True} if self.naive else {}),
-            **({"guarded": self.guarded.model_dump(mode="json")} if self.guarded else {}),
-        }
-        return cell_key(decisive)
+def _behind_guard(
+    plan: ImagePlan, section: AttackSection, attack: Attack, access: Access
+) -> ImageCellPlan:
+    """Returns the cell of an attack, or of what stands in for it, that asks the guard."""
+    assert isinstance(plan.guarded, HttpTable)
+    left = min(access, Access(plan.guarded.answers), key=lambda one: one.rank)
+    chosen = attack if left.includes(attack.least_access) else AutoAttack()
+    cell = _cell_plan(plan, section, chosen, left, Pipeline())
+    return replace(cell, guarded=plan.guarded)
+
+
+def _granted(section: AttackSection, attack: Attack, most: Access) -> Access:
+    """Returns what a query returns to an attack: what the plan says, or what the attack likes.
+
+    Raises:
+        PlanError: If that is less than the attack needs.
+    """
+    liked = attack.access if most.includes(attack.access) else most
+    access = section.access or liked
+    if not access.includes(attack.least_access):
+        raise PlanError(
+            f"attack {attack.name} needs {attack.least_access}, but is given {access}: choose "
+            f"another attack, such as auto"
+        )
+    return access
+
+
+def _cell_plan(
+    plan: ImagePlan, section: AttackSection, attack: Attack, access: Access, defense: Pipeline
+) -> ImageCellPlan:
+    # Whoever has photos of strangers knows more than the average face.
+    usual = PriorSection(name="mean" if plan.public is None else "eigenfaces")
+    prior = section.prior or usual
+    return CellPlan(
+        attack=attack,
+        access=access,
+        k=section.k,
+        defense=defense,
+        prior=PRIORS.make(prior.name, prior.parameters),
+        budget=section.budget,
+        seed=plan.run.seed,
+    )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from darkroom.access import Access
 from darkroom.images.attacks.base import Progress
-from darkroom.images.cell_plan import CellPlan
+from darkroom.images.cell_plan import ImageCellPlan
 from darkroom.images.guarded import GUARD, Endpoint, until_refused
 from darkroom.images.judges.images import nearest_photo
 from darkroom.images.judges.panel import Panel
@@ -51,7 +51,7 @@ class Point(NamedTuple):
 
 def run_cell(
     key: str,
-    plan: CellPlan,
+    plan: ImageCellPlan,
     subject: Subject,
     prior: ImagePrior,
     bench: Bench,
@@ -242,7 +242,7 @@ def _people(
 
 
 def _details(
-    plan: CellPlan,
+    plan: ImageCellPlan,
     subject: Subject,
     bench: Bench,
     people: list[dict[str, Any]],

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from darkroom.access import Access
-from darkroom.auditing.plan import AttackSection, PriorSection, parse_slice
+from darkroom.auditing.job import Advance, Arrays, Facts, Job, trained_row, with_control
+from darkroom.auditing.plan import parse_slice
 from darkroom.auditing.progress import Reporter
-from darkroom.auditing.runner import Facts, FinishedCell, Job
-from darkroom.defenses.pipeline import Pipeline
-from darkroom.defenses.registry import make_defense
-from darkroom.errors import PlanError
-from darkroom.images.attacks.auto import AutoAttack
-from darkroom.images.attacks.base import Attack
-from darkroom.images.attacks.registry import ATTACKS
-from darkroom.images.cell_plan import CellPlan
+from darkroom.images.cell_plan import ImageCellPlan, cell_plans
 from darkroom.images.cells import run_cell
 from darkroom.images.guarded import Endpoint
 from darkroom.images.judging import Bench, set_up_bench
@@ -27,36 +21,40 @@ from darkroom.images.models import GivenModel, Model, TrainedModel
 from darkroom.images.photos import Photos, load_photos
 from darkroom.images.plan import ImagePlan, PublicSection
 from darkroom.images.priors.base import ImagePrior
-from darkroom.images.priors.build import PRIORS, Materials
+from darkroom.images.priors.build import Materials
 from darkroom.images.subject import Subject
 from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.load import open_target
-from darkroom.images.targets.sections import HttpTable
-from darkroom.images.training.base import Recipe, TrainingDefense, Undefended, describe
+from darkroom.images.training.base import Recipe, TrainingDefense, Undefended
 from darkroom.images.training.registry import TRAINING_DEFENSES
 
 
 @dataclass(frozen=True)
-class ImageJob(Job):
-    """An audit of a classifier of images.
+class ImageJob(Job[ImagePlan, Subject, ImageCellPlan, Bench]):
+    """An audit of a classifier of images; see :class:`Job`."""
 
-    Attributes:
-        plan: The plan; its paths are for the record here.
-        plan_text: The plan as TOML.
-        command: How to repeat the run.
-        subject: The target and the photos; where the plan has trainings, the target is untrained.
-        folder: Where the plan's modules are looked for.
-    """
+    def models(self) -> Sequence[Model]:
+        """Returns the model that is given, or those to train; see :meth:`Job.models`."""
+        plan = self.plan
+        if not plan.training:
+            return [GivenModel(self.subject)]
+        recipe = plan.recipe
+        shared = Recipe(recipe.epochs, recipe.batch, recipe.learning_rate, recipe.weight_decay)
+        return [
+            TrainedModel(
+                self.subject, defense, shared, recipe.augment, plan.run.seed, plan.models_folder
+            )
+            for defense in training_defenses(plan)
+        ]
 
-    plan: ImagePlan
-    plan_text: str
-    command: str
-    subject: Subject
-    folder: Path
+    def cells(self) -> Sequence[ImageCellPlan]:
+        """Returns every attack against every output defence; see :meth:`Job.cells`."""
+        return cell_plans(self.plan, self.subject.target.access, self.folder)
 
-    def keys(self, version: str) -> list[str]:
-        """Returns the key of every cell; see :meth:`Job.keys`."""
-        return [cell.key(model.digest, version) for model, cell in self._cells()]
+    @property
+    def judged_by(self) -> str:
+        """How long judges are trained; see :meth:`Job.judged_by`."""
+        return str(self.plan.judges.steps)
 
     def facts(self) -> Facts:
         """Returns what the report says of the model and the photos; see :meth:`Job.facts`."""
@@ -83,60 +81,40 @@ class ImageJob(Job):
                 if public is None
                 else f"{len(public.people):,} of {len(np.unique(public.people)):,} strangers",
             ),
+            *trained_row(training_defenses(self.plan)),
         ]
-        if self.plan.training:
-            names = [describe(defense) for defense in training_defenses(self.plan)]
-            tested.append(("Trained by Darkroom", ", ".join(names)))
         about = {"name": target.name, "kind": self.plan.target.kind, "range": [spec.low, spec.high]}
         return Facts(about, tested)
 
-    def run(self, keys: Sequence[str], version: str, reporter: Reporter) -> Iterator[FinishedCell]:
-        """Runs cells; those with the same prior share it; see :meth:`Job.run`."""
-        priors: dict[str, ImagePrior] = {}
-        opened: Model | None = None
-        bench: Bench | None = None
-        endpoint: Endpoint | None = None
-        for key, (model, cell) in zip(self.keys(version), self._cells(), strict=True):
-            if key not in keys:
-                continue
-            if bench is None or model is not opened:
-                opened, subject = model, model.open(reporter)
-                # The judges are the same for every model; what fools them is found with each.
-                panel = None if bench is None else bench.panel
-                run, steps = self.plan.run, self.plan.judges.steps
-                bench = set_up_bench(subject, run.seed, steps, reporter, panel)
-            words = f"{cell.prior!r}"
-            if words not in priors:
-                priors[words] = self._fit_prior(cell, reporter)
-            if cell.guarded is not None and endpoint is None:
-                endpoint = Endpoint(self.plan, subject.target)
-            where = None if cell.guarded is None else endpoint
-            with reporter.stage(cell.title) as advance:
-                result, arrays = run_cell(key, cell, subject, priors[words], bench, advance, where)
-            yield FinishedCell(key, model.dress(result), arrays)
+    def bench(self, subject: Subject, former: Bench | None, reporter: Reporter) -> Bench:
+        """Trains the judges, once for all models, and tests them with each; see the base."""
+        panel = None if former is None else former.panel
+        run, steps = self.plan.run, self.plan.judges.steps
+        return set_up_bench(subject, run.seed, steps, reporter, panel)
 
-    def _cells(self) -> list[tuple[Model, CellPlan]]:
-        """Returns every attack against every output defence, for each model."""
-        cells = cell_plans(self.plan, self.subject.target.access, self.folder)
-        return [(model, cell) for model in self.models() for cell in cells]
-
-    def models(self) -> list[Model]:
-        """Returns the model that is given, or those to train, the undefended one first."""
-        plan = self.plan
-        if not plan.training:
-            return [GivenModel(self.subject)]
-        recipe, folder = plan.recipe, plan.run.out / plan.run.name / "models"
-        shared = Recipe(recipe.epochs, recipe.batch, recipe.learning_rate, recipe.weight_decay)
-        return [
-            TrainedModel(self.subject, defense, shared, recipe.augment, plan.run.seed, folder)
-            for defense in training_defenses(plan)
-        ]
-
-    def _fit_prior(self, cell: CellPlan, reporter: Reporter) -> ImagePrior:
-        spec, public = self.subject.target.spec, self.subject.public
+    def fit_prior(self, cell: ImageCellPlan, subject: Subject, advance: Advance) -> ImagePrior:
+        """Fits a prior on the public photos; see :meth:`Job.fit_prior`."""
+        spec, public = subject.target.spec, subject.public
         photos = np.empty((0, *spec.shape), np.float32) if public is None else public.images
-        with reporter.stage(f"Fitting prior {cell.prior.name}") as advance:
-            return cell.prior.build(Materials(photos, spec, cell.seed, self.folder, advance))
+        return cell.prior.build(Materials(photos, spec, cell.seed, self.folder, advance))
+
+    @cached_property
+    def _endpoint(self) -> Endpoint:
+        """The same model behind the plan's guard, reached when a cell first asks it."""
+        return Endpoint(self.plan, self.subject.target)
+
+    def run_cell(
+        self,
+        key: str,
+        cell: ImageCellPlan,
+        subject: Subject,
+        prior: ImagePrior,
+        bench: Bench,
+        advance: Advance,
+    ) -> tuple[dict[str, object], Arrays]:
+        """Attacks all people and judges what comes out; see :meth:`Job.run_cell`."""
+        where = None if cell.guarded is None else self._endpoint
+        return run_cell(key, cell, subject, prior, bench, advance, where)
 
 
 def load_job(plan: ImagePlan, plan_path: Path, reporter: Reporter) -> ImageJob:
@@ -159,13 +137,7 @@ def load_job(plan: ImagePlan, plan_path: Path, reporter: Reporter) -> ImageJob:
         advance(1, 2)
         public = None if plan.public is None else _photos(plan.public, target.spec)
     seen = private.numbered(parse_slice(plan.private.trained_on))
-    return ImageJob(
-        plan,
-        plan_path.read_text(encoding="utf-8"),
-        f"darkroom audit {plan_path.name}",
-        Subject(target, private, seen, public),
-        plan_path.parent,
-    )
+    return ImageJob.of_file(plan, plan_path, Subject(target, private, seen, public))
 
 
 def _photos(section: PublicSection, spec: ImageSpec) -> Photos:
@@ -174,105 +146,10 @@ def _photos(section: PublicSection, spec: ImageSpec) -> Photos:
 
 
 def training_defenses(plan: ImagePlan) -> list[TrainingDefense]:
-    """Returns the training defences of a plan, without any first.
+    """Returns the training defences of a plan, without any first; none if it trains nothing.
 
     Raises:
         PlanError: If a name or a parameter is wrong.
     """
     named = [TRAINING_DEFENSES.make(one.name, one.parameters) for one in plan.training]
-    return [Undefended(), *(defense for defense in named if defense != Undefended())]
-
-
-def cell_plans(
-    plan: ImagePlan, most: Access = Access.WEIGHTS, folder: Path | None = None
-) -> list[CellPlan]:
-    """Checks every attack, prior and defence of a plan before anything costly begins.
-
-    Every attack meets no defence and every defence; but who has the weights sees through output
-    defences, so an attack on the weights meets none. Where a defence leaves an attack too little
-    to work with, the strongest attack for what is left stands in, once. So it is behind the guard
-    of a plan with ``guarded``, after all others. In a plan with ``naive``,
-    every attack meets every defence a second time without being told, unless it sees labels alone
-    and they stay: then it would do the same.
-
-    Args:
-        plan: The plan.
-        most: The most that the target shows.
-        folder: Where secrets and files that defences name are; the working folder if left out.
-
-    Raises:
-        PlanError: If a name or a parameter is wrong, or the target shows an attack too little.
-    """
-    defenses = [Pipeline()]
-    defenses += [
-        Pipeline(tuple(make_defense(name, parameters, folder) for name, parameters in one.links))
-        for one in plan.defense
-    ]
-    cells: list[CellPlan] = []
-    behind_guard: list[CellPlan] = []
-    for section in plan.attack:
-        attack = ATTACKS.make(section.name, section.parameters)
-        access = _granted(section, attack, most)
-        for defense in defenses:
-            if access is Access.WEIGHTS and defense.defenses:
-                continue
-            left = min(access, defense.leaves, key=lambda one: one.rank)
-            plain = _cell_plan(plan, section, attack, access, defense)
-            if access is Access.WEIGHTS or left.includes(attack.least_access):
-                cells.append(plain)
-            else:
-                standing_in = _cell_plan(plan, section, AutoAttack(), access, defense)
-                if standing_in not in cells:
-                    cells.append(standing_in)
-            differs = access is not Access.LABEL or not defense.deterministic
-            if plan.run.naive and defense.defenses and differs:
-                cells.append(replace(plain, naive=True))
-        if plan.guarded is not None and access is not Access.WEIGHTS:
-            asking = _behind_guard(plan, section, attack, access)
-            behind_guard += [asking] if asking not in behind_guard else []
-    return [*cells, *behind_guard]
-
-
-def _behind_guard(
-    plan: ImagePlan, section: AttackSection, attack: Attack, access: Access
-) -> CellPlan:
-    """Returns the cell of an attack, or of what stands in for it, that asks the guard."""
-    assert isinstance(plan.guarded, HttpTable)
-    left = min(access, Access(plan.guarded.answers), key=lambda one: one.rank)
-    chosen = attack if left.includes(attack.least_access) else AutoAttack()
-    cell = _cell_plan(plan, section, chosen, left, Pipeline())
-    return replace(cell, guarded=plan.guarded)
-
-
-def _granted(section: AttackSection, attack: Attack, most: Access) -> Access:
-    """Returns what a query returns to an attack: what the plan says, or what the attack likes.
-
-    Raises:
-        PlanError: If that is less than the attack needs.
-    """
-    liked = attack.access if most.includes(attack.access) else most
-    access = section.access or liked
-    if not access.includes(attack.least_access):
-        raise PlanError(
-            f"attack {attack.name} needs {attack.least_access}, but is given {access}: choose "
-            f"another attack, such as auto"
-        )
-    return access
-
-
-def _cell_plan(
-    plan: ImagePlan, section: AttackSection, attack: Attack, access: Access, defense: Pipeline
-) -> CellPlan:
-    # Whoever has photos of strangers knows more than the average face.
-    usual = PriorSection(name="mean" if plan.public is None else "eigenfaces")
-    prior = section.prior or usual
-    return CellPlan(
-        attack=attack,
-        access=access,
-        k=section.k,
-        defense=defense,
-        prior=PRIORS.make(prior.name, prior.parameters),
-        budget=section.budget,
-        seed=plan.run.seed,
-        judge_steps=plan.judges.steps,
-    )
+    return with_control(Undefended(), named)

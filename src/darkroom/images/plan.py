@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from darkroom.auditing.plan import BasePlan, Section, TrainingSection, checked_slice
+from darkroom.auditing.plan import BasePlan, Section, checked_slice
 from darkroom.errors import PlanError
 from darkroom.images.targets.sections import TargetSection, TorchSection
 
@@ -61,9 +61,8 @@ class ImagePlan(BasePlan):
     guarded: TargetSection | None = None
     private: PrivateSection
     public: PublicSection | None = None
-    judges: JudgesSection = JudgesSection()
-    training: list[TrainingSection] = Field(default_factory=list)
     recipe: RecipeSection = RecipeSection()
+    judges: JudgesSection = JudgesSection()
 
     @model_validator(mode="before")
     @classmethod
@@ -106,7 +105,6 @@ class ImagePlan(BasePlan):
 
     @model_validator(mode="after")
     def _trainable(self) -> Self:
-        self.refuse_idle_recipe(trains=bool(self.training))
         if not self.training:
             return self
         if not isinstance(self.target, TorchSection):

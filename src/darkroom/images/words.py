@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from darkroom.access import Access
-from darkroom.images.cell_plan import CellPlan
+from darkroom.images.cell_plan import ImageCellPlan
 from darkroom.images.subject import Subject
 
 
-def _asks(plan: CellPlan, name: str) -> str:
+def _asks(plan: ImageCellPlan, name: str) -> str:
     """Says what the attacker asks, how often it may, and what it sees."""
     budget = "without limit" if plan.budget is None else f"{plan.budget} times a person at most"
     if plan.access is Access.WEIGHTS:
@@ -32,7 +32,7 @@ def _asks(plan: CellPlan, name: str) -> str:
     return f"The attacker asks {name}{behind} {budget} and sees {seen}; a row counts as one query."
 
 
-def threat_model(plan: CellPlan, subject: Subject) -> list[str]:
+def threat_model(plan: ImageCellPlan, subject: Subject) -> list[str]:
     """Says in sentences what the attacker has."""
     public = subject.public
     return [

@@ -1,70 +1,79 @@
-"""What decides the result of a cell of tables."""
+"""Which cells a plan of tables comes to: attacks by access level against output defences."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 from darkroom.access import Access
-from darkroom.auditing.naming import cell_key, cell_title
+from darkroom.auditing.cell_plan import CellPlan, crossed
+from darkroom.auditing.plan import AttackSection, PriorSection
 from darkroom.defenses.pipeline import Pipeline
-from darkroom.named import parameters_of
+from darkroom.defenses.registry import TABLE_DEFENSES, make_defense
+from darkroom.errors import PlanError
 from darkroom.tables.attacks.base import TableAttack
-from darkroom.tables.priors.build import TablePriorConfiguration
+from darkroom.tables.attacks.registry import TABLE_ATTACKS
+from darkroom.tables.plan import TablePlan
+from darkroom.tables.priors.build import TABLE_PRIORS, TablePriorConfiguration
 from darkroom.tables.subject import TableSubject
 
+TableCellPlan = CellPlan[TableAttack, Access, Pipeline, TablePriorConfiguration]
 
-@dataclass(frozen=True)
-class TableCellPlan:
-    """What decides a cell's result, beside the subject.
 
-    Attributes:
-        attack: The attack with its parameters.
-        access: What a query returns to it.
-        defense: The output defences that the answers pass.
-        prior: The prior with its parameters, not yet fitted.
-        budget: Rows a record, or ``None``.
-        seed: The run's seed.
-        naive: Whether the attacker is not told of the defences.
+def expected_queries(cell: TableCellPlan, subject: TableSubject) -> int:
+    """Returns the rows a record that the attack of a cell spends at most."""
+    told = Pipeline() if cell.naive else cell.defense
+    return cell.attack.expected_queries(subject.candidates, told)
+
+
+def table_cell_plans(plan: TablePlan, folder: Path | None = None) -> list[TableCellPlan]:
+    """Checks every attack, prior and defence of a plan before anything costly begins.
+
+    Every attack meets no defence and every defence; but who has the weights sees through output
+    defences, so an attack on the weights meets none.
+
+    Args:
+        plan: The plan.
+        folder: Where secrets and files that defences name are; the working folder if left out.
+
+    Raises:
+        PlanError: If a name or a parameter is wrong.
     """
+    defenses = [
+        Pipeline(
+            tuple(
+                make_defense(name, parameters, folder, registry=TABLE_DEFENSES)
+                for name, parameters in one.links
+            )
+        )
+        for one in plan.defense
+    ]
 
-    attack: TableAttack
-    access: Access
-    defense: Pipeline
-    prior: TablePriorConfiguration
-    budget: int | None
-    seed: int
-    naive: bool = False
+    def cells_of(section: AttackSection, defense: Pipeline) -> Iterator[TableCellPlan]:
+        cell = _cell_plan(plan, section, defense)
+        if cell.access is Access.WEIGHTS and defense.defenses:
+            return
+        yield cell
+        if plan.run.naive and defense.defenses:
+            yield replace(cell, naive=True)
 
-    @property
-    def title(self) -> str:
-        """What a progress bar calls it."""
-        return cell_title(self.attack.name, self.prior.name, self.defense, naive=self.naive)
+    return list(crossed(plan.attack, [Pipeline(), *defenses], cells_of))
 
-    def expected_queries(self, subject: TableSubject) -> int:
-        """Returns the rows a record that the attack spends at most."""
-        told = Pipeline() if self.naive else self.defense
-        return self.attack.expected_queries(subject.candidates, told)
 
-    def key(self, subject_digest: str, version: str) -> str:
-        """Returns a hash of everything that decides the cell's result.
-
-        Args:
-            subject_digest: Of the target and all rows.
-            version: Darkroom's, since another one may attack or judge otherwise.
-        """
-        # How much memory a block may take changes no answer.
-        parameters = {
-            name: value for name, value in parameters_of(self.attack).items() if name != "memory"
-        }
-        decisive = {
-            "version": version,
-            "subject": subject_digest,
-            "attack": [self.attack.name, parameters],
-            "access": self.access,
-            "defense": [[one.name, one.decisive()] for one in self.defense.defenses],
-            "prior": [self.prior.name, parameters_of(self.prior)],
-            "budget": self.budget,
-            "seed": self.seed,
-            **({"naive": True} if self.naive else {}),
-        }
-        return cell_key(decisive)
+def _cell_plan(plan: TablePlan, section: AttackSection, defense: Pipeline) -> TableCellPlan:
+    attack = TABLE_ATTACKS.make(section.name, section.parameters)
+    access = section.access or attack.access
+    if access is Access.TOP_K:
+        raise PlanError(
+            f"attack {attack.name}: access top_k is not for tables: use scores or label"
+        )
+    prior = section.prior or PriorSection(name="imputation")
+    return CellPlan(
+        attack=attack,
+        access=access,
+        defense=defense,
+        prior=TABLE_PRIORS.make(prior.name, prior.parameters),
+        budget=section.budget,
+        seed=plan.run.seed,
+    )

@@ -16,7 +16,7 @@ from darkroom.ledger import Limit, QueryLedger
 from darkroom.named import parameters_of
 from darkroom.statistics.intervals import clopper_pearson
 from darkroom.tables.attacks.base import Errors
-from darkroom.tables.cell_plan import TableCellPlan
+from darkroom.tables.cell_plan import TableCellPlan, expected_queries
 from darkroom.tables.judging import TableBench, difference, judge_part, worst_off
 from darkroom.tables.priors.counts import TablePrior
 from darkroom.tables.schema import Rows
@@ -127,7 +127,7 @@ def _attack(
     if not len(records.known):
         nothing = np.empty((0, len(subject.candidates)))
         return _Found(nothing, nothing, np.empty(0, np.int64))
-    expected = plan.expected_queries(subject) * len(records.known)
+    expected = expected_queries(plan, subject) * len(records.known)
     ledger = QueryLedger(
         len(records.known), Limit(per_goal=plan.budget), lambda spent: advance(spent, expected)
     )

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from darkroom.access import Access
-from darkroom.auditing.plan import AttackSection, PriorSection
+from darkroom.auditing.job import Advance, Arrays, Facts, Job, Model, trained_row, with_control
 from darkroom.auditing.progress import Reporter
-from darkroom.auditing.runner import Facts, FinishedCell, Job
 from darkroom.defenses.pipeline import Pipeline
-from darkroom.defenses.registry import TABLE_DEFENSES, make_defense
-from darkroom.errors import PlanError
 from darkroom.imports import call_import
-from darkroom.named import describe
-from darkroom.tables.attacks.registry import TABLE_ATTACKS
-from darkroom.tables.cell_plan import TableCellPlan
+from darkroom.tables.cell_plan import TableCellPlan, table_cell_plans
 from darkroom.tables.cells import run_table_cell
 from darkroom.tables.judging import TableBench, set_up_table_bench
 from darkroom.tables.models import GivenTableModel, TableModel, TrainedTableModel
 from darkroom.tables.plan import TablePlan
-from darkroom.tables.priors.build import TABLE_PRIORS
 from darkroom.tables.priors.counts import TablePrior
 from darkroom.tables.rows import plan_schema, read_frame, refuse_overlap, split_tables
 from darkroom.tables.schema import Schema
@@ -46,52 +38,36 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class TableJob(Job):
-    """An audit of a model of tables.
+class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
+    """An audit of a model of tables; see :class:`Job`."""
 
-    Attributes:
-        plan: The plan; its paths are for the record here.
-        plan_text: The plan as TOML.
-        command: How to repeat the run.
-        subject: The target and the rows.
-        folder: Where secrets and files that defences name are looked for.
-    """
-
-    plan: TablePlan
-    plan_text: str
-    command: str
-    subject: TableSubject
-    folder: Path = Path()
-
-    def keys(self, version: str) -> list[str]:
-        """Returns the key of every cell; see :meth:`Job.keys`."""
-        imputer = self.plan.public.imputer
-        return [cell.key(f"{model.digest} {imputer}", version) for model, cell in self._planned]
-
-    @cached_property
-    def _planned(self) -> list[tuple[TableModel, TableCellPlan]]:
-        """Every attack against every output defence, for each model."""
-        cells = table_cell_plans(self.plan, self.folder)
-        for cell in cells:
-            require_fitting(cell.defense, self.subject.target)
-        return [
-            (model, cell)
-            for model in self.models()
-            for cell in cells
-            if not (cell.attack.trees_only and _replaces(model))
-        ]
-
-    def models(self) -> list[TableModel]:
-        """Returns the model that is given, or those to train, the undefended one first."""
+    def models(self) -> Sequence[TableModel]:
+        """Returns the model that is given, or those to train; see :meth:`Job.models`."""
         plan, target = self.plan, self.plan.target
         if not plan.training:
             return [GivenTableModel(self.subject)]
-        folder = plan.run.out / plan.run.name / "models"
         trusted = tuple(target.trusted) if isinstance(target, TableTargetSection) else ()
         return [
-            TrainedTableModel(self.subject, defense, plan.run.seed, folder, trusted)
+            TrainedTableModel(self.subject, defense, plan.run.seed, plan.models_folder, trusted)
             for defense in table_training_defenses(plan)
         ]
+
+    def cells(self) -> Sequence[TableCellPlan]:
+        """Returns every attack against every output defence; see :meth:`Job.cells`."""
+        cells = table_cell_plans(self.plan, self.folder)
+        for cell in cells:
+            require_fitting(cell.defense, self.subject.target)
+        return cells
+
+    @property
+    def judged_by(self) -> str:
+        """Which model imputes; see :meth:`Job.judged_by`."""
+        return self.plan.public.imputer
+
+    def attacks(self, model: Model[TableSubject], cell: TableCellPlan) -> bool:
+        """Tells that what takes a tree apart makes no sense against what replaces the tree."""
+        replaces = isinstance(model, TrainedTableModel) and model.defense.replaces
+        return not (cell.attack.trees_only and replaces)
 
     def facts(self) -> Facts:
         """Returns what the report says of the model and the rows; see :meth:`Job.facts`."""
@@ -120,42 +96,37 @@ class TableJob(Job):
             ),
             ("Attacker\N{RIGHT SINGLE QUOTATION MARK}s rows", f"{len(data.public.rows):,}"),
             *([("Left out", f"{dropped:,} rows with missing values")] if dropped else []),
+            *trained_row(table_training_defenses(self.plan)),
         ]
-        if self.plan.training:
-            names = [describe(defense) for defense in table_training_defenses(self.plan)]
-            tested.append(("Trained by Darkroom", ", ".join(names)))
         return Facts({"name": target.name, "kind": self.plan.target.kind}, tested)
 
-    def run(self, keys: Sequence[str], version: str, reporter: Reporter) -> Iterator[FinishedCell]:
-        """Runs cells; those with the same prior share it; see :meth:`Job.run`."""
-        public = self.subject.data.public.rows
-        priors: dict[str, TablePrior] = {}
-        opened: TableModel | None = None
-        bench: TableBench | None = None
-        for key, (model, cell) in zip(self.keys(version), self._planned, strict=True):
-            if key not in keys:
-                continue
-            if bench is None or model is not opened:
-                opened, subject = model, model.open(reporter)
-                # What an attacker knows of a record may be what each model says of it.
-                if bench is None or subject.knows == "prediction":
-                    with reporter.stage("Training the imputation model"):
-                        bench = self._bench(subject)
-            cell = replace(cell, defense=_fitted(cell.defense, subject))
-            words = f"{cell.prior!r}"
-            if words not in priors:
-                with reporter.stage(f"Fitting prior {cell.prior.name}"):
-                    priors[words] = cell.prior.build(subject.candidates, public, cell.seed)
-            with reporter.stage(cell.title) as advance:
-                result, arrays = run_table_cell(key, cell, subject, priors[words], bench, advance)
-            yield FinishedCell(key, model.dress(result), arrays)
+    def bench(
+        self, subject: TableSubject, former: TableBench | None, reporter: Reporter
+    ) -> TableBench:
+        """Trains the baselines; see :meth:`Job.bench`."""
+        # What an attacker knows of a record may be what each model says of it.
+        if former is not None and subject.knows == "response":
+            return former
+        with reporter.stage("Training the imputation model"):
+            return set_up_table_bench(subject, self.plan.run.seed, self.plan.public.imputer)
 
-    def _bench(self, subject: TableSubject) -> TableBench:
-        return set_up_table_bench(subject, self.plan.run.seed, self.plan.public.imputer)
+    def fit_prior(self, cell: TableCellPlan, subject: TableSubject, advance: Advance) -> TablePrior:
+        """Counts or trains on the public rows; see :meth:`Job.fit_prior`."""
+        del advance
+        return cell.prior.build(subject.candidates, subject.data.public.rows, cell.seed)
 
-
-def _replaces(model: TableModel) -> bool:
-    return isinstance(model, TrainedTableModel) and model.defense.replaces
+    def run_cell(
+        self,
+        key: str,
+        cell: TableCellPlan,
+        subject: TableSubject,
+        prior: TablePrior,
+        bench: TableBench,
+        advance: Advance,
+    ) -> tuple[dict[str, Any], Arrays]:
+        """Attacks members and others, and judges what comes out; see :meth:`Job.run_cell`."""
+        cell = replace(cell, defense=_fitted(cell.defense, subject))
+        return run_table_cell(key, cell, subject, prior, bench, advance)
 
 
 def _fitted(defense: Pipeline, subject: TableSubject) -> Pipeline:
@@ -182,13 +153,7 @@ def load_job(plan: TablePlan, plan_path: Path, reporter: Reporter) -> TableJob:
     refuse_overlap(plan)
     schema = plan_schema(plan, private, public)
     target = _target(plan, schema, plan_path.parent)
-    return TableJob(
-        plan,
-        plan_path.read_text(encoding="utf-8"),
-        f"darkroom audit {plan_path.name}",
-        table_subject(plan, target, private, public),
-        plan_path.parent,
-    )
+    return TableJob.of_file(plan, plan_path, table_subject(plan, target, private, public))
 
 
 def _target(plan: TablePlan, schema: Schema, folder: Path) -> TableTarget:
@@ -226,59 +191,11 @@ def table_subject(
     )
 
 
-def table_cell_plans(plan: TablePlan, folder: Path | None = None) -> list[TableCellPlan]:
-    """Checks every attack, prior and defence of a plan before anything costly begins.
-
-    Every attack meets no defence and every defence; but who has the weights sees through output
-    defences, so an attack on the weights meets none.
-
-    Raises:
-        PlanError: If a name or a parameter is wrong.
-    """
-    defenses = [Pipeline()]
-    defenses += [
-        Pipeline(
-            tuple(
-                make_defense(name, parameters, folder, registry=TABLE_DEFENSES)
-                for name, parameters in one.links
-            )
-        )
-        for one in plan.defense
-    ]
-    cells = []
-    for section in plan.attack:
-        for defense in defenses:
-            cell = _cell_plan(plan, section, defense)
-            if not defense.defenses:
-                cells.append(cell)
-            elif cell.access is not Access.WEIGHTS:
-                cells += [cell, replace(cell, naive=True)] if plan.run.naive else [cell]
-    return cells
-
-
 def table_training_defenses(plan: TablePlan) -> list[TableTrainingDefense]:
-    """Returns the training defences of a plan, without any first.
+    """Returns the training defences of a plan, without any first; none if it trains nothing.
 
     Raises:
         PlanError: If a name or a parameter is wrong.
     """
     named = [TABLE_TRAINING_DEFENSES.make(one.name, one.parameters) for one in plan.training]
-    return [UndefendedTable(), *(one for one in named if one != UndefendedTable())]
-
-
-def _cell_plan(plan: TablePlan, section: AttackSection, defense: Pipeline) -> TableCellPlan:
-    attack = TABLE_ATTACKS.make(section.name, section.parameters)
-    access = section.access or attack.access
-    if access is Access.TOP_K:
-        raise PlanError(
-            f"attack {attack.name}: access top_k is not for tables: use scores or label"
-        )
-    prior = section.prior or PriorSection(name="imputation")
-    return TableCellPlan(
-        attack=attack,
-        access=access,
-        defense=defense,
-        prior=TABLE_PRIORS.make(prior.name, prior.parameters),
-        budget=section.budget,
-        seed=plan.run.seed,
-    )
+    return with_control(UndefendedTable(), named)

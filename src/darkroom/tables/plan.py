@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from darkroom.auditing.plan import BasePlan, Section, TrainingSection, checked_slice
+from darkroom.auditing.plan import BasePlan, Section, checked_slice
 from darkroom.errors import PlanError
 from darkroom.tables.data import DIABETES, MISSING
 from darkroom.tables.targets.sections import Names, TableSection
@@ -81,7 +81,6 @@ class TablePlan(BasePlan):
     target: TableSection
     private: PrivateTableSection
     public: PublicTableSection
-    training: list[TrainingSection] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _trainable(self) -> Self:

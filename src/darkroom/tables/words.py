@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from darkroom.access import Access
-from darkroom.tables.cell_plan import TableCellPlan
+from darkroom.tables.cell_plan import TableCellPlan, expected_queries
 from darkroom.tables.subject import TableSubject
 
 _MEANS = {
@@ -18,7 +18,7 @@ def threat_model(plan: TableCellPlan, subject: TableSubject) -> list[str]:
     """Says in sentences what the attacker has."""
     schema, data = subject.data.schema, subject.data
     hidden = ", ".join((*schema.sensitive, *schema.unknown))
-    most = plan.expected_queries(subject)
+    most = expected_queries(plan, subject)
     budget = most if plan.budget is None else min(most, plan.budget)
     known = (
         f"what truly became of it ({schema.response.name})"

@@ -1,66 +1,108 @@
-"""What decides the result of a cell of text."""
+"""Which cells a plan of text comes to: attacks by access level against output defences."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from darkroom.access import LanguageAccess
-from darkroom.auditing.naming import cell_key
+from darkroom.auditing.cell_plan import CellPlan, crossed
+from darkroom.auditing.plan import AttackSection, DefenseSection, PriorSection
 from darkroom.defenses.logprobs import LogprobDefense
+from darkroom.defenses.registry import LOGPROB_DEFENSES
+from darkroom.errors import PlanError
 from darkroom.named import parameters_of
 from darkroom.text.attacks.base import SecretAttack
+from darkroom.text.attacks.registry import SECRET_ATTACKS
+from darkroom.text.plan import TextPlan
 
 
 @dataclass(frozen=True)
-class TextCellPlan:
-    """What decides a cell's result, beside the subject.
+class AnswersDefense:
+    """What log-probabilities pass before they leave: one defence, or none.
 
     Attributes:
-        attack: The attack with its parameters.
-        access: What a query returns to it.
-        defense: What is changed of log-probabilities, if anything.
-        budget: Rows a secret, or ``None``.
-        seed: The run's seed.
-        naive: Whether the attacker is not told of the defence.
+        one: The defence.
     """
 
-    attack: SecretAttack
-    access: LanguageAccess
-    defense: LogprobDefense | None
-    budget: int | None
-    seed: int
-    naive: bool = False
+    one: LogprobDefense | None = None
 
     @property
-    def defense_name(self) -> str:
-        """What reports call the defence."""
-        if self.defense is None:
+    def name(self) -> str:
+        """What reports call it."""
+        if self.one is None:
             return "none"
-        inside = ", ".join(f"{k}={v}" for k, v in parameters_of(self.defense).items())
-        return f"{self.defense.name}({inside})"
+        inside = ", ".join(f"{k}={v}" for k, v in parameters_of(self.one).items())
+        return f"{self.one.name}({inside})"
 
     @property
-    def title(self) -> str:
-        """What a progress bar calls it."""
-        against = "" if self.defense is None else f" against {self.defense_name}"
-        against += ", not told" if self.naive else ""
-        return f"Attack {self.attack.name}{against}"
+    def defenses(self) -> tuple[LogprobDefense, ...]:
+        """It, if there is one."""
+        return () if self.one is None else (self.one,)
 
-    def key(self, subject_digest: str, version: str) -> str:
-        """Returns a hash of everything that decides the cell's result.
 
-        Args:
-            subject_digest: Of the models and the canaries.
-            version: Darkroom's, since another one may attack or judge otherwise.
-        """
-        decisive = {
-            "version": version,
-            "subject": subject_digest,
-            "attack": [self.attack.name, parameters_of(self.attack)],
-            "access": self.access,
-            "defense": self.defense_name,
-            "budget": self.budget,
-            "seed": self.seed,
-            **({"naive": True} if self.naive else {}),
-        }
-        return cell_key(decisive)
+@dataclass(frozen=True)
+class FormatPrior:
+    """What an attacker knows of a secret before asking: its format, and nothing else."""
+
+    name: ClassVar[str] = "format"
+
+
+TextCellPlan = CellPlan[SecretAttack, LanguageAccess, AnswersDefense, FormatPrior]
+
+
+def text_cell_plans(plan: TextPlan, most: LanguageAccess) -> list[TextCellPlan]:
+    """Checks every attack and defence of a plan before anything costly begins.
+
+    Every attack meets no defence and every defence; but who has the weights, or sees text alone,
+    meets none that changes log-probabilities.
+
+    Args:
+        plan: The plan.
+        most: The most that the target gives.
+
+    Raises:
+        PlanError: If a name or a parameter is wrong.
+    """
+
+    def cells_of(section: AttackSection, defense: AnswersDefense) -> Iterator[TextCellPlan]:
+        cell = _cell_plan(plan, section, defense, most)
+        if not defense.defenses:
+            yield cell
+        elif cell.access in (LanguageAccess.LOGPROBS, LanguageAccess.TOP_K):
+            yield cell
+            if plan.run.naive:
+                yield replace(cell, naive=True)
+
+    defenses = [AnswersDefense(), *(_defense(table) for table in plan.defense)]
+    return list(crossed(plan.attack, defenses, cells_of))
+
+
+def _defense(table: DefenseSection) -> AnswersDefense:
+    if len(table.links) > 1:
+        raise PlanError("[[defense]] of a language model: give one, not a chain")
+    name, parameters = table.links[0]
+    return AnswersDefense(LOGPROB_DEFENSES.make(name, parameters))
+
+
+def _cell_plan(
+    plan: TextPlan, section: AttackSection, defense: AnswersDefense, most: LanguageAccess
+) -> TextCellPlan:
+    attack = SECRET_ATTACKS.make(section.name, section.parameters)
+    if section.prior not in (None, PriorSection(name="format")):
+        raise PlanError(f"attack {section.name}: the prior of a secret is its format: leave it out")
+    access = None if section.access is None else LanguageAccess(section.access)
+    if access is None:
+        # A search uses all that it is given; others have one access that is theirs.
+        access = most if attack.access is LanguageAccess.TOP_K else attack.access
+        if defense.defenses and access is LanguageAccess.WEIGHTS:
+            access = LanguageAccess.LOGPROBS
+    return CellPlan(
+        attack=attack,
+        access=access,
+        defense=defense,
+        prior=FormatPrior(),
+        budget=section.budget,
+        seed=plan.run.seed,
+    )

@@ -88,7 +88,7 @@ def run_text_cell(
         "key": key,
         "kind": "text",
         "target": subject.target.name,
-        "defense": plan.defense_name,
+        "defense": plan.defense.name,
         "attack": plan.attack.name,
         "attacker": "naive" if plan.naive else "adaptive",
         "access": str(plan.access),
@@ -135,11 +135,11 @@ def _attack(
         len(goals), Limit(per_goal=plan.budget), lambda spent: advance(spent, expected)
     )
     noise = np.random.default_rng([plan.seed, 3])
-    defense = plan.defense
+    defense = plan.defense.one
     if defense is None and plan.access is LanguageAccess.TOP_K:
         defense = TopLogprobs()
     # What an endpoint's top_k leaves is no defence of which somebody could be ignorant.
-    told = not plan.naive or plan.defense is None
+    told = not plan.naive or plan.defense.one is None
     view = LanguageView(target, plan.access, ledger, defense=defense, noise=noise, told=told)
     rng = np.random.default_rng([plan.seed, 1])
     # From how many queries on each goal's first guess was right, and stayed so.

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from darkroom.access import LanguageAccess
-from darkroom.auditing.plan import AttackSection, BasePlan, Section, TrainingSection
+from darkroom.auditing.plan import AttackSection, BasePlan, Section
 from darkroom.errors import PlanError
 from darkroom.text.targets.sections import OpenAISection, TextTarget, TransformersSection
 
@@ -60,12 +60,10 @@ class TextPlan(BasePlan):
     target: TextTarget
     private: CanarySection
     attack: Annotated[list[SecretAttackSection], Field(min_length=1)]  # type: ignore[assignment]
-    training: list[TrainingSection] = Field(default_factory=list)
     recipe: TextRecipeSection = TextRecipeSection()
 
     @model_validator(mode="after")
     def _trainable(self) -> Self:
-        self.refuse_idle_recipe(trains=bool(self.training))
         if not self.training:
             return self
         if not isinstance(self.target, TransformersSection):

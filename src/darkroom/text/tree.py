@@ -57,7 +57,7 @@ def search_tree(
         subject.target,
         plan.access,
         QueryLedger(1),
-        defense=plan.defense,
+        defense=plan.defense.one,
         noise=np.random.default_rng([plan.seed, 3]),
         told=not plan.naive,
     )

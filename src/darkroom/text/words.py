@@ -24,13 +24,13 @@ def threat_model(plan: TextCellPlan, subject: TextSubject) -> list[str]:
         LanguageAccess.SAMPLES: f"asks {name} for continuations, as text alone, {budget}",
     }[plan.access]
     knows = "is not told of, taking answers for the model's own" if plan.naive else "knows"
-    behind = [f"Answers pass the defence {plan.defense_name}, which the attacker {knows}."]
+    behind = [f"Answers pass the defence {plan.defense.name}, which the attacker {knows}."]
     return [
         f"The attacker {sees}; a query is one text read by the model.",
         "The attacker knows the sentence around each secret, and the format of secrets: "
         f"{secrets.describe()}, {secrets.bits:.1f} bits.",
         "The attacker does not know which secrets were in the training data.",
-        *(behind if plan.defense is not None else []),
+        *(behind if plan.defense.defenses else []),
     ]
 
 

@@ -1,0 +1,209 @@
+"""One audit with everything loaded: every attack against every defence, for each model."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
+
+from numpy.typing import NDArray
+
+from darkroom.auditing.cell_plan import CellPlan
+from darkroom.auditing.plan import BasePlan
+from darkroom.auditing.progress import Reporter
+from darkroom.named import describe
+
+Arrays = dict[str, NDArray[Any]]
+Advance = Callable[[int, int], None]
+
+S_co = TypeVar("S_co", covariant=True)
+
+
+class Model(Protocol[S_co]):
+    """One model under audit, which may have to be trained first."""
+
+    @property
+    def digest(self) -> str:
+        """A hash of all that decides the model, and of all data."""
+
+    def open(self, reporter: Reporter) -> S_co:
+        """Returns the model with the truth about it."""
+
+    def dress(self, cell: Any) -> Any:
+        """Returns a cell of this model with what is to be said of the model."""
+
+
+class Facts(NamedTuple):
+    """What a run says of itself beside its cells.
+
+    Attributes:
+        target: At least ``name`` and ``kind``; for images also ``range``.
+        tested: Terms with what stands beside them in the report, such as ``Input`` with
+            ``3 x 64 x 64``.
+    """
+
+    target: dict[str, Any]
+    tested: list[tuple[str, str]]
+
+
+class FinishedCell(NamedTuple):
+    """What a job makes of one cell.
+
+    Attributes:
+        key: The cell's.
+        cell: As ``results.json`` has it.
+        arrays: For ``reconstructions.npz``.
+    """
+
+    key: str
+    cell: Any
+    arrays: Arrays
+
+
+T = TypeVar("T")
+Plan = TypeVar("Plan", bound=BasePlan)
+Subject = TypeVar("Subject")
+Cells = TypeVar("Cells", bound=CellPlan[Any, Any, Any, Any])
+Bench = TypeVar("Bench")
+
+
+@dataclass(frozen=True)
+class Job(ABC, Generic[Plan, Subject, Cells, Bench]):
+    """An audit with everything loaded; each kind of audit has its own.
+
+    Attributes:
+        plan: The plan; its paths are for the record here.
+        plan_text: The plan as TOML.
+        command: How to repeat the run.
+        subject: The target and the truth; where the plan has trainings, the target is untrained.
+        folder: Where modules, secrets and files that the plan names are looked for.
+    """
+
+    plan: Plan
+    plan_text: str
+    command: str
+    subject: Subject
+    folder: Path
+
+    @classmethod
+    def of_file(cls, plan: Plan, path: Path, subject: Subject) -> Self:
+        """Returns the job of a plan in a file.
+
+        Args:
+            plan: What it says.
+            path: Where it is.
+            subject: The target and the truth.
+        """
+        text = path.read_text(encoding="utf-8")
+        return cls(plan, text, f"darkroom audit {path.name}", subject, path.parent)
+
+    @abstractmethod
+    def models(self) -> Sequence[Model[Subject]]:
+        """Returns the model that is given, or those to train, the undefended one first."""
+
+    @abstractmethod
+    def cells(self) -> Sequence[Cells]:
+        """Returns every attack against every output defence, for one model.
+
+        Raises:
+            PlanError: If a name or a parameter is wrong, or an attack is shown too little.
+        """
+
+    @abstractmethod
+    def facts(self) -> Facts:
+        """Returns what the report says of the target and the data."""
+
+    @abstractmethod
+    def bench(self, subject: Subject, former: Bench | None, reporter: Reporter) -> Bench:
+        """Returns what cells of a model are judged with.
+
+        Args:
+            subject: The model and the truth.
+            former: The same for the model before, if any: what holds for both is kept.
+            reporter: Shows each stage.
+        """
+
+    @abstractmethod
+    def fit_prior(self, cell: Cells, subject: Subject, advance: Advance) -> Any:
+        """Returns what the attacker of a cell knows before asking."""
+
+    @abstractmethod
+    def run_cell(
+        self, key: str, cell: Cells, subject: Subject, prior: Any, bench: Bench, advance: Advance
+    ) -> tuple[Any, Arrays]:
+        """Attacks, and judges what comes out.
+
+        Returns:
+            The cell as ``results.json`` has it, and the arrays for ``reconstructions.npz``.
+        """
+
+    @property
+    def judged_by(self) -> str:
+        """What decides how cells are judged, beside the seed and all data."""
+        return ""
+
+    def attacks(self, model: Model[Subject], cell: Cells) -> bool:  # noqa: ARG002
+        """Tells whether an attack makes sense against a model."""
+        return True
+
+    @cached_property
+    def planned(self) -> list[tuple[Model[Subject], Cells]]:
+        """Every cell with its model, in the order of the report."""
+        cells = self.cells()
+        return [
+            (model, cell) for model in self.models() for cell in cells if self.attacks(model, cell)
+        ]
+
+    def keys(self, version: str) -> list[str]:
+        """Returns the key of every cell in the plan's order: a hash of all that decides it.
+
+        Args:
+            version: Darkroom's, since another one may attack or judge otherwise.
+        """
+        return [
+            cell.key(f"{model.digest} {self.judged_by}", version) for model, cell in self.planned
+        ]
+
+    def run(self, keys: Sequence[str], version: str, reporter: Reporter) -> Iterator[FinishedCell]:
+        """Runs the cells with these keys, one after another; those with the same prior share it.
+
+        Args:
+            keys: Some of :meth:`keys`.
+            version: Darkroom's.
+            reporter: Shows each stage.
+        """
+        priors: dict[str, Any] = {}
+        opened: Model[Subject] | None = None
+        bench: Bench | None = None
+        for key, (model, cell) in zip(self.keys(version), self.planned, strict=True):
+            if key not in keys:
+                continue
+            if bench is None or model is not opened:
+                opened, subject = model, model.open(reporter)
+                bench = self.bench(subject, bench, reporter)
+            words = repr(cell.prior)
+            if words not in priors:
+                with reporter.stage(f"Fitting prior {cell.prior.name}") as advance:
+                    priors[words] = self.fit_prior(cell, subject, advance)
+            with reporter.stage(cell.title) as advance:
+                result, arrays = self.run_cell(key, cell, subject, priors[words], bench, advance)
+            yield FinishedCell(key, model.dress(result), arrays)
+
+
+def with_control(control: T, named: Sequence[T]) -> list[T]:
+    """Returns training defences after the control without any; nothing if none is named."""
+    return [control, *(one for one in named if one != control)] if named else []
+
+
+def trained_row(defenses: Sequence[Any], on: str = "") -> list[tuple[str, str]]:
+    """Returns what :class:`Facts` say of models that the audit trains; nothing if it trains none.
+
+    Args:
+        defenses: How, the control among them.
+        on: On what, in words.
+    """
+    names = ", ".join(describe(defense) for defense in defenses)
+    return [("Trained by Darkroom", f"{on}{names}")] if defenses else []
