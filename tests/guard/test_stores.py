@@ -128,8 +128,7 @@ def test_buckets_leave_windows_when_all_of_them_is_past(
 def test_what_no_window_reaches_is_forgotten(
     stores: Stores, model: str, hand: Hand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for kind in ("sqlite", "postgres"):
-        monkeypatch.setattr(f"darkroom.guard.stores.{kind}.PURGE_EVERY", 2)
+    monkeypatch.setattr("darkroom.guard.stores.sql.PURGE_EVERY", 2)
     store = stores(model, hand)
     store.charge(charge(1, 9))
     hand.time += RETENTION / 1000 + 120
@@ -164,7 +163,7 @@ def test_a_ledger_that_forgot_is_noticed(
     kind, place = address
     if kind == "sqlite":
         with sqlite3.connect(place) as other:
-            other.execute("DELETE FROM clock")
+            other.execute("DELETE FROM darkroom_clock")
         other.close()
     elif kind == "redis":
         import redis
