@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from darkroom.defenses.base import Scores
 from darkroom.defenses.pipeline import Pipeline
+from darkroom.guard.authentication import Clients
 from darkroom.guard.budgets.charging import Budgets
 from darkroom.guard.budgets.rules import Decision
-from darkroom.guard.clients import Clients
 from darkroom.guard.deadlines import Deadlines
 from darkroom.guard.detector.detector import Batch, Detector
 from darkroom.guard.head_cache import HeadCache

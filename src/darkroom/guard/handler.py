@@ -21,15 +21,6 @@ from darkroom.guard.admission import (
 from darkroom.guard.budgets.charging import Budgets
 from darkroom.guard.deadlines import Task
 from darkroom.guard.head_cache import KnownHead
-from darkroom.guard.http.answers import (
-    PROBLEM,
-    Fields,
-    allowance_head,
-    answer,
-    problem,
-    problem_body,
-    quota_head,
-)
 from darkroom.guard.http.requests import (
     App,
     ClientGone,
@@ -40,11 +31,20 @@ from darkroom.guard.http.requests import (
     Send,
     too_slow,
 )
+from darkroom.guard.http.responses import (
+    PROBLEM,
+    Fields,
+    allowance_head,
+    answer,
+    problem,
+    problem_body,
+    quota_head,
+)
 from darkroom.guard.http.upstream import Reply, ask, failed_status, kept, onward, streamed, too_late
 from darkroom.guard.stores.base import StoreError
 from darkroom.guard.telemetry.record import Record
 from darkroom.guard.wire.base import Answered, Asked, Refused, Wire
-from darkroom.guard.wire.strict import media_type
+from darkroom.guard.wire.strict_json import media_type
 
 PLAIN = ("application/json", "text/plain")
 logger = logging.getLogger("darkroom.guard")

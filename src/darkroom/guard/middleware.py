@@ -10,8 +10,8 @@ from pathlib import Path
 
 from darkroom.errors import DarkroomError, PlanError
 from darkroom.guard.admission import ActivePolicy
+from darkroom.guard.authentication import Clients
 from darkroom.guard.budgets.charging import Budgets
-from darkroom.guard.clients import Clients
 from darkroom.guard.detector.detector import Detector
 from darkroom.guard.handler import Handler, refuse
 from darkroom.guard.http.requests import App, Message, Receive, Scope, Send

@@ -7,7 +7,7 @@ import os
 import httpx
 
 from darkroom.errors import PlanError
-from darkroom.guard.clients import KEY_HEADERS
+from darkroom.guard.authentication import KEY_HEADERS
 from darkroom.guard.http.requests import Receive, Scope, Send
 from darkroom.guard.http.upstream import DROPPED, SHADOW, too_late
 from darkroom.guard.policy import Policy

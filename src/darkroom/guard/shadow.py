@@ -17,7 +17,6 @@ from darkroom.guard.admission import (
     seen_inputs,
 )
 from darkroom.guard.budgets.charging import Budgets
-from darkroom.guard.http.answers import PROBLEM, answer, problem, problem_body
 from darkroom.guard.http.requests import (
     App,
     ClientGone,
@@ -29,6 +28,7 @@ from darkroom.guard.http.requests import (
     Send,
     too_slow,
 )
+from darkroom.guard.http.responses import PROBLEM, answer, problem, problem_body
 from darkroom.guard.http.upstream import Reply, kept, onward, replayed
 from darkroom.guard.stores.base import StoreError
 from darkroom.guard.telemetry.record import Record

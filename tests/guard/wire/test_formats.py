@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from darkroom.guard.wire.base import Asked, Refused
 from darkroom.guard.wire.registry import WIRES
-from darkroom.guard.wire.strict import Limits, StrictWire
+from darkroom.guard.wire.strict_json import Limits
+from darkroom.guard.wire.strict_wire import StrictWire
 
 T = TypeVar("T")
 Array = NDArray[np.float64]

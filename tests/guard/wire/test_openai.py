@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 
 from darkroom.errors import PlanError
 from darkroom.guard.wire.base import Asked, Refused
-from darkroom.guard.wire.events import events
 from darkroom.guard.wire.openai import OpenAI
 from darkroom.guard.wire.registry import WIRES
-from darkroom.guard.wire.strict import Unclear
+from darkroom.guard.wire.server_sent_events import events
+from darkroom.guard.wire.strict_json import Unclear
 
 T = TypeVar("T")
 HEADERS = {"content-type": "application/json"}

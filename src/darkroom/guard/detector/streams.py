@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 FEATURES = ("outside", "inside", "confidence", "step", "share", "climb")
 """What is looked at in each row.
 
-``outside`` and ``inside``: distance to real traffic (``detector_space.Sketch``); ``confidence``:
+``outside`` and ``inside``: distance to real traffic (``features.Sketch``); ``confidence``:
 log-odds of the winning class; ``step``: logarithm of the distance to the nearest of the stream's
 last inputs; ``share``: how many of the last rows ended in the same class; ``climb``: correlation of
 confidence with time over the last rows.

@@ -9,9 +9,7 @@ from typing import Any, ClassVar
 
 from darkroom.guard.wire.base import Answered, Asked
 from darkroom.guard.wire.rows import Classes, Shape, read_rows, understand
-from darkroom.guard.wire.strict import (
-    NAME,
-    StrictWire,
+from darkroom.guard.wire.strict_json import (
     Unclear,
     as_count,
     as_list,
@@ -20,6 +18,7 @@ from darkroom.guard.wire.strict import (
     numeric,
     only,
 )
+from darkroom.guard.wire.strict_wire import NAME, StrictWire
 from darkroom.wire.base import dumped
 
 _INFER = re.compile(rf"/|/(?:hf-inference/)?models/{NAME}(?:/{NAME})?")

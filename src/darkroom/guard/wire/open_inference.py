@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 
 from darkroom.guard.wire.base import Answered, Asked, Inputs
 from darkroom.guard.wire.rows import Classes, Scores, Shape, check_label, class_name, vectors
-from darkroom.guard.wire.strict import (
-    NAME,
+from darkroom.guard.wire.strict_json import (
     Numbers,
-    StrictWire,
     Unclear,
     as_count,
     as_list,
@@ -26,6 +24,7 @@ from darkroom.guard.wire.strict import (
     numeric,
     only,
 )
+from darkroom.guard.wire.strict_wire import NAME, StrictWire
 from darkroom.wire.base import dumped
 from darkroom.wire.rows import numbers
 

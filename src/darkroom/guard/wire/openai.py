@@ -15,11 +15,9 @@ from darkroom.defenses.logprobs import LogprobDefense
 from darkroom.defenses.registry import LOGPROB_DEFENSES
 from darkroom.errors import PlanError
 from darkroom.guard.wire.base import Answered, Asked
-from darkroom.guard.wire.events import events
 from darkroom.guard.wire.openai_logprobs import Told, chat_logprobs, completion_logprobs
-from darkroom.guard.wire.strict import (
-    UPSTREAM,
-    StrictWire,
+from darkroom.guard.wire.server_sent_events import events
+from darkroom.guard.wire.strict_json import (
     Unclear,
     as_count,
     as_list,
@@ -27,8 +25,8 @@ from darkroom.guard.wire.strict import (
     as_text,
     only,
     read_json,
-    sentence,
 )
+from darkroom.guard.wire.strict_wire import UPSTREAM, StrictWire, sentence
 
 _INFER = re.compile(r"(?:/v1)?/(?:(?P<chat>chat/completions)|completions)")
 _HARMLESS = re.compile(r"/health|(?:/v1)?/models")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.defenses.logprobs import LogprobDefense
-from darkroom.guard.wire.strict import Unclear, as_count, as_object, as_text
+from darkroom.guard.wire.strict_json import Unclear, as_count, as_object, as_text
 from darkroom.wire.openai import SLACK, UNKNOWN
 
 HIDDEN = -9999.0

@@ -13,7 +13,8 @@ from jmespath.exceptions import JMESPathError
 from darkroom.errors import PlanError, one_line
 from darkroom.guard.wire.base import Answered, Asked
 from darkroom.guard.wire.rows import Classes, Shape, read_rows, understand
-from darkroom.guard.wire.strict import StrictWire, Unclear, as_object, numeric, only
+from darkroom.guard.wire.strict_json import Unclear, as_object, numeric, only
+from darkroom.guard.wire.strict_wire import StrictWire
 from darkroom.wire.base import dumped
 
 

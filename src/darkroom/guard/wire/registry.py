@@ -11,7 +11,7 @@ from darkroom.guard.wire.hugging_face import HuggingFace
 from darkroom.guard.wire.open_inference import OpenInference
 from darkroom.guard.wire.openai import OpenAI
 from darkroom.guard.wire.plain_json import PlainJson
-from darkroom.guard.wire.strict import StrictWire
+from darkroom.guard.wire.strict_wire import StrictWire
 from darkroom.guard.wire.torchserve import TorchServe
 from darkroom.guard.wire.v1_predict import V1Predict
 from darkroom.named import Registry

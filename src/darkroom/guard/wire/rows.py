@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.guard.wire.base import Asked
-from darkroom.guard.wire.strict import Unclear, as_list, as_object, numeric
+from darkroom.guard.wire.strict_json import Unclear, as_list, as_object, numeric
 from darkroom.wire.answers import TOLERANCE, probabilities
 from darkroom.wire.base import listed
 from darkroom.wire.rows import matrix

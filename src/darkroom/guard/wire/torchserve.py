@@ -11,16 +11,8 @@ import orjson
 
 from darkroom.guard.wire.base import Answered, Asked
 from darkroom.guard.wire.rows import Classes, Shape, understand
-from darkroom.guard.wire.strict import (
-    NAME,
-    StrictWire,
-    Unclear,
-    media_type,
-    numeric,
-    read_json,
-    require_json,
-    sentence,
-)
+from darkroom.guard.wire.strict_json import Unclear, media_type, numeric, read_json, require_json
+from darkroom.guard.wire.strict_wire import NAME, StrictWire, sentence
 from darkroom.wire.base import dumped
 
 _PREDICT = re.compile(f"/predictions/{NAME}(?:/{NAME})?")

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 from darkroom.guard.wire.base import Answered, Asked
 from darkroom.guard.wire.rows import Classes, Shape, read_rows, understand
-from darkroom.guard.wire.strict import NAME, StrictWire, Unclear, as_list, as_object, only
+from darkroom.guard.wire.strict_json import Unclear, as_list, as_object, only
+from darkroom.guard.wire.strict_wire import NAME, StrictWire
 from darkroom.wire.base import dumped
 
 _MODEL = f"/v1/models/{NAME}(?:/(?:versions|labels)/{NAME})?"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darkroom.guard.wire.strict import Limits, Unclear, numeric, read_json
+from darkroom.guard.wire.strict_json import Limits, Unclear, numeric, read_json
 
 LIMITS = Limits()
 

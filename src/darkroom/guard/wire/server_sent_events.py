@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 
-from darkroom.guard.wire.strict import Unclear
+from darkroom.guard.wire.strict_json import Unclear
 
 LARGEST = 4 * 2**20
 """Bytes of one event."""
