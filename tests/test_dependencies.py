@@ -25,6 +25,9 @@ NOT_IMPORTED = {
 }
 """What is declared though no module names it, and why."""
 
+PART_OF = {"pydantic-core": "pydantic"}
+"""Distributions that come with another in the one version that fits."""
+
 
 def _normal(name: str) -> str:
     """Returns a distribution's name as registries compare it."""
@@ -80,7 +83,8 @@ def _installed() -> Mapping[str, list[str]]:
 def _homes(modules: Iterable[str]) -> set[str]:
     """Returns the distributions of modules; a module that is not installed stands for itself."""
     known = _installed()
-    return {_normal(one) for module in modules for one in known.get(module, [module])}
+    found = {_normal(one) for module in modules for one in known.get(module, [module])}
+    return {PART_OF.get(one, one) for one in found}
 
 
 def test_what_the_package_imports_is_declared() -> None:
