@@ -1,51 +1,113 @@
-"""Parts by name: attacks, priors, defences and wire formats, made from the words of a plan."""
+"""Parts: attacks, priors, defences and the like, by name or from outside.
+
+A part is an object of a dataclass that has a ``name``; its fields are its parameters. Darkroom's
+own are made by their names. Whoever writes one elsewhere gives it as an object, lets a plan
+``load`` its class, or installs a package with an entry point.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import inspect
+import sys
 from collections.abc import Mapping
-from typing import Any, Generic, TypeVar
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import to_jsonable_python
+from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from darkroom.errors import PlanError, nearest, require_known
+from darkroom.errors import PlanError, nearest, one_line, require_known
+from darkroom.imports import import_callable
 
 T = TypeVar("T")
 
 
+class Wanted(NamedTuple):
+    """A part as a plan asks for it: one of the first three, and parameters for the first two.
+
+    Attributes:
+        name: Its name.
+        load: Where its class is, as ``module:Class``.
+        part: Itself, from Python.
+        parameters: Fields of its class; the others keep their defaults.
+    """
+
+    name: str | None = None
+    load: str | None = None
+    part: object = None
+    parameters: Mapping[str, Any] = {}
+
+
 class Registry(Generic[T]):
-    """The parts of one kind, each a dataclass with a ``name`` whose fields are its parameters.
+    """The parts of one kind.
 
     Attributes:
         what: What messages call such a part, as in ``attack``.
+        base: What every such part is a subclass of.
         own: Darkroom's own classes by name.
+        group: The group of entry points where packages bring others, or ``None``.
     """
 
-    def __init__(self, what: str, *own: type[T]) -> None:
+    def __init__(self, what: str, base: type[Any], *own: type[T], group: str | None = None) -> None:
         """Files classes under their names.
 
         Args:
             what: What messages call such a part.
+            base: What every such part is a subclass of.
             own: Darkroom's own classes.
+            group: The group of entry points where packages bring others.
         """
-        self.what = what
+        self.what, self.base, self.group = what, base, group
         self.own: dict[str, type[T]] = {_name(kind): kind for kind in own}
 
-    def make(self, name: str, parameters: Mapping[str, Any]) -> T:
-        """Makes a part.
+    def find(self, wanted: Wanted, folder: Path | None = None) -> T:
+        """Makes or takes the part that a plan asks for.
 
         Args:
-            name: The part's.
+            wanted: How.
+            folder: Where modules are looked for, beside the working folder and what is installed.
+
+        Raises:
+            PlanError: As :meth:`make` and :meth:`take`, or if what is loaded is no such part.
+            TargetError: If it cannot be imported.
+        """
+        if wanted.part is not None:
+            return self.take(wanted.part)
+        if wanted.load is None:
+            return self.make(wanted.name or "", wanted.parameters)
+        kind = self._required(import_callable(wanted.load, folder), wanted.load)
+        return self._made(kind, wanted.parameters)
+
+    def make(self, name: str, parameters: Mapping[str, Any]) -> T:
+        """Makes a part by name.
+
+        Args:
+            name: The part's, of Darkroom's own or of an installed package.
             parameters: Fields of its class; the others keep their defaults.
 
         Raises:
             PlanError: If there is no such name or parameter, or a value is of the wrong type or
                 out of its range.
         """
-        if name not in self.own:
-            raise PlanError(f"no {self.what} is called {name!r}: {nearest(name, self.own)}")
-        kind, owner = self.own[name], f"{self.what} {name}"
+        return self._made(self._named(name), parameters)
+
+    def take(self, part: object) -> T:
+        """Returns a part that was made elsewhere, if it is one.
+
+        Raises:
+            PlanError: If it is none, or its parameters are not plain.
+        """
+        if isinstance(part, type):
+            raise PlanError(f"{part.__name__} is a class: give an object, {part.__name__}()")
+        self._required(type(part), repr(part))
+        parameters_of(part)
+        return part  # type: ignore[return-value]
+
+    def _made(self, kind: type[T], parameters: Mapping[str, Any]) -> T:
+        owner = f"{self.what} {_name(kind)}"
         require_known(owner, parameters, [field.name for field in _shown(kind)])
         try:
             return TypeAdapter(kind).validate_python(dict(parameters))
@@ -54,13 +116,121 @@ class Registry(Generic[T]):
             place = ".".join(str(part) for part in first["loc"])
             raise PlanError(f"{owner}: {place}: {first['msg']}, got {first['input']!r}") from error
 
+    def _named(self, name: str) -> type[T]:
+        """Finds a class by its name.
+
+        Raises:
+            PlanError: If there is none, or packages disagree about which it is.
+        """
+        own = self.own.get(name)
+        points = () if self.group is None else entry_points(group=self.group, name=name)
+        found = {kind: point for point in points if (kind := self._loaded(point, own is None))}
+        packages = " and ".join(sorted(map(_package, found.values())))
+        if own is not None:
+            if found:
+                raise PlanError(
+                    f"{self.what} {name} is Darkroom's own, and {packages} brings another of that "
+                    "name: have it renamed there, or uninstall that package"
+                )
+            return own
+        if len(found) > 1:
+            raise PlanError(
+                f'{packages} both bring {self.what} {name}: choose by load = "module:Class"'
+            )
+        for kind, point in found.items():
+            return self._required(kind, f"{_package(point)}'s {point.value}", name)
+        known = {*self.own, *(entry_points(group=self.group).names if self.group else ())}
+        raise PlanError(f"no {self.what} is called {name!r}: {nearest(name, known)}")
+
+    def _loaded(self, point: EntryPoint, needed: bool) -> type[T] | None:
+        """Loads what a package brings; ``None`` if that is for another kind of audit.
+
+        Raises:
+            PlanError: If it is needed and cannot be loaded.
+        """
+        try:
+            kind = point.load()
+        except (Exception, SystemExit) as error:
+            if not needed:
+                return None
+            raise PlanError(
+                f"{self.what} {point.name} of {_package(point)} cannot be loaded "
+                f"({one_line(error)}): mend or uninstall that package"
+            ) from error
+        return kind if isinstance(kind, type) and issubclass(kind, self.base) else None
+
+    def _required(self, kind: object, where: str, name: str | None = None) -> type[T]:
+        """Refuses classes that cannot be parts, or pass for another.
+
+        Args:
+            kind: What should be a class.
+            where: Where it is from, for messages.
+            name: What it must be called.
+
+        Raises:
+            PlanError: As above.
+        """
+        if not (isinstance(kind, type) and issubclass(kind, self.base)):
+            base = f"{self.base.__module__}.{self.base.__qualname__}"
+            raise PlanError(f"{where} is no {self.what}: make it a subclass of {base}")
+        unwritten = ", ".join(sorted(getattr(kind, "__abstractmethods__", ())))
+        if unwritten:
+            raise PlanError(f"{where} cannot be used: it leaves {unwritten} unwritten")
+        if "__dataclass_fields__" not in vars(kind):
+            raise PlanError(f"{where} has no parameters to tell: put @dataclass(frozen=True) on it")
+        called = getattr(kind, "name", None)
+        if not isinstance(called, str) or called != (name or called):
+            raise PlanError(f'{where} is called {called!r}: give the class name = "{name or "…"}"')
+        if self.own.get(called, kind) is not kind:
+            raise PlanError(f"{where} is called {called}, as Darkroom's own: give it another name")
+        return kind
+
 
 def parameters_of(part: object) -> dict[str, Any]:
     """Returns the fields of a dataclass instance with their values, as JSON can hold them.
 
     Fields whose metadata says ``hidden`` are left out: secrets, and what no plan could hold.
+
+    Raises:
+        PlanError: If a value is nothing that JSON can hold.
     """
-    return {field.name: to_jsonable_python(getattr(part, field.name)) for field in _shown(part)}
+    found = {}
+    for field in _shown(part):
+        value = getattr(part, field.name)
+        try:
+            found[field.name] = to_jsonable_python(value)
+        except PydanticSerializationError as error:
+            raise PlanError(
+                f"{_name(part)}: {field.name} is a {type(value).__name__}, which no record can "
+                "hold: let it take numbers, words or lists, and make the rest of them"
+            ) from error
+    return found
+
+
+def identity(part: object, parameters: Mapping[str, Any] | None = None) -> list[Any]:
+    """Returns what tells a part from every other, as JSON can hold it.
+
+    Darkroom's own are told by name and parameters, beside its version. What comes from outside is
+    told by the code of its module too, and of its bases' modules, so that a changed part is not
+    answered with what the one before had found.
+
+    Args:
+        part: A dataclass instance with a ``name``.
+        parameters: Those of its parameters that decide what it does; all when left out.
+
+    Raises:
+        PlanError: If the code of a part from outside is not in a file.
+    """
+    told = dict(parameters_of(part) if parameters is None else parameters)
+    return [_name(part), told, *_origin(type(part))]
+
+
+def words_of(part: object) -> dict[str, Any]:
+    """Returns a part from Python as a plan would ask for it, for the record."""
+    kept = {key: value for key, value in parameters_of(part).items() if value is not None}
+    if _ours(type(part)):
+        return {"name": _name(part), **kept}
+    return {"load": f"{type(part).__module__}:{type(part).__qualname__}", **kept}
 
 
 def describe(part: object) -> str:
@@ -81,6 +251,54 @@ def describe(part: object) -> str:
     return f"{_name(part)}({inside})" if inside else _name(part)
 
 
+def _origin(kind: type) -> list[str]:
+    """Returns where a class from outside is, and a hash of the code of it and its bases."""
+    if _ours(kind):
+        return []
+    digest = hashlib.sha256()
+    for base in kind.__mro__:
+        if not _ours(base) and _root(base) not in sys.stdlib_module_names:
+            digest.update(_code(base))
+    return [f"{kind.__module__}:{kind.__qualname__}", digest.hexdigest()]
+
+
+def _code(kind: type) -> bytes:
+    """Returns the file of a class, or the source of its methods where a notebook has it.
+
+    Raises:
+        PlanError: If there is neither.
+    """
+    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    # What dataclasses add to a class is in no file.
+    methods = [
+        value
+        for value in vars(kind).values()
+        if inspect.isfunction(value) and value.__code__.co_filename != "<string>"
+    ]
+    try:
+        if file or methods:
+            source = Path(file).read_bytes() if file else "".join(map(inspect.getsource, methods))
+            return source if isinstance(source, bytes) else source.encode()
+    except OSError:
+        pass
+    raise PlanError(
+        f"{kind.__qualname__}: its code is in no file, so a change of it would go unseen: write "
+        "it into a module"
+    )
+
+
+def _ours(kind: type) -> bool:
+    return _root(kind) == "darkroom"
+
+
+def _root(kind: type) -> str:
+    return kind.__module__.partition(".")[0]
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.value
+
+
 def _name(part: object) -> str:
     return str(part.name)  # type: ignore[attr-defined]
 
@@ -93,4 +311,4 @@ def _usual(field: dataclasses.Field[Any]) -> object:
 
 def _shown(part: object) -> list[dataclasses.Field[Any]]:
     fields = dataclasses.fields(part)  # type: ignore[arg-type]
-    return [field for field in fields if not field.metadata.get("hidden")]
+    return [field for field in fields if field.init and not field.metadata.get("hidden")]

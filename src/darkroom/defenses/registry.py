@@ -21,6 +21,7 @@ from darkroom.named import Registry
 
 OUTPUT_DEFENSES: Registry[OutputDefense] = Registry(
     "defence",
+    OutputDefense,
     Rounding,
     Noise,
     StickyNoise,
@@ -31,14 +32,25 @@ OUTPUT_DEFENSES: Registry[OutputDefense] = Registry(
     Purify,
     StealthyShield,
     KeyedStealthyShield,
+    group="darkroom.output_defenses",
 )
 
 TABLE_DEFENSES: Registry[OutputDefense] = Registry(
-    "defence", *OUTPUT_DEFENSES.own.values(), ValueRounding, ValueNoise
+    "defence",
+    OutputDefense,
+    *OUTPUT_DEFENSES.own.values(),
+    ValueRounding,
+    ValueNoise,
+    group="darkroom.output_defenses",
 )
 
 LOGPROB_DEFENSES: Registry[LogprobDefense] = Registry(
-    "defence", LogprobNoise, LogprobRounding, TopLogprobs
+    "defence",
+    LogprobDefense,
+    LogprobNoise,
+    LogprobRounding,
+    TopLogprobs,
+    group="darkroom.output_defenses",
 )
 
 

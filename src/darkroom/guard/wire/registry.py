@@ -17,7 +17,7 @@ from darkroom.guard.wire.v1_predict import V1Predict
 from darkroom.named import Registry
 
 WIRES: Registry[StrictWire] = Registry(
-    "wire", OpenInference, V1Predict, TorchServe, HuggingFace, OpenAI, PlainJson
+    "wire", StrictWire, OpenInference, V1Predict, TorchServe, HuggingFace, OpenAI, PlainJson
 )
 
 

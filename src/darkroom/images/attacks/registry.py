@@ -15,6 +15,7 @@ from darkroom.named import Registry
 
 ATTACKS: Registry[Attack] = Registry(
     "attack",
+    Attack,
     GradientAttack,
     MIFaceAttack,
     EvolutionAttack,
@@ -23,4 +24,5 @@ ATTACKS: Registry[Attack] = Registry(
     SurrogateAttack,
     PolicyAttack,
     AutoAttack,
+    group="darkroom.attacks",
 )

@@ -128,5 +128,10 @@ class GeneratorConfiguration(PriorConfiguration):
 
 
 PRIORS: Registry[PriorConfiguration] = Registry(
-    "prior", MeanConfiguration, EigenfacesConfiguration, GeneratorConfiguration
+    "prior",
+    PriorConfiguration,
+    MeanConfiguration,
+    EigenfacesConfiguration,
+    GeneratorConfiguration,
+    group="darkroom.priors",
 )

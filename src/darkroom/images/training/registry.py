@@ -15,6 +15,7 @@ from darkroom.named import Registry
 
 TRAINING_DEFENSES: Registry[TrainingDefense] = Registry(
     "training defence",
+    TrainingDefense,
     Undefended,
     UniformConfidence,
     PrivateSGD,
@@ -22,4 +23,5 @@ TRAINING_DEFENSES: Registry[TrainingDefense] = Registry(
     BilateralDependency,
     MutualInformation,
     Transfer,
+    group="darkroom.training_defenses",
 )

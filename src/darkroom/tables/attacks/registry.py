@@ -11,5 +11,12 @@ from darkroom.tables.attacks.tree_confusion import TreeConfusionAttack
 from darkroom.tables.attacks.tree_counts import TreeCountsAttack
 
 TABLE_ATTACKS: Registry[TableAttack] = Registry(
-    "attack", MapAttack, TreeCountsAttack, TreeConfusionAttack, CsmiaAttack, LomiaAttack
+    "attack",
+    TableAttack,
+    MapAttack,
+    TreeCountsAttack,
+    TreeConfusionAttack,
+    CsmiaAttack,
+    LomiaAttack,
+    group="darkroom.attacks",
 )

@@ -92,8 +92,10 @@ class ImputationConfiguration(TablePriorConfiguration):
 
 TABLE_PRIORS: Registry[TablePriorConfiguration] = Registry(
     "prior",
+    TablePriorConfiguration,
     UniformConfiguration,
     MarginalsConfiguration,
     ConditionalConfiguration,
     ImputationConfiguration,
+    group="darkroom.priors",
 )

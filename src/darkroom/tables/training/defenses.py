@@ -278,7 +278,14 @@ class PrivateForest(TableTrainingDefense):
 
 
 TABLE_TRAINING_DEFENSES: Registry[TableTrainingDefense] = Registry(
-    "training defence", UndefendedTable, MinimumLeaf, Pruning, PrivateRegression, PrivateForest
+    "training defence",
+    TableTrainingDefense,
+    UndefendedTable,
+    MinimumLeaf,
+    Pruning,
+    PrivateRegression,
+    PrivateForest,
+    group="darkroom.training_defenses",
 )
 
 

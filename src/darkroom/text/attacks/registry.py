@@ -10,5 +10,5 @@ from darkroom.text.attacks.fill_mask import FillMask
 from darkroom.text.attacks.sampling import SamplingAttack
 
 SECRET_ATTACKS: Registry[SecretAttack] = Registry(
-    "attack", BestFirst, FillMask, SamplingAttack, Averaging
+    "attack", SecretAttack, BestFirst, FillMask, SamplingAttack, Averaging, group="darkroom.attacks"
 )

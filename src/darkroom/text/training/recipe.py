@@ -90,5 +90,11 @@ class UndefendedText:
 TextTraining = UndefendedText | Deduplication | Scrubbing | PrivateText
 
 TEXT_TRAININGS: Registry[TextTraining] = Registry(
-    "training defence", UndefendedText, Deduplication, Scrubbing, PrivateText
+    "training defence",
+    object,
+    UndefendedText,
+    Deduplication,
+    Scrubbing,
+    PrivateText,
+    group="darkroom.training_defenses",
 )
