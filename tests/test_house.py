@@ -34,7 +34,6 @@ OPEN = frozenset(
         "benchmarks/text/secrets.py: _averaging",
         "src/darkroom/api.py: audit",
         "src/darkroom/api.py: audit_table",
-        "src/darkroom/commands/main.py: make",
         "src/darkroom/demo/language_models.py: train_bert",
         "src/darkroom/images/attacks/search/feedback.py: adaptation",
         "src/darkroom/images/cells.py: run_cell",

@@ -1,0 +1,174 @@
+"""``darkroom audit`` and what is made of its runs: report, budget, recommendation, demo."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+audits = typer.Typer()
+
+Out = Annotated[Path, typer.Option(help="The folder of all runs.")]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same results.")]
+Json = Annotated[bool, typer.Option("--json", help="Print results.json instead of a table.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+@audits.command(epilog="Example: darkroom audit plan.toml --resume --fail-on-leak")
+def audit(
+    plan: Annotated[Path, typer.Argument(help="The plan, in TOML; see docs/quick-start.md.")],
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run.")] = False,
+    fail_on_leak: Annotated[
+        bool,
+        typer.Option(
+            "--fail-on-leak",
+            help="Exit 1 if a cell's advantage is surely above the plan's limit (0 without one).",
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Run every attack of a plan, judge the results, write report.html and results.json."""
+    from darkroom.api import audit_plan
+    from darkroom.kinds import read_plan
+
+    run = audit_plan(plan, resume=resume)
+    _print(run.folder, run.results, as_json)
+    limit = read_plan(plan).limit
+    if fail_on_leak and run.leaks(0.0 if limit is None else limit.advantage):
+        raise typer.Exit(1)
+
+
+@audits.command(epilog="Example: darkroom report runs/face-login")
+def report(
+    run: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    reveal: Annotated[
+        bool, typer.Option("--reveal", help="Show single records of tables with what was inferred.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Write the report of a finished run anew."""
+    from darkroom.api import open_run
+
+    opened = open_run(run, reveal=reveal)
+    _print(opened.folder, opened.results, as_json)
+
+
+@audits.command(epilog="Example: darkroom budget runs/face-login --per-day 10 --accounts 1")
+def budget(
+    run: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    per_day: Annotated[int, typer.Option(help="Queries a day for each account.")] = 10,
+    accounts: Annotated[int, typer.Option(help="Accounts that the attacker has.")] = 1,
+    total: Annotated[
+        int | None, typer.Option(help="Queries a day for all accounts together.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say how long a limit of queries a day holds each attack of a run off."""
+    from darkroom.report.budget import Policy, answer, holdings
+    from darkroom.report.records import parse_cells
+    from darkroom.report.results import collect
+
+    policy = Policy(per_day, accounts, total)
+    held = holdings(parse_cells(run, collect(run)), policy)
+    if as_json:
+        typer.echo(json.dumps({"rate": policy.rate, "cells": [one.record() for one in held]}))
+    elif not held:
+        typer.echo("Every attack of this run holds the weights: no limit of queries concerns it.")
+    else:
+        table = Table(title=f"Until half are recovered, with {policy.words}", title_justify="left")
+        for heading in ("attack", "access", "defence", "queries", "time"):
+            table.add_column(heading)
+        for one in held:
+            cell = one.cell
+            table.add_row(cell.attack, cell.access, cell.defense, one.queries, one.days)
+        Console().print(table)
+        typer.echo(answer(held))
+
+
+@audits.command(epilog="Example: darkroom recommend runs/face-login --max-accuracy-loss 0.02")
+def recommend(
+    run: Annotated[
+        Path, typer.Argument(help="The folder of a run with [[defense]] or [[training]] entries.")
+    ],
+    max_accuracy_loss: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="The accuracy that may be lost; for models of numbers and of language, the share "
+            "by which the error or the perplexity may grow.",
+        ),
+    ] = 0.02,
+    as_json: AsJson = False,
+) -> None:
+    """Name the measured defence that leaks least and keeps the model's accuracy."""
+    from darkroom.report.defenses import recommend as find
+    from darkroom.report.defenses_view import recommendation_rows
+    from darkroom.report.records import parse_cells
+    from darkroom.report.results import collect
+
+    found = find(parse_cells(run, collect(run)), max_accuracy_loss)
+    if as_json:
+        typer.echo(json.dumps(found.record()))
+        return
+    table = Table(title="Measured defences, the least leak first", title_justify="left")
+    headings, *rows = recommendation_rows(found)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+    typer.echo(found.sentence)
+    typer.echo(found.caution)
+
+
+@audits.command(epilog="Example: darkroom demo --out runs")
+def demo(out: Out = Path("runs"), seed: Seed = 0, as_json: Json = False) -> None:
+    """Reconstruct people from a model of faces, infer an attribute, extract secrets from text."""
+    from darkroom.demo.images import run_demo
+
+    runs = run_demo(out, seed=seed)
+    if as_json:
+        typer.echo(json.dumps([run.results for run in runs], indent=2))
+        return
+    for run in runs:
+        _print(run.folder, run.results, as_json)
+
+
+def _print(folder: Path, results: dict[str, object], as_json: bool) -> None:
+    """Prints a summary, or the whole document for machines."""
+    if as_json:
+        typer.echo(json.dumps(results, indent=2))
+        return
+    console = Console()
+    console.print(_table(results))
+    console.print(f"report   {folder / 'report.html'}", soft_wrap=True, highlight=False)
+    console.print(f"results  {folder / 'results.json'}", soft_wrap=True, highlight=False)
+
+
+def _table(results: dict[str, object]) -> Table:
+    """Lays cells out so that they fit a terminal of 80 columns."""
+    table = Table(title="What the attacker recovered, with 95% intervals", title_justify="left")
+    table.add_column("attack: what it sees, prior, defence", overflow="fold")
+    for heading in ("queries", "success", "without model", "advantage"):
+        table.add_column(heading, justify="right")
+    cells = results["cells"]
+    assert isinstance(cells, list)
+    for cell in cells:
+        defense = "" if cell["defense"] == "none" else f", {cell['defense']}"
+        defense += ", not told" if cell.get("attacker") == "naive" else ""
+        table.add_row(
+            f"{cell['attack']}: {cell['access']}, {cell['prior']}{defense}",
+            f"{cell['queries']['per_goal_median']:.0f}",
+            *(_percent(cell[rate]) for rate in ("success", "baseline", "advantage")),
+        )
+    return table
+
+
+def _percent(interval: dict[str, float]) -> str:
+    low, high = 100 * interval["low"], 100 * interval["high"]
+    return f"{interval['estimate']:.0%} ({low:.0f}-{high:.0f})"
