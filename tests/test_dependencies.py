@@ -12,8 +12,6 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
-import grimp
-
 ROOT = Path(__file__).parents[1]
 OURS = frozenset(["darkroom", "tests", "benchmarks"])
 
@@ -112,11 +110,3 @@ def test_what_benchmarks_and_examples_import_is_declared() -> None:
 def test_every_extra_is_in_all() -> None:
     extras = set(_project()["project"]["optional-dependencies"]) - {"all"}
     assert _declared("all") == _declared(*extras)
-
-
-def test_the_guard_needs_its_own_extras_alone() -> None:
-    """Whatever the guard reaches, its container has: it is built from these extras."""
-    graph = grimp.build_graph("darkroom", include_external_packages=True, cache_dir=None)
-    reached = graph.find_upstream_modules("darkroom.guard", as_package=True)
-    outside = {one for one in reached if not one.startswith("darkroom")} - sys.stdlib_module_names
-    assert _homes(outside) <= _declared("guard", "redis", "postgres")
