@@ -8,8 +8,8 @@ from typing import Any
 
 import tomli_w
 
-from darkroom.api import audit_plan
 from darkroom.auditing.record import Cell
+from darkroom.runs import audit_plan
 
 
 def audited(plan: Path, table: Mapping[str, Any]) -> tuple[Cell, ...]:

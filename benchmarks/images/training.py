@@ -18,11 +18,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.claims import Claim, Table, tell
-from darkroom.api import audit_plan
 from darkroom.demo.face_net import face_net
 from darkroom.demo.images import EMPLOYEE_PHOTOS, EMPLOYEES, STRANGER_PHOTOS, STRANGERS, TRAINED_ON
 from darkroom.demo.people.employees import render_faces
 from darkroom.images.training.not_people import averaged, blurred
+from darkroom.runs import audit_plan
 
 UNIFORM = "uniform-confidence"
 ALLOWED_LOSS = 0.02

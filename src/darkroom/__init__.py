@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from darkroom.access import Access as Access
-    from darkroom.api import Run as Run
     from darkroom.api import audit as audit
-    from darkroom.api import audit_plan as audit_plan
     from darkroom.api import audit_table as audit_table
+    from darkroom.api import audit_text as audit_text
     from darkroom.errors import DarkroomError as DarkroomError
     from darkroom.images.targets.load import load_target as load_target
     from darkroom.images.targets.torch import TorchTarget as TorchTarget
+    from darkroom.runs import Run as Run
+    from darkroom.runs import audit_plan as audit_plan
+    from darkroom.runs import open_run as open_run
 
 __all__ = [
     "Access",
@@ -27,17 +29,21 @@ __all__ = [
     "audit",
     "audit_plan",
     "audit_table",
+    "audit_text",
     "load_target",
+    "open_run",
 ]
 
 _HOMES = {
     "Access": "access",
     "DarkroomError": "errors",
-    "Run": "api",
+    "Run": "runs",
     "TorchTarget": "images.targets.torch",
     "audit": "api",
-    "audit_plan": "api",
+    "audit_plan": "runs",
     "audit_table": "api",
+    "audit_text": "api",
+    "open_run": "runs",
     "load_target": "images.targets.load",
 }
 

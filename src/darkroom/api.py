@@ -2,67 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import tomli_w
 from numpy.typing import NDArray
-from torch import nn
 
-from darkroom.auditing.job import Job
 from darkroom.auditing.plan import parse_slice, validate
 from darkroom.auditing.progress import Reporter
-from darkroom.auditing.runner import run_job
 from darkroom.errors import DataError
-from darkroom.images.job import ImageJob
-from darkroom.images.photos import Photos
-from darkroom.images.plan import ImagePlan
-from darkroom.images.subject import Subject
-from darkroom.images.targets.torch import Outputs, TorchTarget
-from darkroom.kinds import load_job
-from darkroom.report import write_report
-from darkroom.tables.job import TableJob, table_subject
-from darkroom.tables.plan import TablePlan
-from darkroom.tables.rows import plan_schema
-from darkroom.tables.targets.base import CallableTableTarget, TableTarget
-from darkroom.tables.targets.sklearn import SklearnTableTarget, UntrainedTableTarget
+from darkroom.runs import Run, finished
 
+# A kind's own modules are imported by the function that audits it: they need its libraries.
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import nn
+
+    from darkroom.images.photos import Photos
+    from darkroom.tables.schema import Schema
+    from darkroom.tables.targets.base import TableTarget
+    from darkroom.wire.answers import Outputs
 
 Labelled = tuple[NDArray[np.float32], NDArray[np.int64]]
 """Images ``(n, channels, height, width)`` with the person on each, ``(n,)``."""
 
 
-@dataclass(frozen=True)
-class Run:
-    """A finished audit on disk.
-
-    Attributes:
-        folder: Where it is.
-        results: What ``results.json`` says.
-        report: The page.
-    """
-
-    folder: Path
-    results: dict[str, Any]
-    report: Path
-
-    @property
-    def cells(self) -> list[dict[str, Any]]:
-        """The cells of ``results``."""
-        cells: list[dict[str, Any]] = self.results["cells"]
-        return cells
-
-    def leaks(self, advantage: float = 0.0) -> bool:
-        """Tells whether the lower bound of any cell's advantage is above a limit."""
-        return any(cell["advantage"]["low"] > advantage for cell in self.cells)
-
-
+# long: every option is a parameter of its own, so that help shows it
 def audit(
     model: nn.Module,
     private: Labelled,
@@ -74,6 +41,10 @@ def audit(
     training: Sequence[str | Mapping[str, Any]] = (),
     recipe: Mapping[str, Any] | None = None,
     judges: Mapping[str, Any] | None = None,
+    naive: bool = False,
+    guarded: Mapping[str, Any] | None = None,
+    authorized_by: str | None = None,
+    device: str = "cpu",
     value_range: tuple[float, float] = (0.0, 1.0),
     outputs: Outputs = "logits",
     name: str = "audit",
@@ -96,6 +67,10 @@ def audit(
             untrained, and Darkroom trains it without a defence and with each.
         recipe: How to train, as a plan's ``[recipe]`` has it.
         judges: How the judges are trained, as a plan's ``[judges]`` has it.
+        naive: Whether attackers who are not told of the defences are run too.
+        guarded: The same model behind a guard, as a plan's ``[guarded]`` has it.
+        authorized_by: Who allowed it; needed with ``guarded``.
+        device: Where the model runs.
         value_range: The values of black and of full intensity.
         outputs: Whether the model returns ``logits`` or ``probabilities``.
         name: The run's; its folder is ``out/name``.
@@ -107,21 +82,27 @@ def audit(
     Raises:
         DarkroomError: If an argument does not do; one sentence says which, why and how to mend it.
     """
+    from darkroom.images.job import ImageJob
+    from darkroom.images.photos import Photos
+    from darkroom.images.plan import ImagePlan
+    from darkroom.images.subject import Subject
+    from darkroom.images.targets.torch import TorchTarget
+
     images, people = _pair(private, "private")
     table = {
-        "run": {"name": name, "seed": seed, "out": str(out)},
+        "run": _run(name, out, seed, naive, authorized_by),
         "target": {
             "load": type(model).__name__,
             "shape": list(images.shape[1:]),
             "range": list(value_range),
             "outputs": outputs,
+            "device": device,
         },
         "private": {"images": "(array)", "trained_on": trained_on},
         "attack": _tables(attacks),
         "defense": _tables(defenses),
-        **({"training": _tables(training)} if training else {}),
-        **({} if recipe is None else {"recipe": dict(recipe)}),
-        **({} if judges is None else {"judges": dict(judges)}),
+        "training": _tables(training),
+        **_given(recipe=recipe, judges=judges, guarded=guarded),
         **({} if public is None else {"public": {"images": "(array)"}}),
     }
     plan = validate(ImagePlan, table, "darkroom.audit")
@@ -131,15 +112,16 @@ def audit(
         value_range=value_range,
         outputs=outputs,
         name=type(model).__name__,
+        device=device,
     )
     photos = Photos.of(images, people)
     trained = photos.numbered(parse_slice(trained_on))
     subject = Subject(target, photos, trained, _public(public))
-    text = "# From Python: darkroom.audit(...) with a model and arrays.\n" + tomli_w.dumps(table)
-    job = ImageJob(plan, text, "darkroom.audit(...)", subject, Path.cwd())
-    return _finish(job, resume, Reporter(shown=progress))
+    job = ImageJob(plan, _text(table, "audit"), "darkroom.audit(...)", subject, Path.cwd())
+    return finished(job, resume, Reporter(shown=progress))
 
 
+# long: every option is a parameter of its own, so that help shows it
 def audit_table(
     model: Any,
     private: pd.DataFrame,
@@ -156,6 +138,8 @@ def audit_table(
     defenses: Sequence[str | Mapping[str, Any]] = (),
     training: Sequence[str | Mapping[str, Any]] = (),
     naive: bool = False,
+    guarded: Mapping[str, Any] | None = None,
+    authorized_by: str | None = None,
     outputs: Literal["predictions", "scores"] = "predictions",
     name: str = "audit",
     out: str | Path = "runs",
@@ -184,6 +168,8 @@ def audit_table(
         training: Names, or mappings as a plan's ``[[training]]`` has them; with any, ``model`` is
             an estimator that Darkroom fits, without a defence and with each.
         naive: Whether attackers who are not told of the defences are run too.
+        guarded: The same model behind a guard, as a plan's ``[guarded]`` has it.
+        authorized_by: Who allowed it; needed with ``guarded``.
         outputs: What a function returns: ``predictions`` or ``scores``.
         name: The run's; its folder is ``out/name``.
         out: The folder of all runs.
@@ -194,9 +180,13 @@ def audit_table(
     Raises:
         DarkroomError: If an argument does not do; one sentence says which, why and how to mend it.
     """
+    from darkroom.tables.job import TableJob, table_subject
+    from darkroom.tables.plan import TablePlan
+    from darkroom.tables.rows import plan_schema
+
     kind = getattr(model, "__name__", type(model).__name__)
     table = {
-        "run": {"name": name, "seed": seed, "out": str(out), "naive": naive},
+        "run": _run(name, out, seed, naive, authorized_by),
         "target": {
             "kind": "sklearn" if hasattr(model, "predict") else "function",
             "load": f"(object):{kind}" if training else kind,
@@ -214,64 +204,135 @@ def audit_table(
         "public": {"table": "(DataFrame)", "imputer": imputer},
         "attack": _tables(attacks),
         "defense": _tables(defenses),
-        **({"training": _tables(training)} if training else {}),
+        "training": _tables(training),
+        **_given(guarded=guarded),
     }
     plan = validate(TablePlan, table, "darkroom.audit_table")
     schema = plan_schema(plan, private, public)
-    target: TableTarget
-    if training:
-        target = UntrainedTableTarget(model, schema)
-    elif hasattr(model, "predict"):
-        target = SklearnTableTarget(model, schema)
-    else:
-        target = CallableTableTarget(model, schema, outputs=outputs)
+    target = _table_target(model, schema, outputs, untrained=bool(training))
     subject = table_subject(plan, target, private, public)
-    text = "# From Python: darkroom.audit_table(...) with a model and tables.\n"
     job = TableJob(
-        plan, text + tomli_w.dumps(table), "darkroom.audit_table(...)", subject, Path.cwd()
+        plan, _text(table, "audit_table"), "darkroom.audit_table(...)", subject, Path.cwd()
     )
-    return _finish(job, resume, Reporter(shown=progress))
+    return finished(job, resume, Reporter(shown=progress))
 
 
-def audit_plan(path: Path, *, resume: bool = False, progress: bool = True) -> Run:
-    """Runs a plan, as ``darkroom audit`` does.
+# long: every option is a parameter of its own, so that help shows it
+def audit_text(
+    model: str | Path | tuple[Any, Any],
+    canaries: str | Path,
+    *,
+    before: str | Path | None = None,
+    held_out: str | Path | None = None,
+    corpus: str | Path | None = None,
+    attacks: Sequence[str | Mapping[str, Any]] = ("best-first",),
+    defenses: Sequence[str | Mapping[str, Any]] = (),
+    training: Sequence[str | Mapping[str, Any]] = (),
+    recipe: Mapping[str, Any] | None = None,
+    naive: bool = False,
+    guarded: Mapping[str, Any] | None = None,
+    authorized_by: str | None = None,
+    device: str = "cpu",
+    name: str = "audit",
+    out: str | Path = "runs",
+    seed: int = 0,
+    resume: bool = False,
+    progress: bool = True,
+) -> Run:
+    """Extracts canaries from a language model of one's own, and writes a report.
 
     Args:
-        path: The plan, in TOML.
+        model: The folder that ``save_pretrained`` wrote, or a pair of a ``transformers`` model and
+            its fast tokenizer, which stay where they are.
+        canaries: The key file of ``darkroom canaries make``.
+        before: The folder of the same model before it was trained on the canaries.
+        held_out: Lines that the model was not trained on, to see what it is worth.
+        corpus: The lines that every ``training`` trains on, canaries among them.
+        attacks: Names, or mappings as a plan's ``[[attack]]`` has them.
+        defenses: Names, or mappings as a plan's ``[[defense]]`` has them.
+        training: Names, or mappings as a plan's ``[[training]]`` has them; with any, Darkroom
+            trains the model further, without a defence and with each.
+        recipe: How to train, as a plan's ``[recipe]`` has it.
+        naive: Whether attackers who are not told of the defences are run too.
+        guarded: The same model behind a guard, as a plan's ``[guarded]`` has it.
+        authorized_by: Who allowed it; needed with ``guarded``.
+        device: Where a model from a folder runs.
+        name: The run's; its folder is ``out/name``.
+        out: The folder of all runs.
+        seed: The same seed gives the same results.
         resume: Whether to go on with a run that is there already.
         progress: Whether to show bars on standard error.
 
     Raises:
-        DarkroomError: If the plan or what it names does not do.
+        DarkroomError: If an argument does not do; one sentence says which, why and how to mend it.
     """
+    from darkroom.text.job import text_job
+    from darkroom.text.plan import TextPlan
+    from darkroom.text.targets.transformers import TransformersTarget
+
+    table = {
+        "run": _run(name, out, seed, naive, authorized_by),
+        "target": {
+            "kind": "transformers",
+            "load": "(object)" if isinstance(model, tuple) else str(model),
+            "device": device,
+            **_given(before=before and str(before)),
+        },
+        "private": {
+            "canaries": str(canaries),
+            **_given(corpus=corpus and str(corpus), held_out=held_out and str(held_out)),
+        },
+        "attack": _tables(attacks),
+        "defense": _tables(defenses),
+        "training": _tables(training),
+        **_given(recipe=recipe, guarded=guarded),
+    }
+    plan = validate(TextPlan, table, "darkroom.audit_text")
     reporter = Reporter(shown=progress)
-    return _finish(load_job(path, reporter), resume, reporter)
+    target = None
+    if isinstance(model, tuple):
+        target = TransformersTarget(*model, name=type(model[0]).__name__)
+    job = text_job(
+        plan, _text(table, "audit_text"), "darkroom.audit_text(...)", Path.cwd(), reporter, target
+    )
+    return finished(job, resume, reporter)
 
 
-def open_run(folder: Path, *, reveal: bool = False) -> Run:
-    """Writes the report of a run anew from its cells.
+def _run(
+    name: str, out: str | Path, seed: int, naive: bool, authorized_by: str | None
+) -> dict[str, Any]:
+    """Returns the table ``[run]`` of a plan."""
+    run = {"name": name, "seed": seed, "out": str(out), "naive": naive}
+    return {**run, **_given(authorized_by=authorized_by)}
 
-    Args:
-        folder: The run's.
-        reveal: Whether the report shows single records of tables.
 
-    Raises:
-        RunError: If the run or one of its cells is missing or damaged.
-    """
-    report = write_report(folder, reveal=reveal)
-    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    return Run(folder, results, report)
+def _given(**options: Any) -> dict[str, Any]:
+    """Returns what is not left out; TOML has no word for nothing."""
+    return {key: value for key, value in options.items() if value is not None}
+
+
+def _text(table: Mapping[str, Any], function: str) -> str:
+    """Returns a plan as TOML, with a line that says where it comes from."""
+    return f"# From Python: darkroom.{function}(...).\n{tomli_w.dumps(table)}"
+
+
+def _table_target(
+    model: Any, schema: Schema, outputs: Literal["predictions", "scores"], *, untrained: bool
+) -> TableTarget:
+    """Returns a model of tables as a target."""
+    from darkroom.tables.targets.base import CallableTableTarget
+    from darkroom.tables.targets.sklearn import SklearnTableTarget, UntrainedTableTarget
+
+    if untrained:
+        return UntrainedTableTarget(model, schema)
+    if hasattr(model, "predict"):
+        return SklearnTableTarget(model, schema)
+    return CallableTableTarget(model, schema, outputs=outputs)
 
 
 def _tables(items: Sequence[str | Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Turns names and mappings into the tables of a plan."""
     return [{"name": item} if isinstance(item, str) else dict(item) for item in items]
-
-
-def _finish(job: Job[Any, Any, Any, Any], resume: bool, reporter: Reporter) -> Run:
-    folder = run_job(job, resume=resume, reporter=reporter)
-    with reporter.stage("Writing the report"):
-        return open_run(folder)
 
 
 def _pair(value: Labelled, what: str) -> Labelled:
@@ -288,6 +349,8 @@ def _pair(value: Labelled, what: str) -> Labelled:
 
 def _public(value: Labelled | NDArray[np.float32] | None) -> Photos | None:
     """Labels public photos as all different where nobody is named."""
+    from darkroom.images.photos import Photos
+
     if value is None:
         return None
     if isinstance(value, tuple):

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from tests.support.needs import absent
 
-from darkroom.api import audit_plan
 from darkroom.auditing.progress import Reporter
 from darkroom.errors import RunError
 from darkroom.images import cells
 from darkroom.images import job as image_job
 from darkroom.kinds import load_job
+from darkroom.runs import audit_plan
 
 # Waits for nobody's threads.
 ALONE = """

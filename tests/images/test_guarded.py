@@ -15,7 +15,6 @@ import pytest
 import torch
 from benchmarks.guard.servers import served
 
-from darkroom.api import audit_plan
 from darkroom.auditing.plan import validate
 from darkroom.commands.main import main
 from darkroom.errors import PlanError, TargetError
@@ -26,6 +25,7 @@ from darkroom.guard.policy import parse_policy
 from darkroom.guard.stores.sqlite import SqliteStore
 from darkroom.images.plan import ImagePlan
 from darkroom.report.spending import spending_report
+from darkroom.runs import audit_plan
 
 KEY, PER_DAY = "dk_auditor", 10
 

@@ -16,9 +16,9 @@ from tests.support.needs import needed
 from torch import nn
 
 import darkroom
-from darkroom.api import Run, audit_plan
 from darkroom.errors import PlanError, RunError
 from darkroom.images import models
+from darkroom.runs import Run, audit_plan
 
 MODEL = """\
 from torch import nn

@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
 import darkroom
-from darkroom.api import audit_plan, audit_table
+from darkroom.api import audit_table
 from darkroom.auditing.progress import Reporter
 from darkroom.demo.tables import table_demo_plan
 from darkroom.errors import DarkroomError
@@ -27,6 +27,7 @@ from darkroom.kinds import load_job, read_plan
 from darkroom.report import load_schema
 from darkroom.report.defenses import recommend
 from darkroom.report.records import parse_cells
+from darkroom.runs import audit_plan
 from darkroom.tables.plan import TablePlan
 
 N, MEMBERS, PRIVATE = 260, 120, 180

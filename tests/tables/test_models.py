@@ -17,10 +17,11 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 import darkroom
-from darkroom.api import audit_plan, audit_table
+from darkroom.api import audit_table
 from darkroom.errors import DarkroomError
 from darkroom.report.defenses import recommend
 from darkroom.report.records import parse_cells
+from darkroom.runs import audit_plan
 from darkroom.tables.schema import schema_of
 from darkroom.tables.training.columns import PublicTable
 from darkroom.tables.training.defenses import TABLE_TRAINING_DEFENSES

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from tests.support.tiny_language import memoriser
 
-from darkroom.api import Run, audit_plan, open_run
 from darkroom.demo.language_models import save_model
 from darkroom.demo.records import held_out_lines
 from darkroom.errors import DarkroomError
 from darkroom.report.defenses import recommend
 from darkroom.report.records import parse_cells
+from darkroom.runs import Run, audit_plan, open_run
 from darkroom.text.canaries import load_key, save_key, write_lines
 from darkroom.text.exposure.measure import measure
 from darkroom.text.subject import TextSubject

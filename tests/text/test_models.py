@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from tests.support.tiny_language import memoriser
 
-from darkroom.api import Run, audit_plan
 from darkroom.demo.language_models import save_model
 from darkroom.demo.records import held_out_lines, make_corpus
 from darkroom.errors import DarkroomError
 from darkroom.report.defenses import recommend
 from darkroom.report.records import parse_cells
+from darkroom.runs import Run, audit_plan
 from darkroom.text.canaries import load_key, save_key, write_lines
 from darkroom.text.formats.secrets import make_format
 

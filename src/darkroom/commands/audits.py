@@ -32,8 +32,8 @@ def audit(
     as_json: Json = False,
 ) -> None:
     """Run every attack of a plan, judge the results, write report.html and results.json."""
-    from darkroom.api import audit_plan
     from darkroom.kinds import read_plan
+    from darkroom.runs import audit_plan
 
     run = audit_plan(plan, resume=resume)
     _print(run.folder, run.results, as_json)
@@ -51,7 +51,7 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write the report of a finished run anew."""
-    from darkroom.api import open_run
+    from darkroom.runs import open_run
 
     opened = open_run(run, reveal=reveal)
     _print(opened.folder, opened.results, as_json)

@@ -9,13 +9,13 @@ from typing import Literal
 import numpy as np
 from safetensors.torch import save_file
 
-from darkroom.api import Run, audit_plan
 from darkroom.auditing.progress import Reporter
 from darkroom.demo.face_net import train_face_net
 from darkroom.demo.people.employees import Faces, render_faces, save_folder
 from darkroom.demo.tables import table_demo_plan
 from darkroom.demo.text import run_text_demo
 from darkroom.errors import RunError
+from darkroom.runs import Run, audit_plan
 
 EMPLOYEES, EMPLOYEE_PHOTOS, TRAINED_ON = 40, 32, 20
 STRANGERS, STRANGER_PHOTOS = 300, 4

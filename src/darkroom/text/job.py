@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from darkroom.text.exposure.measure import Exposure, measure
 from darkroom.text.models import GivenTextModel, TextModel, TrainedTextModel
 from darkroom.text.plan import TextPlan
 from darkroom.text.subject import TextSubject
+from darkroom.text.targets.base import LanguageTarget
 from darkroom.text.targets.load import open_folder, open_language_target
 from darkroom.text.targets.sections import TransformersSection
 from darkroom.text.training.recipe import (
@@ -138,13 +139,39 @@ def load_job(plan: TextPlan, plan_path: Path, reporter: Reporter) -> TextJob:
     Raises:
         DarkroomError: If any of them does not do; the message says which and why.
     """
+    text = plan_path.read_text(encoding="utf-8")
+    return text_job(plan, text, f"darkroom audit {plan_path.name}", plan_path.parent, reporter)
+
+
+def text_job(
+    plan: TextPlan,
+    plan_text: str,
+    command: str,
+    folder: Path,
+    reporter: Reporter,
+    target: LanguageTarget | None = None,
+) -> TextJob:
+    """Loads what a plan names and is not there yet.
+
+    Args:
+        plan: The plan.
+        plan_text: The same as TOML.
+        command: How to repeat the run.
+        folder: Where files that the plan names are looked for.
+        reporter: Shows the stages.
+        target: The model, if it is loaded already.
+
+    Raises:
+        DarkroomError: If any of them does not do; the message says which and why.
+    """
     # A mistyped name shows before anything is read.
     text_cell_plans(plan, LanguageAccess.WEIGHTS)
     text_trainings(plan)
-    canaries = load_key(plan.private.canaries)
+    private, section, before = plan.private, plan.target, None
+    canaries = load_key(private.canaries)
     with reporter.stage("Opening the language model"):
-        section, before = plan.target, None
-        target = open_language_target(section, authorized_by=plan.run.authorized_by)
+        if target is None:
+            target = open_language_target(section, authorized_by=plan.run.authorized_by)
         if isinstance(section, TransformersSection) and section.before is not None:
             before = open_folder(section, section.before)
     for cell in text_cell_plans(plan, target.access):
@@ -155,14 +182,13 @@ def load_job(plan: TextPlan, plan_path: Path, reporter: Reporter) -> TextJob:
         target,
         before,
         canaries,
-        plan.private.rank_rows,
-        plan.private.references,
+        private.rank_rows,
+        private.references,
         plan.run.seed,
-        () if plan.private.held_out is None else tuple(read_lines(plan.private.held_out)),
+        () if private.held_out is None else tuple(read_lines(private.held_out)),
     )
-    corpus = plan.private.corpus if plan.training else None
-    job = TextJob.of_file(plan, plan_path, subject)
-    return job if corpus is None else replace(job, corpus=tuple(read_lines(corpus)))
+    corpus = read_lines(private.corpus) if plan.training and private.corpus else ()
+    return TextJob(plan, plan_text, command, subject, folder, tuple(corpus))
 
 
 def text_trainings(plan: TextPlan) -> list[TextTraining]:

@@ -15,10 +15,11 @@ import pytest
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.linear_model import LinearRegression
 
-from darkroom.api import Run, audit_table, open_run
+from darkroom.api import audit_table
 from darkroom.commands.main import main
 from darkroom.errors import RunError
 from darkroom.report import write_report
+from darkroom.runs import Run, open_run
 from darkroom.tables.data import load_diabetes_table
 
 

@@ -1,0 +1,82 @@
+"""Finished audits on disk: running a plan, and opening what is there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from darkroom.auditing.job import Job
+from darkroom.auditing.progress import Reporter
+from darkroom.auditing.runner import run_job
+from darkroom.kinds import load_job
+from darkroom.report import write_report
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished audit on disk.
+
+    Attributes:
+        folder: Where it is.
+        results: What ``results.json`` says.
+        report: The page.
+    """
+
+    folder: Path
+    results: dict[str, Any]
+    report: Path
+
+    @property
+    def cells(self) -> list[dict[str, Any]]:
+        """The cells of ``results``."""
+        cells: list[dict[str, Any]] = self.results["cells"]
+        return cells
+
+    def leaks(self, advantage: float = 0.0) -> bool:
+        """Tells whether the lower bound of any cell's advantage is above a limit."""
+        return any(cell["advantage"]["low"] > advantage for cell in self.cells)
+
+
+def audit_plan(path: Path, *, resume: bool = False, progress: bool = True) -> Run:
+    """Runs a plan, as ``darkroom audit`` does.
+
+    Args:
+        path: The plan, in TOML.
+        resume: Whether to go on with a run that is there already.
+        progress: Whether to show bars on standard error.
+
+    Raises:
+        DarkroomError: If the plan or what it names does not do.
+    """
+    reporter = Reporter(shown=progress)
+    return finished(load_job(path, reporter), resume, reporter)
+
+
+def open_run(folder: Path, *, reveal: bool = False) -> Run:
+    """Writes the report of a run anew from its cells.
+
+    Args:
+        folder: The run's.
+        reveal: Whether the report shows single records of tables.
+
+    Raises:
+        RunError: If the run or one of its cells is missing or damaged.
+    """
+    report = write_report(folder, reveal=reveal)
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    return Run(folder, results, report)
+
+
+def finished(job: Job[Any, Any, Any, Any], resume: bool, reporter: Reporter) -> Run:
+    """Runs a job and writes its report.
+
+    Args:
+        job: What to run.
+        resume: Whether to go on with a run that is there already.
+        reporter: Shows the stages.
+    """
+    folder = run_job(job, resume=resume, reporter=reporter)
+    with reporter.stage("Writing the report"):
+        return open_run(folder)
