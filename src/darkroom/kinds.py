@@ -48,6 +48,8 @@ class Kind:
         load: Turns a plan, its path and a reporter into a :class:`Job`.
         record: The record of a cell, a subclass of :class:`darkroom.auditing.record.Cell`.
         page: What the report shows of it.
+        demo: Runs an example that needs nothing but itself; called with the folder of all runs,
+            ``seed=`` and ``progress=``.
         nouns: What sentences call things.
     """
 
@@ -57,6 +59,7 @@ class Kind:
     load: str
     record: str
     page: str
+    demo: str
     nouns: Nouns
 
 
@@ -70,6 +73,7 @@ KINDS = {
             load="darkroom.images.job:load_job",
             record="darkroom.images.record:ImageCell",
             page="darkroom.report.images.page:PAGE",
+            demo="darkroom.demo.images:run_face_demo",
             nouns=Nouns("person", "people", "person", "reconstructs", "gives its people away"),
         ),
         Kind(
@@ -79,6 +83,7 @@ KINDS = {
             load="darkroom.tables.job:load_job",
             record="darkroom.tables.record:TableCell",
             page="darkroom.report.tables.page:PAGE",
+            demo="darkroom.demo.tables:run_table_demo",
             nouns=Nouns("record", "records", "group", "infers the sensitive value of", "leaks"),
         ),
         Kind(
@@ -88,6 +93,7 @@ KINDS = {
             load="darkroom.text.job:load_job",
             record="darkroom.text.record:TextCell",
             page="darkroom.report.text.page:PAGE",
+            demo="darkroom.demo.text:run_text_demo",
             nouns=Nouns("secret", "secrets", "secret", "extracts", "gives its secrets away"),
         ),
     )

@@ -129,7 +129,7 @@ def recommend(
 @audits.command(epilog="Example: darkroom demo --out runs")
 def demo(out: Out = Path("runs"), seed: Seed = 0, as_json: Json = False) -> None:
     """Reconstruct people from a model of faces, infer an attribute, extract secrets from text."""
-    from darkroom.demo.images import run_demo
+    from darkroom.demo.run import run_demo
 
     runs = run_demo(out, seed=seed)
     if as_json:

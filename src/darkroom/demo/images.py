@@ -1,4 +1,4 @@
-"""The demo: faces out of a model of people, an attribute of patients, secrets out of a text."""
+"""The demo of images: faces out of a model of people who do not exist."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from safetensors.torch import save_file
 from darkroom.auditing.progress import Reporter
 from darkroom.demo.face_net import train_face_net
 from darkroom.demo.people.employees import Faces, render_faces, save_folder
-from darkroom.demo.tables import table_demo_plan
-from darkroom.demo.text import run_text_demo
 from darkroom.errors import RunError
 from darkroom.runs import Run, audit_plan
 
@@ -88,31 +86,17 @@ def render_folder(
     return faces
 
 
-def run_demo(out: Path, *, seed: int = 0, progress: bool = True) -> list[Run]:
-    """Does the whole job, on faces, a table and text; goes on where an earlier demo was stopped.
+def run_face_demo(out: Path, *, seed: int = 0, progress: bool = True) -> Run:
+    """Renders people, trains a model on them, and reconstructs them.
 
     Args:
-        out: The folder of all runs: ``out/demo``, ``out/demo-table`` and ``out/demo-text``, each
-            beside a folder with its inputs.
-        seed: Decides the people, the models, the judges and the attacks.
+        out: The folder of all runs. The inputs go to ``out/demo-inputs``, the run to ``out/demo``.
+        seed: Decides the people, the model, the judges and the attacks.
         progress: Whether to show bars on standard error.
-
-    Returns:
-        The runs on faces, on a table, and on text.
 
     Raises:
         DarkroomError: If the folder cannot be written.
     """
-    table = table_demo_plan(out / "demo-table-inputs", out, seed=seed)
-    return [
-        run_face_demo(out, seed=seed, progress=progress),
-        audit_plan(table, resume=True, progress=progress),
-        run_text_demo(out, seed=seed, progress=progress),
-    ]
-
-
-def run_face_demo(out: Path, *, seed: int = 0, progress: bool = True) -> Run:
-    """Renders people, trains a model on them, and reconstructs them; see :func:`run_demo`."""
     inputs = out / "demo-inputs"
     plan = inputs / "plan.toml"
     text = PLAN.format(plan=plan.as_posix(), seed=seed, out=out.as_posix(), trained_on=TRAINED_ON)

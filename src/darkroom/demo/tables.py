@@ -7,6 +7,7 @@ from typing import Any
 
 from darkroom.errors import MissingExtraError, RunError
 from darkroom.files import write_private
+from darkroom.runs import Run, audit_plan
 from darkroom.tables.data import load_diabetes_table
 
 TRAINED_ON = 250
@@ -59,6 +60,22 @@ def progression_trees() -> Any:
     patients = load_diabetes_table().iloc[:TRAINED_ON]
     model = ExtraTreesRegressor(TREES, random_state=0)
     return model.fit(patients.drop(columns="progression"), patients["progression"])
+
+
+def run_table_demo(out: Path, *, seed: int = 0, progress: bool = True) -> Run:
+    """Audits a model of scikit-learn's diabetes table.
+
+    Args:
+        out: The folder of all runs. The plan goes to ``out/demo-table-inputs``, the run to
+            ``out/demo-table``.
+        seed: Decides the audit.
+        progress: Whether to show bars on standard error.
+
+    Raises:
+        DarkroomError: If the folder cannot be written.
+    """
+    plan = table_demo_plan(out / "demo-table-inputs", out, seed=seed)
+    return audit_plan(plan, resume=True, progress=progress)
 
 
 def table_demo_plan(inputs: Path, out: Path, *, seed: int = 0) -> Path:
