@@ -5,14 +5,25 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 
 # Checks that take minutes run in CI alone.
 SELECT := $(if $(DARKROOM_CI),,-m "not slow")
+# A process for each core, and one thread in each: the problems of the tests are small.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist worksteal
 
-.PHONY: demo test lint install clean
+.PHONY: demo test quick coverage lint install clean
 
 demo: .installed-demo
 	$(BIN)/darkroom demo
 
 test: lint
-	$(BIN)/pytest $(SELECT)
+	$(PYTEST) $(SELECT)
+
+# The tests that say most in a minute: no whole audits, no servers, no long searches.
+quick: .installed-test
+	$(PYTEST) -m "not slow and not medium"
+
+# Which lines and branches the tests run; fails below 95% of the lines.
+coverage: .installed-test
+	$(PYTEST) $(SELECT) --cov --cov-report=term-missing:skip-covered --cov-report=json:coverage.json
+	$(BIN)/python -c 'import json, sys; share = json.load(open("coverage.json"))["totals"]["percent_statements_covered"]; sys.exit(f"{share:.1f}% of the lines are run: 95% are wanted" if share < 95 else 0)'
 
 lint: .installed-test
 	$(BIN)/ruff check

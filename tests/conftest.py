@@ -15,6 +15,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
+from tests.support import examples  # noqa: F401 - loads the profile of Hypothesis
 from tests.support.needs import absent
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped,unused-ignore]
 from torch import nn

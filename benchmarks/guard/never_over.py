@@ -1,13 +1,14 @@
-"""Never over: many processes with several guards each on one store, killed at random moments.
+"""Never over: many processes with several guards each on one store, killed in mid-work.
 
 ``python -m benchmarks.guard.never_over KIND ADDRESS ROUNDS SEED`` prints a line of JSON a round.
 Each round has a model of its own in the store, so that it begins with nothing spent. Every process
 is a fork of this one, which imports the guard alone: no PyTorch, no threads.
 
 In a process, each guard stands in front of an application that notes the rows it is asked about
-*before* it answers; its clients ask as fast as they can. All processes get SIGKILL, each at its own
-moment. Then: released <= asked <= charged <= limit, where *released* are the rows whose answers
-a client has seen, *asked* those that the application noted, and *charged* what the store says.
+*before* it answers; its clients ask as fast as they can. All processes get SIGKILL, each soon after
+its clients had a number of answers drawn for it: a slow machine kills as late as a fast one. Then:
+released <= asked <= charged <= limit, where *released* are the rows whose answers a client has
+seen, *asked* those that the application noted, and *charged* what the store says.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import asyncio
 import json
 import os
 import random
+import select
 import signal
 import sys
 import tempfile
@@ -35,6 +37,7 @@ from darkroom.guard.stores.base import Store
 from darkroom.guard.stores.registry import open_store
 
 PROCESSES, GUARDS, CLIENTS = 8, 4, 2
+MOST_ANSWERS = 70
 KEY = "dk_never_over"
 ADDRESS = "DARKROOM_NEVER_OVER"
 
@@ -62,6 +65,18 @@ class Round(NamedTuple):
         return self.released <= self.asked <= self.charged <= self.limit and self.sound
 
 
+class Child(NamedTuple):
+    """A process with guards and clients.
+
+    Attributes:
+        process: Its number.
+        answers: The end of a pipe where a byte comes for each answer that a client has seen.
+    """
+
+    process: int
+    answers: int
+
+
 def rounds(kind: str, address: str, count: int, seed: int) -> Iterator[Round]:
     """Plays rounds against one store.
 
@@ -83,13 +98,7 @@ def _round(kind: str, address: str, name: str, folder: Path, rng: random.Random)
     policy = _policy(kind, address, name, limit, rng)
     released, asked = folder / f"{name}.released", folder / f"{name}.asked"
     children = [_fork(policy, released, asked, rng.random()) for _ in range(PROCESSES)]
-    moments = sorted((rng.uniform(0.02, 0.6), child) for child in children)
-    begun = time.monotonic()
-    for moment, child in moments:
-        time.sleep(max(0.0, begun + moment - time.monotonic()))
-        os.kill(child, signal.SIGKILL)
-    for child in children:
-        os.waitpid(child, 0)
+    _kill(children, rng)
     store = open_store(policy)
     store.open()
     try:
@@ -133,21 +142,41 @@ def _policy(kind: str, address: str, name: str, limit: int, rng: random.Random) 
     )
 
 
-def _fork(policy: Policy, released: Path, asked: Path, seed: float) -> int:
-    child = os.fork()
-    if child == 0:
+def _kill(children: list[Child], rng: random.Random) -> None:
+    """Kills every process, each after as many answers as are drawn for it and an instant more."""
+    left = {child: rng.randint(0, MOST_ANSWERS) for child in children}
+    while left:
+        ready, _, _ = select.select([child.answers for child in left], [], [])
+        for child in [one for one in left if one.answers in ready]:
+            answers = os.read(child.answers, 4096)
+            left[child] -= len(answers)
+            if left[child] <= 0 or not answers:
+                time.sleep(rng.uniform(0, 0.003))
+                os.kill(child.process, signal.SIGKILL)
+                os.close(child.answers)
+                os.waitpid(child.process, 0)
+                del left[child]
+
+
+def _fork(policy: Policy, released: Path, asked: Path, seed: float) -> Child:
+    answers, told = os.pipe()
+    process = os.fork()
+    if process == 0:
         try:
-            asyncio.run(_clients(policy, released, asked, random.Random(seed)))
+            asyncio.run(_clients(policy, released, asked, told, random.Random(seed)))
         finally:
             os._exit(1)
-    return child
+    os.close(told)
+    return Child(process, answers)
 
 
-async def _clients(policy: Policy, released: Path, asked: Path, rng: random.Random) -> None:
+async def _clients(
+    policy: Policy, released: Path, asked: Path, told: int, rng: random.Random
+) -> None:
     files = [os.open(one, os.O_WRONLY | os.O_APPEND | os.O_CREAT) for one in (released, asked)]
     guards = [Guard(_application(files[1]), policy) for _ in range(GUARDS)]
     await asyncio.gather(
-        *(_ask(guard, files[0], random.Random(rng.random())) for guard in guards * CLIENTS)
+        *(_ask(guard, files[0], told, random.Random(rng.random())) for guard in guards * CLIENTS)
     )
 
 
@@ -164,7 +193,7 @@ def _application(file: int) -> Any:
     return application
 
 
-async def _ask(guard: Guard, file: int, rng: random.Random) -> None:
+async def _ask(guard: Guard, file: int, told: int, rng: random.Random) -> None:
     while True:
         rows = rng.choice([1, 1, 1, 2, 7])
         body = orjson.dumps({"inputs": [[0.5, 0.5]] * rows})
@@ -184,6 +213,7 @@ async def _ask(guard: Guard, file: int, rng: random.Random) -> None:
             await asyncio.sleep(0.02)
         else:
             os.write(2, b"never over: status %d\n" % status)
+        os.write(told, b".")
         await asyncio.sleep(0)
 
 

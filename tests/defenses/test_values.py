@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from tests.support.examples import few
 
 from darkroom.access import Access
 from darkroom.defenses.noise import Noise
@@ -72,7 +73,7 @@ def test_each_kind_of_model_takes_its_own_defences() -> None:
         TableView(regressor, Access.LABEL, QueryLedger(1), defense=noise)
 
 
-@settings(max_examples=40, deadline=None)
+@few
 @given(st.floats(-30, 30), st.floats(0.05, 20), st.floats(0.01, 40))
 def test_rounding_is_weighed_by_the_integral_over_the_cell(
     off: float, sigma: float, step: float

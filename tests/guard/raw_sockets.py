@@ -125,9 +125,15 @@ class Process(NamedTuple):
     pid: int
     log: Path
 
-    def charged(self) -> int:
-        """Returns the rows charged so far, of requests that are over."""
-        return sum(line["rows"] for line in self.records())
+    def charged(self, least: int = 0) -> int:
+        """Returns the rows charged so far, of requests that are over.
+
+        Args:
+            least: How many are waited for: the log is written after the answer.
+        """
+        while (rows := sum(int(line["rows"]) for line in self.records())) < least:
+            time.sleep(0.01)
+        return rows
 
     def records(self) -> list[dict[str, Any]]:
         """Returns what the audit log says."""
@@ -192,7 +198,7 @@ def guard_process(folder: Path, upstream: str, *more: str, **changes: object) ->
 
 def _listens(port: int) -> None:
     """Waits until somebody takes connections there."""
-    for _ in range(200):
+    for _ in range(1200):
         with contextlib.suppress(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port)).close()
             return
@@ -200,7 +206,7 @@ def _listens(port: int) -> None:
     raise AssertionError("nobody listens")
 
 
-def exchanged(port: int, raw: bytes, *, answers: int = 1, patience: float = 10.0) -> bytes:
+def exchanged(port: int, raw: bytes, *, answers: int = 1, patience: float = 60.0) -> bytes:
     """Sends bytes and returns what comes back, without hanging up in between.
 
     Args:

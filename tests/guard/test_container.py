@@ -128,7 +128,6 @@ def test_the_entry_point_guards_a_model(home: Path, tmp_path: Path) -> None:
     ]
     upstream, port = Recorder(), free_port()
     command += ["--upstream", upstream.url, "--port", str(port)]
-    began = time.monotonic()
     with subprocess.Popen(command, cwd=tmp_path, env=surroundings()) as running:
         try:
             while True:
@@ -142,9 +141,7 @@ def test_the_entry_point_guards_a_model(home: Path, tmp_path: Path) -> None:
                     break
                 except httpx.ConnectError:
                     assert running.poll() is None, shlex.join(command)
-                    assert time.monotonic() - began < 60
                     time.sleep(0.02)
-            print(f"first answer {time.monotonic() - began:.2f} s after the start")  # noqa: T201
             assert (answer.status_code, answer.json()) == (200, {"scores": [[0.25, 0.75]]})
             assert answer.headers["ratelimit"].startswith('"daily";r=9')
             assert (tmp_path / "guard.sqlite").exists()

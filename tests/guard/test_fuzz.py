@@ -8,9 +8,10 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.guard.conftest import KEYS, call, policy_table, scope_of
+from tests.support.examples import few
 
 from darkroom.guard.http.requests import Receive, Scope, Send
 from darkroom.guard.middleware import Guard
@@ -112,7 +113,7 @@ def test_nothing_raw_leaves_whatever_the_upstream_answers(name: str, tmp_path: P
     loop = asyncio.new_event_loop()
     statuses: set[int] = set()
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @few
     @given(
         body=(BODIES | st.sampled_from(SHAPED)).map(orjson.dumps) | st.binary(max_size=40),
         status=st.sampled_from([200, 200, 200, 201, 204, 302, 400, 422, 429, 500, 503]),
@@ -138,7 +139,6 @@ def test_nothing_raw_leaves_whatever_the_upstream_answers(name: str, tmp_path: P
     assert name == "openai" or 200 in statuses
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     method=st.sampled_from(["GET", "POST", "HEAD", "PUT", "OPTIONS", "TRACE", "P\x00ST"]),
     path=st.sampled_from(["/predict", "/health", "/explain", "*", ""]) | st.text(max_size=12),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.guard.conftest import KEYS, Answer, policy_table, reply, scope_of
 from tests.guard.wire import test_openai
@@ -23,6 +23,7 @@ from tests.guard.wire.test_formats import (
     mutated,
     row_values,
 )
+from tests.support.examples import few
 
 from darkroom.guard.http.requests import Message, Receive, Scope, Send
 from darkroom.guard.middleware import Guard
@@ -32,7 +33,6 @@ from darkroom.guard.telemetry.record import Record
 from darkroom.guard.wire.base import Wire
 
 HOSTILE = [(b"x-scores", b"0.987654321"), (b"set-cookie", b"raw=0.987654321")]
-fuzzed = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 class Fuzzed:
@@ -113,7 +113,7 @@ def check(answer: Answer, raw: list[float]) -> None:
 def test_nothing_of_a_hostile_upstream_leaves_the_guard(kind: Format, make: Make) -> None:
     fuzz = make(kind.wire)
 
-    @fuzzed
+    @few
     @given(data=st.data(), hostile=st.booleans())
     def run(data: st.DataObject, hostile: bool) -> None:
         values = data.draw(row_values(kind.most))
@@ -135,7 +135,7 @@ def test_nothing_of_a_hostile_upstream_leaves_the_guard(kind: Format, make: Make
 def test_no_request_reaches_the_model_uncharged(kind: Format, make: Make) -> None:
     fuzz = make(kind.wire)
 
-    @fuzzed
+    @few
     @given(data=st.data())
     def run(data: st.DataObject) -> None:
         values = data.draw(row_values(kind.most))
@@ -159,7 +159,7 @@ def test_no_stream_of_a_hostile_upstream_leaks(make: Make) -> None:
     fuzz.kind = b"text/event-stream"
     request = {"model": "m", "messages": [{"role": "user", "content": "a"}], "stream": True}
 
-    @fuzzed
+    @few
     @given(
         documents=st.lists(test_openai.mutated(test_openai.chat_answer(part=True)), max_size=3),
         rest=st.binary(max_size=20),
@@ -181,7 +181,7 @@ def test_no_stream_of_a_hostile_upstream_leaks(make: Make) -> None:
     run()
 
 
-@fuzzed
+@few
 @given(scores=st.integers(1, 40).map(lambda seed: draw_scores(3, seed)))
 def test_the_check_of_leaks_finds_them(scores: Any) -> None:
     leaking = Answer(200, {}, json.dumps({"scores": np.asarray(scores).tolist()}).encode())

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -218,7 +218,7 @@ def asked(api: Api, cases: Any, examples: int, *, hostile: bool) -> set[int]:
     """Asks with some of the cases, and returns the statuses that came back."""
     statuses: set[int] = set()
 
-    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples)
     @given(case=cases)
     def ask(case: Case) -> None:
         statuses.add(api.check(case, hostile=hostile))

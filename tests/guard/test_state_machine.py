@@ -13,10 +13,11 @@ from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.guard.conftest import CLASSES, KEYS, Bench, Hand, policy_table, scope_of
+from tests.support.examples import few
 
 from darkroom.guard.http.requests import Message
 from darkroom.guard.policy import Policy, parse_policy
@@ -325,16 +326,7 @@ class LongGuardMachine(GuardMachine):
     """The same for longer."""
 
 
-def tried(examples: int, steps: int) -> settings:
-    return settings(
-        max_examples=examples,
-        stateful_step_count=steps,
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-    )
-
-
-GuardMachine.TestCase.settings = tried(25, 40)
-LongGuardMachine.TestCase.settings = tried(250, 60)
+GuardMachine.TestCase.settings = settings(few, stateful_step_count=40)
+LongGuardMachine.TestCase.settings = settings(max_examples=250, stateful_step_count=60)
 TestGuardMachine = GuardMachine.TestCase
 TestGuardMachineForLonger = pytest.mark.slow(LongGuardMachine.TestCase)

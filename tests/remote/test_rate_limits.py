@@ -6,8 +6,9 @@ import time
 from email.utils import formatdate
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.examples import few
 
 from darkroom.remote.rate_limits import Pace, quotas, retry_after
 
@@ -156,7 +157,7 @@ VALUES = st.text(max_size=20) | st.from_regex(
 
 
 @given(headers=st.dictionaries(st.sampled_from(NAMES), VALUES))
-@settings(max_examples=60, deadline=None)
+@few
 def test_any_headers(headers: dict[str, str]) -> None:
     pace = Pace(Clock())
     told(pace, headers)

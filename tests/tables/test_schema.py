@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.examples import few
 
 from darkroom.errors import DataError
 from darkroom.tables.candidates import Candidates
@@ -61,7 +62,7 @@ def test_rows_come_back_as_they_were() -> None:
     assert back["ward"].dtype == frame["ward"].dtype
 
 
-@settings(max_examples=30)
+@few
 @given(st.lists(st.sampled_from(["a", "b", "c", None]), min_size=1, max_size=20))
 def test_missing_values_stay_missing(values: list[str | None]) -> None:
     column = Column("x", "categorical", ("a", "b", "c"))

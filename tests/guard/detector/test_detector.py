@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import chi2
+from tests.support.examples import few
 
 from darkroom.errors import DataError
 from darkroom.guard.detector.cusum import SURE, Charts, _widened
@@ -130,7 +131,7 @@ def slowly(rows: Rows) -> Floats:
     return found
 
 
-@settings(max_examples=40, deadline=None)
+@few
 @given(
     seed=st.integers(0, 999),
     count=st.integers(0, 400),
@@ -148,7 +149,7 @@ def test_features_are_those_of_a_slow_and_plain_way_however_rows_are_batched(
     assert np.array_equal(found[:, 0], rows.outside)
 
 
-@settings(max_examples=40, deadline=None)
+@few
 @given(seed=st.integers(0, 999), count=st.integers(1, 100), cut=st.integers(0, 100))
 def test_sums_are_those_of_a_loop(seed: int, count: int, cut: int) -> None:
     rng = np.random.default_rng(seed)
@@ -167,7 +168,7 @@ def test_sums_are_those_of_a_loop(seed: int, count: int, cut: int) -> None:
         assert np.allclose(charts.sums(before[-1], odd[cut:]), levels[cut:])
 
 
-@settings(max_examples=60, deadline=None)
+@few
 @given(seed=st.integers(0, 999), count=st.integers(1, 60))
 def test_an_alarm_lasts_until_its_sum_has_halved(seed: int, count: int) -> None:
     rng = np.random.default_rng(seed)

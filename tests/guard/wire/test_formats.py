@@ -10,9 +10,10 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tests.support.examples import few, many
 
 from darkroom.guard.wire.base import Asked, Refused
 from darkroom.guard.wire.registry import WIRES
@@ -223,7 +224,6 @@ FORMATS: dict[str, Format] = {
 }
 
 each_format = pytest.mark.parametrize("kind", FORMATS.values(), ids=FORMATS.keys())
-quick = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @st.composite
@@ -257,7 +257,7 @@ def tried(call: Callable[..., T], *arguments: Any) -> T | Refused:
 
 
 @each_format
-@quick
+@few
 @given(data=st.data())
 def test_rows_and_inputs_are_what_was_sent(kind: Format, data: st.DataObject) -> None:
     values = data.draw(row_values(kind.most))
@@ -271,7 +271,7 @@ def test_rows_and_inputs_are_what_was_sent(kind: Format, data: st.DataObject) ->
 
 
 @each_format
-@quick
+@few
 @given(data=st.data())
 def test_scores_come_out_and_others_go_in_their_place(kind: Format, data: st.DataObject) -> None:
     values = data.draw(row_values(kind.most))
@@ -293,7 +293,7 @@ def test_scores_come_out_and_others_go_in_their_place(kind: Format, data: st.Dat
 
 
 @each_format
-@quick
+@few
 @given(data=st.data())
 def test_the_order_of_what_leaves_tells_nothing_of_what_came(
     kind: Format, data: st.DataObject
@@ -401,7 +401,7 @@ def mutated(draw: st.DrawFn, document: Any) -> Any:
 
 
 @each_format
-@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@many
 @given(data=st.data())
 def test_a_hostile_client_is_refused_or_charged_for_every_row(
     kind: Format, data: st.DataObject
@@ -417,7 +417,7 @@ def test_a_hostile_client_is_refused_or_charged_for_every_row(
 
 
 @each_format
-@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@many
 @given(data=st.data())
 def test_nothing_of_a_hostile_upstream_leaves(kind: Format, data: st.DataObject) -> None:
     asked = ask(kind, data.draw(row_values(kind.most)))
@@ -457,7 +457,6 @@ def test_nothing_of_a_hostile_upstream_leaves(kind: Format, data: st.DataObject)
 
 
 @pytest.mark.parametrize("name", WIRES.own)
-@settings(max_examples=100, deadline=None)
 @given(body=st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_no_bytes_crash_a_format(name: str, body: bytes) -> None:
     kind = next((one for one in FORMATS.values() if one.wire.name == name), None)

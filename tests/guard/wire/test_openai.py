@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.examples import many
 
 from darkroom.errors import PlanError
 from darkroom.guard.wire.base import Asked, Refused
@@ -324,7 +325,7 @@ def mutated(draw: st.DrawFn, document: Any) -> Any:
     return document
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@many
 @given(
     document=mutated(
         {"model": "m", "prompt": ["a", "b"], "n": 2, "best_of": 3, "logprobs": 2, "stream": False}
@@ -341,7 +342,7 @@ def test_a_hostile_client_is_refused_or_charged_for_every_completion(document: A
     assert asked.rows >= (len(prompt) if many else 1) * made
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@many
 @given(data=st.data(), path=st.sampled_from([CHAT, TEXT]), wanted=st.booleans())
 def test_nothing_of_a_hostile_upstream_leaves_but_text(
     data: st.DataObject, path: str, wanted: bool
@@ -390,7 +391,6 @@ def collected(stream: AsyncIterator[bytes]) -> list[bytes]:
     return asyncio.run(run())
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     cuts=st.lists(st.integers(0, 10_000), max_size=30), end=st.sampled_from([b"\n", b"\r\n", b"\r"])
 )
@@ -453,7 +453,7 @@ def test_a_stream_leaves_cut_and_defended() -> None:
     assert b"0.1234" not in b"".join(sent)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@many
 @given(
     documents=st.lists(mutated(chat_answer(part=True)), min_size=1, max_size=3),
     noise=st.binary(max_size=20),

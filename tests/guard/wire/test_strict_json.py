@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.examples import many
 
 from darkroom.guard.wire.strict_json import Limits, Unclear, numeric, read_json
 
@@ -129,7 +130,7 @@ def test_numbers_come_out_as_they_went_in(array: Any) -> None:
     assert np.array_equal(found.row(), array.reshape(1, -1))
 
 
-@settings(max_examples=200)
+@many
 @given(
     value=st.recursive(
         st.floats(-1, 1) | st.integers(-5, 5) | st.booleans() | st.none() | st.text(max_size=2),

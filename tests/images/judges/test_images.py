@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from skimage.metrics import structural_similarity
+from tests.support.examples import few
 
 from darkroom.errors import DataError
 from darkroom.images.judges.images import (
@@ -52,7 +53,7 @@ def test_the_mean_is_inside() -> None:
     assert space.mahalanobis(mean) == 0
 
 
-@settings(max_examples=20, deadline=None)
+@few
 @given(st.integers(0, 10_000), st.integers(1, 20))
 def test_more_components_leave_less_outside(seed: int, components: int) -> None:
     photos, probe = _random(seed, 30, 1, 5, 4), _random(seed + 1, 7, 1, 5, 4)

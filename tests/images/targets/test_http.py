@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -207,7 +207,6 @@ STEPS = st.one_of(
     rows=st.integers(1, 12),
     budget=st.integers(8, 30),
 )
-@settings(max_examples=120, deadline=None)
 def test_the_ledger_says_what_the_server_saw(
     script: list[httpx.Response | Exception | None], rows: int, budget: int
 ) -> None:

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 import httpx
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
+from tests.support.examples import few
 
 from darkroom.access import Access
 from darkroom.errors import TargetError
@@ -187,7 +188,7 @@ def scores_of(rows: int, seed: int) -> NDArray[np.float64]:
 
 @pytest.mark.parametrize("name", FORMATS)
 @given(rows=st.integers(1, 5), seed=st.integers(0, 1000))
-@settings(max_examples=12, deadline=None)
+@few
 def test_there_and_back(name: str, rows: int, seed: int) -> None:
     wire, taken, answered = FORMATS[name]
     rows = min(rows, wire.largest_batch or rows)
@@ -261,7 +262,7 @@ def refused_or_sound(wire: Wire, content: bytes, rows: int) -> None:
 @example(content=b"[" * 100_000, rows=1)
 @example(content=b'{"outputs":' * 5_000, rows=1)
 @example(content=b"9" * 10_000, rows=1)
-@settings(max_examples=30, deadline=None)
+@few
 def test_any_bytes(name: str, content: bytes, rows: int) -> None:
     wire = FORMATS[name].wire
     refused_or_sound(wire, content, min(rows, wire.largest_batch or rows))
@@ -269,7 +270,7 @@ def test_any_bytes(name: str, content: bytes, rows: int) -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 @given(value=JSON, rows=st.integers(1, 3))
-@settings(max_examples=40, deadline=None)
+@few
 def test_any_json(name: str, value: object, rows: int) -> None:
     wire = FORMATS[name].wire
     refused_or_sound(wire, json.dumps(value).encode(), min(rows, wire.largest_batch or rows))
@@ -294,7 +295,7 @@ def put(value: Any, place: tuple[Any, ...], other: Any) -> Any:
 
 @pytest.mark.parametrize("name", FORMATS)
 @given(data=st.data(), rows=st.integers(1, 3))
-@settings(max_examples=60, deadline=None)
+@few
 def test_a_sound_answer_with_one_thing_changed(name: str, data: st.DataObject, rows: int) -> None:
     wire, _, answered = FORMATS[name]
     rows = min(rows, wire.largest_batch or rows)
@@ -458,7 +459,7 @@ def test_metadata_that_does_not_fit() -> None:
 
 
 @given(content=st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode()))
-@settings(max_examples=60, deadline=None)
+@few
 def test_any_metadata(content: bytes) -> None:
     wire = OpenInference(SERVER, "m", output="out", shows=Shows(classes=4))
     with contextlib.suppress(AnswerError):
@@ -482,7 +483,7 @@ CODES = st.sampled_from([200, 200, 200, 400, 429, 500, 503, 302])
     script=st.lists(st.tuples(CODES, st.integers(0, 3), BODIES), max_size=8),
     rows=st.integers(1, 5),
 )
-@settings(max_examples=20, deadline=None)
+@few
 def test_no_answer_crashes_a_query_or_miscounts_it(
     name: str, script: list[tuple[int, int, bytes]], rows: int
 ) -> None:

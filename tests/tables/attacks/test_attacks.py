@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import norm
@@ -20,6 +20,7 @@ from sklearn.ensemble import (
 )
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from tests.support.examples import few
 
 from darkroom.access import Access
 from darkroom.errors import PlanError, TargetError
@@ -239,7 +240,7 @@ def _attack(
     return last.posterior
 
 
-@settings(max_examples=25, deadline=None)
+@few
 @given(st.floats(-3, 3), st.floats(-6, 6), st.floats(0.2, 3))
 def test_map_of_a_line_is_bayes_rule(a: float, y: float, sigma: float) -> None:
     target = _function(lambda table: table["a"] + 2 * table["secret"], schema=_numeric_schema())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from benchmarks.tables.clustered import pigeonhole
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import (
@@ -15,6 +15,7 @@ from sklearn.metrics import (
     recall_score,
     roc_auc_score,
 )
+from tests.support.examples import few
 
 from darkroom.statistics.intervals import Interval
 from darkroom.tables.measures.attributes import confusion_of, delong, g_mean, mcc, measure
@@ -107,7 +108,7 @@ def test_mcc_has_the_coverage_that_it_claims() -> None:
     assert covered >= 107  # 95% of 120 less three standard errors
 
 
-@settings(max_examples=50, deadline=None)
+@few
 @given(
     st.lists(st.integers(0, 6), min_size=1, max_size=15),
     st.lists(st.integers(0, 6), min_size=1, max_size=15),

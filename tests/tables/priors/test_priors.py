@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.examples import few
 
 from darkroom.errors import DataError, PlanError
 from darkroom.tables.candidates import Candidates
@@ -76,7 +77,7 @@ def test_a_group_that_nobody_is_in_gets_the_frequencies_of_all() -> None:
     np.testing.assert_allclose(prior.probabilities(stranger)[0, 1], PUBLIC[:, 1].mean(), rtol=1e-3)
 
 
-@settings(max_examples=20, deadline=None)
+@few
 @given(st.integers(1, 40), st.floats(1e-3, 50), st.sampled_from([(), ("race",), ("race", "age")]))
 def test_probabilities_always_sum_to_one(n: int, smoothing: float, names: tuple[str, ...]) -> None:
     schema = _schema("gene", "sex")

@@ -7,9 +7,10 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tests.support.examples import few
 from tests.support.tiny_language import KINDS, causal, masked
 
 from darkroom.access import LanguageAccess
@@ -84,7 +85,7 @@ DRAWN = given(
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@few
 @DRAWN
 def test_the_rank_and_the_order_equal_brute_force(
     kind: str, before: str, pattern: str, seed: int, choice: int, fills: bool
@@ -93,7 +94,6 @@ def test_the_rank_and_the_order_equal_brute_force(
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @DRAWN
 def test_the_rank_and_the_order_equal_brute_force_often(
     kind: str, before: str, pattern: str, seed: int, choice: int, fills: bool

@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.examples import many
 from tests.support.tiny_language import memoriser
 
 from darkroom.access import LanguageAccess
@@ -357,7 +358,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@many
 @given(JSON)
 def test_whatever_a_server_answers_is_read_or_refused(answer: Any) -> None:
     content = json.dumps(answer).encode()
