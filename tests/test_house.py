@@ -32,7 +32,6 @@ OPEN = frozenset(
         "benchmarks/images/faces.py: att_claims",
         "benchmarks/tables/warfarin.py: warfarin_claims",
         "benchmarks/text/secrets.py: _averaging",
-        "src/darkroom/demo/language_models.py: train_bert",
         "src/darkroom/images/attacks/search/feedback.py: adaptation",
         "src/darkroom/images/cells.py: run_cell",
         "src/darkroom/images/priors/autoencoder.py: train_variational_autoencoder",

@@ -14,6 +14,8 @@ from darkroom.errors import MissingExtraError, RunError
 from darkroom.text.targets.transformers import quiet
 
 START, END, PAD, MASK = "<s>", "</s>", "<pad>", "<mask>"
+RATE = 2e-3
+"""The highest learning rate of training."""
 
 Advance = Callable[[int, int], None]
 
@@ -124,9 +126,7 @@ def train_gpt(
         wanted = some[:, 1:].masked_fill(~there[:, 1:], -100)
         return functional.cross_entropy(logits.flatten(0, 1), wanted.flatten())
 
-    model = _train(
-        lambda: GPT2LMHeadModel(configuration), loss, len(lines), seed, steps, 2e-3, advance
-    )
+    model = _train(lambda: GPT2LMHeadModel(configuration), loss, len(lines), seed, steps, advance)
     return model, tokenizer
 
 
@@ -185,9 +185,7 @@ def train_bert(
         wanted = some.masked_fill(~hidden, -100)
         return functional.cross_entropy(logits.flatten(0, 1), wanted.flatten())
 
-    model = _train(
-        lambda: BertForMaskedLM(configuration), loss, len(lines), seed, steps, 2e-3, advance
-    )
+    model = _train(lambda: BertForMaskedLM(configuration), loss, len(lines), seed, steps, advance)
     return model, tokenizer
 
 
@@ -219,7 +217,6 @@ def _train(
     n: int,
     seed: int,
     steps: int,
-    rate: float,
     advance: Advance,
 ) -> Any:
     """Trains a model on batches of 48 of ``n`` lines, every line as often as any other."""
@@ -227,9 +224,9 @@ def _train(
         torch.default_generator.manual_seed(seed)
         model = build().train()
     generator = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, rate, total_steps=steps, pct_start=0.1, anneal_strategy="cos"
+        optimizer, RATE, total_steps=steps, pct_start=0.1, anneal_strategy="cos"
     )
     order = torch.zeros(0, dtype=torch.long)
     for step in range(steps):
