@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.examples import few
 
-from darkroom.remote.rate_limits import Pace, quotas, retry_after
+from darkroom.remote.rate_limits import RateLimiter, quotas, retry_after
 
 
 class Clock:
@@ -20,11 +20,11 @@ class Clock:
         return self.now
 
 
-def told(pace: Pace, headers: dict[str, str], rows: int = 1) -> None:
+def told(limiter: RateLimiter, headers: dict[str, str], rows: int = 1) -> None:
     """Sends a request, takes its answer in, and counts it as over."""
-    pace.sent(rows)
-    pace.told(headers, rows)
-    pace.returned(rows)
+    limiter.sent(rows)
+    limiter.told(headers, rows)
+    limiter.returned(rows)
 
 
 DRAFT = {"ratelimit": '"daily";r=2;t=30', "ratelimit-policy": '"daily";q=5;w=60'}
@@ -46,75 +46,75 @@ def test_what_is_left_may_go_and_no_more(headers: dict[str, str]) -> None:
     if "time of day" in headers.values():
         headers = headers | {"x-ratelimit-reset": str(round(time.time()) + 30)}
     clock = Clock()
-    pace = Pace(clock)
-    assert pace.wait(1) == 0
-    told(pace, headers)
+    limiter = RateLimiter(clock)
+    assert limiter.wait(1) == 0
+    told(limiter, headers)
     for _ in range(2):
-        assert pace.wait(1) == 0
-        pace.sent(1)
-    assert 28 <= pace.wait(1) <= 31
+        assert limiter.wait(1) == 0
+        limiter.sent(1)
+    assert 28 <= limiter.wait(1) <= 31
     clock.now += 31
-    assert pace.wait(1) == 0
+    assert limiter.wait(1) == 0
 
 
 def test_after_a_window_there_is_as_much_as_the_policy_says() -> None:
     clock = Clock()
-    pace = Pace(clock)
-    told(pace, DRAFT)
+    limiter = RateLimiter(clock)
+    told(limiter, DRAFT)
     clock.now += 30
     went = 0
-    while pace.wait(1) == 0:
-        pace.sent(1)
-        pace.returned(1)
+    while limiter.wait(1) == 0:
+        limiter.sent(1)
+        limiter.returned(1)
         went += 1
     assert went == 5
-    assert pace.wait(1) == 60
+    assert limiter.wait(1) == 60
 
 
 def test_requests_under_way_are_taken_off() -> None:
-    pace = Pace(Clock())
+    limiter = RateLimiter(Clock())
     for _ in range(3):
-        pace.sent(1)
-    pace.told({"ratelimit": '"a";r=2;t=9'}, 1)
-    pace.returned(1)
-    assert pace.wait(1) == 9, "two are under way, and two are left"
+        limiter.sent(1)
+    limiter.told({"ratelimit": '"a";r=2;t=9'}, 1)
+    limiter.returned(1)
+    assert limiter.wait(1) == 9, "two are under way, and two are left"
 
 
 def test_quotas_in_rows() -> None:
-    pace = Pace(Clock())
+    limiter = RateLimiter(Clock())
     headers = {"ratelimit": '"a";r=40;t=9', "ratelimit-policy": '"a";q=50;w=60;qu="rows"'}
-    told(pace, headers, rows=10)
-    assert pace.wait(40) == 0
-    assert pace.wait(41) == 9
-    pace.sent(30)
-    assert pace.wait(11) == 9
-    assert pace.wait(10) == 0
+    told(limiter, headers, rows=10)
+    assert limiter.wait(40) == 0
+    assert limiter.wait(41) == 9
+    limiter.sent(30)
+    assert limiter.wait(11) == 9
+    assert limiter.wait(10) == 0
 
 
 def test_a_request_larger_than_a_window_goes_when_the_window_is_whole() -> None:
     clock = Clock()
-    pace = Pace(clock)
+    limiter = RateLimiter(clock)
     headers = {"ratelimit": '"a";r=1;t=9', "ratelimit-policy": '"a";q=5;w=60;qu="rows"'}
-    told(pace, headers)
-    assert pace.wait(50) == 9
+    told(limiter, headers)
+    assert limiter.wait(50) == 9
     clock.now += 9
-    assert pace.wait(50) == 0
+    assert limiter.wait(50) == 0
 
 
 def test_the_strictest_of_several_limits_counts() -> None:
-    pace = Pace(Clock())
-    told(pace, {"ratelimit": '"hour";r=5;t=600, "second";r=0;t=2'})
-    assert pace.wait(1) == 2
+    limiter = RateLimiter(Clock())
+    told(limiter, {"ratelimit": '"hour";r=5;t=600, "second";r=0;t=2'})
+    assert limiter.wait(1) == 2
 
 
 def test_a_pause_holds_everything() -> None:
     clock = Clock()
-    pace = Pace(clock)
-    pace.hold(7)
-    pace.hold(3)
-    assert pace.wait(1) == 7
+    limiter = RateLimiter(clock)
+    limiter.hold(7)
+    limiter.hold(3)
+    assert limiter.wait(1) == 7
     clock.now += 7
-    assert pace.wait(1) == 0
+    assert limiter.wait(1) == 0
 
 
 @pytest.mark.parametrize(
@@ -136,9 +136,9 @@ def test_a_pause_holds_everything() -> None:
     ],
 )
 def test_what_cannot_be_read_limits_nothing(headers: dict[str, str]) -> None:
-    pace = Pace(Clock())
-    told(pace, headers)
-    assert pace.wait(1) == 0
+    limiter = RateLimiter(Clock())
+    told(limiter, headers)
+    assert limiter.wait(1) == 0
 
 
 NAMES = [
@@ -159,9 +159,9 @@ VALUES = st.text(max_size=20) | st.from_regex(
 @given(headers=st.dictionaries(st.sampled_from(NAMES), VALUES))
 @few
 def test_any_headers(headers: dict[str, str]) -> None:
-    pace = Pace(Clock())
-    told(pace, headers)
-    assert pace.wait(1) >= 0
+    limiter = RateLimiter(Clock())
+    told(limiter, headers)
+    assert limiter.wait(1) >= 0
     wait = retry_after(headers)
     assert wait is None or wait >= 0
     assert all(quota.left >= 0 for quota in quotas(headers, 0.0).values())

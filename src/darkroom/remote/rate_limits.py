@@ -22,7 +22,7 @@ class Quota:
 
     Attributes:
         left: Units that may still go.
-        resets_at: When there will be more, on the clock of the pace; ``None`` if nobody said.
+        resets_at: When there will be more, on the clock of the limiter; ``None`` if nobody said.
         size: Units in a whole window, if known.
         window: Seconds of a window, if known.
         by_rows: Whether a unit is a row; otherwise it is a request.
@@ -35,7 +35,7 @@ class Quota:
     by_rows: bool = False
 
 
-class Pace:
+class RateLimiter:
     """Says when the next request may go.
 
     Reads ``RateLimit`` and ``RateLimit-Policy`` (the IETF draft, in its present and its former

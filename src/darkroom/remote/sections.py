@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import Field, field_validator
 
 from darkroom.errors import PlanError
+from darkroom.remote.credentials import secret_headers
 from darkroom.remote.delivery import Delivery
-from darkroom.remote.secrets import secret_headers
 from darkroom.sections import Section
 
 _SECRET = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key"})

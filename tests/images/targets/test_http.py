@@ -25,8 +25,8 @@ from darkroom.images.targets.http import HttpTarget
 from darkroom.images.wire.open_inference import OpenInference
 from darkroom.images.wire.plain_json import PlainJson
 from darkroom.ledger import BudgetExhausted, Limit, QueryLedger
+from darkroom.remote.credentials import secret_headers
 from darkroom.remote.delivery import Delivery
-from darkroom.remote.secrets import secret_headers
 from darkroom.wire.base import Shows
 
 SHAPE = (1, 2, 2)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import httpx
@@ -18,10 +17,10 @@ from darkroom.errors import TargetError
 from darkroom.images.targets.base import ImageSpec, Target
 from darkroom.images.targets.pixels import probe_images
 from darkroom.images.wire.base import Wire
-from darkroom.ledger import Bill
-from darkroom.remote.delivery import FIRST_CONTACT, Delivery, Missed
-from darkroom.remote.sending import Parcel, Sender
-from darkroom.remote.transport import Line
+from darkroom.remote.connection import Connection
+from darkroom.remote.delivery import Delivery
+from darkroom.remote.retries import FIRST_CONTACT, Missed
+from darkroom.remote.target import ServedTarget
 from darkroom.wire.answers import (
     TOLERANCE,
     AnswerError,
@@ -30,18 +29,13 @@ from darkroom.wire.answers import (
     look_like_probabilities,
     probabilities,
 )
-from darkroom.wire.base import Decoded, Request
+from darkroom.wire.base import Decoded
 
 _Result = TypeVar("_Result")
 
 
-class HttpTarget(Target):
-    """A model that others serve. Every row sent is somebody's quota: each is counted.
-
-    Requests go over pooled connections, several at once, and are sent again when the network or
-    the server fails. Asking is deterministic in all but time: the answers come in the order of the
-    rows, whatever the order of their arrival.
-    """
+class HttpTarget(ServedTarget, Target):
+    """A classifier of images that others serve."""
 
     def __init__(
         self,
@@ -89,9 +83,8 @@ class HttpTarget(Target):
         self._wire = wire
         self._delivery = delivery or Delivery()
         self._batch = min(self._delivery.batch, wire.largest_batch or self._delivery.batch)
-        self._bill: Bill | None = None
         self.classes = 0  # not known before the first answer
-        self._line = Line(
+        self._connection = Connection(
             wire.url,
             authorized_by=authorized_by,
             name=self.name,
@@ -102,7 +95,7 @@ class HttpTarget(Target):
             transport=transport,
         )
         try:
-            self._version = self._line.run(self._introduced())
+            self._version = self._connection.run(self._introduced())
             self.classes = self._probe()
         except BaseException:
             self.close()
@@ -112,16 +105,6 @@ class HttpTarget(Target):
     def largest_k(self) -> int:
         """How many classes an answer names."""
         return self.classes if self._wire.shows.k is None else self._wire.shows.k
-
-    @property
-    def rows_sent(self) -> int:
-        """Rows that the server may have seen, in all: probes, attacks and judges, and repeats."""
-        return self._line.sender.rows_sent
-
-    @property
-    def sender(self) -> Sender:
-        """What sends, with its counts of rows and refusals and the limits that it was told."""
-        return self._line.sender
 
     def scores(self, images: NDArray[np.float32]) -> NDArray[np.float64]:
         """Returns the confidence of every class; see :meth:`Target.scores`."""
@@ -146,19 +129,6 @@ class HttpTarget(Target):
             return super().labels(images)
         return np.concatenate([np.empty(0, np.int64), *self._ask(images)])
 
-    @contextmanager
-    def billed(self, bill: Bill) -> Iterator[None]:
-        """Keeps a bill true to what the server saw; see :meth:`Target.billed`."""
-        self._bill = bill
-        try:
-            yield
-        finally:
-            self._bill = None
-
-    def close(self) -> None:
-        """Closes all connections; the target cannot be asked afterwards."""
-        self._line.close()
-
     def fingerprint(self) -> str:
         """Returns a hash of how the server is asked and of what it says its model is.
 
@@ -170,16 +140,13 @@ class HttpTarget(Target):
 
     def _ask(self, images: NDArray[np.float32]) -> list[Any]:
         """Returns the answers to all images, a part each request."""
-        answers: dict[int, Decoded] = {}
-
-        def pack(parcel: Parcel) -> Request:
-            return self._wire.request(images[parcel.first : parcel.last])
-
-        def unpack(parcel: Parcel, content: bytes) -> None:
-            answers[parcel.first] = self._checked(self._wire.decode(content, parcel.rows))
-
-        sent = self._line.deliver(len(images), self._batch, pack, unpack, self._bill)
-        return [answers[parcel.first] for parcel in sent]
+        return self._connection.deliver(
+            len(images),
+            self._batch,
+            lambda batch: self._wire.request(images[batch.first : batch.last]),
+            lambda batch, content: self._checked(self._wire.decode(content, batch.rows)),
+            self._bill,
+        )
 
     def _checked(self, answer: Decoded) -> Decoded:
         """Checks scores and turns them into probabilities."""
@@ -225,7 +192,7 @@ class HttpTarget(Target):
         until = time.monotonic() + min(FIRST_CONTACT, self._delivery.patience)
         while True:
             try:
-                return await self._line.sender.exchange("GET", url)
+                return await self.sender.exchange.send("GET", url)
             except TargetError:
                 return None
             except Missed as missed:

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 import httpx
 import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.access import Access
-from darkroom.ledger import Bill
+from darkroom.remote.connection import Connection
 from darkroom.remote.delivery import Delivery
-from darkroom.remote.sending import Parcel
-from darkroom.remote.transport import Line
+from darkroom.remote.sender import Batch
+from darkroom.remote.target import ServedTarget
 from darkroom.tables.schema import Rows
 from darkroom.tables.targets.base import Predictions, Scores, TableTarget, checked_predictions
 from darkroom.tables.targets.wire import TableWire
 from darkroom.wire.answers import TOLERANCE, probabilities
-from darkroom.wire.base import Request
 
 
-class HttpTableTarget(TableTarget):
-    """A model of tables that others serve. Every row sent is somebody's quota: each is counted.
-
-    Requests go over pooled connections, several at once, and are sent again when the network or
-    the server fails, as :class:`darkroom.images.targets.http.HttpTarget` does.
-    """
+class HttpTableTarget(ServedTarget, TableTarget):
+    """A model of tables that others serve."""
 
     def __init__(
         self,
@@ -61,8 +55,7 @@ class HttpTableTarget(TableTarget):
         self.access = Access.SCORES if wire.answers == "scores" else Access.LABEL
         self._tolerance = tolerance
         self._delivery = delivery or Delivery()
-        self._bill: Bill | None = None
-        self._line = Line(
+        self._connection = Connection(
             wire.url,
             authorized_by=authorized_by,
             name=self.name,
@@ -71,11 +64,6 @@ class HttpTableTarget(TableTarget):
             secret_headers=secret_headers,
             transport=transport,
         )
-
-    @property
-    def rows_sent(self) -> int:
-        """Rows that the server may have seen, in all, repeats included."""
-        return self._line.sender.rows_sent
 
     def predict(self, rows: Rows) -> Predictions:
         """Asks the server; see :meth:`TableTarget.predict`."""
@@ -94,32 +82,20 @@ class HttpTableTarget(TableTarget):
 
     def _ask(self, rows: Rows) -> list[NDArray[np.float64]]:
         """Returns the answers to all rows, a part each request."""
-        answers: dict[int, NDArray[np.float64]] = {}
 
-        def pack(parcel: Parcel) -> Request:
-            return self._wire.request(self.schema.decode(rows[parcel.first : parcel.last]))
+        def read(batch: Batch, content: bytes) -> NDArray[np.float64]:
+            found = self._wire.decode(content, batch.rows)
+            if self.access is not Access.SCORES:
+                return found
+            return probabilities(found, "probabilities", self._tolerance)
 
-        def unpack(parcel: Parcel, content: bytes) -> None:
-            found = self._wire.decode(content, parcel.rows)
-            if self.access is Access.SCORES:
-                found = probabilities(found, "probabilities", self._tolerance)
-            answers[parcel.first] = found
-
-        sent = self._line.deliver(len(rows), self._delivery.batch, pack, unpack, self._bill)
-        return [answers[parcel.first] for parcel in sent]
-
-    @contextmanager
-    def billed(self, bill: Bill) -> Iterator[None]:
-        """Keeps a bill true to what the server saw; see :meth:`TableTarget.billed`."""
-        self._bill = bill
-        try:
-            yield
-        finally:
-            self._bill = None
-
-    def close(self) -> None:
-        """Closes all connections; the target cannot be asked afterwards."""
-        self._line.close()
+        return self._connection.deliver(
+            len(rows),
+            self._delivery.batch,
+            lambda batch: self._wire.request(self.schema.decode(rows[batch.first : batch.last])),
+            read,
+            self._bill,
+        )
 
     def fingerprint(self) -> str:
         """Returns a hash of how the server is asked.

@@ -13,9 +13,10 @@ import numpy as np
 
 from darkroom.access import LanguageAccess
 from darkroom.errors import TargetError
+from darkroom.remote.connection import Connection
 from darkroom.remote.delivery import Delivery
-from darkroom.remote.sending import Parcel, Sender
-from darkroom.remote.transport import Line
+from darkroom.remote.sender import Batch
+from darkroom.remote.target import ServedTarget
 from darkroom.text.targets.base import (
     Charge,
     Encoded,
@@ -134,15 +135,7 @@ class Api:
         }
 
 
-class QuietSender(Sender):
-    """A sender whose messages repeat no answer: one may hold a secret."""
-
-    def excerpt(self, content: bytes) -> str:
-        """Says how long an answer is, and no more."""
-        return f"({len(content)} bytes, not shown: they may hold a secret)"
-
-
-class OpenAITarget(LanguageTarget):
+class OpenAITarget(ServedTarget, LanguageTarget):
     """A language model that others serve. Every prompt sent is a row and counted, repeats too.
 
     What the endpoint can do is found out first, and tested: an endpoint that fails what it was
@@ -181,7 +174,7 @@ class OpenAITarget(LanguageTarget):
             )
         self.api = api
         self.name = name or api.model
-        self._line = Line(
+        self._connection = Connection(
             api.url,
             authorized_by=authorized_by,
             name=self.name,
@@ -189,7 +182,7 @@ class OpenAITarget(LanguageTarget):
             headers=headers,
             secret_headers=secret_headers,
             transport=transport,
-            sender=QuietSender,
+            quotes=False,
         )
         self._codec = ServerCodec()
         try:
@@ -207,11 +200,6 @@ class OpenAITarget(LanguageTarget):
     def knows_tokens(self) -> bool:
         """Only the server knows how a text is cut."""
         return False
-
-    @property
-    def rows_sent(self) -> int:
-        """Rows that the server may have seen, in all."""
-        return self._line.sender.rows_sent
 
     def trie(self) -> TokenTrie:
         """Returns an empty trie of prefixes."""
@@ -274,17 +262,14 @@ class OpenAITarget(LanguageTarget):
     ) -> list[_Answer]:
         """Sends a request a row, and reads the answers in the rows' order."""
         charge(np.arange(len(bodies)))
-        answers: dict[int, _Answer] = {}
 
-        def pack(parcel: Parcel) -> Request:
-            return Request(self.api.endpoint(), json.dumps(bodies[parcel.first]).encode())
+        def pack(batch: Batch) -> Request:
+            return Request(self.api.endpoint(), json.dumps(bodies[batch.first]).encode())
 
-        def unpack(parcel: Parcel, content: bytes) -> None:
-            choice = wire.first_choice(wire.read_json(content))
-            answers[parcel.first] = read(parcel.first, choice)
+        def unpack(batch: Batch, content: bytes) -> _Answer:
+            return read(batch.first, wire.first_choice(wire.read_json(content)))
 
-        self._line.deliver(len(bodies), 1, pack, unpack, charge)
-        return [answers[row] for row in range(len(bodies))]
+        return self._connection.deliver(len(bodies), 1, pack, unpack, charge)
 
     def _test(self) -> LanguageAccess:
         """Finds out what the endpoint can do, and refuses it if it fails what it was declared to.
@@ -375,10 +360,6 @@ class OpenAITarget(LanguageTarget):
 
     def _failed(self, why: str) -> TargetError:
         return TargetError(f"target {self.name} fails the test of its log-probabilities: {why}")
-
-    def close(self) -> None:
-        """Closes all connections; the target cannot be asked afterwards."""
-        self._line.close()
 
     def fingerprint(self) -> str:
         """Returns a hash of how the server is asked; nothing else of its model can be known."""

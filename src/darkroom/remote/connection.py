@@ -16,13 +16,14 @@ import httpx
 from darkroom.errors import TargetError, one_line
 from darkroom.ledger import Bill
 from darkroom.remote.delivery import Delivery
-from darkroom.remote.sending import CONNECTING, Parcel, Sender, parcels
+from darkroom.remote.exchange import CONNECTING, Exchange
+from darkroom.remote.sender import Answer, Batch, Sender, batches
 from darkroom.wire.base import Request
 
 _Result = TypeVar("_Result")
 
 
-class Line:
+class Connection:
     """Pooled connections to one server, with a thread of their own.
 
     Attributes:
@@ -40,7 +41,7 @@ class Line:
         secret_headers: Mapping[str, str] | None = None,
         seed: int = 0,
         transport: httpx.AsyncBaseTransport | None = None,
-        sender: type[Sender] = Sender,
+        quotes: bool = True,
     ) -> None:
         """Opens nothing yet but the thread.
 
@@ -54,7 +55,7 @@ class Line:
             secret_headers: The same, for keys: kept out of messages.
             seed: For the jitter of waiting times; no answer depends on it.
             transport: Replaces the network, for tests.
-            sender: What sends; one of its own for servers whose answers no message may show.
+            quotes: Whether messages may show how an answer begins.
 
         Raises:
             TargetError: If nobody allowed it, the address is none, or a header cannot be sent.
@@ -69,7 +70,8 @@ class Line:
         secrets = _checked_headers(secret_headers or {})
         client = self._client({**_checked_headers(headers or {}), **secrets}, transport)
         words = [word for value in secrets.values() for word in (value, *value.split())]
-        self.sender = sender(client, delivery, name=name, secrets=words, seed=seed)
+        exchange = Exchange(client, delivery, name=name, secrets=words, quotes=quotes)
+        self.sender = Sender(exchange, delivery, seed=seed)
         self._loop = _LoopThread(client)
         self._finalizer = weakref.finalize(self, self._loop.close)
 
@@ -109,19 +111,13 @@ class Line:
         self,
         rows: int,
         batch: int,
-        pack: Callable[[Parcel], Request],
-        unpack: Callable[[Parcel, bytes], None],
+        pack: Callable[[Batch], Request],
+        unpack: Callable[[Batch, bytes], Answer],
         bill: Bill | None,
-    ) -> list[Parcel]:
-        """Sends so many rows and takes in the answers; see :meth:`Sender.deliver`.
-
-        Returns:
-            What was sent, in the order of the rows.
-        """
-        sent = list(parcels(rows, batch))
-        if sent:
-            self.run(self.sender.deliver(sent, pack, unpack, bill))
-        return sent
+    ) -> list[Answer]:
+        """Sends so many rows and returns the answers, one a request; see :meth:`Sender.deliver`."""
+        sent = list(batches(rows, batch))
+        return self.run(self.sender.deliver(sent, pack, unpack, bill)) if sent else []
 
     def close(self) -> None:
         """Closes all connections; nothing can be sent afterwards."""

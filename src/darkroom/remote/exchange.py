@@ -1,0 +1,189 @@
+"""One request to somebody's server, and what comes of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import httpx
+
+from darkroom.errors import TargetError, one_line
+from darkroom.remote.delivery import Delivery
+from darkroom.remote.rate_limits import RateLimiter, retry_after
+from darkroom.remote.retries import Miss, Missed
+
+_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+_RETRIES_OF_500 = 2
+"""A server error may be an accident; more often it is what the server makes of this request."""
+
+CONNECTING = 0.4
+"""Share of the time-out for connecting (once for TCP, once for TLS), so that an attempt whose whole
+time is over was connected, and its request may have been seen."""
+
+_NOT_REACHED = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+    httpx.LocalProtocolError,
+)
+
+
+class Exchange:
+    """Sends single requests, and tells of each whether it was answered, missed or refused.
+
+    Attributes:
+        name: The target's, for messages.
+        limiter: Keeps to the limits that the server tells.
+    """
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        delivery: Delivery,
+        *,
+        name: str,
+        secrets: Sequence[str] = (),
+        quotes: bool = True,
+    ) -> None:
+        """Takes a client, which the caller closes.
+
+        Args:
+            client: Its headers are sent along; it must not follow redirects.
+            delivery: How the server is asked.
+            name: The target's, for messages.
+            secrets: What no message may show, even if the server sends it back.
+            quotes: Whether messages may show how an answer begins.
+        """
+        self._client = client
+        self._headers = client.headers
+        self._extensions = {"timeout": client.timeout.as_dict()}
+        self._delivery = delivery
+        self._secrets = [secret for secret in secrets if secret]
+        self._quotes = quotes
+        self.name = name
+        self.limiter = RateLimiter()
+
+    async def send(
+        self, method: str, url: str, content: bytes | None = None, rows: int = 0
+    ) -> bytes:
+        """Sends a request once and returns the body of its answer.
+
+        Raises:
+            TargetError: If the answer is one that asking again will not mend.
+            Missed: If there is none, or one that asking again may mend.
+        """
+        delivery = self._delivery
+        self.limiter.sent(rows)
+        try:
+            async with (
+                asyncio.timeout(delivery.timeout),
+                self._answer(method, url, content) as response,
+            ):
+                if any(b"rate" in name.lower() for name, _ in response.headers.raw):
+                    self.limiter.told(response.headers, rows)
+                if response.status_code != httpx.codes.OK:
+                    raise self._bad_status(response, await _start(response))
+                return await self._whole(response)
+        except _NOT_REACHED as error:
+            raise Missed(Miss(one_line(error), False, delivery.retries)) from error
+        except TimeoutError as error:
+            reason = f"no whole answer within {delivery.timeout:g} s"
+            raise Missed(Miss(reason, True, delivery.retries)) from error
+        except httpx.HTTPError as error:
+            raise Missed(Miss(self.clean(one_line(error)), True, delivery.retries)) from error
+        finally:
+            self.limiter.returned(rows)
+
+    @asynccontextmanager
+    async def _answer(
+        self, method: str, url: str, content: bytes | None
+    ) -> AsyncIterator[httpx.Response]:
+        """Sends a request and gives its answer, the body still unread."""
+        # Made directly, since the client would merge headers and address anew each time.
+        request = httpx.Request(
+            method, url, headers=self._headers, content=content, extensions=self._extensions
+        )
+        response = await self._client.send(request, stream=True)
+        try:
+            yield response
+        finally:
+            await response.aclose()
+
+    async def _whole(self, response: httpx.Response) -> bytes:
+        """Reads a body within its bound.
+
+        Raises:
+            TargetError: If it is longer, or compressed, which hides how long it is.
+        """
+        coding, longest = _coding(response), self._delivery.longest_answer
+        if coding:
+            raise TargetError(
+                f"target {self.name}: the server compresses its answer ({coding[:20]!r}) although "
+                "it was asked not to: turn that off"
+            )
+        chunks: list[bytes] = []
+        length = 0
+        async for chunk in response.aiter_bytes():
+            length += len(chunk)
+            if length > longest:
+                raise TargetError(
+                    f"target {self.name}: the answer is longer than {longest} bytes; it begins "
+                    f"{self.excerpt(chunks[0] if chunks else chunk)}: lower [target] batch or set "
+                    "longest_answer"
+                )
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    def _bad_status(self, response: httpx.Response, start: bytes) -> Exception:
+        """Returns the error for an answer that is not 200."""
+        status = response.status_code
+        said = f"the server answered {status}, {self.excerpt(start)}"
+        if status in _TRANSIENT:
+            limit = _RETRIES_OF_500 if status == httpx.codes.INTERNAL_SERVER_ERROR else None
+            retries = self._delivery.retries
+            wait = retry_after(response.headers) or 0.0
+            refused = status == httpx.codes.TOO_MANY_REQUESTS
+            return Missed(Miss(said, True, min(retries, limit or retries), wait, refused))
+        hints = {
+            401: "check [target] api_key_env or headers_from_env",
+            403: "check [target] api_key_env or headers_from_env",
+            404: "check [target] url and model",
+            413: "lower [target] batch",
+        }
+        hint = hints.get(status, "check that [target] describes what the server takes")
+        if 300 <= status < 400:
+            hint = "redirects are not followed; set [target] url to where the model is"
+        return TargetError(f"target {self.name}: {said}: {hint}")
+
+    def excerpt(self, content: bytes) -> str:
+        """Returns how an answer begins, on one line; only its length where it may hold a secret."""
+        if not self._quotes:
+            return f"({len(content)} bytes, not shown: they may hold a secret)"
+        text = self.clean(content[:2000].decode("utf-8", "replace"))
+        shown = "".join(one if one.isprintable() else " " for one in text[:120])
+        return repr(" ".join(shown.split()))
+
+    def clean(self, text: str) -> str:
+        """Returns a text without secrets."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
+
+def _coding(response: httpx.Response) -> str:
+    """Returns how a body is compressed; nothing for not at all."""
+    coding: str = response.headers.get("content-encoding", "")
+    return "" if coding == "identity" else coding
+
+
+async def _start(response: httpx.Response) -> bytes:
+    """Returns the first bytes of a body that may be shown."""
+    start = b""
+    if not _coding(response):
+        async for chunk in response.aiter_bytes():
+            start += chunk[:2000]
+            if len(start) >= 2000:
+                break
+    return start
