@@ -32,7 +32,7 @@ class Miss(NamedTuple):
 
 
 class Misses:
-    """How often one parcel went without an answer."""
+    """How often one batch went without an answer."""
 
     def __init__(self, delivery: Delivery) -> None:
         """Starts at none."""
