@@ -1,7 +1,7 @@
 """Plans: what to audit, with which attacks, written in TOML.
 
-What plans of every modality share is here; ``image_plan`` and its like add the target and the
-data, and ``modalities`` tells by a plan's ``[private]`` table which of them it is.
+What plans of every kind share is here; each kind's own ``plan`` adds the target and the data, and
+``darkroom.kinds`` tells by a plan's ``[private]`` table which of them it is.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -140,16 +140,71 @@ class TrainingSection(PriorSection):
 
 
 class BasePlan(Section):
-    """What plans of every modality have; each modality adds its target and its data."""
+    """What plans of every kind have; each kind adds its data.
+
+    With ``guarded``, attacks that ask also ask the same model behind a guard. What that table
+    leaves out is as ``[target]`` has it where that is a server too; and it asks one row at a time,
+    so that an attacker spends a budget to its last row.
+
+    Attributes:
+        guard_kind: The kind of target that a guard stands before.
+        guard_shares: Keys of ``[target]`` that ``[guarded]`` has alike, wherever the model is.
+    """
+
+    guard_kind: ClassVar[str] = "http"
+    guard_shares: ClassVar[tuple[str, ...]] = ()
 
     run: RunSection
     attack: Annotated[list[AttackSection], Field(min_length=1)]
     defense: list[DefenseSection] = Field(default_factory=list)
     training: list[TrainingSection] = Field(default_factory=list)
     limit: LimitSection | None = None
+    target: Any
+    guarded: Any = None
 
     def anchored(self, folder: Path) -> Self:  # noqa: ARG002
         """Returns the plan with the paths of its inputs made relative to a folder."""
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _like_the_target(cls, table: Any) -> Any:
+        if not isinstance(table, dict):
+            return table
+        target, guarded = table.get("target"), table.get("guarded")
+        if not (isinstance(target, dict) and isinstance(guarded, dict)):
+            return table
+        remote = target.get("kind") == cls.guard_kind
+        shared = {key: target[key] for key in target if remote or key in cls.guard_shares}
+        usual = {"kind": cls.guard_kind, "concurrency": 1}
+        usual |= {"batch": 1} if cls.guard_kind == "http" else {}
+        return {**table, "guarded": {**shared, **usual, **guarded}}
+
+    @model_validator(mode="after")
+    def _behind_a_guard(self) -> Self:
+        if self.guarded is None:
+            return self
+        if self.guarded.kind != self.guard_kind:
+            raise PlanError(
+                f'[guarded] is a server: remove its kind, or set kind = "{self.guard_kind}"'
+            )
+        if self.training:
+            raise PlanError(
+                "[guarded] serves one model, and [[training]] makes several: audit them apart"
+            )
+        if any(getattr(self.guarded, k) != getattr(self.target, k) for k in self.guard_shares):
+            same = " and ".join(self.guard_shares)
+            raise PlanError(f"[guarded] is the model of [target]: give both the same {same}")
+        return self
+
+    @model_validator(mode="after")
+    def _leave(self) -> Self:
+        remote = self.guarded is not None or self.target.kind == self.guard_kind
+        if remote and not (self.run.authorized_by or "").strip():
+            raise PlanError(
+                "a remote target is audited only with leave: set [run] authorized_by = "
+                '"name and role"'
+            )
         return self
 
     @model_validator(mode="after")
@@ -168,7 +223,7 @@ def validate(kind: type[P], table: Mapping[str, Any], where: str) -> P:
     """Checks a plan's words.
 
     Args:
-        kind: The modality's plan.
+        kind: The kind's plan.
         table: The words.
         where: Where they stand, for the message.
 

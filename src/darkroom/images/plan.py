@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -52,10 +52,11 @@ class ImagePlan(BasePlan):
     With ``training``, Darkroom trains the module that ``[target] load`` builds on the private
     photos that ``trained_on`` selects, once without a defence and once with each.
 
-    With ``guarded``, every attack on answers also asks the same model behind a guard. What that
-    table leaves out is as ``[target]`` has it where that is a server too; and it asks one row at a
-    time, so that an attacker spends a budget to its last row.
+    With ``guarded``, see :class:`BasePlan`, every attack on answers also asks the same model behind
+    a guard.
     """
+
+    guard_shares: ClassVar[tuple[str, ...]] = ("shape", "range")
 
     target: TargetSection
     guarded: TargetSection | None = None
@@ -63,45 +64,6 @@ class ImagePlan(BasePlan):
     public: PublicSection | None = None
     recipe: RecipeSection = RecipeSection()
     judges: JudgesSection = JudgesSection()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _like_the_target(cls, table: Any) -> Any:
-        if not isinstance(table, dict):
-            return table
-        target, guarded = table.get("target"), table.get("guarded")
-        if not (isinstance(target, dict) and isinstance(guarded, dict)):
-            return table
-        remote = target.get("kind") == "http"
-        shared = {key: target[key] for key in target if remote or key in ("shape", "range")}
-        usual = {"kind": "http", "batch": 1, "concurrency": 1}
-        return {**table, "guarded": {**shared, **usual, **guarded}}
-
-    @model_validator(mode="after")
-    def _behind_a_guard(self) -> Self:
-        if self.guarded is None:
-            return self
-        if self.guarded.kind != "http":
-            raise PlanError('[guarded] is a server: remove its kind, or set kind = "http"')
-        if self.training:
-            raise PlanError(
-                "[guarded] serves one model, and [[training]] makes several: audit them apart"
-            )
-        if self.guarded.shape != self.target.shape or self.guarded.range != self.target.range:
-            raise PlanError(
-                "[guarded] is the model of [target]: give both the same shape and range"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _leave(self) -> Self:
-        remote = self.guarded is not None or self.target.kind == "http"
-        if remote and not (self.run.authorized_by or "").strip():
-            raise PlanError(
-                "a remote target is audited only with leave: set [run] authorized_by = "
-                '"name and role"'
-            )
-        return self
 
     @model_validator(mode="after")
     def _trainable(self) -> Self:

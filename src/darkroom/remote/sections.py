@@ -17,7 +17,6 @@ class ServedSection(Section):
 
     Attributes:
         url: The server, or one of its endpoints, as the protocol has it.
-        batch: The most rows in a request.
         concurrency: The most requests at once.
         timeout: Seconds for one attempt, from connecting to the last byte.
         retries: How often a request that may have reached the server is sent once more.
@@ -30,7 +29,6 @@ class ServedSection(Section):
     """
 
     url: str
-    batch: int = Field(default=32, ge=1, le=100_000)
     concurrency: int = Field(default=4, ge=1, le=256)
     timeout: float = Field(default=30.0, gt=0, le=3600)
     retries: int = Field(default=6, ge=0, le=100)
@@ -53,14 +51,15 @@ class ServedSection(Section):
                 )
         return headers
 
-    def delivery(self, *, ends_with_limit: bool = False) -> Delivery:
+    def delivery(self, batch: int = 1, *, ends_with_limit: bool = False) -> Delivery:
         """Returns how the server is asked.
 
         Args:
+            batch: The most rows in a request.
             ends_with_limit: See :class:`Delivery`.
         """
         return Delivery(
-            batch=self.batch,
+            batch=batch,
             concurrency=self.concurrency,
             timeout=self.timeout,
             retries=self.retries,

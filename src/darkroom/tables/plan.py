@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from darkroom.auditing.plan import BasePlan, Section, checked_slice
 from darkroom.errors import PlanError
 from darkroom.tables.data import DIABETES, MISSING
-from darkroom.tables.targets.sections import Names, TableSection
+from darkroom.tables.targets.sections import Names, TableHttpSection, TableSection
 
 
 class ColumnSection(Section):
@@ -78,7 +78,10 @@ class TablePlan(BasePlan):
     rows that ``trained_on`` selects, once without a defence and once with each.
     """
 
+    guard_shares: ClassVar[tuple[str, ...]] = ("response", "inputs")
+
     target: TableSection
+    guarded: TableHttpSection | None = None
     private: PrivateTableSection
     public: PublicTableSection
 

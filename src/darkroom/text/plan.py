@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -57,7 +57,10 @@ class TextPlan(BasePlan):
     ``[private] corpus``, once without a defence and once with each.
     """
 
+    guard_kind: ClassVar[str] = "openai"
+
     target: TextTarget
+    guarded: OpenAISection | None = None
     private: CanarySection
     attack: Annotated[list[SecretAttackSection], Field(min_length=1)]  # type: ignore[assignment]
     recipe: TextRecipeSection = TextRecipeSection()

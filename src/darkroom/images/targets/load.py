@@ -108,7 +108,7 @@ def _open_http(section: HttpSection, authorized_by: str, ends_with_limit: bool) 
         value_range=section.range,
         outputs=section.outputs,
         tolerance=section.tolerance,
-        delivery=section.delivery(ends_with_limit=ends_with_limit),
+        delivery=section.delivery(section.batch, ends_with_limit=ends_with_limit),
         headers=section.headers,
         secret_headers=section.secret_headers(),
     )

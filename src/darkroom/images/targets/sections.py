@@ -114,6 +114,7 @@ class HttpTable(TargetTable, ServedSection):
         k: How many classes an answer of ``top_k`` names.
         channels: Where the server wants channels.
         tolerance: How far from one a row of probabilities may sum.
+        batch: The most rows in a request.
     """
 
     kind: Literal["http"]
@@ -123,6 +124,7 @@ class HttpTable(TargetTable, ServedSection):
     k: int | None = Field(default=None, ge=1)
     channels: _Channels = "first"
     tolerance: float = Field(default=TOLERANCE, ge=0, le=0.5)
+    batch: int = Field(default=32, ge=1, le=100_000)
 
 
 class OpenInferenceSection(HttpTable):

@@ -121,7 +121,7 @@ def _reach(
     return HttpTableTarget(
         wire,
         authorized_by=authorized_by,
-        delivery=section.delivery(ends_with_limit=ends_with_limit),
+        delivery=section.delivery(section.batch, ends_with_limit=ends_with_limit),
         tolerance=section.tolerance,
         headers=section.headers,
         secret_headers=section.secret_headers(),
