@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 import pytest
 
 from darkroom.errors import DarkroomError, PlanError, TargetError
-from darkroom.named import Registry, Wanted, describe, identity, parameters_of, words_of
+from darkroom.named import Registry, describe, identity, parameters_of, words_of
+from darkroom.sections import PartSection
 
 
 class Tool(ABC):
@@ -123,7 +124,9 @@ def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
 
 
 def loaded(folder: Path, name: str, **parameters: Any) -> Tool:
-    return TOOLS.find(Wanted(load=f"own_tools:{name}", parameters=parameters), folder)
+    return TOOLS.find(
+        PartSection.model_validate({"load": f"own_tools:{name}", **parameters}), folder
+    )
 
 
 def message(error: pytest.ExceptionInfo[DarkroomError]) -> str:
@@ -132,7 +135,7 @@ def message(error: pytest.ExceptionInfo[DarkroomError]) -> str:
 
 
 def test_own_parts_have_names() -> None:
-    assert TOOLS.find(Wanted("hammer", parameters={"weight": 2})) == Hammer(2.0)
+    assert TOOLS.find(PartSection.model_validate({"name": "hammer", "weight": 2})) == Hammer(2.0)
     assert TOOLS.make("hammer", {"marks": ["a"]}) == Hammer(marks=("a",))
 
 
@@ -143,7 +146,7 @@ def test_a_class_beside_the_plan_is_loaded_with_its_parameters(folder: Path) -> 
 
 def test_an_object_is_taken_as_it_is(folder: Path) -> None:
     saw = loaded(folder, "Saw")
-    assert TOOLS.find(Wanted(part=saw)) is saw
+    assert TOOLS.find(PartSection(part=saw)) is saw
     assert TOOLS.take(Hammer(3.0)) == Hammer(3.0)
 
 
@@ -171,7 +174,7 @@ def test_what_cannot_be_loaded_is_said_in_a_line(
 
 def test_a_module_that_is_not_there_is_said_in_a_line(folder: Path) -> None:
     with pytest.raises(TargetError) as caught:
-        TOOLS.find(Wanted(load="no_tools:Saw"), folder)
+        TOOLS.find(PartSection.model_validate({"load": "no_tools:Saw"}), folder)
     assert "cannot import no_tools" in message(caught)
 
 
@@ -182,7 +185,7 @@ def test_objects_that_are_no_parts_are_refused(folder: Path) -> None:
         (loaded(folder, "Heavy"), "heavy: net is a type, which no record can hold"),
     ):
         with pytest.raises(PlanError) as caught:
-            TOOLS.find(Wanted(part=part))
+            TOOLS.find(PartSection(part=part))
         assert expected in message(caught)
 
 
@@ -244,7 +247,7 @@ def test_bases_elsewhere_count_as_code(folder: Path) -> None:
         "@dataclass(frozen=True)\nclass Mine(own_tools.Saw):\n    name = 'mine'\n"
     )
     try:
-        wanted = Wanted(load="more_tools:Mine")
+        wanted = PartSection.model_validate({"load": "more_tools:Mine"})
         before = identity(TOOLS.find(wanted, folder))
         sys.modules.pop("own_tools")
         sys.modules.pop("more_tools")

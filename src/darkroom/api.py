@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from darkroom.auditing.plan import parse_slice, validate
 from darkroom.auditing.progress import Reporter
 from darkroom.errors import DataError
+from darkroom.named import words_of
 from darkroom.runs import Run, finished
 
 # A kind's own modules are imported by the function that audits it: they need its libraries.
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
     from darkroom.tables.targets.base import TableTarget
     from darkroom.wire.answers import Outputs
 
+Part = str | Mapping[str, Any] | object
+"""A part: its name, a mapping as a plan's table has it, or itself, such as ``MyAttack(steps=5)``.
+
+In a mapping, ``part`` may be the part itself, and so may ``prior``.
+"""
+
 Labelled = tuple[NDArray[np.float32], NDArray[np.int64]]
 """Images ``(n, channels, height, width)`` with the person on each, ``(n,)``."""
 
@@ -36,9 +43,9 @@ def audit(
     *,
     public: Labelled | NDArray[np.float32] | None = None,
     trained_on: str = ":",
-    attacks: Sequence[str | Mapping[str, Any]] = ("gradient",),
-    defenses: Sequence[str | Mapping[str, Any]] = (),
-    training: Sequence[str | Mapping[str, Any]] = (),
+    attacks: Sequence[Part] = ("gradient",),
+    defenses: Sequence[Part] = (),
+    training: Sequence[Part] = (),
     recipe: Mapping[str, Any] | None = None,
     judges: Mapping[str, Any] | None = None,
     naive: bool = False,
@@ -61,10 +68,11 @@ def audit(
         public: Photos of other people that an attacker may have; with who is on each if known.
         trained_on: Which photos of each person the model was trained on, as a slice such as
             ``"0:7"``. The others serve the judges.
-        attacks: Names, or mappings as a plan's ``[[attack]]`` has them.
-        defenses: Names, or mappings as a plan's ``[[defense]]`` has them.
-        training: Names, or mappings as a plan's ``[[training]]`` has them; with any, ``model`` is
-            untrained, and Darkroom trains it without a defence and with each.
+        attacks: Names, mappings as a plan's ``[[attack]]`` has them, or attacks themselves.
+        defenses: Names, mappings as a plan's ``[[defense]]`` has them, or defences themselves.
+        training: Names, mappings as a plan's ``[[training]]`` has them, or training defences
+            themselves; with any, ``model`` is untrained, and Darkroom trains it without a defence
+            and with each.
         recipe: How to train, as a plan's ``[recipe]`` has it.
         judges: How the judges are trained, as a plan's ``[judges]`` has it.
         naive: Whether attackers who are not told of the defences are run too.
@@ -134,9 +142,9 @@ def audit_table(
     positive: str | None = None,
     knows: Literal["response", "prediction"] = "response",
     imputer: Literal["auto", "logistic", "forest"] = "auto",
-    attacks: Sequence[str | Mapping[str, Any]] = ("map",),
-    defenses: Sequence[str | Mapping[str, Any]] = (),
-    training: Sequence[str | Mapping[str, Any]] = (),
+    attacks: Sequence[Part] = ("map",),
+    defenses: Sequence[Part] = (),
+    training: Sequence[Part] = (),
     naive: bool = False,
     guarded: Mapping[str, Any] | None = None,
     authorized_by: str | None = None,
@@ -163,10 +171,11 @@ def audit_table(
         knows: Whether the attacker has each record's true ``response`` or the model's
             ``prediction`` of it.
         imputer: The baseline that is trained on public rows; ``auto`` takes the better one.
-        attacks: Names, or mappings as a plan's ``[[attack]]`` has them.
-        defenses: Names, or mappings as a plan's ``[[defense]]`` has them.
-        training: Names, or mappings as a plan's ``[[training]]`` has them; with any, ``model`` is
-            an estimator that Darkroom fits, without a defence and with each.
+        attacks: Names, mappings as a plan's ``[[attack]]`` has them, or attacks themselves.
+        defenses: Names, mappings as a plan's ``[[defense]]`` has them, or defences themselves.
+        training: Names, mappings as a plan's ``[[training]]`` has them, or training defences
+            themselves; with any, ``model`` is an estimator that Darkroom fits, without a defence
+            and with each.
         naive: Whether attackers who are not told of the defences are run too.
         guarded: The same model behind a guard, as a plan's ``[guarded]`` has it.
         authorized_by: Who allowed it; needed with ``guarded``.
@@ -225,9 +234,9 @@ def audit_text(
     before: str | Path | None = None,
     held_out: str | Path | None = None,
     corpus: str | Path | None = None,
-    attacks: Sequence[str | Mapping[str, Any]] = ("best-first",),
-    defenses: Sequence[str | Mapping[str, Any]] = (),
-    training: Sequence[str | Mapping[str, Any]] = (),
+    attacks: Sequence[Part] = ("best-first",),
+    defenses: Sequence[Part] = (),
+    training: Sequence[Part] = (),
     recipe: Mapping[str, Any] | None = None,
     naive: bool = False,
     guarded: Mapping[str, Any] | None = None,
@@ -248,10 +257,11 @@ def audit_text(
         before: The folder of the same model before it was trained on the canaries.
         held_out: Lines that the model was not trained on, to see what it is worth.
         corpus: The lines that every ``training`` trains on, canaries among them.
-        attacks: Names, or mappings as a plan's ``[[attack]]`` has them.
-        defenses: Names, or mappings as a plan's ``[[defense]]`` has them.
-        training: Names, or mappings as a plan's ``[[training]]`` has them; with any, Darkroom
-            trains the model further, without a defence and with each.
+        attacks: Names, mappings as a plan's ``[[attack]]`` has them, or attacks themselves.
+        defenses: Names, mappings as a plan's ``[[defense]]`` has them, or defences themselves.
+        training: Names, mappings as a plan's ``[[training]]`` has them, or training defences
+            themselves; with any, Darkroom trains the model further, without a defence and with
+            each.
         recipe: How to train, as a plan's ``[recipe]`` has it.
         naive: Whether attackers who are not told of the defences are run too.
         guarded: The same model behind a guard, as a plan's ``[guarded]`` has it.
@@ -313,7 +323,7 @@ def _given(**options: Any) -> dict[str, Any]:
 
 def _text(table: Mapping[str, Any], function: str) -> str:
     """Returns a plan as TOML, with a line that says where it comes from."""
-    return f"# From Python: darkroom.{function}(...).\n{tomli_w.dumps(table)}"
+    return f"# From Python: darkroom.{function}(...).\n{tomli_w.dumps(words_of(table))}"
 
 
 def _table_target(
@@ -330,9 +340,12 @@ def _table_target(
     return CallableTableTarget(model, schema, outputs=outputs)
 
 
-def _tables(items: Sequence[str | Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Turns names and mappings into the tables of a plan."""
-    return [{"name": item} if isinstance(item, str) else dict(item) for item in items]
+def _tables(items: Sequence[Part]) -> list[Mapping[str, Any]]:
+    """Turns names, mappings and parts into the tables of a plan."""
+    return [
+        item if isinstance(item, Mapping) else {"name" if isinstance(item, str) else "part": item}
+        for item in items
+    ]
 
 
 def _pair(value: Labelled, what: str) -> Labelled:

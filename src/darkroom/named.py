@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
@@ -25,20 +25,24 @@ from darkroom.imports import import_callable
 T = TypeVar("T")
 
 
-class Wanted(NamedTuple):
-    """A part as a plan asks for it: one of the first three, and parameters for the first two.
+class Wanted(Protocol):
+    """A part as a plan asks for it: by one of the first three."""
 
-    Attributes:
-        name: Its name.
-        load: Where its class is, as ``module:Class``.
-        part: Itself, from Python.
-        parameters: Fields of its class; the others keep their defaults.
-    """
+    @property
+    def name(self) -> str | None:
+        """Its name."""
 
-    name: str | None = None
-    load: str | None = None
-    part: object = None
-    parameters: Mapping[str, Any] = {}
+    @property
+    def load(self) -> str | None:
+        """Where its class is, as ``module:Class``."""
+
+    @property
+    def part(self) -> object:
+        """Itself, from Python."""
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Fields of its class; the others keep their defaults."""
 
 
 class Registry(Generic[T]):
@@ -225,12 +229,24 @@ def identity(part: object, parameters: Mapping[str, Any] | None = None) -> list[
     return [_name(part), told, *_origin(type(part))]
 
 
-def words_of(part: object) -> dict[str, Any]:
-    """Returns a part from Python as a plan would ask for it, for the record."""
-    kept = {key: value for key, value in parameters_of(part).items() if value is not None}
-    if _ours(type(part)):
-        return {"name": _name(part), **kept}
-    return {"load": f"{type(part).__module__}:{type(part).__qualname__}", **kept}
+def words_of(value: Any) -> Any:
+    """Returns what a plan from Python holds as TOML can: a part as a plan asks for it.
+
+    Args:
+        value: A part, or tables and lists with parts in them.
+    """
+    if isinstance(value, list | tuple):
+        return [words_of(one) for one in value]
+    if isinstance(value, Mapping):
+        part = words_of(value["part"]) if "part" in value else {}
+        inside = {key: words_of(one) for key, one in value.items() if key != "part"}
+        return {**part, **inside} if isinstance(part, dict) else {"part": part, **inside}
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return value if isinstance(value, str | int | float) else repr(value)
+    kept = {key: one for key, one in parameters_of(value).items() if one is not None}
+    if _ours(type(value)):
+        return {"name": _name(value), **kept}
+    return {"load": f"{type(value).__module__}:{type(value).__qualname__}", **kept}
 
 
 def describe(part: object) -> str:

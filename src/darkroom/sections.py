@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Tag, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, Tag, ValidationError, model_validator
 
 from darkroom.errors import PlanError, nearest
 
@@ -16,6 +16,47 @@ class Section(BaseModel):
     """A table of a file; a key it does not know is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PartSection(BaseModel):
+    """A part by ``name``, or by ``load``, with parameters of its own; or ``part``, the part itself.
+
+    A name alone may stand for the table, and so may, from Python, the part.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str | None = None
+    part: Any = Field(default=None, exclude=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _alone(cls, value: object) -> object:
+        if isinstance(value, str):
+            return {"name": value}
+        # What TOML can hold is no part.
+        plain = isinstance(value, int | float | list | Mapping | BaseModel)
+        return value if plain else {"part": value}
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        self._require_one_way()
+        return self
+
+    def _require_one_way(self) -> None:
+        if sum(way is not None for way in (self.name, self.load, self.part)) != 1:
+            raise ValueError('give a name, or load = "module:Class"')
+
+    @property
+    def load(self) -> str | None:
+        """Where the class is, as ``module:Class``; beside a name, ``load`` is a parameter."""
+        return None if self.name is not None else (self.model_extra or {}).get("load")
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """All keys that are the part's own."""
+        extra = dict(self.model_extra or {})
+        return extra if self.name is not None else {k: extra[k] for k in extra if k != "load"}
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -155,7 +155,7 @@ def test_paths_are_beside_the_plan_and_the_output_is_not(tmp_path: Path) -> None
         ),
         ({**SMALL, "attacks": []}, "unknown key attacks: did you mean 'attack'?"),
         ({**SMALL, "run": {}}, "run.name is missing: add it"),
-        ({**SMALL, "attack": [{"budget": 3}]}, "attack.0.name is missing: add it"),
+        ({**SMALL, "attack": [{"budget": 3}]}, 'attack.0: give a name, or load = "module:Class"'),
         ({**SMALL, "attack": []}, "attack: "),
         ({key: value for key, value in SMALL.items() if key != "private"}, "private is missing"),
         ({**SMALL, "run": 3}, "run: "),
@@ -182,7 +182,10 @@ def test_paths_are_beside_the_plan_and_the_output_is_not(tmp_path: Path) -> None
         (changed(("limit", "advantage", 5)), "less than or equal to 1, got 5"),
         ({**SMALL, "attack": [{"name": "gradient", "budget": 0}]}, "attack.0.budget: "),
         ({**SMALL, "attack": [{"name": "gradient", "prior": 3}]}, "attack.0.prior: "),
-        ({**SMALL, "attack": [{"name": "gradient", "prior": {}}]}, "attack.0.prior.name is miss"),
+        (
+            {**SMALL, "attack": [{"name": "gradient", "prior": {}}]},
+            "attack.0.prior: give a name",
+        ),
     ],
 )
 def test_mistakes_are_named_with_their_place(

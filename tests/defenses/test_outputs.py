@@ -16,7 +16,7 @@ from darkroom.defenses.base import OutputDefense, normalised
 from darkroom.defenses.noise import Noise
 from darkroom.defenses.pipeline import Pipeline, describe
 from darkroom.defenses.purifier import Centred, Purify
-from darkroom.defenses.registry import OUTPUT_DEFENSES, make_defense
+from darkroom.defenses.registry import OUTPUT_DEFENSES
 from darkroom.defenses.reverse_sigmoid import ReverseSigmoid
 from darkroom.defenses.rounding import Rounding
 from darkroom.defenses.stealthy_shield import KeyedStealthyShield, StealthyShield
@@ -192,7 +192,7 @@ def test_a_pipeline_applies_in_order_and_leaves_the_least() -> None:
 )
 def test_wrong_words_are_one_line(name: str, parameters: dict[str, object], message: str) -> None:
     with pytest.raises(PlanError, match=message) as caught:
-        make_defense(name, parameters)
+        OUTPUT_DEFENSES.make(name, parameters).prepared(Path())
     assert "\n" not in str(caught.value)
 
 
@@ -275,8 +275,9 @@ def test_inputs_that_are_no_numbers_or_endless_still_have_cells() -> None:
 def test_a_secret_is_read_and_never_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "secret").write_bytes(b"0123456789abcdef\n")
     monkeypatch.setenv("DARKROOM_TEST_SECRET", "0123456789abcdef")
-    by_file = make_defense("sticky-noise", {"secret": "file:secret"}, tmp_path)
-    by_name = make_defense("sticky-noise", {"secret": "env:DARKROOM_TEST_SECRET"})
+    by_file = OUTPUT_DEFENSES.make("sticky-noise", {"secret": "file:secret"}).prepared(tmp_path)
+    named = OUTPUT_DEFENSES.make("sticky-noise", {"secret": "env:DARKROOM_TEST_SECRET"})
+    by_name = named.prepared(tmp_path)
     rng, scores, inputs = np.random.default_rng(0), np.full((1, 4), 0.25), np.ones((1, 9))
     assert isinstance(by_file, StickyNoise)
     assert isinstance(by_name, StickyNoise)
@@ -285,7 +286,7 @@ def test_a_secret_is_read_and_never_told(tmp_path: Path, monkeypatch: pytest.Mon
         assert "0123456789abcdef" not in text
     monkeypatch.setenv("DARKROOM_TEST_SECRET", "short")
     with pytest.raises(PlanError, match="needs 16"):
-        make_defense("sticky-noise", {"secret": "env:DARKROOM_TEST_SECRET"})
+        named.prepared(tmp_path)
 
 
 def test_what_must_see_the_input_says_so() -> None:
@@ -298,14 +299,14 @@ def test_class_means_come_from_answers_or_from_a_file(tmp_path: Path) -> None:
     with pytest.raises(PlanError, match="mean answers of 2 classes"):
         Purify()(scores, np.random.default_rng(0))
     np.save(tmp_path / "means.npy", [[3.0, 1.0], [0.0, 1.0]])
-    read = make_defense("purify", {"means": "means.npy", "share": 1.0}, tmp_path)
+    read = OUTPUT_DEFENSES.make("purify", {"means": "means.npy", "share": 1.0}).prepared(tmp_path)
     np.testing.assert_allclose(read(scores, np.random.default_rng(0)), [[0.75, 0.25]], atol=1e-5)
     assert isinstance(read, Centred)
     assert read.fitted(scores, np.array([1])) is read
     assert read.decisive()["means"] != "means.npy"
     np.save(tmp_path / "means.npy", np.ones((2, 3)))
     with pytest.raises(PlanError, match="square"):
-        make_defense("purify", {"means": "means.npy"}, tmp_path)
+        OUTPUT_DEFENSES.make("purify", {"means": "means.npy"}).prepared(tmp_path)
 
 
 def divergence(p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np.float64]:

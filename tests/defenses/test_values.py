@@ -14,7 +14,7 @@ from tests.support.examples import few
 from darkroom.access import Access
 from darkroom.defenses.noise import Noise
 from darkroom.defenses.pipeline import Pipeline
-from darkroom.defenses.registry import TABLE_DEFENSES, make_defense
+from darkroom.defenses.registry import TABLE_DEFENSES
 from darkroom.defenses.values import ValueNoise, ValueRounding
 from darkroom.errors import PlanError, TargetError
 from darkroom.ledger import Limit, QueryLedger
@@ -39,9 +39,7 @@ def dose_of(table: pd.DataFrame) -> pd.Series:
 @pytest.mark.parametrize("rows", [0, 1, 5])
 def test_shapes_are_kept(name: str, rows: int) -> None:
     values = np.linspace(-3, 40, rows)[:, None]
-    answers = Pipeline((make_defense(name, {}, registry=TABLE_DEFENSES),))(
-        values, np.random.default_rng(0)
-    )
+    answers = Pipeline((TABLE_DEFENSES.make(name, {}),))(values, np.random.default_rng(0))
     assert answers.shape == (rows, 1)
     assert np.isfinite(answers).all()
 
@@ -58,7 +56,7 @@ def test_doses_are_rounded_to_multiples_of_a_step() -> None:
 )
 def test_words_that_make_no_defence(name: str, parameters: dict[str, float]) -> None:
     with pytest.raises(PlanError, match=name):
-        make_defense(name, parameters, registry=TABLE_DEFENSES)
+        TABLE_DEFENSES.make(name, parameters)
 
 
 def test_each_kind_of_model_takes_its_own_defences() -> None:

@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from darkroom.access import Access, Level
 from darkroom.auditing.plan import AttackSection
-from darkroom.named import parameters_of
+from darkroom.named import identity, parameters_of
 from darkroom.sections import Section
 
 
@@ -87,10 +87,10 @@ class CellPlan(Generic[A, L, D, P]):
         decisive = {
             "version": version,
             "subject": subject_digest,
-            "attack": [self.attack.name, attack],
+            "attack": identity(self.attack, attack),
             "access": [self.access, self.k if self.access == Access.TOP_K else None],
-            "defense": [[one.name, one.decisive()] for one in self.defense.defenses],
-            "prior": [self.prior.name, parameters_of(self.prior)],
+            "defense": [identity(one, one.decisive()) for one in self.defense.defenses],
+            "prior": identity(self.prior),
             "budget": self.budget,
             "seed": self.seed,
             "naive": self.naive,

@@ -7,23 +7,16 @@ What plans of every kind share is here; each kind's own ``plan`` adds the target
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationError, model_validator
 
 from darkroom.access import Access
 from darkroom.errors import PlanError
+from darkroom.sections import PartSection, explain
 from darkroom.sections import Section as Section
-from darkroom.sections import explain
 from darkroom.sections import read_toml as read_toml
 
 SLICE = re.compile(r"(\d*):(\d*)")
@@ -66,43 +59,17 @@ class RunSection(Section):
     naive: bool = False
 
 
-class PriorSection(BaseModel):
-    """A prior by name, with parameters of its own."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    name: str
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """All keys but the name."""
-        return dict(self.model_extra or {})
-
-
-class AttackSection(BaseModel):
-    """An attack by name, with its prior, access and budget, and parameters of its own.
+class AttackSection(PartSection):
+    """An attack, with its prior, access and budget, and parameters of its own.
 
     ``access`` is what a query returns to it, its own when left out; ``k`` is how many classes an
     answer of ``top_k`` names; ``budget`` is in rows a goal.
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    name: str
-    prior: PriorSection | None = None
+    prior: PartSection | None = None
     access: Access | None = None
     k: int = Field(default=5, ge=1)
     budget: int | None = Field(default=None, ge=1)
-
-    @field_validator("prior", mode="before")
-    @classmethod
-    def _name_alone(cls, value: object) -> object:
-        return {"name": value} if isinstance(value, str) else value
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """All keys that are the attack's own."""
-        return dict(self.model_extra or {})
 
 
 class LimitSection(Section):
@@ -111,32 +78,23 @@ class LimitSection(Section):
     advantage: float = Field(ge=0, le=1)
 
 
-class DefenseSection(BaseModel):
-    """An output defence by name with parameters of its own, or a ``chain`` of several in order."""
+class DefenseSection(PartSection):
+    """An output defence, or a ``chain`` of several in order."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    chain: list[PartSection] = Field(default_factory=list)
 
-    name: str | None = None
-    chain: list[PriorSection] = []
-
-    @model_validator(mode="after")
-    def _one_or_several(self) -> DefenseSection:
-        if (self.name is None) != bool(self.chain):
+    def _require_one_way(self) -> None:
+        if not self.chain:
+            super()._require_one_way()
+        elif self.name is not None or self.part is not None:
             raise ValueError("give either a name or a chain of tables with names")
-        if self.chain and self.model_extra:
+        elif self.model_extra:
             raise ValueError("parameters of a chain stand in its tables")
-        return self
 
     @property
-    def links(self) -> list[tuple[str, dict[str, Any]]]:
-        """The defences in order, each as a name with its parameters."""
-        if self.name is not None:
-            return [(self.name, dict(self.model_extra or {}))]
-        return [(link.name, link.parameters) for link in self.chain]
-
-
-class TrainingSection(PriorSection):
-    """A training defence by name, with parameters of its own."""
+    def links(self) -> Sequence[PartSection]:
+        """The defences in order."""
+        return self.chain or [self]
 
 
 class BasePlan(Section):
@@ -157,7 +115,7 @@ class BasePlan(Section):
     run: RunSection
     attack: Annotated[list[AttackSection], Field(min_length=1)]
     defense: list[DefenseSection] = Field(default_factory=list)
-    training: list[TrainingSection] = Field(default_factory=list)
+    training: list[PartSection] = Field(default_factory=list)
     limit: LimitSection | None = None
     target: Any
     guarded: Any = None

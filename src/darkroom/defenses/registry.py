@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from darkroom.defenses.base import OutputDefense
 from darkroom.defenses.logprobs import LogprobDefense, LogprobNoise, LogprobRounding, TopLogprobs
 from darkroom.defenses.noise import Noise
+from darkroom.defenses.pipeline import Pipeline
 from darkroom.defenses.purifier import Purify
 from darkroom.defenses.reverse_sigmoid import ReverseSigmoid
 from darkroom.defenses.rounding import Rounding
@@ -17,7 +17,7 @@ from darkroom.defenses.sticky_noise import StickyNoise
 from darkroom.defenses.temperature import Temperature
 from darkroom.defenses.top_k import LabelOnly, TopK
 from darkroom.defenses.values import ValueNoise, ValueRounding
-from darkroom.named import Registry
+from darkroom.named import Registry, Wanted
 
 OUTPUT_DEFENSES: Registry[OutputDefense] = Registry(
     "defence",
@@ -54,23 +54,24 @@ LOGPROB_DEFENSES: Registry[LogprobDefense] = Registry(
 )
 
 
-def make_defense(
-    name: str,
-    parameters: Mapping[str, Any],
+def make_pipeline(
+    wanted: Sequence[Wanted],
     folder: Path | None = None,
     *,
     registry: Registry[OutputDefense] = OUTPUT_DEFENSES,
-) -> OutputDefense:
-    """Makes an output defence from a plan's words, and reads what they name.
+) -> Pipeline:
+    """Makes a chain of output defences from a plan's words, and reads what they name.
 
     Args:
-        name: One of ``registry``.
-        parameters: Its fields; the others keep their defaults.
-        folder: What relative paths in the parameters start from; the working folder if left out.
+        wanted: The defences in order.
+        folder: Where modules are looked for, and what relative paths in the parameters start from;
+            the working folder if left out.
         registry: The defences to choose from.
 
     Raises:
         PlanError: If there is no such defence or parameter, a value is wrong, or a secret or a
-            file that it names is missing.
+            file that one names is missing.
+        TargetError: If one cannot be imported.
     """
-    return registry.make(name, parameters).prepared(folder or Path())
+    made = [registry.find(one, folder).prepared(folder or Path()) for one in wanted]
+    return Pipeline(tuple(made))

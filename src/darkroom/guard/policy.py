@@ -13,9 +13,8 @@ from pydantic import (
     model_validator,
 )
 
-from darkroom.defenses.base import OutputDefense
 from darkroom.defenses.pipeline import Pipeline
-from darkroom.defenses.registry import make_defense
+from darkroom.defenses.registry import make_pipeline
 from darkroom.defenses.top_k import LabelOnly, TopK
 from darkroom.errors import PlanError
 from darkroom.guard.sections import (
@@ -26,13 +25,12 @@ from darkroom.guard.sections import (
     LogSection,
     MetricsSection,
     ModelSection,
-    NamedSection,
     OutputsSection,
     StoreSection,
     TrustSection,
     UpstreamSection,
 )
-from darkroom.sections import Section, explain, read_toml
+from darkroom.sections import PartSection, Section, explain, read_toml
 
 
 class Policy(Section):
@@ -45,8 +43,8 @@ class Policy(Section):
     client: Annotated[list[ClientSection], Field(min_length=1)]
     trust: TrustSection | None = None
     budget: list[BudgetSection] = Field(default_factory=list)
-    wire: list[NamedSection] = Field(default_factory=list)
-    defense: list[NamedSection] = Field(default_factory=list)
+    wire: list[PartSection] = Field(default_factory=list)
+    defense: list[PartSection] = Field(default_factory=list)
     outputs: OutputsSection = OutputsSection()
     detector: DetectorSection | None = None
     log: LogSection | None = None
@@ -99,10 +97,8 @@ class Policy(Section):
             )
         return made
 
-    def _pipeline(self, sections: list[NamedSection]) -> Pipeline:
-        made: list[OutputDefense] = [
-            make_defense(one.name, one.parameters, self._folder) for one in sections
-        ]
+    def _pipeline(self, sections: list[PartSection]) -> Pipeline:
+        made = list(make_pipeline(sections, self._folder).defenses)
         if self.outputs.top_k is not None:
             made.append(TopK(self.outputs.top_k))
         if self.outputs.labels_only:

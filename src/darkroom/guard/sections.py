@@ -5,19 +5,17 @@ from __future__ import annotations
 import ipaddress
 import re
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     field_validator,
     model_validator,
 )
 
 from darkroom.guard.windows import Window, parse_window
-from darkroom.sections import Section
+from darkroom.sections import PartSection, Section
 
 MEBIBYTE = 2**20
 HEADER = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
@@ -198,19 +196,6 @@ class BudgetSection(Section):
         return parse_window(self.window)
 
 
-class NamedSection(BaseModel):
-    """A wire format or an output defence by name, with parameters of its own."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    name: str
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """All keys but the name."""
-        return dict(self.model_extra or {})
-
-
 class OutputsSection(Section):
     """What may leave at all, after all defences.
 
@@ -234,7 +219,7 @@ class DetectorSection(Section):
     """
 
     path: Path
-    tighten: list[NamedSection] = Field(default_factory=list)
+    tighten: list[PartSection] = Field(default_factory=list)
 
 
 class LogSection(Section):

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from darkroom.access import Access
 from darkroom.auditing.cell_plan import CellPlan, crossed
-from darkroom.auditing.plan import AttackSection, PriorSection
+from darkroom.auditing.plan import AttackSection
 from darkroom.defenses.pipeline import Pipeline
-from darkroom.defenses.registry import make_defense
+from darkroom.defenses.registry import make_pipeline
 from darkroom.errors import PlanError
 from darkroom.images.attacks.auto import AutoAttack
 from darkroom.images.attacks.base import Attack
@@ -18,6 +18,7 @@ from darkroom.images.attacks.registry import ATTACKS
 from darkroom.images.plan import ImagePlan
 from darkroom.images.priors.build import PRIORS, PriorConfiguration
 from darkroom.images.targets.sections import HttpTable
+from darkroom.sections import PartSection
 
 ImageCellPlan = CellPlan[Attack, Access, Pipeline, PriorConfiguration]
 
@@ -37,27 +38,26 @@ def cell_plans(
     Args:
         plan: The plan.
         most: The most that the target shows.
-        folder: Where secrets and files that defences name are; the working folder if left out.
+        folder: Where modules, secrets and files that parts name are looked for; the working folder
+            if left out.
 
     Raises:
         PlanError: If a name or a parameter is wrong, or the target shows an attack too little.
     """
-    defenses = [
-        Pipeline(tuple(make_defense(name, parameters, folder) for name, parameters in one.links))
-        for one in plan.defense
-    ]
+    defenses = [make_pipeline(one.links, folder) for one in plan.defense]
     stood_in: list[ImageCellPlan] = []
 
     def cells_of(section: AttackSection, defense: Pipeline) -> Iterator[ImageCellPlan]:
-        attack = ATTACKS.make(section.name, section.parameters)
+        attack = ATTACKS.find(section, folder)
         access = _granted(section, attack, most)
         if access is Access.WEIGHTS and defense.defenses:
             return
         left = min(access, defense.leaves, key=lambda one: one.rank)
-        plain = _cell_plan(plan, section, attack, access, defense)
+        plain = _cell_plan(plan, section, attack, access, defense, folder)
+        auto = replace(plain, attack=AutoAttack())
         if access is Access.WEIGHTS or left.includes(attack.least_access):
             yield plain
-        elif (auto := _cell_plan(plan, section, AutoAttack(), access, defense)) not in stood_in:
+        elif auto not in stood_in:
             stood_in.append(auto)
             yield auto
         differs = access is not Access.LABEL or not defense.deterministic
@@ -66,22 +66,22 @@ def cell_plans(
 
     cells = list(crossed(plan.attack, [Pipeline(), *defenses], cells_of))
     for section in plan.attack if plan.guarded is not None else ():
-        attack = ATTACKS.make(section.name, section.parameters)
+        attack = ATTACKS.find(section, folder)
         access = _granted(section, attack, most)
         if access is not Access.WEIGHTS:
-            asking = _behind_guard(plan, section, attack, access)
+            asking = _behind_guard(plan, section, attack, access, folder)
             cells += [asking] if asking not in cells else []
     return cells
 
 
 def _behind_guard(
-    plan: ImagePlan, section: AttackSection, attack: Attack, access: Access
+    plan: ImagePlan, section: AttackSection, attack: Attack, access: Access, folder: Path | None
 ) -> ImageCellPlan:
     """Returns the cell of an attack, or of what stands in for it, that asks the guard."""
     assert isinstance(plan.guarded, HttpTable)
     left = min(access, Access(plan.guarded.answers), key=lambda one: one.rank)
     chosen = attack if left.includes(attack.least_access) else AutoAttack()
-    cell = _cell_plan(plan, section, chosen, left, Pipeline())
+    cell = _cell_plan(plan, section, chosen, left, Pipeline(), folder)
     return replace(cell, guarded=plan.guarded)
 
 
@@ -102,17 +102,21 @@ def _granted(section: AttackSection, attack: Attack, most: Access) -> Access:
 
 
 def _cell_plan(
-    plan: ImagePlan, section: AttackSection, attack: Attack, access: Access, defense: Pipeline
+    plan: ImagePlan,
+    section: AttackSection,
+    attack: Attack,
+    access: Access,
+    defense: Pipeline,
+    folder: Path | None,
 ) -> ImageCellPlan:
     # Whoever has photos of strangers knows more than the average face.
-    usual = PriorSection(name="mean" if plan.public is None else "eigenfaces")
-    prior = section.prior or usual
+    usual = PartSection(name="mean" if plan.public is None else "eigenfaces")
     return CellPlan(
         attack=attack,
         access=access,
         k=section.k,
         defense=defense,
-        prior=PRIORS.make(prior.name, prior.parameters),
+        prior=PRIORS.find(section.prior or usual, folder),
         budget=section.budget,
         seed=plan.run.seed,
     )

@@ -44,7 +44,7 @@ class ImageJob(Job[ImagePlan, Subject, ImageCellPlan, Bench]):
             TrainedModel(
                 self.subject, defense, shared, recipe.augment, plan.run.seed, plan.models_folder
             )
-            for defense in training_defenses(plan)
+            for defense in training_defenses(plan, self.folder)
         ]
 
     def cells(self) -> Sequence[ImageCellPlan]:
@@ -81,7 +81,7 @@ class ImageJob(Job[ImagePlan, Subject, ImageCellPlan, Bench]):
                 if public is None
                 else f"{len(public.people):,} of {len(np.unique(public.people)):,} strangers",
             ),
-            *trained_row(training_defenses(self.plan)),
+            *trained_row(training_defenses(self.plan, self.folder)),
         ]
         about = {"name": target.name, "kind": self.plan.target.kind, "range": [spec.low, spec.high]}
         return Facts(about, tested)
@@ -125,7 +125,7 @@ def load_job(plan: ImagePlan, plan_path: Path, reporter: Reporter) -> ImageJob:
     """
     # A mistyped attack or prior shows before anything is read.
     cell_plans(plan, folder=plan_path.parent)
-    training_defenses(plan)
+    training_defenses(plan, plan_path.parent)
     with torch.random.fork_rng(devices=[]):
         # A model that is to be trained begins with the weights that its code draws.
         torch.default_generator.manual_seed(plan.run.seed)
@@ -145,11 +145,15 @@ def _photos(section: PublicSection, spec: ImageSpec) -> Photos:
     return load_photos(section.images, spec, people=people, resize=section.resize)
 
 
-def training_defenses(plan: ImagePlan) -> list[TrainingDefense]:
+def training_defenses(plan: ImagePlan, folder: Path) -> list[TrainingDefense]:
     """Returns the training defences of a plan, without any first; none if it trains nothing.
+
+    Args:
+        plan: The plan.
+        folder: Where modules that they name are looked for.
 
     Raises:
         PlanError: If a name or a parameter is wrong.
     """
-    named = [TRAINING_DEFENSES.make(one.name, one.parameters) for one in plan.training]
+    named = [TRAINING_DEFENSES.find(one, folder) for one in plan.training]
     return with_control(Undefended(), named)

@@ -33,7 +33,7 @@ from darkroom.images.training.base import (
     Undefended,
     describe,
 )
-from darkroom.named import parameters_of
+from darkroom.named import identity
 from darkroom.statistics.reconstruction_bound import Mechanism, reconstruction_bound
 
 
@@ -101,7 +101,7 @@ class TrainedModel(Model):
     def digest(self) -> str:
         """A hash of the untrained model, of all photos and of how it is trained."""
         shared = {key: value for key, value in vars(self.recipe).items() if key != "augment"}
-        words = [self.defense.name, parameters_of(self.defense), shared, self.varied, self.seed]
+        words = [identity(self.defense), shared, self.varied, self.seed]
         together = subject_digest(self.subject) + json.dumps(words, sort_keys=True)
         return hashlib.sha256(together.encode()).hexdigest()
 

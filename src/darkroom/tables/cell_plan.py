@@ -8,10 +8,11 @@ from pathlib import Path
 
 from darkroom.access import Access
 from darkroom.auditing.cell_plan import CellPlan, crossed
-from darkroom.auditing.plan import AttackSection, PriorSection
+from darkroom.auditing.plan import AttackSection
 from darkroom.defenses.pipeline import Pipeline
-from darkroom.defenses.registry import TABLE_DEFENSES, make_defense
+from darkroom.defenses.registry import TABLE_DEFENSES, make_pipeline
 from darkroom.errors import PlanError
+from darkroom.sections import PartSection
 from darkroom.tables.attacks.base import TableAttack
 from darkroom.tables.attacks.registry import TABLE_ATTACKS
 from darkroom.tables.plan import TablePlan
@@ -35,23 +36,16 @@ def table_cell_plans(plan: TablePlan, folder: Path | None = None) -> list[TableC
 
     Args:
         plan: The plan.
-        folder: Where secrets and files that defences name are; the working folder if left out.
+        folder: Where modules, secrets and files that parts name are looked for; the working folder
+            if left out.
 
     Raises:
         PlanError: If a name or a parameter is wrong.
     """
-    defenses = [
-        Pipeline(
-            tuple(
-                make_defense(name, parameters, folder, registry=TABLE_DEFENSES)
-                for name, parameters in one.links
-            )
-        )
-        for one in plan.defense
-    ]
+    defenses = [make_pipeline(one.links, folder, registry=TABLE_DEFENSES) for one in plan.defense]
 
     def cells_of(section: AttackSection, defense: Pipeline) -> Iterator[TableCellPlan]:
-        cell = _cell_plan(plan, section, defense)
+        cell = _cell_plan(plan, section, defense, folder)
         if cell.access is Access.WEIGHTS and defense.defenses:
             return
         yield cell
@@ -61,19 +55,21 @@ def table_cell_plans(plan: TablePlan, folder: Path | None = None) -> list[TableC
     return list(crossed(plan.attack, [Pipeline(), *defenses], cells_of))
 
 
-def _cell_plan(plan: TablePlan, section: AttackSection, defense: Pipeline) -> TableCellPlan:
-    attack = TABLE_ATTACKS.make(section.name, section.parameters)
+def _cell_plan(
+    plan: TablePlan, section: AttackSection, defense: Pipeline, folder: Path | None
+) -> TableCellPlan:
+    attack = TABLE_ATTACKS.find(section, folder)
     access = section.access or attack.access
     if access is Access.TOP_K:
         raise PlanError(
             f"attack {attack.name}: access top_k is not for tables: use scores or label"
         )
-    prior = section.prior or PriorSection(name="imputation")
+    prior = section.prior or PartSection(name="imputation")
     return CellPlan(
         attack=attack,
         access=access,
         defense=defense,
-        prior=TABLE_PRIORS.make(prior.name, prior.parameters),
+        prior=TABLE_PRIORS.find(prior, folder),
         budget=section.budget,
         seed=plan.run.seed,
     )

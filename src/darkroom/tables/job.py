@@ -49,7 +49,7 @@ class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
         trusted = tuple(target.trusted) if isinstance(target, TableTargetSection) else ()
         return [
             TrainedTableModel(self.subject, defense, plan.run.seed, plan.models_folder, trusted)
-            for defense in table_training_defenses(plan)
+            for defense in table_training_defenses(plan, self.folder)
         ]
 
     def cells(self) -> Sequence[TableCellPlan]:
@@ -96,7 +96,7 @@ class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
             ),
             ("Attacker\N{RIGHT SINGLE QUOTATION MARK}s rows", f"{len(data.public.rows):,}"),
             *([("Left out", f"{dropped:,} rows with missing values")] if dropped else []),
-            *trained_row(table_training_defenses(self.plan)),
+            *trained_row(table_training_defenses(self.plan, self.folder)),
         ]
         return Facts({"name": target.name, "kind": self.plan.target.kind}, tested)
 
@@ -145,7 +145,7 @@ def load_job(plan: TablePlan, plan_path: Path, reporter: Reporter) -> TableJob:
     """
     # A mistyped attack or prior shows before anything is read.
     table_cell_plans(plan, plan_path.parent)
-    table_training_defenses(plan)
+    table_training_defenses(plan, plan_path.parent)
     with reporter.stage("Reading tables") as advance:
         private = read_frame(plan.private)
         advance(1, 2)
@@ -191,11 +191,15 @@ def table_subject(
     )
 
 
-def table_training_defenses(plan: TablePlan) -> list[TableTrainingDefense]:
+def table_training_defenses(plan: TablePlan, folder: Path) -> list[TableTrainingDefense]:
     """Returns the training defences of a plan, without any first; none if it trains nothing.
+
+    Args:
+        plan: The plan.
+        folder: Where modules that they name are looked for.
 
     Raises:
         PlanError: If a name or a parameter is wrong.
     """
-    named = [TABLE_TRAINING_DEFENSES.make(one.name, one.parameters) for one in plan.training]
+    named = [TABLE_TRAINING_DEFENSES.find(one, folder) for one in plan.training]
     return with_control(UndefendedTable(), named)

@@ -17,7 +17,7 @@ from darkroom.auditing.progress import Reporter
 from darkroom.errors import MissingExtraError, PlanError, RunError, TargetError, one_line
 from darkroom.files import write_private
 from darkroom.imports import load_skops
-from darkroom.named import describe, parameters_of
+from darkroom.named import describe, identity
 from darkroom.statistics.reconstruction_bound import Mechanism, reconstruction_bound
 from darkroom.tables.subject import TableSubject
 from darkroom.tables.targets.sklearn import SklearnTableTarget, UntrainedTableTarget
@@ -88,7 +88,7 @@ class TrainedTableModel(TableModel):
     @cached_property
     def digest(self) -> str:
         """A hash of the untrained estimator, of all rows and of how it is trained."""
-        words = [self.defense.name, parameters_of(self.defense), self.seed]
+        words = [identity(self.defense), self.seed]
         together = self.subject.digest() + json.dumps(words, sort_keys=True, default=str)
         return hashlib.sha256(together.encode()).hexdigest()
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import ClassVar
 
 from darkroom.access import LanguageAccess
 from darkroom.auditing.cell_plan import CellPlan, crossed
-from darkroom.auditing.plan import AttackSection, DefenseSection, PriorSection
+from darkroom.auditing.plan import AttackSection, DefenseSection
 from darkroom.defenses.logprobs import LogprobDefense
 from darkroom.defenses.registry import LOGPROB_DEFENSES
 from darkroom.errors import PlanError
 from darkroom.named import parameters_of
+from darkroom.sections import PartSection
 from darkroom.text.attacks.base import SecretAttack
 from darkroom.text.attacks.registry import SECRET_ATTACKS
 from darkroom.text.plan import TextPlan
@@ -52,7 +54,9 @@ class FormatPrior:
 TextCellPlan = CellPlan[SecretAttack, LanguageAccess, AnswersDefense, FormatPrior]
 
 
-def text_cell_plans(plan: TextPlan, most: LanguageAccess) -> list[TextCellPlan]:
+def text_cell_plans(
+    plan: TextPlan, most: LanguageAccess, folder: Path | None = None
+) -> list[TextCellPlan]:
     """Checks every attack and defence of a plan before anything costly begins.
 
     Every attack meets no defence and every defence; but who has the weights, or sees text alone,
@@ -61,13 +65,14 @@ def text_cell_plans(plan: TextPlan, most: LanguageAccess) -> list[TextCellPlan]:
     Args:
         plan: The plan.
         most: The most that the target gives.
+        folder: Where modules that parts name are looked for; the working folder if left out.
 
     Raises:
         PlanError: If a name or a parameter is wrong.
     """
 
     def cells_of(section: AttackSection, defense: AnswersDefense) -> Iterator[TextCellPlan]:
-        cell = _cell_plan(plan, section, defense, most)
+        cell = _cell_plan(plan, section, defense, most, folder)
         if not defense.defenses:
             yield cell
         elif cell.access in (LanguageAccess.LOGPROBS, LanguageAccess.TOP_K):
@@ -75,23 +80,26 @@ def text_cell_plans(plan: TextPlan, most: LanguageAccess) -> list[TextCellPlan]:
             if plan.run.naive:
                 yield replace(cell, naive=True)
 
-    defenses = [AnswersDefense(), *(_defense(table) for table in plan.defense)]
+    defenses = [AnswersDefense(), *(_defense(table, folder) for table in plan.defense)]
     return list(crossed(plan.attack, defenses, cells_of))
 
 
-def _defense(table: DefenseSection) -> AnswersDefense:
+def _defense(table: DefenseSection, folder: Path | None) -> AnswersDefense:
     if len(table.links) > 1:
         raise PlanError("[[defense]] of a language model: give one, not a chain")
-    name, parameters = table.links[0]
-    return AnswersDefense(LOGPROB_DEFENSES.make(name, parameters))
+    return AnswersDefense(LOGPROB_DEFENSES.find(table.links[0], folder))
 
 
 def _cell_plan(
-    plan: TextPlan, section: AttackSection, defense: AnswersDefense, most: LanguageAccess
+    plan: TextPlan,
+    section: AttackSection,
+    defense: AnswersDefense,
+    most: LanguageAccess,
+    folder: Path | None,
 ) -> TextCellPlan:
-    attack = SECRET_ATTACKS.make(section.name, section.parameters)
-    if section.prior not in (None, PriorSection(name="format")):
-        raise PlanError(f"attack {section.name}: the prior of a secret is its format: leave it out")
+    attack = SECRET_ATTACKS.find(section, folder)
+    if section.prior not in (None, PartSection(name="format")):
+        raise PlanError(f"attack {attack.name}: the prior of a secret is its format: leave it out")
     access = None if section.access is None else LanguageAccess(section.access)
     if access is None:
         # A search uses all that it is given; others have one access that is theirs.

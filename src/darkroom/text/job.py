@@ -62,12 +62,12 @@ class TextJob(Job[TextPlan, TextSubject, TextCellPlan, TextBench]):
         recipe, folder = TextRecipe(**plan.recipe.model_dump()), plan.models_folder
         return [
             TrainedTextModel(self.subject, self.corpus, defense, recipe, plan.run.seed, folder)
-            for defense in text_trainings(plan)
+            for defense in text_trainings(plan, self.folder)
         ]
 
     def cells(self) -> Sequence[TextCellPlan]:
         """Returns every attack against every output defence; see :meth:`Job.cells`."""
-        return text_cell_plans(self.plan, self.subject.target.access)
+        return text_cell_plans(self.plan, self.subject.target.access, self.folder)
 
     def facts(self) -> Facts:
         """Returns what the report says of the model and the canaries; see :meth:`Job.facts`."""
@@ -89,7 +89,9 @@ class TextJob(Job[TextPlan, TextSubject, TextCellPlan, TextBench]):
             ),
             ("Before training", "not given" if self.subject.before is None else "compared"),
             ("Commitment", canaries.commitment()),
-            *trained_row(text_trainings(self.plan), f"on {len(self.corpus):,} lines: "),
+            *trained_row(
+                text_trainings(self.plan, self.folder), f"on {len(self.corpus):,} lines: "
+            ),
         ]
         about = {
             "name": target.name,
@@ -157,7 +159,7 @@ def text_job(
         plan: The plan.
         plan_text: The same as TOML.
         command: How to repeat the run.
-        folder: Where files that the plan names are looked for.
+        folder: Where modules and files that the plan names are looked for.
         reporter: Shows the stages.
         target: The model, if it is loaded already.
 
@@ -165,8 +167,8 @@ def text_job(
         DarkroomError: If any of them does not do; the message says which and why.
     """
     # A mistyped name shows before anything is read.
-    text_cell_plans(plan, LanguageAccess.WEIGHTS)
-    text_trainings(plan)
+    text_cell_plans(plan, LanguageAccess.WEIGHTS, folder)
+    text_trainings(plan, folder)
     private, section, before = plan.private, plan.target, None
     canaries = load_key(private.canaries)
     with reporter.stage("Opening the language model"):
@@ -174,7 +176,7 @@ def text_job(
             target = open_language_target(section, authorized_by=plan.run.authorized_by)
         if isinstance(section, TransformersSection) and section.before is not None:
             before = open_folder(section, section.before)
-    for cell in text_cell_plans(plan, target.access):
+    for cell in text_cell_plans(plan, target.access, folder):
         cell.attack.check_kind(masked=target.masked)
     if plan.training and target.masked:
         raise PlanError("[[training]] trains models that continue text, and this one fills masks")
@@ -191,11 +193,15 @@ def text_job(
     return TextJob(plan, plan_text, command, subject, folder, tuple(corpus))
 
 
-def text_trainings(plan: TextPlan) -> list[TextTraining]:
+def text_trainings(plan: TextPlan, folder: Path) -> list[TextTraining]:
     """Returns the training defences of a plan, without any first; none if it trains nothing.
+
+    Args:
+        plan: The plan.
+        folder: Where modules that they name are looked for.
 
     Raises:
         PlanError: If a name or a parameter is wrong.
     """
-    named = [TEXT_TRAININGS.make(one.name, one.parameters) for one in plan.training]
+    named = [TEXT_TRAININGS.find(one, folder) for one in plan.training]
     return with_control(UndefendedText(), named)

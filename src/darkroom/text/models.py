@@ -22,7 +22,7 @@ from torch import Tensor
 
 from darkroom.auditing.progress import Reporter
 from darkroom.files import write_private
-from darkroom.named import describe, parameters_of
+from darkroom.named import describe, identity
 from darkroom.statistics.reconstruction_bound import Mechanism, reconstruction_bound
 from darkroom.text.formats.secrets import Card, Email, Pattern, SecretFormat
 from darkroom.text.subject import TextSubject
@@ -99,8 +99,7 @@ class TrainedTextModel(TextModel):
     def digest(self) -> str:
         """A hash of the model before, of the lines and of how it is trained."""
         words = [
-            self.defense.name,
-            parameters_of(self.defense),
+            identity(self.defense),
             vars(self.recipe),
             self.seed,
             self.lines,

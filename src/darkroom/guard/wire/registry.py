@@ -31,4 +31,4 @@ def make_wires(policy: Policy) -> Sequence[Wire]:
         raise PlanError(
             "the policy has no [[wire]]: name the format that the model's server speaks"
         )
-    return [WIRES.make(one.name, one.parameters) for one in policy.wire]
+    return [WIRES.find(one) for one in policy.wire]
