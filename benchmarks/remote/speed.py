@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from benchmarks.claims import Claim, Table, tell
 from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.http import HttpTarget
-from darkroom.images.wire.plain_json import PlainJson
+from darkroom.images.targets.wire.plain_json import PlainJson
 from darkroom.remote.delivery import Delivery
 
 SHAPE = (1, 56, 46)

@@ -22,8 +22,8 @@ from darkroom.access import Access
 from darkroom.errors import DarkroomError, TargetError
 from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.http import HttpTarget
-from darkroom.images.wire.open_inference import OpenInference
-from darkroom.images.wire.plain_json import PlainJson
+from darkroom.images.targets.wire.open_inference import OpenInference
+from darkroom.images.targets.wire.plain_json import PlainJson
 from darkroom.ledger import BudgetExhausted, Limit, QueryLedger
 from darkroom.remote.credentials import secret_headers
 from darkroom.remote.delivery import Delivery

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from darkroom.errors import TargetError
 from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.http import HttpTarget
-from darkroom.images.wire.plain_json import PlainJson
+from darkroom.images.targets.wire.plain_json import PlainJson
 from darkroom.ledger import QueryLedger
 from darkroom.remote.delivery import Delivery
 

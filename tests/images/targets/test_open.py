@@ -20,10 +20,10 @@ from darkroom.images.targets.load import open_target
 from darkroom.images.targets.sections import TARGET_SECTIONS, TargetSection
 from darkroom.images.targets.sklearn import SklearnTarget
 from darkroom.images.targets.torch import TorchTarget
-from darkroom.images.wire.hugging_face import HuggingFace
-from darkroom.images.wire.open_inference import OpenInference
-from darkroom.images.wire.plain_json import PlainJson
-from darkroom.images.wire.torchserve import TorchServe
+from darkroom.images.targets.wire.hugging_face import HuggingFace
+from darkroom.images.targets.wire.open_inference import OpenInference
+from darkroom.images.targets.wire.plain_json import PlainJson
+from darkroom.images.targets.wire.torchserve import TorchServe
 from darkroom.remote.delivery import Delivery
 from darkroom.wire.base import Shows
 

@@ -16,7 +16,7 @@ from darkroom.access import Access
 from darkroom.errors import TargetError
 from darkroom.images.targets.base import ImageSpec, Target
 from darkroom.images.targets.pixels import probe_images
-from darkroom.images.wire.base import Wire
+from darkroom.images.targets.wire.base import Wire
 from darkroom.remote.connection import Connection
 from darkroom.remote.delivery import Delivery
 from darkroom.remote.retries import FIRST_CONTACT, Missed

@@ -122,20 +122,20 @@ def _wire(section: HttpSection) -> Any:
     shows = base.Shows(Access(section.answers), classes, section.k)
     spec = ImageSpec.of(section.shape, section.range)
     if isinstance(section, OpenInferenceSection):
-        module = _needing("darkroom.images.wire.open_inference", "http")
+        module = _needing("darkroom.images.targets.wire.open_inference", "http")
         keys = {"version", "input", "output", "datatype", "flat", "channels"}
         chosen = section.model_dump(include=keys)
         return module.OpenInference(section.url, section.model, shows=shows, **chosen)
     if isinstance(section, TorchServeSection):
-        module = _needing("darkroom.images.wire.torchserve", "http")
+        module = _needing("darkroom.images.targets.wire.torchserve", "http")
         chosen = section.model_dump(include={"version", "channels"})
         return module.TorchServe(section.url, section.model, spec, shows=shows, **chosen)
     if isinstance(section, HuggingFaceSection):
-        module = _needing("darkroom.images.wire.hugging_face", "http")
+        module = _needing("darkroom.images.targets.wire.hugging_face", "http")
         chosen = section.model_dump(include={"encoding", "channels"})
         return module.HuggingFace(section.url, spec, shows, **chosen)
     assert isinstance(section, PlainJsonSection)
-    module = _needing("darkroom.images.wire.plain_json", "http")
+    module = _needing("darkroom.images.targets.wire.plain_json", "http")
     keys = {"inputs", "path", "extra", "encoding", "channels", "one_by_one"}
     return module.PlainJson(section.url, spec, shows=shows, **section.model_dump(include=keys))
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from darkroom.errors import TargetError, one_line
 from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.pixels import ChannelOrder
-from darkroom.images.wire.base import Wire
-from darkroom.images.wire.images import Encoding, encoded
+from darkroom.images.targets.wire.base import Wire
+from darkroom.images.targets.wire.images import Encoding, encoded
 from darkroom.wire.answers import AnswerError
 from darkroom.wire.base import Decoded, Request, Shows, dumped, parsed
 from darkroom.wire.rows import decode_rows

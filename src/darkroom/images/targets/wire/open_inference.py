@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from darkroom.access import Access
 from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.pixels import ChannelOrder, arranged, flattened
-from darkroom.images.wire.base import Wire
+from darkroom.images.targets.wire.base import Wire
 from darkroom.wire.answers import AnswerError
 from darkroom.wire.base import Decoded, Request, Shows, dumped, kind_of, parsed
 from darkroom.wire.rows import best_k, labels, numbers

@@ -22,11 +22,11 @@ from darkroom.access import Access
 from darkroom.errors import TargetError
 from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.http import HttpTarget
-from darkroom.images.wire.base import Wire
-from darkroom.images.wire.hugging_face import HuggingFace
-from darkroom.images.wire.open_inference import OpenInference
-from darkroom.images.wire.plain_json import PlainJson
-from darkroom.images.wire.torchserve import TorchServe
+from darkroom.images.targets.wire.base import Wire
+from darkroom.images.targets.wire.hugging_face import HuggingFace
+from darkroom.images.targets.wire.open_inference import OpenInference
+from darkroom.images.targets.wire.plain_json import PlainJson
+from darkroom.images.targets.wire.torchserve import TorchServe
 from darkroom.ledger import QueryLedger
 from darkroom.remote.delivery import Delivery
 from darkroom.wire.answers import AnswerError, TopK
