@@ -7,16 +7,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-import jmespath
 import numpy as np
-from jmespath.exceptions import JMESPathError
 from numpy.typing import NDArray
 
 from darkroom.access import Access
-from darkroom.errors import TargetError, one_line
+from darkroom.errors import TargetError
 from darkroom.tables.schema import Schema
 from darkroom.wire.answers import AnswerError, ClassNames
 from darkroom.wire.base import Request, Shows, dumped, listed, parsed
+from darkroom.wire.paths import AnswerPath
 from darkroom.wire.rows import decode_rows, labels, matrix, numbers
 
 if TYPE_CHECKING:
@@ -123,13 +122,7 @@ class TableJson(TableWire):
         self.extra = dict(extra or {})
         if inputs in self.extra:
             raise TargetError(f"[target] inputs = {inputs!r}: [target] extra has it already")
-        try:
-            self._path = jmespath.compile(self.path)
-        except JMESPathError as error:
-            raise TargetError(
-                f"[target] path = {self.path!r} is no JMESPath expression ({one_line(error)}): "
-                "give one such as predictions[*].scores"
-            ) from error
+        self._path = AnswerPath(self.path)
 
     def request(self, table: pd.DataFrame) -> Request:
         """Returns the rows under their key, with whatever else the server wants."""
@@ -139,12 +132,7 @@ class TableJson(TableWire):
 
     def decode(self, content: bytes, rows: int) -> NDArray[np.float64]:
         """Returns what is found at the path; see :meth:`TableWire.decode`."""
-        try:
-            found = self._path.search(parsed(content))
-        except (JMESPathError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
-            raise AnswerError(f"path {self.path!r} fails on it ({one_line(error)[:80]})") from error
-        if found is None:
-            raise AnswerError(f"it has nothing at path {self.path!r}")
+        found = self._path.find(content)
         if self.answers == "predictions":
             return self._predictions(listed(found, rows, "the answer"))
         assert self.names is not None

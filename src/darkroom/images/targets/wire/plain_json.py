@@ -6,18 +6,16 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-import jmespath
 import numpy as np
-from jmespath.exceptions import JMESPathError
 from numpy.typing import NDArray
 
-from darkroom.errors import TargetError, one_line
+from darkroom.errors import TargetError
 from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.pixels import ChannelOrder
 from darkroom.images.targets.wire.base import Wire
 from darkroom.images.targets.wire.images import Encoding, encoded
-from darkroom.wire.answers import AnswerError
-from darkroom.wire.base import Decoded, Request, Shows, dumped, parsed
+from darkroom.wire.base import Decoded, Request, Shows, dumped
+from darkroom.wire.paths import AnswerPath
 from darkroom.wire.rows import decode_rows
 
 
@@ -66,13 +64,7 @@ class PlainJson(Wire):
         self.channels: ChannelOrder = channels
         self.largest_batch = 1 if one_by_one else None
         self.one_by_one = one_by_one
-        try:
-            self._path = jmespath.compile(path)
-        except JMESPathError as error:
-            raise TargetError(
-                f"[target] path = {path!r} is no JMESPath expression ({one_line(error)}): give "
-                "one such as predictions[*].scores"
-            ) from error
+        self._path = AnswerPath(self.path)
         self._placed(None)
 
     def _placed(self, images: object) -> dict[str, Any]:
@@ -97,12 +89,7 @@ class PlainJson(Wire):
 
     def decode(self, content: bytes, rows: int) -> Decoded:
         """Returns what is found at the path; see :meth:`Wire.decode`."""
-        try:
-            found = self._path.search(parsed(content))
-        except (JMESPathError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
-            raise AnswerError(f"path {self.path!r} fails on it ({one_line(error)[:80]})") from error
-        if found is None:
-            raise AnswerError(f"it has nothing at path {self.path!r}")
+        found = self._path.find(content)
         return decode_rows([found] if self.one_by_one else found, rows, self.shows)
 
     def identity(self) -> tuple[object, ...]:
