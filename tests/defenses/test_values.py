@@ -76,7 +76,7 @@ def test_each_kind_of_model_takes_its_own_defences() -> None:
 def test_rounding_is_weighed_by_the_integral_over_the_cell(
     off: float, sigma: float, step: float
 ) -> None:
-    errors = Errors(sigma, None).behind(Pipeline((ValueRounding(step),)))
+    errors = Errors(sigma, None).behind(ValueRounding(step).effect)
     found = errors.log_likelihood(np.array([off, 0.0]), np.zeros(2))
     ends = np.array([[off - step / 2, off + step / 2], [-step / 2, step / 2]])
     # By symmetry the mass can be taken where the distribution function loses no digits.
@@ -91,7 +91,7 @@ def test_rounding_is_weighed_by_the_integral_over_the_cell(
 
 
 def test_a_step_far_finer_than_the_error_changes_nothing() -> None:
-    plain, fine = Errors(5.0, None), Errors(5.0, None).behind(Pipeline((ValueRounding(1e-7),)))
+    plain, fine = Errors(5.0, None), Errors(5.0, None).behind(ValueRounding(1e-7).effect)
     response, predictions = np.array([3.0, 11.0]), np.zeros(2)
     np.testing.assert_allclose(
         np.diff(fine.log_likelihood(response, predictions)),

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.access import Access
+from darkroom.defenses.effects import Effect
 from darkroom.named import parameters_of
 
 Scores = NDArray[np.float64]
@@ -27,9 +27,7 @@ class OutputDefense(ABC):
 
     Attributes:
         name: The word used in plans.
-        deterministic: Whether the same answer to the same input always becomes the same answer.
-        changes_label: Whether the winning class can become another one.
-        leaves: The most that can be seen of an answer behind it.
+        numbers: Whether it changes predicted numbers, ``(n, 1)``, instead of probabilities.
         needs_inputs: Whether it is called with the inputs too, ``(n, features)``, behind ``rng``.
         learns: Whether :meth:`fitted` learns anything from answers.
         cost: What it does to each score, in a few words; ``python -m benchmarks defenses`` has
@@ -37,9 +35,7 @@ class OutputDefense(ABC):
     """
 
     name: ClassVar[str]
-    deterministic: ClassVar[bool]
-    changes_label: ClassVar[bool]
-    leaves: ClassVar[Access] = Access.SCORES
+    numbers: ClassVar[bool] = False
     needs_inputs: ClassVar[bool] = False
     learns: ClassVar[bool] = False
     cost: ClassVar[str]
@@ -55,6 +51,11 @@ class OutputDefense(ABC):
         Returns:
             The same shape; finite, non-negative, and every row sums to one.
         """
+
+    @property
+    def effect(self) -> Effect:
+        """What it does to what an attacker learns of an answer; unknown unless a subclass says."""
+        return Effect.unknown(self.name)
 
     def prepared(self, folder: Path) -> Self:  # noqa: ARG002 - for those that read files
         """Returns the defence with what its parameters name read: a secret, class means.

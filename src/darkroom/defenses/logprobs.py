@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from darkroom.defenses.effects import Effect
 from darkroom.errors import PlanError
 from darkroom.named import parameters_of
 
@@ -24,11 +25,14 @@ class LogprobDefense(ABC):
 
     Attributes:
         name: The word used in plans.
-        deterministic: Whether the same answer always becomes the same answer.
     """
 
     name: ClassVar[str]
-    deterministic: ClassVar[bool]
+
+    @property
+    def effect(self) -> Effect:
+        """What it does to what an attacker learns of an answer; unknown unless a subclass says."""
+        return Effect.unknown(self.name)
 
     @abstractmethod
     def __call__(self, logprobs: Logprobs, rng: np.random.Generator) -> Logprobs:
@@ -38,6 +42,13 @@ class LogprobDefense(ABC):
             logprobs: Of any shape; minus infinity for what is not told.
             rng: The source of fresh noise.
         """
+
+    def of_text(self, logprobs: Logprobs, rng: np.random.Generator) -> Logprobs:
+        """Returns what is answered about the tokens of a given text, ``(tokens,)``.
+
+        Arguments are those of a call: it is one, unless a subclass tells them more.
+        """
+        return self(logprobs, rng)
 
     def decisive(self) -> dict[str, Any]:
         """Returns what decides its answers, as JSON can hold it."""
@@ -53,7 +64,6 @@ class LogprobNoise(LogprobDefense):
     """
 
     name: ClassVar[str] = "logprob-noise"
-    deterministic: ClassVar[bool] = False
 
     deviation: float = 0.5
 
@@ -67,6 +77,15 @@ class LogprobNoise(LogprobDefense):
             raise PlanError(
                 f"defence logprob-noise: deviation must be 0 or more, got {self.deviation}"
             )
+
+    @property
+    def effect(self) -> Effect:
+        """See :attr:`LogprobDefense.effect`."""
+        return Effect(
+            deterministic=self.deviation == 0,
+            changes_label=self.deviation > 0,
+            deviation=self.deviation,
+        )
 
     def __call__(self, logprobs: Logprobs, rng: np.random.Generator) -> Logprobs:
         """Adds noise; see the base."""
@@ -82,7 +101,6 @@ class LogprobRounding(LogprobDefense):
     """
 
     name: ClassVar[str] = "logprob-rounding"
-    deterministic: ClassVar[bool] = True
 
     step: float = 1.0
 
@@ -94,6 +112,11 @@ class LogprobRounding(LogprobDefense):
         """
         if not 0 < self.step < np.inf:
             raise PlanError(f"defence logprob-rounding: step must be above 0, got {self.step}")
+
+    @property
+    def effect(self) -> Effect:
+        """See :attr:`LogprobDefense.effect`."""
+        return Effect(step=self.step)
 
     def __call__(self, logprobs: Logprobs, rng: np.random.Generator) -> Logprobs:  # noqa: ARG002
         """Rounds; see the base."""
@@ -109,7 +132,6 @@ class TopLogprobs(LogprobDefense):
     """
 
     name: ClassVar[str] = "top-logprobs"
-    deterministic: ClassVar[bool] = True
 
     k: int = 5
 
@@ -122,9 +144,18 @@ class TopLogprobs(LogprobDefense):
         if self.k < 1:
             raise PlanError(f"defence top-logprobs: k must be 1 or more, got {self.k}")
 
+    @property
+    def effect(self) -> Effect:
+        """See :attr:`LogprobDefense.effect`."""
+        return Effect(kept=self.k)
+
     def __call__(self, logprobs: Logprobs, rng: np.random.Generator) -> Logprobs:  # noqa: ARG002
         """Hides all but the ``k`` largest of the last axis; see the base."""
         if logprobs.shape[-1] <= self.k:
             return logprobs
         least = np.partition(logprobs, -self.k, axis=-1)[..., [-self.k]]
         return np.where(logprobs >= least, logprobs, -np.inf)
+
+    def of_text(self, logprobs: Logprobs, rng: np.random.Generator) -> Logprobs:  # noqa: ARG002
+        """Hides nothing: a text's tokens are told whether they are likely or not."""
+        return logprobs

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from darkroom.defenses.base import OutputDefense, Scores, blocks, normalised
+from darkroom.defenses.effects import Effect
 from darkroom.errors import PlanError
 
 
@@ -21,8 +22,6 @@ class Noise(OutputDefense):
     """
 
     name: ClassVar[str] = "noise"
-    deterministic: ClassVar[bool] = False
-    changes_label: ClassVar[bool] = True
     cost: ClassVar[str] = "one random draw a score"
 
     deviation: float = 0.05
@@ -35,6 +34,16 @@ class Noise(OutputDefense):
             PlanError: If the deviation is negative or no number, or the kind is unknown.
         """
         require_noise(self.name, self.deviation, self.kind)
+
+    @property
+    def effect(self) -> Effect:
+        """See :attr:`OutputDefense.effect`."""
+        return Effect(
+            deterministic=self.deviation == 0,
+            changes_label=self.deviation > 0,
+            deviation=self.deviation,
+            laplace=self.deviation > 0 and self.kind == "laplace",
+        )
 
     def __call__(self, scores: Scores, rng: np.random.Generator) -> Scores:
         """Adds noise; see :meth:`OutputDefense.__call__`."""

@@ -13,8 +13,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from darkroom.access import Access
 from darkroom.defenses.base import Labels, OutputDefense, Scores
+from darkroom.defenses.effects import Effect
 from darkroom.named import parameters_of
 
 
@@ -34,18 +34,9 @@ class Pipeline:
         return " + ".join(describe(defense) for defense in self.defenses) or "none"
 
     @property
-    def deterministic(self) -> bool:
-        """Whether the same answer to the same input always becomes the same answer."""
-        return all(defense.deterministic for defense in self.defenses)
-
-    @property
-    def leaves(self) -> Access:
-        """The most that can be seen of an answer behind all of them."""
-        return min(
-            (defense.leaves for defense in self.defenses),
-            key=lambda access: access.rank,
-            default=Access.SCORES,
-        )
+    def effect(self) -> Effect:
+        """What all of them do to what an attacker learns of an answer."""
+        return Effect.chained([defense.effect for defense in self.defenses])
 
     def __call__(
         self, scores: Scores, rng: np.random.Generator, inputs: ArrayLike | None = None

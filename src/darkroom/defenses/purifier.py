@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.defenses.base import Labels, OutputDefense, Scores, blocks, normalised
+from darkroom.defenses.effects import Effect
 from darkroom.errors import PlanError
 
 LEAST = 1e-6
@@ -88,8 +89,6 @@ class Purify(Centred):
     """
 
     name: ClassVar[str] = "purify"
-    deterministic: ClassVar[bool] = True
-    changes_label: ClassVar[bool] = False
     cost: ClassVar[str] = "a look-up, two multiplications and a sum a score"
 
     share: float = 0.7
@@ -102,6 +101,11 @@ class Purify(Centred):
         """
         if not 0 <= self.share <= 1:
             raise PlanError(f"defence purify: share must be 0 to 1, got {self.share}")
+
+    @property
+    def effect(self) -> Effect:
+        """See :attr:`OutputDefense.effect`."""
+        return Effect(share=self.share)
 
     def __call__(self, scores: Scores, rng: np.random.Generator) -> Scores:  # noqa: ARG002
         """Moves toward the mean; see :meth:`OutputDefense.__call__`."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from darkroom.defenses.base import OutputDefense, Scores, blocks, normalised
+from darkroom.defenses.effects import Effect
 from darkroom.errors import PlanError
 
 MISS = 1e-6
@@ -37,8 +38,6 @@ class ReverseSigmoid(OutputDefense):
     """
 
     name: ClassVar[str] = "reverse-sigmoid"
-    deterministic: ClassVar[bool] = True
-    changes_label: ClassVar[bool] = True
     cost: ClassVar[str] = "a logarithm, an exponential and three divisions a score"
 
     beta: float = 0.3
@@ -54,6 +53,14 @@ class ReverseSigmoid(OutputDefense):
             raise PlanError(f"defence reverse-sigmoid: beta must be 0 to 1, got {self.beta}")
         if not 0 < self.gamma < np.inf:
             raise PlanError(f"defence reverse-sigmoid: gamma must be above 0, got {self.gamma}")
+
+    @property
+    def effect(self) -> Effect:
+        """See :attr:`OutputDefense.effect`."""
+        if self.gamma >= 1:
+            # The curve then rises first, and :meth:`undone` is of no use.
+            return replace(Effect.unknown(self.name), deterministic=True)
+        return Effect(changes_label=self.beta > 0, curves=(self,))
 
     def __call__(self, scores: Scores, rng: np.random.Generator) -> Scores:  # noqa: ARG002
         """Perturbs; see :meth:`OutputDefense.__call__`."""
@@ -81,13 +88,12 @@ class ReverseSigmoid(OutputDefense):
     def undone(self, answers: Scores) -> Scores:
         """Returns the scores that most likely became these answers, ``(n, classes)``.
 
-        The curve falls, rises and falls again, so an answer can have come from several scores. One
-        above ``beta / 2`` came from the rise, and the others are taken to come from the first fall,
-        since few of many classes have middling scores (with the defaults, 0.013 to 0.15 is read
-        as less); the winner's can have come from the rise or
-        the last fall, and the factor that made the row sum to one is not known. For either case
-        the factor is that with which the scores sum to one, and the case that comes nearest to it
-        is taken.
+        With ``gamma`` below 1, the curve falls, rises and falls again, so an answer can have come
+        from several scores. One above ``beta / 2`` came from the rise, and the others are taken to
+        come from the first fall, since few of many classes have middling scores (with the defaults,
+        0.013 to 0.15 is read as less); the winner's can have come from the rise or the last fall,
+        and the factor that made the row sum to one is not known. For either case the factor is
+        that with which the scores sum to one, and the case that comes nearest to it is taken.
 
         >>> bend = ReverseSigmoid()
         >>> scores = np.array([[0.9899, 0.0099999, 1e-4, 1e-7]])

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from darkroom.defenses.base import OutputDefense, Scores, normalised
+from darkroom.defenses.effects import Effect
 from darkroom.errors import PlanError
 
 
@@ -24,8 +25,6 @@ class Rounding(OutputDefense):
     """
 
     name: ClassVar[str] = "rounding"
-    deterministic: ClassVar[bool] = True
-    changes_label: ClassVar[bool] = False
     cost: ClassVar[str] = "one rounding and one division a score"
 
     decimals: int = 2
@@ -52,6 +51,11 @@ class Rounding(OutputDefense):
         (0.01, 0.05)
         """
         return 10.0**-self.decimals if self.step is None else self.step
+
+    @property
+    def effect(self) -> Effect:
+        """See :attr:`OutputDefense.effect`."""
+        return Effect(step=self.width, decimals=None if self.step else self.decimals)
 
     def __call__(self, scores: Scores, rng: np.random.Generator) -> Scores:  # noqa: ARG002
         """Rounds; see :meth:`OutputDefense.__call__`."""

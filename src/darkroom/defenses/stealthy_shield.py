@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from darkroom.defenses.base import Labels, Scores, blocks, normalised
+from darkroom.defenses.effects import Effect
 from darkroom.defenses.purifier import Centred
 from darkroom.defenses.sticky_noise import Sticky, uniforms
 from darkroom.errors import PlanError
@@ -50,8 +51,6 @@ class StealthyShield(Centred):
     """
 
     name: ClassVar[str] = "stealthy-shield"
-    deterministic: ClassVar[bool] = False
-    changes_label: ClassVar[bool] = True
     cost: ClassVar[str] = "about ten sums over the scores a row that is uncertain"
 
     radius: float = 0.5
@@ -64,6 +63,11 @@ class StealthyShield(Centred):
             PlanError: If ``radius`` is negative or ``temperature`` is not above 0.
         """
         _require_ball(self.name, self.radius, self.temperature)
+
+    @property
+    def effect(self) -> Effect:
+        """See :attr:`OutputDefense.effect`."""
+        return Effect(deterministic=False, changes_label=True, drawn=True)
 
     def __call__(self, scores: Scores, rng: np.random.Generator) -> Scores:
         """Draws and pulls; see :meth:`OutputDefense.__call__`."""
@@ -86,7 +90,6 @@ class KeyedStealthyShield(Centred, Sticky):
     """
 
     name: ClassVar[str] = "keyed-stealthy-shield"
-    changes_label: ClassVar[bool] = True
     cost: ClassVar[str] = "an HMAC a row, and what stealthy-shield costs"
 
     radius: float = 0.5
@@ -100,6 +103,11 @@ class KeyedStealthyShield(Centred, Sticky):
         """
         super().__post_init__()
         _require_ball(self.name, self.radius, self.temperature)
+
+    @property
+    def effect(self) -> Effect:
+        """See :attr:`OutputDefense.effect`."""
+        return Effect(changes_label=True, drawn=True, cell=self.sticking_cell)
 
     def __call__(
         self, scores: Scores, rng: np.random.Generator, inputs: ArrayLike | None = None

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from darkroom.defenses.base import OutputDefense, Scores, blocks
+from darkroom.defenses.effects import Effect
 from darkroom.defenses.noise import require_noise, with_noise
 from darkroom.errors import PlanError
 
@@ -66,7 +67,6 @@ class Sticky(OutputDefense):
         key: The secret itself, for use from Python; never described, printed or stored.
     """
 
-    deterministic: ClassVar[bool] = True
     needs_inputs: ClassVar[bool] = True
 
     secret: str = field(default="", kw_only=True, metadata={"quiet": True})
@@ -134,6 +134,11 @@ class Sticky(OutputDefense):
         features = math.prod(numbers.shape[1:])
         return self.answer(scores, self.seeds(numbers.reshape(len(numbers), features)))
 
+    @property
+    def sticking_cell(self) -> float:
+        """The width of a cell in which inputs share a draw; 0 where their exact bytes decide."""
+        return 0.0 if self.exact else self.cell
+
     def seeds(self, inputs: NDArray[Any]) -> list[bytes]:
         """Returns an HMAC-SHA256 of each row's cell, 32 bytes each."""
         if self.key is None:
@@ -182,7 +187,6 @@ class StickyNoise(Sticky):
     """
 
     name: ClassVar[str] = "sticky-noise"
-    changes_label: ClassVar[bool] = True
     cost: ClassVar[str] = "an HMAC a row, two hashed bytes and a table look-up a score"
 
     deviation: float = 0.05
@@ -196,6 +200,16 @@ class StickyNoise(Sticky):
         """
         super().__post_init__()
         require_noise(self.name, self.deviation, self.kind)
+
+    @property
+    def effect(self) -> Effect:
+        """See :attr:`OutputDefense.effect`."""
+        return Effect(
+            changes_label=self.deviation > 0,
+            deviation=self.deviation,
+            laplace=self.deviation > 0 and self.kind == "laplace",
+            cell=self.sticking_cell,
+        )
 
     def answer(self, scores: Scores, seeds: list[bytes]) -> Scores:
         """Adds the noise that the seeds stand for."""

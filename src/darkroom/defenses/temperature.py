@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from darkroom.defenses.base import OutputDefense, Scores, blocks, normalised
+from darkroom.defenses.effects import Effect
 from darkroom.errors import PlanError
 
 
@@ -25,8 +26,6 @@ class Temperature(OutputDefense):
     """
 
     name: ClassVar[str] = "temperature"
-    deterministic: ClassVar[bool] = True
-    changes_label: ClassVar[bool] = False
     cost: ClassVar[str] = "a logarithm and an exponential a score"
 
     degree: float = 2.0
@@ -39,6 +38,11 @@ class Temperature(OutputDefense):
         """
         if not 0 < self.degree < np.inf:
             raise PlanError(f"defence temperature: degree must be above 0, got {self.degree}")
+
+    @property
+    def effect(self) -> Effect:
+        """See :attr:`OutputDefense.effect`."""
+        return Effect(curves=(self,))
 
     def __call__(self, scores: Scores, rng: np.random.Generator) -> Scores:  # noqa: ARG002
         """Raises to the power; see :meth:`OutputDefense.__call__`."""

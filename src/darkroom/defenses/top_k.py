@@ -9,6 +9,7 @@ import numpy as np
 
 from darkroom.access import Access
 from darkroom.defenses.base import OutputDefense, Scores, largest, normalised
+from darkroom.defenses.effects import Effect
 from darkroom.errors import PlanError
 
 
@@ -23,9 +24,6 @@ class TopK(OutputDefense):
     """
 
     name: ClassVar[str] = "top-k"
-    deterministic: ClassVar[bool] = True
-    changes_label: ClassVar[bool] = False
-    leaves: ClassVar[Access] = Access.TOP_K
     cost: ClassVar[str] = "a search for the largest, k times a row"
 
     k: int = 3
@@ -38,6 +36,11 @@ class TopK(OutputDefense):
         """
         if self.k < 1:
             raise PlanError(f"defence top-k: k must be 1 or more, got {self.k}")
+
+    @property
+    def effect(self) -> Effect:
+        """See :attr:`OutputDefense.effect`."""
+        return Effect(leaves=Access.TOP_K, kept=self.k)
 
     def __call__(self, scores: Scores, rng: np.random.Generator) -> Scores:  # noqa: ARG002
         """Keeps the largest; see :meth:`OutputDefense.__call__`."""
@@ -52,10 +55,12 @@ class LabelOnly(OutputDefense):
     """Answers the winning class alone, as probability one; of equal ones, the first."""
 
     name: ClassVar[str] = "label-only"
-    deterministic: ClassVar[bool] = True
-    changes_label: ClassVar[bool] = False
-    leaves: ClassVar[Access] = Access.LABEL
     cost: ClassVar[str] = "one search for the largest a row"
+
+    @property
+    def effect(self) -> Effect:
+        """See :attr:`OutputDefense.effect`."""
+        return Effect(leaves=Access.LABEL)
 
     def __call__(self, scores: Scores, rng: np.random.Generator) -> Scores:  # noqa: ARG002
         """Keeps the label; see :meth:`OutputDefense.__call__`."""

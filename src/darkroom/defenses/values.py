@@ -9,6 +9,7 @@ import numpy as np
 
 from darkroom.access import Access
 from darkroom.defenses.base import OutputDefense, Scores
+from darkroom.defenses.effects import Effect
 from darkroom.defenses.noise import require_noise
 from darkroom.errors import PlanError
 
@@ -16,8 +17,7 @@ from darkroom.errors import PlanError
 class ValueDefense(OutputDefense):
     """Changes predicted numbers, ``(n, 1)``, which are no probabilities and need not sum to one."""
 
-    changes_label: ClassVar[bool] = True
-    leaves: ClassVar[Access] = Access.LABEL
+    numbers: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,6 @@ class ValueRounding(ValueDefense):
     """
 
     name: ClassVar[str] = "value-rounding"
-    deterministic: ClassVar[bool] = True
     cost: ClassVar[str] = "a division and a multiplication a row"
 
     step: float = 1.0
@@ -45,6 +44,11 @@ class ValueRounding(ValueDefense):
         """
         if not 0 < self.step < np.inf:
             raise PlanError(f"defence {self.name}: step must be above 0, got {self.step}")
+
+    @property
+    def effect(self) -> Effect:
+        """See :attr:`OutputDefense.effect`."""
+        return Effect(leaves=Access.LABEL, step=self.step)
 
     def __call__(self, scores: Scores, rng: np.random.Generator) -> Scores:  # noqa: ARG002
         """Rounds; see :class:`ValueDefense`."""
@@ -61,7 +65,6 @@ class ValueNoise(ValueDefense):
     """
 
     name: ClassVar[str] = "value-noise"
-    deterministic: ClassVar[bool] = False
     cost: ClassVar[str] = "a draw a row"
 
     deviation: float = 1.0
@@ -73,6 +76,15 @@ class ValueNoise(ValueDefense):
             PlanError: If the deviation is negative or no number.
         """
         require_noise(self.name, self.deviation, "gaussian")
+
+    @property
+    def effect(self) -> Effect:
+        """See :attr:`OutputDefense.effect`."""
+        return Effect(
+            deterministic=self.deviation == 0,
+            leaves=Access.LABEL,
+            deviation=self.deviation,
+        )
 
     def __call__(self, scores: Scores, rng: np.random.Generator) -> Scores:
         """Adds noise; see :class:`ValueDefense`."""

@@ -90,10 +90,10 @@ class Policy(Section):
         if self.detector is None or not self.detector.tighten:
             return None
         made = self._pipeline(self.detector.tighten)
-        if made.leaves != self.pipeline().leaves:
+        if made.effect.leaves != self.pipeline().effect.leaves:
             raise PlanError(
-                f"detector.tighten leaves {made.leaves} where the policy leaves "
-                f"{self.pipeline().leaves}: whoever is alarmed about would see it"
+                f"detector.tighten leaves {made.effect.leaves} where the policy leaves "
+                f"{self.pipeline().effect.leaves}: whoever is alarmed about would see it"
             )
         return made
 

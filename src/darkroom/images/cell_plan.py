@@ -52,7 +52,7 @@ def cell_plans(
         access = _granted(section, attack, most)
         if access is Access.WEIGHTS and defense.defenses:
             return
-        left = min(access, defense.leaves, key=lambda one: one.rank)
+        left = min(access, defense.effect.leaves, key=lambda one: one.rank)
         plain = _cell_plan(plan, section, attack, access, defense, folder)
         auto = replace(plain, attack=AutoAttack())
         if access is Access.WEIGHTS or left.includes(attack.least_access):
@@ -60,7 +60,7 @@ def cell_plans(
         elif auto not in stood_in:
             stood_in.append(auto)
             yield auto
-        differs = access is not Access.LABEL or not defense.deterministic
+        differs = access is not Access.LABEL or not defense.effect.deterministic
         if plan.run.naive and defense.defenses and differs:
             yield replace(plain, naive=True)
 

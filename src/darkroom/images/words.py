@@ -23,7 +23,7 @@ def _asks(plan: ImageCellPlan, name: str) -> str:
         Access.SCORES: "the confidence in every class",
         Access.TOP_K: "the highest confidences",
         Access.LABEL: "the winning class alone",
-    }[min(plan.access, plan.defense.leaves, key=lambda access: access.rank)]
+    }[min(plan.access, plan.defense.effect.leaves, key=lambda access: access.rank)]
     if plan.naive:
         seen = "what comes out, which it takes for the model's own confidences"
     behind = f", behind the defence {plan.defense.name}," if plan.defense.defenses else ""
@@ -44,6 +44,7 @@ def threat_model(plan: ImageCellPlan, subject: Subject) -> list[str]:
         else f"The attacker has {len(public.people)} photos of "
         f"{len(np.unique(public.people))} other people, and the prior made from them "
         f"({plan.prior.name}).",
+        *([] if plan.naive else plan.defense.effect.caveats),
     ]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from darkroom.access import Access
 from darkroom.auditing.cell_plan import CellPlan, crossed
 from darkroom.auditing.plan import AttackSection
+from darkroom.defenses.effects import UNCHANGED
 from darkroom.defenses.pipeline import Pipeline
 from darkroom.defenses.registry import TABLE_DEFENSES, make_pipeline
 from darkroom.errors import PlanError
@@ -24,7 +25,7 @@ TableCellPlan = CellPlan[TableAttack, Access, Pipeline, TablePriorConfiguration]
 
 def expected_queries(cell: TableCellPlan, subject: TableSubject) -> int:
     """Returns the rows a record that the attack of a cell spends at most."""
-    told = Pipeline() if cell.naive else cell.defense
+    told = UNCHANGED if cell.naive else cell.defense.effect
     return cell.attack.expected_queries(subject.candidates, told)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from darkroom.access import Access
 from darkroom.defenses.pipeline import Pipeline
-from darkroom.defenses.values import ValueNoise
 from darkroom.ledger import Limit, QueryLedger
 from darkroom.named import parameters_of
 from darkroom.statistics.intervals import clopper_pearson
@@ -29,11 +28,12 @@ Posterior = NDArray[np.float64]
 
 
 class _Found(NamedTuple):
-    """What the attack got of some rows: before it asked, in the end, and how much it asked."""
+    """What the attack got of some rows: before it asked, in the end, how much it asked, and how."""
 
     before: Posterior
     after: Posterior
     queries: NDArray[np.int64]
+    adaptation: tuple[str, ...] = ()
 
 
 def run_table_cell(
@@ -96,7 +96,7 @@ def run_table_cell(
         "utility": _utility(subject, plan.defense),
         "seconds": seconds,
         "details": {
-            **_details(plan, subject, bench, members, others),
+            **_details(plan, subject, bench, members, others, found["members"].adaptation),
             "difference": difference(members, others),
             "worst_off": worst_off(members),
         },
@@ -123,7 +123,7 @@ def _attack(
         # What the attacker knows of each record left the model behind the same defences.
         said = _defended(subject.target, subject.part(who).rows, plan.defense)
         records = records._replace(response=said)
-        errors = errors if plan.naive else _noisier(errors, plan.defense)
+        errors = errors if plan.naive else errors.noisier(plan.defense.effect.deviation)
     if not len(records.known):
         nothing = np.empty((0, len(subject.candidates)))
         return _Found(nothing, nothing, np.empty(0, np.int64))
@@ -141,7 +141,8 @@ def _attack(
     )
     rng = np.random.default_rng([plan.seed, 1])
     first, last = plan.attack.run(view, prior, records, errors, rng=rng)
-    return _Found(first.posterior, last.posterior, last.queries)
+    adaptation = plan.attack.adaptation(view)
+    return _Found(first.posterior, last.posterior, last.queries, adaptation)
 
 
 def _utility(subject: TableSubject, defense: Pipeline) -> dict[str, Any]:
@@ -168,25 +169,18 @@ def _defended(target: TableTarget, rows: Rows, defense: Pipeline) -> Predictions
     return view.predict(rows, np.zeros(len(rows), np.int64))
 
 
-def _noisier(errors: Errors, defense: Pipeline) -> Errors:
-    """Returns errors with the noise on what the attacker knows of a record."""
-    for one in defense.defenses:
-        if isinstance(one, ValueNoise):
-            errors = errors.noisier(one.deviation)
-    return errors
-
-
 def _details(
     plan: TableCellPlan,
     subject: TableSubject,
     bench: TableBench,
     members: dict[str, Any],
     others: dict[str, Any] | None,
+    adaptation: Sequence[str],
 ) -> dict[str, Any]:
     """Returns what the report shows beside the rates."""
     schema = subject.data.schema
     return {
-        "threat_model": threat_model(plan, subject),
+        "threat_model": [*threat_model(plan, subject), *adaptation],
         "attack": {
             "name": plan.attack.name,
             "parameters": parameters_of(plan.attack),

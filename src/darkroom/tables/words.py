@@ -34,4 +34,5 @@ def threat_model(plan: TableCellPlan, subject: TableSubject) -> list[str]:
         f"prior made from them ({plan.prior.name}), and how often the model errs on "
         f"{'the rows it was trained on' if subject.errors_on == 'members' else 'other rows'}.",
         *(behind if plan.defense.defenses else []),
+        *([] if plan.naive else plan.defense.effect.caveats),
     ]

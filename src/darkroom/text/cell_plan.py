@@ -10,6 +10,7 @@ from typing import ClassVar
 from darkroom.access import LanguageAccess
 from darkroom.auditing.cell_plan import CellPlan, crossed
 from darkroom.auditing.plan import AttackSection, DefenseSection
+from darkroom.defenses.effects import UNCHANGED, Effect
 from darkroom.defenses.logprobs import LogprobDefense
 from darkroom.defenses.registry import LOGPROB_DEFENSES
 from darkroom.errors import PlanError
@@ -37,6 +38,11 @@ class AnswersDefense:
             return "none"
         inside = ", ".join(f"{k}={v}" for k, v in parameters_of(self.one).items())
         return f"{self.one.name}({inside})"
+
+    @property
+    def effect(self) -> Effect:
+        """What it does to what an attacker learns of an answer."""
+        return UNCHANGED if self.one is None else self.one.effect
 
     @property
     def defenses(self) -> tuple[LogprobDefense, ...]:

@@ -44,12 +44,14 @@ class Attacked(NamedTuple):
         last: Its answer.
         hits: Whether the first guess is the secret, for each canary.
         total: Rows spent in all.
+        adaptation: What the attack did about what the view withholds, in sentences.
     """
 
     points: list[Point]
     last: SecretProgress
     hits: Hits
     total: int
+    adaptation: tuple[str, ...]
 
 
 def run_text_cell(
@@ -148,7 +150,7 @@ def _attack(
         hits = _hits(progress, every)
         since = np.where(hits, np.minimum(since, progress.queries), np.inf)
     points = _course(since[inserted], int(progress.queries[inserted].max()))
-    return Attacked(points, progress, hits, ledger.total)
+    return Attacked(points, progress, hits, ledger.total, plan.attack.adaptation(view))
 
 
 def _course(since: NDArray[np.float64], most: int) -> list[Point]:
@@ -177,7 +179,7 @@ def _details(
     canaries = subject.canaries
     rows = _canary_rows(canaries, attacked, exposures)
     return {
-        "threat_model": threat_model(plan, subject),
+        "threat_model": [*threat_model(plan, subject), *attacked.adaptation],
         "attack": {"name": plan.attack.name, "parameters": parameters_of(plan.attack)},
         "prior": {"name": "format", "parameters": {"format": canaries.secrets.describe()}},
         "format": {

@@ -9,7 +9,8 @@ import numpy as np
 
 from darkroom.ledger import QueryLedger
 from darkroom.text.attacks.base import SecretGoal
-from darkroom.text.attacks.best_first import BestFirst, Search
+from darkroom.text.attacks.best_first import BestFirst
+from darkroom.text.attacks.frontier import Search
 from darkroom.text.exposure.measure import Exposure
 from darkroom.text.formats.secrets import HIDDEN
 from darkroom.text.subject import TextSubject

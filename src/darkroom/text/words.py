@@ -31,6 +31,7 @@ def threat_model(plan: TextCellPlan, subject: TextSubject) -> list[str]:
         f"{secrets.describe()}, {secrets.bits:.1f} bits.",
         "The attacker does not know which secrets were in the training data.",
         *(behind if plan.defense.defenses else []),
+        *([] if plan.naive else plan.defense.effect.caveats),
     ]
 
 

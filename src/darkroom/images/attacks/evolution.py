@@ -129,7 +129,7 @@ class _Search(ScoreSearch):
         dimensions = self.coordinates.dimensions
         self.regression = (
             LogisticRegression(self.classes, dimensions, channel.resolution / 2)
-            if channel.step
+            if channel.effect.step
             else LogScoreRegression(self.classes, dimensions)
         )
         # Under noise every score is told, by chance.
@@ -201,7 +201,7 @@ class _Search(ScoreSearch):
 
     def _widen(self, chosen: list[Any], asked: Asked) -> None:
         """Spreads populations of which most are on the plateau where scores round to one."""
-        step = self.feedback.channel.step
+        step = self.feedback.channel.effect.step
         if not step:
             return
         same = (asked.confidence >= 1 - step / 2).double().mean(dim=1) > 0.5

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from darkroom.access import Access
 from darkroom.defenses.base import largest
+from darkroom.defenses.effects import UNCHANGED, Effect
 from darkroom.defenses.pipeline import Pipeline
-from darkroom.defenses.top_k import TopK as KeepTopK
 from darkroom.errors import TargetError
 from darkroom.images.targets.base import ImageSpec, Target
 from darkroom.images.targets.torch import TorchTarget
@@ -71,11 +71,16 @@ class View:
         self._defense = defense or Pipeline()
         self.defense = self._defense if told else Pipeline()
         self.access = access
-        if access is not Access.WEIGHTS and access.includes(self.defense.leaves):
-            self.access = self.defense.leaves
+        if access is not Access.WEIGHTS and access.includes(self.effect.leaves):
+            self.access = self.effect.leaves
         self.ledger = ledger
-        kept = [one.k for one in self.defense.defenses if isinstance(one, KeepTopK)]
-        self.k = min([k, target.largest_k, *kept])
+        kept = self.effect.kept
+        self.k = min(k, target.largest_k, k if kept is None else kept)
+
+    @property
+    def effect(self) -> Effect:
+        """What those defences do to what can be learned; nothing to who has the weights."""
+        return UNCHANGED if self.access is Access.WEIGHTS else self.defense.effect
 
     @property
     def spec(self) -> ImageSpec:

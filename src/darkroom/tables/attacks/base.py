@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
 from darkroom.access import Access
-from darkroom.defenses.pipeline import Pipeline
-from darkroom.defenses.values import ValueNoise, ValueRounding
+from darkroom.defenses.effects import UNCHANGED, Effect
 from darkroom.errors import PlanError
 from darkroom.ledger import BudgetExhausted
 from darkroom.tables.candidates import Candidates
@@ -81,20 +80,15 @@ class Errors(NamedTuple):
             self if self.sigma is None else self._replace(sigma=math.hypot(self.sigma, deviation))
         )
 
-    def behind(self, defense: Pipeline, asked: int = 1) -> Errors:
+    def behind(self, effect: Effect, asked: int = 1) -> Errors:
         """Returns how a regressor's answers err behind output defences that one knows of.
 
         Args:
-            defense: The defences; those of confidences change nothing here.
+            effect: What those do; to a classifier's confidences, it changes nothing here.
             asked: Over how many answers to the same question was averaged.
         """
-        errors = self
-        for one in defense.defenses:
-            if isinstance(one, ValueNoise):
-                errors = errors.noisier(one.deviation / math.sqrt(asked))
-            elif isinstance(one, ValueRounding):
-                errors = errors._replace(step=errors.step + one.step)
-        return errors
+        noisier = self.noisier(effect.deviation / math.sqrt(asked))
+        return noisier._replace(step=self.step + effect.step)
 
     def log_likelihood(
         self, response: NDArray[np.float64], predictions: NDArray[np.float64]
@@ -191,15 +185,23 @@ class TableAttack(ABC):
     def expected_queries(
         self,
         candidates: Candidates,
-        defense: Pipeline | None = None,  # noqa: ARG002 - for those that ask again
+        effect: Effect = UNCHANGED,  # noqa: ARG002 - for those that ask again
     ) -> int:
         """Returns the rows a record that the attack spends at most.
 
         Args:
             candidates: The values of the sensitive columns.
-            defense: The output defences that the attacker knows of.
+            effect: What the output defences do that the attacker knows of.
         """
         return len(candidates) * (self.draws if candidates.schema.unknown else 1)
+
+    def adaptation(self, view: TableView) -> tuple[str, ...]:  # noqa: ARG002 - for those that adapt
+        """Says, in sentences, what the attack does about what the view withholds.
+
+        Args:
+            view: The target as the attacker sees it; nothing is asked of it.
+        """
+        return ()
 
     @final
     def run(

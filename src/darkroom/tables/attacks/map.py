@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.access import Access
-from darkroom.defenses.pipeline import Pipeline
+from darkroom.defenses.effects import UNCHANGED, Effect
 from darkroom.errors import PlanError
 from darkroom.ledger import BudgetExhausted
 from darkroom.tables.attacks.base import Errors, TableAttack
@@ -70,12 +70,29 @@ class MapAttack(TableAttack):
         if self.repeats < 1:
             raise PlanError(f"attack {self.name}: repeats must be 1 or more")
 
-    def expected_queries(self, candidates: Candidates, defense: Pipeline | None = None) -> int:
+    def expected_queries(self, candidates: Candidates, effect: Effect = UNCHANGED) -> int:
         """Returns the rows a record that the attack spends at most; see the base."""
-        return super().expected_queries(candidates) * self._asks(defense or Pipeline())
+        return super().expected_queries(candidates) * self._asks(effect)
 
-    def _asks(self, defense: Pipeline) -> int:
-        return 1 if defense.deterministic else self.repeats
+    def adaptation(self, view: TableView) -> tuple[str, ...]:
+        """Says what is done about rounding and noise; see :meth:`TableAttack.adaptation`."""
+        effect, said = view.effect, []
+        if view.classes is None and effect.step:
+            said.append(
+                f"Predictions are rounded to steps of {effect.step:g}: a candidate weighs as much "
+                "as all predictions together that are rounded to its answer."
+            )
+        if not effect.deterministic:
+            why = "may differ, for all that is known" if effect.silent else "differ"
+            settled = "averaged" if view.classes is None else "put to a vote"
+            said.append(
+                f"Answers to the same question {why}: each is asked {self.repeats} times, as far "
+                f"as the budget goes, and the answers are {settled}."
+            )
+        return tuple(said)
+
+    def _asks(self, effect: Effect) -> int:
+        return 1 if effect.deterministic else self.repeats
 
     def _weigh(
         self,
@@ -87,10 +104,10 @@ class MapAttack(TableAttack):
     ) -> NDArray[np.float64]:
         answers = [view.predict(rows, goals)]
         with suppress(BudgetExhausted):
-            while len(answers) < self._asks(view.defense):
+            while len(answers) < self._asks(view.effect):
                 answers.append(view.predict(rows, goals))
         settled = answers[0] if len(answers) == 1 else _settled(answers, view.classes)
-        return errors.behind(view.defense, len(answers)).log_likelihood(response, settled)
+        return errors.behind(view.effect, len(answers)).log_likelihood(response, settled)
 
 
 def _settled(answers: list[Predictions], classes: int | None) -> Predictions:

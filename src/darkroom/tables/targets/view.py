@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.access import Access
+from darkroom.defenses.effects import UNCHANGED, Effect
 from darkroom.defenses.pipeline import Pipeline
-from darkroom.defenses.values import ValueDefense
 from darkroom.errors import TargetError
 from darkroom.ledger import QueryLedger
 from darkroom.tables.schema import Rows, Schema
@@ -76,9 +76,14 @@ class TableView:
         self._defense = defense or Pipeline()
         self.defense = self._defense if told else Pipeline()
         self.access = access
-        if access is not Access.WEIGHTS and access.includes(self.defense.leaves):
-            self.access = self.defense.leaves
+        if access is not Access.WEIGHTS and access.includes(self.effect.leaves):
+            self.access = self.effect.leaves
         self.ledger = ledger
+
+    @property
+    def effect(self) -> Effect:
+        """What those defences do to what can be learned; nothing to who has the weights."""
+        return UNCHANGED if self.access is Access.WEIGHTS else self.defense.effect
 
     @property
     def schema(self) -> Schema:
@@ -180,7 +185,7 @@ def require_fitting(defense: Pipeline, target: TableTarget) -> None:
     """
     numbers = target.classes is None
     for one in defense.defenses:
-        if isinstance(one, ValueDefense) == numbers:
+        if one.numbers == numbers:
             continue
         answers, changed, others = (
             ("numbers", "confidences", "value-rounding or value-noise")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from darkroom.access import LanguageAccess
-from darkroom.defenses.logprobs import LogprobNoise
+from darkroom.defenses.effects import UNCHANGED
 from darkroom.errors import PlanError
 from darkroom.ledger import BudgetExhausted
 from darkroom.text.attacks.bandits import Floats, Integers, Pull, successive_elimination
@@ -107,47 +108,43 @@ class Averaging(SecretAttack):
         """Finds the least surprising arm of one goal."""
         if not arms:
             return NOTHING
-        asked = 0
-
-        def pull(chosen: Integers) -> Floats:
-            nonlocal asked
-            lead = self.leads[asked % len(self.leads)]
-            asked += 1
-            owners = np.full(len(chosen), number, np.int64)
-            endings = [arms[arm] + goal.end for arm in chosen]
-            return view.surprises([lead + goal.before] * len(chosen), endings, owners)
-
         budget = self.rows - int(view.ledger.spent[number])
         left = view.ledger.remaining(number)
         budget = budget if left is None else min(budget, left)
+        pull = self._pull(view, goal, number, arms)
         deviation = self._known_deviation(view, goal, arms)
-        first: list[Floats] = []
+        if deviation is None and budget < 2 * len(arms):
+            return NOTHING
         try:
             if deviation is None:
                 everyone = np.arange(len(arms))
-                if budget < 2 * len(arms):
-                    return NOTHING
                 first = [pull(everyone), pull(everyone)]
-                budget -= 2 * len(arms)
                 # Two answers about each of many arms: half the squared difference is a variance.
                 deviation = float(np.sqrt(np.square(first[0] - first[1]).mean() / 2))
+                pull = _after(first, pull)
             choice = successive_elimination(
-                _after(first, pull),
-                len(arms),
-                deviation,
-                confidence=self.confidence,
-                budget=budget + sum(map(len, first)),
+                pull, len(arms), deviation, confidence=self.confidence, budget=budget
             )
         except BudgetExhausted:
             return NOTHING
         order = np.argsort(choice.means, kind="stable")
-        guesses = [Guess(arms[choice.best], float(choice.means[choice.best]))]
-        guesses += [
-            Guess(arms[arm], float(choice.means[arm])) for arm in order[:8] if arm != choice.best
-        ]
+        runners_up = [int(arm) for arm in order[:8] if arm != choice.best]
+        guesses = [Guess(arms[arm], float(choice.means[arm])) for arm in (choice.best, *runners_up)]
         # Best among the arms; of a large format, only those that were proposed.
         certain = choice.certain and len(arms) == goal.secrets.size
         return Found(tuple(guesses), certain, 0.0)
+
+    def _pull(self, view: LanguageView, goal: SecretGoal, number: int, arms: list[str]) -> Pull:
+        """Returns what asks about arms, in other words each time."""
+        leads = itertools.cycle(self.leads)
+
+        def pull(chosen: Integers) -> Floats:
+            lead = next(leads)
+            owners = np.full(len(chosen), number, np.int64)
+            endings = [arms[arm] + goal.end for arm in chosen]
+            return view.surprises([lead + goal.before] * len(chosen), endings, owners)
+
+        return pull
 
     def _known_deviation(
         self, view: LanguageView, goal: SecretGoal, arms: Sequence[str]
@@ -155,13 +152,14 @@ class Averaging(SecretAttack):
         """Returns the deviation of an arm's surprise in bits, ``None`` if it must be measured."""
         if len(self.leads) > 1:
             return None
-        if view.defense is None:
+        effect = view.effect
+        if effect == UNCHANGED:
             return 0.0
-        if isinstance(view.defense, LogprobNoise) and view.knows_tokens:
+        if effect.deviation > 0 and not effect.silent and view.knows_tokens:
             whole = view.codec.encode([goal.before + arm + goal.end for arm in arms])
             edge = len(goal.before.encode())
             most = max(sum(end > edge for end in one.ends) for one in whole)
-            return view.defense.deviation * math.sqrt(most) / math.log(2)
+            return effect.deviation * math.sqrt(most) / math.log(2)
         return None
 
 

@@ -153,6 +153,14 @@ class SecretAttack(ABC):
             kind = "fills masks" if masked else "continues text"
             raise PlanError(f"attack {self.name} is not for a model that {kind}: choose another")
 
+    def adaptation(self, view: LanguageView) -> tuple[str, ...]:  # noqa: ARG002 - for those that adapt
+        """Says, in sentences, what the attack does about what the view withholds.
+
+        Args:
+            view: The target as the attacker sees it; nothing is asked of it.
+        """
+        return ()
+
     @final
     def run(
         self, view: LanguageView, goals: Sequence[SecretGoal], *, rng: np.random.Generator

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.text.attacks.best_first import BITS
 from darkroom.text.attacks.budget import Room
+from darkroom.text.attacks.frontier import BITS
 from darkroom.text.formats.tokens import Children, SecretTokens
 from darkroom.text.targets.base import NextTokens, Prompt, Tokens
 from darkroom.text.targets.view import DefendedTrie, LanguageView

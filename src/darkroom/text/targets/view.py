@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.access import LanguageAccess
-from darkroom.defenses.logprobs import LogprobDefense, TopLogprobs
+from darkroom.defenses.effects import UNCHANGED, Effect
+from darkroom.defenses.logprobs import LogprobDefense
 from darkroom.errors import TargetError
 from darkroom.ledger import QueryLedger
 from darkroom.text.targets.base import (
@@ -71,6 +72,11 @@ class LanguageView:
         self.ledger = ledger
         self._defense = None if access is LanguageAccess.WEIGHTS else defense
         self.defense = self._defense if told else None
+
+    @property
+    def effect(self) -> Effect:
+        """What that defence does to what can be learned."""
+        return UNCHANGED if self.defense is None else self.defense.effect
 
     @property
     def masked(self) -> bool:
@@ -157,9 +163,9 @@ class LanguageView:
 
     def told(self, logprobs: Floats) -> Floats:
         """Returns what the defence leaves of the log-probabilities of given tokens."""
-        if self._defense is None or isinstance(self._defense, TopLogprobs):
+        if self._defense is None:
             return logprobs
-        return self._defense(logprobs, self._noise)
+        return self._defense.of_text(logprobs, self._noise)
 
     def seen(self, answers: NextTokens) -> NextTokens:
         """Returns what the access level and the defence leave of what may follow."""

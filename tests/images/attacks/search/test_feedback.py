@@ -19,7 +19,8 @@ from darkroom.defenses.stealthy_shield import StealthyShield
 from darkroom.defenses.sticky_noise import StickyNoise
 from darkroom.defenses.temperature import Temperature
 from darkroom.defenses.top_k import LabelOnly, TopK
-from darkroom.images.attacks.search.feedback import Answers, Channel, Feedback, affordable
+from darkroom.images.attacks.search.channel import Channel
+from darkroom.images.attacks.search.feedback import Answers, Feedback, affordable
 from darkroom.images.targets.torch import TorchTarget
 from darkroom.images.targets.view import View
 from darkroom.ledger import BudgetExhausted, Limit, QueryLedger
@@ -153,8 +154,8 @@ def test_the_sentences_name_what_hides_scores() -> None:
 
 def test_several_defences_add_up() -> None:
     channel = Channel.of(view(Noise(0.03), Noise(0.04), Rounding(3), Rounding(1)))
-    assert channel.deviation == pytest.approx(0.05)
-    assert (channel.decimals, channel.resolution) == (1, 0.1)
+    assert channel.effect.deviation == pytest.approx(0.05)
+    assert (channel.effect.decimals, channel.resolution) == (1, 0.1)
 
 
 def test_labels_alone_leave_nothing_to_read() -> None:
@@ -254,7 +255,7 @@ def test_near_duplicates_are_asked_where_noise_sticks() -> None:
 def test_drawn_classes_are_averaged() -> None:
     chosen = view(StealthyShield(table=np.full((CLASSES, CLASSES), 1 / CLASSES)))
     channel = Channel.of(chosen)
-    assert (channel.noisy, channel.deviation, channel.repeats) == (True, 0, 4)
+    assert (channel.noisy, channel.effect.deviation, channel.repeats) == (True, 0, 4)
     assert np.isfinite(ask(chosen, draw(5), repeats=4).objective).all()
     assert "averaged" in channel.adaptation[0]
 

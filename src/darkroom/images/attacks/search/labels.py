@@ -27,9 +27,7 @@ WIDEST = 4.0
 
 def is_noisy(view: View) -> bool:
     """Tells whether fresh noise can change the label that a view answers."""
-    return view.access is not Access.WEIGHTS and any(
-        defense.changes_label and not defense.deterministic for defense in view.defense.defenses
-    )
+    return view.effect.changes_label and not view.effect.deterministic
 
 
 class LabelAttack(Attack):
@@ -53,7 +51,12 @@ class LabelAttack(Attack):
         """Says what is done about noise; see :meth:`Attack.adaptation`."""
         if not is_noisy(view):
             return ()
-        return (f"Fresh noise can change labels: each image is asked {self.repeats} times.",)
+        why = (
+            "Labels may change, for all that is known"
+            if view.effect.silent
+            else ("Fresh noise can change labels")
+        )
+        return (f"{why}: each image is asked {self.repeats} times.",)
 
 
 def room(ledger: QueryLedger, positions: Labels, most: int) -> Labels:

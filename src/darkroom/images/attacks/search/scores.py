@@ -15,8 +15,9 @@ from torch import Tensor
 from darkroom.access import Access
 from darkroom.errors import PlanError
 from darkroom.images.attacks.base import Attack, Progress
+from darkroom.images.attacks.search.channel import Channel
 from darkroom.images.attacks.search.coordinates import Coordinates
-from darkroom.images.attacks.search.feedback import Answers, Channel, Feedback, affordable
+from darkroom.images.attacks.search.feedback import Answers, Feedback, affordable
 from darkroom.images.priors.base import ImagePrior
 from darkroom.images.targets.view import View
 
