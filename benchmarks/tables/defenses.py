@@ -15,9 +15,10 @@ import numpy as np
 from benchmarks.auditing import audited
 from benchmarks.claims import Claim, Table, tell
 from benchmarks.images.att_faces import data_folder
+from benchmarks.tables.data_sets import load_warfarin
 from darkroom.auditing.record import Cell
 from darkroom.report.defenses import matches, standings
-from darkroom.tables.data import load_diabetes_table, load_warfarin
+from darkroom.tables.data import load_diabetes_table
 
 WARFARIN = "iwpc-warfarin.csv"
 

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from benchmarks.claims import Claim, Table, tell
 from benchmarks.images.att_faces import data_folder
 from benchmarks.tables.clustered import pigeonhole
+from benchmarks.tables.data_sets import load_steak
 from darkroom.ledger import QueryLedger
 from darkroom.statistics.intervals import Interval
 from darkroom.tables.attacks.base import Errors, Records, TableAttack
 from darkroom.tables.attacks.tree_confusion import TreeConfusionAttack
 from darkroom.tables.attacks.tree_counts import TreeCountsAttack
 from darkroom.tables.candidates import Candidates
-from darkroom.tables.data import encode_table, load_steak
+from darkroom.tables.data import encode_table
 from darkroom.tables.measures.attributes import mcc
 from darkroom.tables.priors.counts import MarginalsPrior, TablePrior
 from darkroom.tables.priors.imputation import Imputer

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from benchmarks.claims import Claim, Table, tell
 from benchmarks.images.att_faces import data_folder
 from benchmarks.tables.clustered import pigeonhole
+from benchmarks.tables.data_sets import load_warfarin
 from benchmarks.tables.papers import Places, Survey, Values, errors_on, posterior_of
 from darkroom.statistics.intervals import Interval
 from darkroom.tables.attacks.map import MapAttack
-from darkroom.tables.data import load_warfarin
 from darkroom.tables.measures.attributes import mcc
 from darkroom.tables.priors.counts import ConditionalPrior
 from darkroom.tables.priors.imputation import Imputer

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from darkroom.errors import DataError
-from darkroom.images.photos import SUFFIXES, Photos, load_photos
+from darkroom.images.photos import Photos, load_photos
 from darkroom.images.targets.base import ImageSpec
 
 GRAY, COLOUR = ImageSpec((1, 4, 6)), ImageSpec((3, 4, 6))
@@ -66,7 +66,7 @@ def test_people_and_photos_in_the_order_of_their_names(folder: Path) -> None:
     assert photos.images.dtype == np.float32
 
 
-@pytest.mark.parametrize("suffix", sorted(SUFFIXES - {".pgm", ".ppm"}))
+@pytest.mark.parametrize("suffix", [".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".webp"])
 def test_every_format_of_picture(tmp_path: Path, suffix: str) -> None:
     for person in ("a", "b"):
         save(tmp_path / person / f"0{suffix}", np.full((4, 6, 3), 128, np.uint8))

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from darkroom.errors import DataError, MissingExtraError
 from darkroom.images.targets.base import ImageSpec
 
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".webp"})
-
 OLIVETTI = "olivetti"
 
 

@@ -117,28 +117,6 @@ def gaussian_bound(baseline: float, shift: float) -> float:
     return float(stats.norm.cdf(stats.norm.ppf(baseline) + shift))
 
 
-def epsilon_delta_bound(baseline: float, epsilon: float, delta: float) -> float:
-    """Bounds the chance when nothing is known of training but its (epsilon, delta).
-
-    Never below the bound for the mechanism itself: equal (epsilon, delta) can mean different
-    chances (Hayes et al. 2023).
-
-    Args:
-        baseline: The highest chance without the model, in [0, 1].
-        epsilon: 0 or more.
-        delta: In [0, 1].
-
-    >>> round(epsilon_delta_bound(0.1, 1.0, 0.0), 4)
-    0.2718
-    """
-    _check_chance(baseline)
-    if math.isinf(epsilon) or epsilon > 700:
-        return 1.0
-    upper = delta + math.exp(epsilon) * baseline
-    lower = 1 - math.exp(-epsilon) * (1 - delta - baseline)
-    return float(min(1.0, upper, lower))
-
-
 def _check_chance(baseline: float) -> None:
     if not 0 <= baseline <= 1:
         raise PlanError(f"reconstruction bound: the baseline must be in [0, 1], got {baseline}")

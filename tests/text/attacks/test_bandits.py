@@ -2,15 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import binom
 
 from darkroom.text.attacks.bandits import (
     Floats,
     Integers,
     mode_is_certain,
-    share_bounds,
     successive_elimination,
-    uniform_averaging,
 )
 
 
@@ -41,9 +38,15 @@ def test_the_best_is_found_with_the_confidence_asked_for() -> None:
 def test_elimination_asks_much_less_than_averaging_all() -> None:
     truth = np.concatenate([[8.0, 12.0], np.random.default_rng(0).normal(40, 4, 1000)])
     spent = []
-    for find in (successive_elimination, uniform_averaging):
+    for dropping in (True, False):
         _, pull = noisy(truth, 3.0, 0)
-        choice = find(pull, len(truth), 3.0, budget=10**6)  # type: ignore[arg-type]
+        choice = successive_elimination(
+            pull,  # type: ignore[arg-type]
+            len(truth),
+            3.0,
+            budget=10**6,
+            dropping=dropping,
+        )
         assert choice.best == 0
         assert choice.certain
         spent.append(choice.pulls.sum())
@@ -87,19 +90,3 @@ def test_a_clear_mode_is_certain_soon_and_a_tie_never() -> None:
     assert not mode_is_certain({"a": 500, "b": 500}, 2)
     assert not mode_is_certain({}, 5)
     assert mode_is_certain({"a": 1}, 1)
-
-
-def test_bounds_of_a_rate_hold_whenever_one_looks() -> None:
-    rng = np.random.default_rng(1)
-    left = 0
-    for _ in range(100):
-        hits = np.cumsum(rng.random(300) < 0.2)
-        left += any(
-            not share_bounds(int(hits[n - 1]), n)[0] <= 0.2 <= share_bounds(int(hits[n - 1]), n)[1]
-            for n in (1, 3, 10, 30, 60, 100, 200, 300)
-        )
-    assert left <= 5
-    assert share_bounds(0, 0) == (0.0, 1.0)
-    low, high = share_bounds(0, 30)
-    assert low == 0.0
-    assert binom.cdf(0, 30, high) < 0.05  # wider than a bound for one look

@@ -14,7 +14,7 @@ from darkroom.access import LanguageAccess
 from darkroom.defenses.logprobs import LogprobDefense, LogprobNoise, LogprobRounding, TopLogprobs
 from darkroom.errors import PlanError, TargetError
 from darkroom.ledger import Limit, QueryLedger
-from darkroom.text.attacks.averaging import LEADS, Averaging
+from darkroom.text.attacks.averaging import Averaging
 from darkroom.text.attacks.base import SecretAttack, SecretGoal, SecretProgress
 from darkroom.text.attacks.best_first import BestFirst
 from darkroom.text.attacks.fill_mask import FillMask
@@ -23,6 +23,8 @@ from darkroom.text.attacks.sampling import SamplingAttack, read_secret, split_pr
 from darkroom.text.formats.secrets import make_format
 from darkroom.text.targets.base import Charge, Floats
 from darkroom.text.targets.view import LanguageView
+
+LEADS = ("", "Note: ", "Re: ", "As said, ", "Reminder: ")
 
 
 class Case(NamedTuple):

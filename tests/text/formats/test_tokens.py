@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from tests.support.tiny_language import KINDS, causal, make_tokenizer, masked
 
 from darkroom.access import LanguageAccess
 from darkroom.errors import TargetError
 from darkroom.ledger import QueryLedger
 from darkroom.text.attacks.base import Places, SecretGoal
-from darkroom.text.exposure.measure import path_surprises, summed_surprises
+from darkroom.text.exposure.measure import _along, path_surprises
 from darkroom.text.formats.secrets import make_format
 from darkroom.text.formats.tokens import FillTokens, SecretTokens, probes
+from darkroom.text.targets.base import LanguageTarget
 from darkroom.text.targets.view import LanguageView
 
 BEFORES = ("the code of ann is ", "the code of bob is 01", "code:", "x")
@@ -67,6 +70,24 @@ def test_another_way_to_cut_a_secret_is_not_canonical() -> None:
     ways = spot.spelling.cut(text, 1000)
     assert len(ways) > 1
     assert sum(spot.canonical(ways, [text] * len(ways))) == 1
+
+
+def summed_surprises(
+    target: LanguageTarget, spot: SecretTokens, secrets: Sequence[str]
+) -> NDArray[np.float64]:
+    """Returns the surprise of secrets whichever way they are cut into tokens, in bits."""
+    paths, owners = [], []
+    for owner, secret in enumerate(secrets):
+        text = spot.tail + secret.encode() + spot.end.encode()
+        canonical = spot.encode([secret])[0]
+        ways = dict.fromkeys([canonical, *spot.spelling.cut(text, 256)])
+        paths += list(ways)
+        owners += [owner] * len(ways)
+    totals = _along(target, [spot.beginning(path) for path in paths], paths)
+    owned = np.array(owners)
+    return np.array(
+        [-np.logaddexp2.reduce(-totals[owned == owner]) for owner in range(len(secrets))]
+    )
 
 
 def test_the_sum_over_all_ways_is_likelier_than_any_one() -> None:

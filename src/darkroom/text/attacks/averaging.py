@@ -26,9 +26,6 @@ from darkroom.text.attacks.base import (
 from darkroom.text.attacks.best_first import BestFirst
 from darkroom.text.targets.view import LanguageView
 
-LEADS = ("", "Note: ", "Re: ", "As said, ", "Reminder: ")
-"""What is put before a prompt so that the same question is asked in other words."""
-
 
 @dataclass(frozen=True)
 class Averaging(SecretAttack):

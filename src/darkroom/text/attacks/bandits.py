@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaln, xlog1py, xlogy
+from scipy.special import betaln
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -43,7 +43,13 @@ class Choice(NamedTuple):
 
 
 def successive_elimination(
-    pull: Pull, candidates: int, deviation: float, *, confidence: float = 0.95, budget: int
+    pull: Pull,
+    candidates: int,
+    deviation: float,
+    *,
+    confidence: float = 0.95,
+    budget: int,
+    dropping: bool = True,
 ) -> Choice:
     """Finds the least surprising candidate, asking no longer about those surely worse.
 
@@ -58,29 +64,9 @@ def successive_elimination(
         deviation: The noise's standard deviation.
         confidence: That the answer is right, where it is called certain.
         budget: The most to ask.
+        dropping: Whether candidates that cannot win are asked no more; all alike, the baseline,
+            is for comparisons.
     """
-    return _race(pull, candidates, deviation, confidence, budget, dropping=True)
-
-
-def uniform_averaging(
-    pull: Pull, candidates: int, deviation: float, *, confidence: float = 0.95, budget: int
-) -> Choice:
-    """Finds the least surprising candidate, asking about all equally often until one is sure.
-
-    The baseline of :func:`successive_elimination`, with the same bounds and the same stopping rule.
-    """
-    return _race(pull, candidates, deviation, confidence, budget, dropping=False)
-
-
-def _race(
-    pull: Pull,
-    candidates: int,
-    deviation: float,
-    confidence: float,
-    budget: int,
-    *,
-    dropping: bool,
-) -> Choice:
     sums, pulls = np.zeros(candidates), np.zeros(candidates, np.int64)
     alive = np.arange(candidates)
     standing = np.ones(candidates, bool)
@@ -155,39 +141,3 @@ def _log_ratio(hits: int, misses: int) -> float:
     """Returns the logarithm of prior over posterior of a fair coin, with a uniform prior."""
     posterior = -math.log(2) * (hits + misses) - betaln(hits + 1, misses + 1)
     return float(-posterior) if hits > misses else 0.0
-
-
-def share_bounds(hits: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Returns between what a rate lies, whenever one looks.
-
-    The rates whose posterior density under a uniform prior is above the error form a confidence
-    sequence (Waudby-Smith and Ramdas 2020, prior-posterior ratios).
-
-    Args:
-        hits: Draws that succeeded.
-        n: Draws so far; with none, nothing is known.
-        confidence: That the rate never leaves the bounds.
-    """
-    if n == 0:
-        return 0.0, 1.0
-    threshold = math.log(1 - confidence)
-
-    def above(rate: float) -> bool:
-        density = xlogy(hits, rate) + xlog1py(n - hits, -rate) - betaln(hits + 1, n - hits + 1)
-        return bool(density >= threshold)
-
-    peak = hits / n
-    return _edge(0.0, peak, above), _edge(1.0, peak, above)
-
-
-def _edge(outside: float, inside: float, holds: Callable[[float], bool]) -> float:
-    """Returns where between two points a condition begins to hold, on the side where it fails."""
-    if holds(outside):
-        return outside
-    for _ in range(60):
-        middle = (outside + inside) / 2
-        if holds(middle):
-            inside = middle
-        else:
-            outside = middle
-    return outside

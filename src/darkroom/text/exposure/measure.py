@@ -158,38 +158,6 @@ def path_surprises(
     return [totals[np.array(owners) == owner] for owner in range(len(spots))]
 
 
-def summed_surprises(
-    target: LanguageTarget, spot: SecretTokens, secrets: Sequence[str], *, most: int = 256
-) -> Floats:
-    """Returns the surprise of secrets whichever way they are cut into tokens.
-
-    A model gives some probability to every way to cut a text; together they are what a sampler
-    that does not care for tokens sees. The canonical way alone is less, so the surprise is at most
-    that of :func:`path_surprises`.
-
-    Args:
-        target: The model.
-        spot: The place of the secrets in their text.
-        secrets: The secrets.
-        most: The most ways to sum over; the rest is left out, which only raises the surprise.
-
-    Returns:
-        In bits, ``(secrets,)``.
-    """
-    paths, owners = [], []
-    for owner, secret in enumerate(secrets):
-        text = spot.tail + secret.encode() + spot.end.encode()
-        canonical = spot.encode([secret])[0]
-        ways = dict.fromkeys([canonical, *spot.spelling.cut(text, most)])
-        paths += list(ways)
-        owners += [owner] * len(ways)
-    totals = _along(target, [spot.beginning(path) for path in paths], paths)
-    owned = np.array(owners)
-    return np.array(
-        [-np.logaddexp2.reduce(-totals[owned == owner]) for owner in range(len(secrets))]
-    )
-
-
 def _along(target: LanguageTarget, starts: Sequence[Prompt], paths: Sequence[Tokens]) -> Floats:
     """Returns the surprise of each path of tokens behind its start, in bits."""
     trie = target.trie()
