@@ -131,25 +131,6 @@ class Spelling:
             )
         return known[state]
 
-    def cut(self, text: bytes, most: int) -> list[Tokens]:
-        """Returns the ways to cut a text that the automaton accepts into tokens.
-
-        Args:
-            text: One string.
-            most: More are not listed.
-        """
-        found: list[Tokens] = []
-        pending: list[tuple[int, int, Tokens]] = [(self.automaton.start, 0, ())]
-        while pending and len(found) < most:
-            state, place, tokens = pending.pop()
-            if place == len(text) and self.automaton.accepting[state]:
-                found.append(tokens)
-            children = self.children(state)
-            for token, to, spelled in zip(*children, strict=True):
-                if text.startswith(spelled, place):
-                    pending.append((int(to), place + len(spelled), (*tokens, int(token))))
-        return found
-
 
 Spellings = dict[tuple[int, bytes, bytes], Spelling]
 """Spellings by the identity of the format, the tail and the head."""
