@@ -32,7 +32,7 @@ def main() -> None:
         name="from-python",
         resume=True,
     )
-    print(run.cells[0]["success"], run.report)
+    print(run.cells[0].success, run.report)
 
 
 if __name__ == "__main__":

@@ -8,13 +8,15 @@ Example:
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from darkroom.auditing.record import Cell
+from darkroom.images.record import ImageCell
+from darkroom.report.results import collect, read_run
 
 GAP = 4
 SCALE = 2
@@ -29,21 +31,22 @@ def main() -> None:
     parser.add_argument("--cell", type=int, default=0, help="which cell of results.json")
     parser.add_argument("--each", action="store_true", help="every cell, named after its attack")
     chosen = parser.parse_args()
-    cells = json.loads((chosen.run / "results.json").read_text())["cells"]
+    cells = collect(chosen.run).cells
     if not chosen.each:
         _write(chosen.run, cells[chosen.cell], chosen.people, chosen.picture)
         return
     chosen.picture.mkdir(parents=True, exist_ok=True)
     for cell in cells:
-        _write(chosen.run, cell, chosen.people, chosen.picture / f"{cell['attack']}.png")
+        _write(chosen.run, cell, chosen.people, chosen.picture / f"{cell.attack}.png")
 
 
-def _write(run: Path, cell: dict[str, Any], count: int, picture: Path) -> None:
+def _write(run: Path, cell: Cell, count: int, picture: Path) -> None:
     """Writes the picture of one cell."""
-    people = cell["details"]["people"]
-    order = sorted(range(len(people)), key=lambda row: people[row]["p_value"])[:count]
-    low, high = json.loads((run / "run.json").read_text())["target"]["range"]
-    with np.load(run / "cells" / cell["key"] / "reconstructions.npz") as arrays:
+    assert isinstance(cell, ImageCell), "a run of images"
+    people = cell.details.people
+    order = sorted(range(len(people)), key=lambda row: people[row].p_value)[:count]
+    low, high = read_run(run).target.range or (0.0, 1.0)
+    with np.load(run / "cells" / cell.key / "reconstructions.npz") as arrays:
         images = ((arrays["images"] - low) / (high - low) * 255).round().astype(np.uint8)
         rows = [[*arrays["snapshots"][:, row], images[row], arrays["photos"][row]] for row in order]
     # Blurred faces need few colours, and a page with many pictures should load fast.

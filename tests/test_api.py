@@ -54,8 +54,8 @@ def test_an_audit_in_a_few_lines(
     assert run.folder == tmp_path / "audit"
     assert run.report.exists()
     Draft202012Validator(load_schema()).validate(run.results)
-    assert [cell["attack"] for cell in run.cells] == ["gradient"]
-    low = run.cells[0]["advantage"]["low"]
+    assert [cell.attack for cell in run.cells] == ["gradient"]
+    low = run.cells[0].advantage.low
     assert run.leaks(low - 0.01)
     assert not run.leaks(low)
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
@@ -81,7 +81,7 @@ def test_the_order_of_photos_does_not_matter(
     first = darkroom.audit(model, private, name="first", **options)
     pair = (images[shuffled], people[shuffled])
     second = darkroom.audit(model, pair, name="second", **options)
-    assert [cell["key"] for cell in first.cells] == [cell["key"] for cell in second.cells]
+    assert [cell.key for cell in first.cells] == [cell.key for cell in second.cells]
 
 
 @pytest.mark.parametrize(

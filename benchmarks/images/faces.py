@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from benchmarks.images.att_faces import (
 )
 from benchmarks.images.speed import memory_claims, speed_claims
 from darkroom.access import Access
+from darkroom.auditing.record import Cell
 from darkroom.demo.images import run_face_demo
 from darkroom.images.attacks.base import Attack
 from darkroom.images.attacks.gradient import GradientAttack
@@ -34,6 +35,7 @@ from darkroom.images.judges.panel import Panel
 from darkroom.images.priors.autoencoder import train_variational_autoencoder
 from darkroom.images.priors.base import ImagePrior
 from darkroom.images.priors.spaces import EigenfacePrior, MeanPrior
+from darkroom.images.record import ImageCell
 from darkroom.images.targets.view import View
 from darkroom.ledger import QueryLedger
 
@@ -105,33 +107,31 @@ def _demo(seed: int) -> list[Claim]:
     """Runs the demo in a folder of its own and returns its claims."""
     tell("running the demo")
     with tempfile.TemporaryDirectory() as folder:
-        return demo_claims(run_face_demo(Path(folder), seed=seed, progress=False).results)
+        return demo_claims(run_face_demo(Path(folder), seed=seed, progress=False).cells)
 
 
-def demo_claims(results: dict[str, Any]) -> list[Claim]:
-    """Turns the demo's results into claims.
+def demo_claims(found: Sequence[Cell]) -> list[Claim]:
+    """Turns the demo's cells into claims.
 
     Success and baseline are those of the undefended gradient attack with the generator prior;
     where there are several such cells, of the worst. The judges' errors are the largest of any
     cell, and the confidence is that of the same cells as the success.
 
     Args:
-        results: A document of the schema ``darkroom/results/2``.
+        found: Of the demo on faces.
     """
-    cells = [cell for cell in results["cells"] if cell["kind"] == "images"]
+    cells = [cell for cell in found if isinstance(cell, ImageCell)]
     chosen = [
         cell
         for cell in cells
-        if cell["defense"] == "none"
-        and cell["prior"] == "generator"
-        and cell["attack"] == "gradient"
+        if (cell.defense, cell.prior, cell.attack) == ("none", "generator", "gradient")
     ]
-    judges = [cell["judges"] for cell in cells]
-    reached = _least([cell["confidence"]["reached"] for cell in chosen])
-    success = _least([cell["success"]["estimate"] for cell in chosen])
-    baseline = _most([cell["baseline"]["estimate"] for cell in chosen])
-    noise = _most([judge["false_positive_noise"] for judge in judges])
-    adversarial = _most([judge["false_positive_adversarial"] for judge in judges])
+    judges = [cell.judges for cell in cells]
+    reached = _least([cell.confidence.reached for cell in chosen])
+    success = _least([cell.success.estimate for cell in chosen])
+    baseline = _most([cell.baseline.estimate for cell in chosen])
+    noise = _most([judge.false_positive_noise for judge in judges])
+    adversarial = _most([judge.false_positive_adversarial for judge in judges])
     return [
         Claim("demo: people on whom confidence 0.999 is reached", 0.95, reached),
         Claim("demo: judged success, generator prior", 0.85, success),

@@ -6,6 +6,8 @@ goes on where it was.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.claims import Claim, Table, tell
+from darkroom.auditing.record import Cell, Training
 from darkroom.demo.face_net import face_net
 from darkroom.demo.images import EMPLOYEE_PHOTOS, EMPLOYEES, STRANGER_PHOTOS, STRANGERS, TRAINED_ON
 from darkroom.demo.people.employees import render_faces
@@ -138,26 +141,26 @@ def _write_plan(inputs: Path, name: str, size: Size, seed: int, out: Path) -> Pa
     return plan
 
 
-def _table(cells: list[dict[str, Any]]) -> Table:
+def _table(cells: Sequence[Cell]) -> Table:
     """Returns a row for each defence and attack."""
     rows: list[list[object]] = []
     for cell in cells:
-        training = cell["details"]["training"]
-        privacy, bound = training["privacy"] or {}, training["bound"] or {}
+        training = _training(cell)
+        privacy, bound = training.privacy, training.bound
         rows.append(
             [
                 _short(training),
-                cell["attack"],
-                cell["prior"],
-                cell["access"],
-                *(cell["success"][key] for key in ("estimate", "low", "high")),
-                cell["baseline"]["estimate"],
-                *(cell["advantage"][key] for key in ("low", "high")),
-                bound.get("person"),
-                cell["confidence"]["median"],
-                cell["utility"]["accuracy"],
-                privacy.get("epsilon"),
-                training["time_factor"],
+                cell.attack,
+                cell.prior,
+                cell.access,
+                *(cell.success.estimate, cell.success.low, cell.success.high),
+                cell.baseline.estimate,
+                *(cell.advantage.low, cell.advantage.high),
+                None if bound is None else bound.chances[0].most,
+                cell.confidence.median,
+                cell.utility.accuracy,
+                None if privacy is None or math.isinf(privacy.epsilon) else privacy.epsilon,
+                training.time_factor,
             ]
         )
     columns = (
@@ -167,22 +170,28 @@ def _table(cells: list[dict[str, Any]]) -> Table:
     return Table("Training defences on employees", columns, rows)
 
 
-def _short(training: dict[str, Any]) -> str:
+def _training(cell: Cell) -> Training:
+    training = cell.details.training
+    assert training is not None, "the plan trains every model"
+    return training
+
+
+def _short(training: Training) -> str:
     """Names a training in few words."""
-    privacy = training["privacy"]
+    privacy = training.privacy
     if privacy is None:
-        return str(training["name"])
-    spent = "inf" if privacy["epsilon"] is None else f"{privacy['epsilon']:.2g}"
-    return f"{training['name']} {spent} a {privacy['unit']}"
+        return training.name
+    return f"{training.name} {privacy.epsilon:.2g} a {privacy.unit}"
 
 
-def _private_claims(cells: list[dict[str, Any]]) -> list[Claim]:
+def _private_claims(cells: Sequence[Cell]) -> list[Claim]:
     """Returns claims on differential privacy: no advantage at epsilon 1, none above the bound."""
-    private = [cell for cell in cells if cell["details"]["training"]["privacy"] is not None]
-    above = [
-        cell["success"]["estimate"] - cell["details"]["training"]["bound"]["person"]
-        for cell in private
-    ]
+    above = []
+    for cell in cells:
+        bound = _training(cell).bound
+        if bound is not None:
+            # Of a person, which comes first.
+            above.append(cell.success.estimate - bound.chances[0].most)
     claims = [
         Claim(
             "dp-sgd: most by which a judged success is above its bound",
@@ -191,24 +200,24 @@ def _private_claims(cells: list[dict[str, Any]]) -> list[Claim]:
             at_most=True,
         )
     ]
-    for cell in private:
-        epsilon = cell["details"]["training"]["privacy"]["epsilon"]
-        if epsilon is not None and epsilon <= 1:
-            who = f"{cell['attack']} with {cell['prior']}"
+    for cell in cells:
+        privacy = _training(cell).privacy
+        if privacy is not None and privacy.epsilon <= 1:
+            who = f"{cell.attack} with {cell.prior}"
             claims.append(
                 Claim(
                     f"dp-sgd at epsilon 1: lower end of the advantage of {who}",
                     0.0,
-                    cell["advantage"]["low"],
+                    cell.advantage.low,
                     at_most=True,
                 )
             )
     return claims
 
 
-def _uniform_claims(cells: list[dict[str, Any]], nobody: list[list[object]]) -> list[Claim]:
+def _uniform_claims(cells: Sequence[Cell], nobody: list[list[object]]) -> list[Claim]:
     """Returns claims on accuracy and on confidence in what is nobody."""
-    accuracy = {cell["details"]["training"]["name"]: cell["utility"]["accuracy"] for cell in cells}
+    accuracy = {_training(cell).name: cell.utility.accuracy or 0.0 for cell in cells}
     claims = [
         Claim(
             f"{UNIFORM}: loss of accuracy",

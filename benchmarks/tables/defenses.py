@@ -16,9 +16,10 @@ from benchmarks.auditing import audited
 from benchmarks.claims import Claim, Table, tell
 from benchmarks.images.att_faces import data_folder
 from benchmarks.tables.data_sets import load_warfarin
-from darkroom.auditing.record import Cell
+from darkroom.auditing.record import Cell, Training
 from darkroom.report.defenses import matches, standings
 from darkroom.tables.data import load_diabetes_table
+from darkroom.tables.record import TableCell
 
 WARFARIN = "iwpc-warfarin.csv"
 
@@ -170,14 +171,22 @@ def _table(found: Patients, name: str, cells: tuple[Cell, ...]) -> Table:
 
 
 def _row(cell: Cell) -> list[object]:
-    training = cell.details["training"]
-    others = cell.details["others"]["advantage"]["estimate"]
-    bound = None if training["bound"] is None else training["bound"]["row"]
+    assert isinstance(cell, TableCell)
+    assert cell.details.others is not None
+    training = _training(cell)
+    others = cell.details.others.advantage.estimate
+    bound = None if training.bound is None else training.bound.chances[0].most
     advantage = cell.advantage
     return [
         *(advantage.estimate, advantage.low, advantage.high, others, bound),
-        *(cell.utility.mean_absolute_error, training["time_factor"]),
+        *(cell.utility.mean_absolute_error, training.time_factor),
     ]
+
+
+def _training(cell: Cell) -> Training:
+    training = cell.details.training
+    assert training is not None, "the plan trains every model"
+    return training
 
 
 def _knowing_claims(name: str, cells: tuple[Cell, ...]) -> list[Claim]:
@@ -195,9 +204,9 @@ def _training_claims(name: str, cells: tuple[Cell, ...]) -> list[Claim]:
     """Returns what training leaves and costs."""
     if name.startswith("linear"):
         above = [
-            cell.success.estimate - cell.details["training"]["bound"]["row"]
+            cell.success.estimate - bound.chances[0].most
             for cell in cells
-            if cell.details["training"]["bound"] is not None
+            if (bound := _training(cell).bound) is not None
         ]
         text = f"{name}: most by which success on members is above its bound"
         return [Claim(text, 0.0, max(above), at_most=True)]

@@ -18,6 +18,7 @@ from darkroom.demo.language_models import save_model, train_gpt
 from darkroom.demo.records import held_out_lines, make_corpus
 from darkroom.report.defenses import Match, matches
 from darkroom.text.canaries import save_key, write_lines
+from darkroom.text.record import TextCell
 
 
 class Size(NamedTuple):
@@ -146,10 +147,11 @@ def _table(title: str, cells: tuple[Cell, ...]) -> Table:
     rows: list[list[object]] = []
     for match in (*plain, *matches(cells)):
         cell = match.cell
-        training = cell.details["training"]
-        bound = training["bound"] or {"repetitions": {}}
-        groups = cell.details["groups"]
-        medians = {group["repetitions"]: group["exposure"]["median"] for group in groups}
+        assert isinstance(cell, TextCell)
+        training, groups = cell.details.training, cell.details.groups
+        assert training is not None, "the plan trains every model"
+        chances = () if training.bound is None else training.bound.chances
+        medians = {one.repetitions: one.exposure.median for one in groups if one.exposure}
         rows.append(
             [
                 match.defense,
@@ -157,10 +159,10 @@ def _table(title: str, cells: tuple[Cell, ...]) -> Table:
                 None if match.naive is None else match.naive.advantage.estimate,
                 *(cell.advantage.estimate, cell.advantage.low, cell.advantage.high),
                 medians[max(medians)],
-                min(bound["repetitions"].values(), default=None),
+                min((one.most for one in chances), default=None),
                 cell.queries.per_goal_median,
                 cell.utility.perplexity,
-                training["time_factor"],
+                training.time_factor,
             ]
         )
     columns = (
@@ -179,7 +181,8 @@ def _training_claims(cells: tuple[Cell, ...]) -> list[Claim]:
     plain = next(cell for cell in cells if _plain(cell))
     claims = []
     for cell in cells:
-        name = cell.details["training"]["name"]
+        assert cell.details.training is not None
+        name = cell.details.training.name
         if cell.defense == "deduplication" or name == "dp-sgd" or cell.defense == "scrubbing":
             left = cell.success.estimate / max(plain.success.estimate, 1e-9)
             text = f"{cell.defense}: share of the secrets still extracted"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from darkroom.auditing.job import Job
 from darkroom.auditing.progress import Reporter
+from darkroom.auditing.record import Cell
+from darkroom.auditing.run_record import Results
 from darkroom.auditing.runner import run_job
 from darkroom.kinds import load_job
-from darkroom.report import write_report
+from darkroom.report import collect, write_report
 
 
 @dataclass(frozen=True)
@@ -20,23 +22,27 @@ class Run:
 
     Attributes:
         folder: Where it is.
-        results: What ``results.json`` says.
+        document: What it found.
         report: The page.
     """
 
     folder: Path
-    results: dict[str, Any]
+    document: Results
     report: Path
 
     @property
-    def cells(self) -> list[dict[str, Any]]:
-        """The cells of ``results``."""
-        cells: list[dict[str, Any]] = self.results["cells"]
-        return cells
+    def cells(self) -> tuple[Cell, ...]:
+        """Each attack against each defence, as a record of its kind."""
+        return self.document.cells
+
+    @cached_property
+    def results(self) -> dict[str, Any]:
+        """What it found, as ``results.json`` has it."""
+        return self.document.model_dump(mode="json", by_alias=True)
 
     def leaks(self, advantage: float = 0.0) -> bool:
         """Tells whether the lower bound of any cell's advantage is above a limit."""
-        return any(cell["advantage"]["low"] > advantage for cell in self.cells)
+        return any(cell.advantage.low > advantage for cell in self.cells)
 
 
 def audit_plan(path: Path, *, resume: bool = False, progress: bool = True) -> Run:
@@ -65,8 +71,7 @@ def open_run(folder: Path, *, reveal: bool = False) -> Run:
         RunError: If the run or one of its cells is missing or damaged.
     """
     report = write_report(folder, reveal=reveal)
-    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    return Run(folder, results, report)
+    return Run(folder, collect(folder), report)
 
 
 def finished(job: Job[Any, Any, Any, Any], resume: bool, reporter: Reporter) -> Run:

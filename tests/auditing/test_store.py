@@ -16,10 +16,22 @@ import numpy as np
 import pytest
 from tests.support.needs import absent
 
+from darkroom.auditing.record import Record
 from darkroom.auditing.store import Store
 from darkroom.errors import RunError
 
 ARRAYS = {"images": np.arange(6.0).reshape(2, 3), "goals": np.array([0, 1])}
+
+
+class Small(Record):
+    """A record of little."""
+
+    key: str
+    seconds: float
+
+
+def cell(key: str) -> Record:
+    return Small(key=key, seconds=1.5)
 
 
 def mode(path: Path) -> int:
@@ -44,7 +56,7 @@ def test_everything_is_for_its_owner_alone(tmp_path: Path) -> None:
         store = Store(tmp_path / "runs" / "tiny")
         store.open(resume=False)
         store.write("run.json", "{}")
-        store.write_cell("a1", {"key": "a1"}, {**ARRAYS})
+        store.write_cell("a1", cell("a1"), {**ARRAYS})
     finally:
         os.umask(before)
     for path in [store.folder, *store.folder.rglob("*")]:
@@ -53,14 +65,14 @@ def test_everything_is_for_its_owner_alone(tmp_path: Path) -> None:
 
 def test_a_cell_is_what_was_written(store: Store) -> None:
     assert not store.has_cell("a1")
-    store.write_cell("a1", {"key": "a1", "seconds": 1.5}, {**ARRAYS})
+    store.write_cell("a1", cell("a1"), {**ARRAYS})
     assert store.has_cell("a1")
-    cell = store.folder / "cells" / "a1"
-    assert json.loads((cell / "cell.json").read_text()) == {"key": "a1", "seconds": 1.5}
-    with np.load(cell / "reconstructions.npz", allow_pickle=False) as archive:
+    folder = store.folder / "cells" / "a1"
+    assert json.loads((folder / "cell.json").read_text()) == {"key": "a1", "seconds": 1.5}
+    with np.load(folder / "reconstructions.npz", allow_pickle=False) as archive:
         assert sorted(archive.files) == ["goals", "images"]
         np.testing.assert_array_equal(archive["images"], ARRAYS["images"])
-    assert sorted(path.name for path in cell.iterdir()) == ["cell.json", "reconstructions.npz"]
+    assert sorted(path.name for path in folder.iterdir()) == ["cell.json", "reconstructions.npz"]
 
 
 def test_a_run_is_not_written_over(store: Store) -> None:
@@ -80,7 +92,7 @@ def test_a_run_stopped_before_it_had_a_name_is_begun_again(store: Store) -> None
 def test_a_cell_that_fails_half_way_is_not_there(
     store: Store, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
-    store.write_cell("a1", {"key": "a1"}, {**ARRAYS})
+    store.write_cell("a1", cell("a1"), {**ARRAYS})
     before = files(store.folder)
     replace = Path.replace
 
@@ -91,19 +103,19 @@ def test_a_cell_that_fails_half_way_is_not_there(
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(RunError, match=r"No space left on device.*--resume") as caught:
-        store.write_cell("b2", {"key": "b2"}, {**ARRAYS})
+        store.write_cell("b2", cell("b2"), {**ARRAYS})
     assert "\n" not in str(caught.value)
     monkeypatch.undo()
     assert not store.has_cell("b2")
     assert files(store.folder) == before
     assert [path.name for path in (store.folder / "cells").iterdir()] == ["a1"]
-    store.write_cell("b2", {"key": "b2"}, {**ARRAYS})
+    store.write_cell("b2", cell("b2"), {**ARRAYS})
     assert store.has_cell("b2")
 
 
 def test_what_a_killed_run_left_half_done_is_cleared_away(store: Store) -> None:
     store.write("run.json", "{}")
-    store.write_cell("a1", {"key": "a1"}, {**ARRAYS})
+    store.write_cell("a1", cell("a1"), {**ARRAYS})
     before = files(store.folder)
     partial = store.folder / "cells" / ".partial-b2"
     partial.mkdir()
@@ -118,12 +130,12 @@ def test_what_a_killed_run_left_half_done_is_cleared_away(store: Store) -> None:
 @pytest.mark.parametrize("lost", ["cell.json", "reconstructions.npz"])
 def test_a_cell_of_which_a_file_was_deleted_is_made_again(store: Store, lost: str) -> None:
     """An error about a damaged file says: delete it and go on with --resume."""
-    store.write_cell("a1", {"key": "a1"}, {**ARRAYS})
+    store.write_cell("a1", cell("a1"), {**ARRAYS})
     before = files(store.folder)
     (store.folder / "cells" / "a1" / lost).unlink()
     Store(store.folder).open(resume=True)
     assert not store.has_cell("a1")
-    store.write_cell("a1", {"key": "a1"}, {**ARRAYS})
+    store.write_cell("a1", cell("a1"), {**ARRAYS})
     assert sorted(files(store.folder)) == sorted(before)
 
 
@@ -137,6 +149,7 @@ FILL = """
 import resource, sys
 from pathlib import Path
 import numpy as np
+from darkroom.auditing.record import Record
 from darkroom.auditing.store import Store
 from darkroom.errors import RunError
 
@@ -146,7 +159,7 @@ if sys.argv[2] != "0":
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
 noise = np.random.default_rng(0).random(30_000)
 try:
-    store.write_cell("b2", {"key": "b2"}, {"images": noise})
+    store.write_cell("b2", Record(), {"images": noise})
 except RunError as error:
     print(error)
     sys.exit(2)
@@ -159,7 +172,7 @@ def fill(folder: Path, limit: int) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_file_larger_than_allowed_is_an_error_of_one_line(store: Store) -> None:
-    store.write_cell("a1", {"key": "a1"}, {**ARRAYS})
+    store.write_cell("a1", cell("a1"), {**ARRAYS})
     before = files(store.folder)
     assert resource.RLIM_INFINITY in resource.getrlimit(resource.RLIMIT_FSIZE)
     refused = fill(store.folder, 20_000)
@@ -188,15 +201,15 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_is_an_error_of_one_line(small_disk: Path) -> None:
     store = Store(small_disk / "tiny")
     store.open(resume=False)
-    store.write_cell("a1", {"key": "a1"}, {**ARRAYS})
+    store.write_cell("a1", cell("a1"), {**ARRAYS})
     before = files(store.folder)
     noise = np.random.default_rng(0).random(30_000)
     with pytest.raises(RunError, match="No space left on device") as caught:
-        store.write_cell("b2", {"key": "b2"}, {"images": noise})
+        store.write_cell("b2", cell("b2"), {"images": noise})
     assert "\n" not in str(caught.value)
     with pytest.raises(RunError, match="No space left on device"):
         store.write("plan.toml", "#" * 100_000)
     assert files(store.folder) == before
     assert [path.name for path in (store.folder / "cells").iterdir()] == ["a1"]
-    store.write_cell("b2", {"key": "b2"}, {**ARRAYS})
+    store.write_cell("b2", cell("b2"), {**ARRAYS})
     assert store.has_cell("b2")

@@ -14,8 +14,10 @@ import orjson
 import pytest
 import torch
 from benchmarks.guard.servers import served
+from tests.support.records import known
 
 from darkroom.auditing.plan import validate
+from darkroom.auditing.record import GuardLimit, Utility
 from darkroom.commands.main import main
 from darkroom.errors import PlanError, TargetError
 from darkroom.guard.api_keys import hashed
@@ -116,20 +118,20 @@ def test_one_plan_shows_success_with_the_guard_and_without(
     folder, hidden = served_plan
     run = audit_plan(folder / "plan.toml", progress=False)
     free, held = run.cells
-    assert (free["defense"], held["defense"]) == ("none", "guard")
-    assert (free["attack"], held["attack"]) == ("evolution", "evolution")
-    assert held["success"]["estimate"] < free["success"]["estimate"]
-    guard = held["details"]["guard"]
-    assert guard["limits"] == [{"name": "daily", "rows": PER_DAY, "seconds": 86_400}]
+    assert (free.defense, held.defense) == ("none", "guard")
+    assert (free.attack, held.attack) == ("evolution", "evolution")
+    assert held.success.estimate < free.success.estimate
+    guard = known(held.details.guard)
+    assert guard.limits == (GuardLimit(name="daily", rows=PER_DAY, seconds=86_400),)
     # Every row that the guard let through, and no other, is accounted for.
-    assert hidden.rows == PER_DAY == guard["rows"] + guard["opened"]
-    assert guard["refusals"] >= 1
-    assert held["curve"][-1]["queries"] < free["curve"][-1]["queries"]
-    assert held["utility"] == {}
+    assert hidden.rows == PER_DAY == guard.rows + guard.opened
+    assert guard.refusals >= 1
+    assert held.curve[-1].queries < free.curve[-1].queries
+    assert held.utility == Utility()
     page = (folder / "runs/tiny/report.html").read_text()
     section = page[page.index('<section id="guard">') : page.index('<section id="budget">')]
     assert f"Days at {PER_DAY} a day" in section
-    assert f"was refused after {guard['rows']} rows" in section
+    assert f"was refused after {guard.rows} rows" in section
     for label in ("evolution with eigenfaces, undefended", "evolution with eigenfaces, behind the"):
         assert label in section
     # A guard is no defence of answers, and its curve ends early: other sections leave it out.
@@ -143,8 +145,9 @@ def test_a_second_attack_finds_the_account_spent(served_plan: tuple[Path, Model]
     with (folder / "plan.toml").open("a") as plan:
         plan.write('[[attack]]\nname = "surrogate"\nrows = 40\n')
     held = audit_plan(folder / "plan.toml", progress=False).cells[2:]
-    assert [one["details"]["guard"]["rows"] for one in held] == [PER_DAY - 2, 0]
-    assert all(one["details"]["guard"]["refusals"] for one in held)
+    guards = [known(one.details.guard) for one in held]
+    assert [one.rows for one in guards] == [PER_DAY - 2, 0]
+    assert all(one.refusals for one in guards)
     assert hidden.rows == PER_DAY
     # A resumed run asks the guard nothing; a new one is told why it cannot.
     audit_plan(folder / "plan.toml", resume=True, progress=False)
@@ -162,14 +165,14 @@ def test_the_guards_report_puts_its_clients_on_the_curve_without_it(
 ) -> None:
     folder, _ = served_plan
     run = audit_plan(folder / "plan.toml", progress=False)
-    (cell,) = [one for one in run.cells if one["defense"] == "none"]
+    (cell,) = [one for one in run.cells if one.defense == "none"]
     made = spending_report(folder / "guard.toml", folder / "runs/tiny")
     assert [(one.name, one.today) for one in made.clients] == [("auditor", PER_DAY)]
     outlook = made.outlook
     assert outlook is not None
-    assert outlook.cell.key == cell["key"]
+    assert outlook.cell.key == cell.key
     assert outlook.matches
-    reached = [one["queries"] for one in cell["curve"] if one["success"] >= 0.5]
+    reached = [one.queries for one in cell.curve if one.success >= 0.5]
     assert outlook.queries == min(reached)
     assert outlook.days == pytest.approx((min(reached) - PER_DAY) / PER_DAY)
     words = ["guard", "report", "--policy", "guard.toml", "--run", "runs/tiny", "--json"]
@@ -179,7 +182,7 @@ def test_the_guards_report_puts_its_clients_on_the_curve_without_it(
         main()
     assert ended.value.code == 0
     told: dict[str, Any] = json.loads(capsys.readouterr().out)
-    assert told["outlook"]["cell"] == cell["key"]
+    assert told["outlook"]["cell"] == cell.key
     assert told["outlook"]["days"] == pytest.approx(outlook.days)
 
 

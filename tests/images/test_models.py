@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 from tests.support.needs import needed
+from tests.support.records import known, timeless
 from torch import nn
 
 import darkroom
@@ -97,7 +97,7 @@ def test_every_model_meets_every_attack_and_its_cells_say_how_it_was_trained(pla
     cells = run(plan).cells
     private = "dp-sgd(epsilon=3, epochs=4)"
     rounding = "rounding(decimals=2)"
-    assert [(cell["defense"], cell["access"]) for cell in cells] == [
+    assert [(cell.defense, cell.access) for cell in cells] == [
         (name, access)
         for first in ("none", "mid", private)
         for name, access in (
@@ -106,19 +106,20 @@ def test_every_model_meets_every_attack_and_its_cells_say_how_it_was_trained(pla
             (rounding if first == "none" else f"{first} + {rounding}", "scores"),
         )
     ]
-    plain, mid, last = (cells[place]["details"]["training"] for place in (0, 3, 6))
-    assert plain["time_factor"] == 1.0
-    assert plain["bound"] is None
-    assert mid["time_factor"] == cells[3]["utility"]["training_time_factor"] > 0
-    assert mid["privacy"] is None
-    assert mid["paper"] == "Wang et al. 2021"
-    assert 2.9 < last["privacy"]["epsilon"] <= 3.0
-    bound = last["bound"]
-    assert bound["photos"] == 4
-    assert 1 / 6 <= bound["baseline"] < bound["photo"] < bound["person"] <= 1
-    assert not bound["exceeded"]
-    assert "epsilon" in " ".join(cells[6]["details"]["threat_model"])
-    assert cells[0]["utility"]["accuracy"] > cells[6]["utility"]["accuracy"] - 0.5
+    plain, mid, last = (known(cells[place].details.training) for place in (0, 3, 6))
+    assert plain.time_factor == 1.0
+    assert plain.bound is None
+    assert mid.time_factor > 0
+    assert mid.privacy is None
+    assert mid.paper == "Wang et al. 2021"
+    assert 2.9 < known(last.privacy).epsilon <= 3.0
+    bound = known(last.bound)
+    person, photo = bound.chances
+    assert (person.about, person.examples, photo.about, photo.examples) == ("person", 4, "photo", 1)
+    assert 1 / 6 <= bound.baseline < photo.most < person.most <= 1
+    assert not bound.exceeded
+    assert "epsilon" in " ".join(cells[6].details.threat_model)
+    assert known(cells[0].utility.accuracy) > known(cells[6].utility.accuracy) - 0.5
 
 
 def test_a_resumed_run_trains_nothing_twice_and_ends_the_same(
@@ -129,34 +130,25 @@ def test_a_resumed_run_trains_nothing_twice_and_ends_the_same(
     kept = sorted((whole.folder / "models").iterdir())
     assert [file.suffix for file in kept] == [".safetensors"] * 3
     assert all(file.stat().st_mode & 0o77 == 0 for file in kept)
-    before = _timeless(whole)
+    before = timeless(whole)
     for cell in whole.cells[1:]:
-        shutil.rmtree(whole.folder / "cells" / cell["key"])
+        shutil.rmtree(whole.folder / "cells" / cell.key)
     monkeypatch.setattr(models.TrainedModel, "_train", None)
     again = run(plan, resume=True)
-    assert _timeless(again) == before
+    assert timeless(again) == before
 
 
 def test_a_new_run_ends_the_same(plan: Path) -> None:
     plan.write_text(ONE_ATTACK)
     first = run(plan)
     shutil.rmtree(first.folder)
-    assert _timeless(run(plan)) == _timeless(first)
-
-
-def _timeless(run: Run) -> Any:
-    """Returns the cells without times."""
-    cells = json.loads(json.dumps(run.cells))
-    for cell in cells:
-        del cell["seconds"], cell["utility"]["training_time_factor"]
-        del cell["details"]["training"]["seconds"], cell["details"]["training"]["time_factor"]
-    return cells
+    assert timeless(run(plan)) == timeless(first)
 
 
 def test_damaged_weights_are_one_line(plan: Path) -> None:
     plan.write_text(ONE_ATTACK)
     whole = run(plan)
-    shutil.rmtree(whole.folder / "cells" / whole.cells[0]["key"])
+    shutil.rmtree(whole.folder / "cells" / whole.cells[0].key)
     for file in (whole.folder / "models").iterdir():
         file.write_bytes(b"nothing")
     with pytest.raises(RunError, match="damaged"):
@@ -200,7 +192,7 @@ def test_without_trainings_a_plan_is_as_before(plan: Path, weights: dict[str, An
     head, rest = table.split("[recipe]", 1)
     plan.write_text(head + "[[attack]]" + rest.split("[[attack]]", 1)[1])
     found = run(plan)
-    assert "training" not in found.cells[0]["details"]
+    assert found.cells[0].details.training is None
     assert not (found.folder / "models").exists()
 
 
@@ -222,5 +214,5 @@ def test_from_python(
         out=tmp_path,
         progress=False,
     )
-    assert [cell["defense"] for cell in found.cells] == ["none", "negative-label-smoothing"]
-    assert all(cell["utility"]["accuracy"] > 0.7 for cell in found.cells)
+    assert [cell.defense for cell in found.cells] == ["none", "negative-label-smoothing"]
+    assert all(known(cell.utility.accuracy) > 0.7 for cell in found.cells)

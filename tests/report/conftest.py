@@ -20,12 +20,13 @@ def interval(estimate: float, low: float, high: float) -> dict[str, float]:
     return {"estimate": estimate, "low": low, "high": high}
 
 
-def measured(estimate: float | None, n: int = 200) -> dict[str, Any]:
+def measured(estimate: float | None, n: int = 200, *, tried: bool = True) -> dict[str, Any]:
     """A judge's rate; without an estimate, one that was tried and never came about."""
+    tries = n if tried else None
     if estimate is None:
-        return {"estimate": None, "low": None, "high": None, "n": 0, "tried": n}
+        return {"estimate": None, "low": None, "high": None, "n": 0, "tried": tries}
     low, high = max(0.0, estimate - 0.02), min(1.0, estimate + 0.02)
-    return {**interval(estimate, low, high), "n": n, "tried": n}
+    return {**interval(estimate, low, high), "n": n, "tried": tries}
 
 
 def draw_faces(people: int, channels: int, height: int, width: int) -> NDArray[np.uint8]:
@@ -55,7 +56,6 @@ def people(goals: int, hits: int) -> list[dict[str, Any]]:
             "photo": {"index": 2, "ssim": 0.61, "distance": 0.8},
             "p_value": 0.0005 * (hits - goal) if goal < hits else 0.5,
             "p_adjusted": min(1.0, 0.0005 * (hits - goal) * goals) if goal < hits else 1.0,
-            "similarity": 0.9,
         }
         for goal in range(goals)
     ]
@@ -67,7 +67,8 @@ def image_cell(key: str = "cell1", goals: int = 4, hits: int = 3) -> dict[str, A
     success = interval(share, max(0.0, share - 0.1), min(1.0, share + 0.1))
     advantage = interval(share - 0.02, share - 0.12, min(1.0, share + 0.08))
     rows = people(goals, hits)
-    curve = [{"queries": 1, "success": 0.0}, {"queries": 200, "success": share}]
+    ends = {"low": 0.0, "high": 1.0}
+    curve = [{"queries": 1, "success": 0.0, **ends}, {"queries": 200, "success": share, **ends}]
     worst = min(rows, key=lambda row: (row["p_value"], -row["confidence"]))
     false_positives = {"noise": 0.0, "adversarial": 0.005, "others": 0.002}
     names = {f"false_positive_{kind}": rate for kind, rate in false_positives.items()}
@@ -77,6 +78,7 @@ def image_cell(key: str = "cell1", goals: int = 4, hits: int = 3) -> dict[str, A
         "target": "face-login",
         "defense": "none",
         "attack": "gradient",
+        "attacker": "adaptive",
         "access": "weights",
         "prior": "generator",
         "goals": goals,
@@ -87,20 +89,28 @@ def image_cell(key: str = "cell1", goals: int = 4, hits: int = 3) -> dict[str, A
         "curve": curve,
         "confidence": {"median": 0.9994, "reached": 0.75},
         "judges": {"accuracy": 0.97, **names},
-        "utility": {"accuracy": 0.975},
+        "utility": {
+            "accuracy": 0.975,
+            "calibration_error": None,
+            "label_changes": None,
+            "mean_absolute_error": None,
+            "perplexity": None,
+        },
+        "cost": None,
         "seconds": 1.5,
         "details": {
             "threat_model": ["The attacker holds the weights.", "The attacker knows the classes."],
-            "attack": {"name": "gradient", "parameters": {"steps": 200}},
-            "prior": {"name": "generator", "parameters": {}},
+            "attack": {"name": "gradient", "parameters": {"steps": 200}, "paper": ""},
+            "prior": {"name": "generator", "parameters": {}, "paper": ""},
             "judge_names": ["convolutional net", "linear discriminant", "nearest neighbour"],
             "judges": {
-                "accuracy": measured(0.97),
-                "each": [measured(0.96), measured(0.95), measured(0.9)],
+                "accuracy": measured(0.97, tried=False),
+                "each": [measured(rate, tried=False) for rate in (0.96, 0.95, 0.9)],
+                "gate": measured(0.99, tried=False),
+                "held_out": True,
                 **{name: measured(rate) for name, rate in names.items()},
             },
             "gate": {"limit": 0.39},
-            "curve": [{**p, "low": 0.0, "high": 1.0, "confidence_median": 0.5} for p in curve],
             "snapshots": [0, 10, 200],
             "people": rows,
             "worst_off": {
@@ -111,6 +121,8 @@ def image_cell(key: str = "cell1", goals: int = 4, hits: int = 3) -> dict[str, A
                 "draws": 2000,
                 "sentence": f"{worst['name']} is nearer than all 2,000 draws.",
             },
+            "training": None,
+            "guard": None,
         },
     }
 

@@ -7,14 +7,19 @@ from typing import Any
 import pytest
 from tests.report.conftest import RunFolder, image_cell
 
-from darkroom.auditing.record import Cell
+from darkroom.auditing.record import Cell, CurvePoint
 from darkroom.errors import PlanError
+from darkroom.images.record import ImageCell
 from darkroom.report.budget import Policy, Reached, answer, holdings, queries_to
+from darkroom.statistics.intervals import clopper_pearson
 
 
 def cell(curve: list[tuple[int, float]], goals: int = 20, **changes: Any) -> Cell:
-    points = [{"queries": queries, "success": success} for queries, success in curve]
-    return Cell.model_validate(
+    points = [
+        CurvePoint.at(queries, clopper_pearson(round(success * goals), goals))
+        for queries, success in curve
+    ]
+    return ImageCell.model_validate(
         {**image_cell(), "access": "scores", "goals": goals, "curve": points, **changes}
     )
 

@@ -31,19 +31,20 @@ def test_rates_that_were_never_measured_are_said_to_be(run: RunFolder) -> None:
     """A null is neither zero nor a crash, wherever it may stand."""
     details = run.cell["details"]
     details["judges"]["false_positive_adversarial"] = run.measured(None)
-    details["judges"]["false_positive_noise"] = None
-    details["judges"]["each"][1] = None
+    details["judges"]["false_positive_noise"] = run.measured(None, 100)
+    details["judges"]["each"][1] = run.measured(None, tried=False)
     run.cell["judges"]["false_positive_adversarial"] = None
     run.cell["judges"]["false_positive_noise"] = None
     run.cell["confidence"] = {"median": None, "reached": None}
     run.cell["utility"] = {}
     run.record["authorized_by"] = None
-    details["worst_off"] = details["gate"] = None
     for person in details["people"]:
-        person.update(p_value=None, p_adjusted=None, distance=None, photo=None)
+        person["confidence"] = None
     page = run.report()
     assert page.text.count("not measured") == 3
     assert "0 of 200 tried" in page.text
+    assert "0 of 100 tried" in page.text
+    assert page.text.count("not shown") == len(details["people"])
     assert "The plan names nobody who authorised it" in page.text
 
 
@@ -78,7 +79,7 @@ def picture(attributes: dict[str, str | None]) -> np.ndarray[tuple[int, ...], np
 def test_colours_and_ranges_are_kept(run: RunFolder) -> None:
     """An RGB target whose values run from -1 to 1 is shown in its true colours."""
     run.shape = (3, 16, 16)
-    run.record["target"].update(shape=[3, 16, 16], range=[-1, 1])
+    run.record["target"].update(range=[-1, 1])
     folder = run.write()
     path = folder / "cells" / "cell1" / "reconstructions.npz"
     with np.load(path) as file:
@@ -134,9 +135,13 @@ def test_strangers_text_stays_text(run: RunFolder) -> None:
     details["worst_off"].update(name=evil, sentence=f"{evil} 1\N{EN DASH}2")
     details["threat_model"] = [evil]
     details["judge_names"] = [evil] * 3
-    details["attack"] = {"name": evil, "parameters": {evil: [evil]}}
+    details["attack"] = {"name": evil, "parameters": {evil: [evil]}, "paper": evil}
     run.cell.update(attack=f"{evil}$x^2$", defense=evil, prior=evil, target=evil)
-    run.record["run"].update(name=evil, versions={"darkroom": evil}, machine={evil: evil})
+    run.record["run"].update(
+        name=evil,
+        versions={"darkroom": evil},
+        machine={"processor": evil, "cores": 1, "system": evil},
+    )
     run.record.update(authorized_by=evil, command=evil)
     run.record["target"].update(name=evil, kind=evil)
     run.record["tested"] = [[evil, evil]]
@@ -219,13 +224,13 @@ def test_large_pictures_and_many_cells_stay_bounded(run: RunFolder) -> None:
 
 def test_a_curve_without_points_is_left_out(run: RunFolder) -> None:
     """A logarithmic axis has no zero; an attack that only guessed has no curve."""
-    run.cell["details"]["curve"] = [{"queries": 0, "success": 0.0}]
+    run.cell["curve"] = [{"queries": 0, "success": 0.0, "low": 0.0, "high": 0.6}]
     assert not run.report().classed("chart-wide")
 
 
 def test_a_curve_of_one_point_is_drawn(run: RunFolder) -> None:
     """One milestone is a curve too."""
-    run.cell["details"]["curve"] = [{"queries": 1, "success": 0.5}]
+    run.cell["curve"] = [{"queries": 1, "success": 0.5, "low": 0.1, "high": 0.9}]
     assert run.report().classed("chart-wide")
 
 

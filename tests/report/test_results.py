@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped,unused-ignore]
+from tests.support.records import of_kind
 
 from darkroom.errors import RunError
+from darkroom.images.record import ImageCell
 from darkroom.report import collect, load_schema, write_results
 
 if TYPE_CHECKING:
@@ -29,10 +31,12 @@ def test_collect_keeps_the_order_of_the_plan(run: RunFolder) -> None:
     """Cells come as ``run.json`` lists them, not as the file system does."""
     run.cells = [run.image_cell("zz"), run.image_cell("aa"), run.image_cell("mm")]
     document = collect(run.write())
-    assert [cell["key"] for cell in document["cells"]] == ["zz", "aa", "mm"]
-    assert document["schema"] == "darkroom/results/2"
-    assert set(document["run"]) == {"name", "seed", "versions", "machine"}
-    assert document["cells"][0] == run.cell
+    assert [cell.key for cell in document.cells] == ["zz", "aa", "mm"]
+    written = document.model_dump(mode="json", by_alias=True)
+    assert written["schema"] == "darkroom/results/2"
+    assert set(written["run"]) == {"name", "seed", "versions", "machine"}
+    assert written["cells"][0] == run.cell
+    Draft202012Validator(load_schema()).validate(written)
 
 
 def test_results_are_private_and_the_same_each_time(run: RunFolder) -> None:
@@ -42,7 +46,7 @@ def test_results_are_private_and_the_same_each_time(run: RunFolder) -> None:
     first = path.read_bytes()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert write_results(folder).read_bytes() == first
-    assert json.loads(first) == collect(folder)
+    assert json.loads(first) == collect(folder).model_dump(mode="json", by_alias=True)
     names = {entry.name for entry in folder.iterdir()}
     assert names == {"run.json", "plan.toml", "cells", "results.json"}
 
@@ -52,7 +56,8 @@ def test_unmeasured_rates_are_null(run: RunFolder) -> None:
     run.cell["judges"] = dict.fromkeys(run.cell["judges"])
     run.cell["confidence"] = {"median": None, "reached": None}
     run.cell["utility"] = {}
-    assert collect(run.write())["cells"][0]["judges"]["accuracy"] is None
+    (cell,) = collect(run.write()).cells
+    assert of_kind(ImageCell, cell).judges.accuracy is None
 
 
 @pytest.mark.parametrize(
@@ -70,10 +75,17 @@ def test_unmeasured_rates_are_null(run: RunFolder) -> None:
         (lambda cell: cell["success"].update(low=0.9), "outside its interval"),
         (lambda cell: cell["advantage"].update(high=0.1), "outside its interval"),
         (lambda cell: cell["advantage"].update(low=-1.5), "advantage"),
-        (lambda cell: cell["success"].update(estimate=float("nan")), "NaN"),
-        (lambda cell: cell.update(seconds=float("inf")), "Infinity"),
+        (
+            lambda cell: cell["success"].update(estimate=float("nan")),
+            "success.estimate: Input should be a finite",
+        ),
+        (
+            lambda cell: cell.update(seconds=float("inf")),
+            "seconds: Input should be a finite number",
+        ),
         (lambda cell: cell["curve"][0].update(success=2), "curve"),
-        (lambda cell: cell["curve"][0].update(low=0.0), "low"),
+        (lambda cell: cell["curve"][0].update(least=0.0), "least"),
+        (lambda cell: cell["curve"][0].pop("low"), "low"),
         (lambda cell: cell["judges"].pop("accuracy"), "accuracy"),
         (lambda cell: cell["queries"].update(total=-1), "total"),
     ],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
+from tests.support.records import cells_of, known, timeless
 
 import darkroom
 from darkroom.api import audit_table
@@ -26,9 +26,9 @@ from darkroom.errors import DarkroomError
 from darkroom.kinds import load_job, read_plan
 from darkroom.report import load_schema
 from darkroom.report.defenses import recommend
-from darkroom.report.records import parse_cells
 from darkroom.runs import audit_plan
 from darkroom.tables.plan import TablePlan
+from darkroom.tables.record import TableCell
 
 N, MEMBERS, PRIVATE = 260, 120, 180
 
@@ -115,38 +115,35 @@ def edited(folder: Path, *pairs: tuple[str, str]) -> Path:
     return path
 
 
-def _without_times(results: dict[str, Any]) -> str:
-    return re.sub(r'"seconds": [^,]*', "", json.dumps(results["cells"]))
-
-
 def test_a_leaking_model_is_found_out(folder: Path) -> None:
     run = audit_plan(folder / "plan.toml", progress=False)
     Draft202012Validator(load_schema()).validate(run.results)
-    attack, counts = run.cells
-    assert (attack["kind"], attack["goals"], attack["access"]) == ("tables", MEMBERS, "label")
-    assert (counts["access"], counts["prior"]) == ("weights", "marginals")
-    assert attack["queries"] == {"per_goal_median": 2, "total": 2 * PRIVATE}
-    assert attack["advantage"]["low"] > 0.1  # the trees have learned members by heart
+    attack, counts = cells_of(run, TableCell)
+    assert (attack.kind, attack.goals, attack.access) == ("tables", MEMBERS, "label")
+    assert (counts.access, counts.prior) == ("weights", "marginals")
+    assert (attack.queries.per_goal_median, attack.queries.total) == (2, 2 * PRIVATE)
+    assert attack.advantage.low > 0.1  # the trees have learned members by heart
     assert run.leaks(0.1)
-    details = attack["details"]
-    assert details["others"]["n"] == PRIVATE - MEMBERS
-    assert details["difference"]["success"]["low"] > 0
-    assert details["others"]["advantage"]["low"] < 0.05
-    strongest = details["members"]["over_strongest"]
-    assert strongest["estimate"] <= attack["advantage"]["estimate"]
-    assert details["members"]["success"]["imputation"] == attack["baseline"]
-    assert details["positive"] == "yes"
-    assert sum(map(sum, details["members"]["confusion"])) == MEMBERS
-    assert details["worst_off"]["p_adjusted"] < 0.05
+    details = attack.details
+    others = known(details.others)
+    assert others.n == PRIVATE - MEMBERS
+    assert known(details.difference).success.low > 0
+    assert others.advantage.low < 0.05
+    strongest = details.members.over_strongest
+    assert strongest.estimate <= attack.advantage.estimate
+    assert details.members.success.imputation == attack.baseline
+    assert details.positive == "yes"
+    assert sum(map(sum, known(details.members.confusion))) == MEMBERS
+    assert known(details.worst_off).p_adjusted < 0.05
     assert "yes" in run.report.read_text()
 
 
 def test_the_run_resumes_to_the_same_results(folder: Path) -> None:
     first = audit_plan(folder / "plan.toml", progress=False)
-    lost = folder / "runs" / "people" / "cells" / first.cells[1]["key"] / "cell.json"
+    lost = folder / "runs" / "people" / "cells" / first.cells[1].key / "cell.json"
     lost.unlink()
     back = audit_plan(folder / "plan.toml", resume=True, progress=False)
-    assert _without_times(back.results) == _without_times(first.results)
+    assert timeless(back) == timeless(first)
 
 
 def test_what_decides_a_cell_is_in_its_key(folder: Path) -> None:
@@ -167,8 +164,8 @@ def test_what_decides_a_cell_is_in_its_key(folder: Path) -> None:
 @pytest.mark.parametrize("names", ["[]", '["city"]'])
 def test_groups_are_those_asked_for(folder: Path, names: str) -> None:
     edited(folder, ('sensitive = "secret"', f'sensitive = "secret"\ngroups = {names}'))
-    cell = audit_plan(folder / "plan.toml", progress=False).cells[0]
-    columns = {group["column"] for group in cell["details"]["members"]["groups"]}
+    cell, _ = cells_of(audit_plan(folder / "plan.toml", progress=False), TableCell)
+    columns = {group.column for group in cell.details.members.groups}
     assert columns == {"secret", *json.loads(names)}
 
 
@@ -176,13 +173,13 @@ def test_defences_meet_attacks_that_see_answers(folder: Path) -> None:
     plan = edited(folder, ('name = "tree-counts"', 'name = "csmia"'))
     plan.write_text(plan.read_text() + '\n[[defense]]\nname = "rounding"\ndecimals = 1\n')
     cells = audit_plan(plan, progress=False).cells
-    assert [(cell["attack"], cell["defense"]) for cell in cells] == [
+    assert [(cell.attack, cell.defense) for cell in cells] == [
         ("map", "none"),
         ("map", "rounding(decimals=1)"),
         ("csmia", "none"),
         ("csmia", "rounding(decimals=1)"),
     ]
-    assert cells[0]["success"] == cells[1]["success"]  # rounding keeps the label
+    assert cells[0].success == cells[1].success  # rounding keeps the label
 
 
 def doses(seed: int = 0) -> pd.DataFrame:
@@ -220,27 +217,27 @@ def test_rounded_and_noisy_doses(tmp_path: Path, knows: str) -> None:
     noise = {"name": "value-noise", "deviation": 20.0}
     run = audited_doses(tmp_path, rounding, noise, knows=knows)
     plain, *defended = run.cells
-    assert [(cell["defense"], cell["attacker"]) for cell in defended] == [
+    assert [(cell.defense, cell.attacker) for cell in defended] == [
         ("value-rounding(step=40.0)", "adaptive"),
         ("value-rounding(step=40.0)", "naive"),
         ("value-noise(deviation=20.0)", "adaptive"),
         ("value-noise(deviation=20.0)", "naive"),
     ]
-    found = {(cell["defense"].split("(")[0], cell["attacker"]): cell for cell in defended}
-    assert plain["success"]["estimate"] > 0.9
+    found = {(cell.defense.split("(")[0], cell.attacker): cell for cell in defended}
+    assert plain.success.estimate > 0.9
     # The linear model is a good one; a step of 40 names 40 to nearly everyone.
-    errors = {key: cell["utility"]["mean_absolute_error"] for key, cell in found.items()}
-    assert plain["utility"]["mean_absolute_error"] < 4 < errors["value-rounding", "adaptive"]
+    errors = {key: known(cell.utility.mean_absolute_error) for key, cell in found.items()}
+    assert known(plain.utility.mean_absolute_error) < 4 < errors["value-rounding", "adaptive"]
     assert errors["value-noise", "naive"] > 10
     rounded, noisy = found["value-rounding", "adaptive"], found["value-noise", "adaptive"]
-    assert rounded["success"]["estimate"] < plain["success"]["estimate"] - 0.1
-    assert noisy["queries"]["per_goal_median"] == 16
-    gained = noisy["success"]["estimate"] - found["value-noise", "naive"]["success"]["estimate"]
+    assert rounded.success.estimate < plain.success.estimate - 0.1
+    assert noisy.queries.per_goal_median == 16
+    gained = noisy.success.estimate - found["value-noise", "naive"].success.estimate
     assert gained > (0.05 if knows == "response" else -0.1)
-    assert "which the attacker knows" in " ".join(noisy["details"]["threat_model"])
-    told = found["value-noise", "naive"]["details"]["threat_model"]
+    assert "which the attacker knows" in " ".join(noisy.details.threat_model)
+    told = found["value-noise", "naive"].details.threat_model
     assert "is not told of" in " ".join(told)
-    found_best = recommend(parse_cells(run.folder, run.results), 10.0)
+    found_best = recommend(run.cells, 10.0)
     assert found_best.chosen is not None
     assert "Error" in run.report.read_text()
 
@@ -253,7 +250,7 @@ def test_a_defence_of_another_kind_of_answer_is_one_clear_line(tmp_path: Path) -
 def test_the_attacker_may_know_predictions_only(folder: Path) -> None:
     edited(folder, ('sensitive = "secret"', 'sensitive = "secret"\nknows = "prediction"'))
     cell = audit_plan(folder / "plan.toml", progress=False).cells[0]
-    assert "what the model says of it" in " ".join(cell["details"]["threat_model"])
+    assert "what the model says of it" in " ".join(cell.details.threat_model)
 
 
 @pytest.mark.parametrize(
@@ -370,7 +367,7 @@ def test_a_bad_table_is_one_clear_line(folder: Path, change: Any, expected: str)
 def test_rows_with_missing_values_are_left_out_and_counted(folder: Path) -> None:
     _table(folder, lambda frame: frame.assign(city=[None] * 4 + list(frame["city"][4:])))
     run = audit_plan(folder / "plan.toml", progress=False)
-    assert run.cells[0]["goals"] == MEMBERS - 4
+    assert run.cells[0].goals == MEMBERS - 4
     record = json.loads((run.folder / "run.json").read_text())
     assert ["Left out", "4 rows with missing values"] in record["tested"]
     edited(folder, ('sensitive = "secret"', 'sensitive = "secret"\nmissing = "refuse"'))
@@ -419,9 +416,9 @@ def test_a_model_is_audited_from_python(tmp_path: Path) -> None:
         out=tmp_path,
         progress=False,
     )
-    assert [cell["attack"] for cell in run.cells] == ["map", "csmia"]
-    for cell in run.cells:
-        assert cell["details"]["difference"]["success"]["low"] > 0
+    assert [cell.attack for cell in run.cells] == ["map", "csmia"]
+    for cell in cells_of(run, TableCell):
+        assert known(cell.details.difference).success.low > 0
     assert run.report.exists()
 
 
@@ -441,9 +438,10 @@ def test_a_function_is_audited_from_python(tmp_path: Path) -> None:
         out=tmp_path,
         progress=False,
     )
-    assert run.cells[0]["target"] == "grade"
-    assert run.cells[0]["details"]["others"] is None
-    assert run.cells[0]["details"]["difference"] is None
+    (cell,) = cells_of(run, TableCell)
+    assert cell.target == "grade"
+    assert cell.details.others is None
+    assert cell.details.difference is None
     assert "trained on all private rows" in run.report.read_text()
 
 
@@ -453,7 +451,7 @@ def test_several_columns_and_unknown_ones(tmp_path: Path) -> None:
         OneHotEncoder(handle_unknown="ignore"), ExtraTreesClassifier(5, random_state=0)
     )
     model.fit(private.drop(columns="grade"), private["grade"])
-    cell = audit_table(
+    run = audit_table(
         model,
         private,
         public,
@@ -464,10 +462,11 @@ def test_several_columns_and_unknown_ones(tmp_path: Path) -> None:
         imputer="logistic",
         out=tmp_path,
         progress=False,
-    ).cells[0]
-    assert cell["queries"]["per_goal_median"] == 2 * 3 * 4
-    assert cell["details"]["values"][:2] == ["no, Bonn", "no, Jena"]
-    assert len(cell["details"]["members"]["confusion"]) == 6
+    )
+    (cell,) = cells_of(run, TableCell)
+    assert cell.queries.per_goal_median == 2 * 3 * 4
+    assert cell.details.values[:2] == ("no, Bonn", "no, Jena")
+    assert len(known(cell.details.members.confusion)) == 6
 
 
 def test_a_number_is_inferred_with_error_and_interval(tmp_path: Path) -> None:
@@ -476,7 +475,7 @@ def test_a_number_is_inferred_with_error_and_interval(tmp_path: Path) -> None:
     frame["rent"] = 2 * frame["income"] + frame["height"] + rng.normal(0, 4, 400)
     inputs = frame[["height", "income"]]
     model = LinearRegression().fit(inputs[:200], frame["rent"][:200])
-    cell = audit_table(
+    run = audit_table(
         model,
         frame[:300],
         frame[300:],
@@ -487,13 +486,14 @@ def test_a_number_is_inferred_with_error_and_interval(tmp_path: Path) -> None:
         imputer="logistic",
         out=tmp_path,
         progress=False,
-    ).cells[0]
-    number = cell["details"]["members"]["numeric"]
-    assert cell["details"]["members"]["measures"] is None
-    assert number["error"]["estimate"] < 3 < 15
-    assert number["coverage"]["estimate"] > 0.85
-    assert number["tolerance"] == pytest.approx(0.1 * 15 * 3.29, rel=0.2)
-    assert cell["success"]["estimate"] > 0.9
+    )
+    (cell,) = cells_of(run, TableCell)
+    number = known(cell.details.members.numeric)
+    assert cell.details.members.measures is None
+    assert number.error.estimate < 3 < 15
+    assert number.coverage.estimate > 0.85
+    assert number.tolerance == pytest.approx(0.1 * 15 * 3.29, rel=0.2)
+    assert cell.success.estimate > 0.9
 
 
 @pytest.mark.parametrize(
@@ -526,8 +526,8 @@ def test_the_demo_finds_the_leak(tmp_path: Path) -> None:
     plan = table_demo_plan(tmp_path / "inputs", tmp_path / "runs")
     run = audit_plan(plan, resume=True, progress=False)
     assert run.folder == tmp_path / "runs" / "demo-table"
-    for cell in run.cells:
-        assert cell["success"]["estimate"] > 0.95
-        assert cell["advantage"]["low"] > 0.2
-        assert cell["details"]["others"]["advantage"]["low"] < 0
+    for cell in cells_of(run, TableCell):
+        assert cell.success.estimate > 0.95
+        assert cell.advantage.low > 0.2
+        assert known(cell.details.others).advantage.low < 0
     assert table_demo_plan(tmp_path / "inputs", tmp_path / "runs") == plan

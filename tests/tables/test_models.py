@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from pathlib import Path
@@ -15,12 +14,12 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from tests.support.records import known, timeless
 
 import darkroom
 from darkroom.api import audit_table
 from darkroom.errors import DarkroomError
 from darkroom.report.defenses import recommend
-from darkroom.report.records import parse_cells
 from darkroom.runs import audit_plan
 from darkroom.tables.schema import schema_of
 from darkroom.tables.training.columns import PublicTable
@@ -118,31 +117,34 @@ def test_every_attack_meets_every_model(run: darkroom.Run) -> None:
         expected += [("map", name, "adaptive"), ("map", both, "adaptive"), ("map", both, "naive")]
         if "linear" not in name:
             expected.append(("tree-counts", name, "adaptive"))
-    found = [(cell["attack"], cell["defense"], cell["attacker"]) for cell in run.cells]
+    found = [(cell.attack, cell.defense, cell.attacker) for cell in run.cells]
     assert found == expected
 
 
 def test_what_is_said_of_each_training(run: darkroom.Run) -> None:
-    cells = {cell["defense"]: cell for cell in run.cells if cell["attack"] == "map"}
+    cells = {cell.defense: cell for cell in run.cells if cell.attack == "map"}
     plain = cells["none"]
-    assert plain["details"]["training"]["defense"] == "none"
-    assert plain["details"]["training"]["time_factor"] == 1.0
+    control = known(plain.details.training)
+    assert (control.defense, control.name) == ("none", "none")
+    assert control.time_factor == 1.0
     # An unpruned tree knows its members by heart; large leaves do not, and err less on others.
     leaf = cells[NAMES[0]]
-    assert plain["advantage"]["low"] > 0.1
-    assert leaf["advantage"]["estimate"] < plain["advantage"]["estimate"] - 0.1
-    errors = [one["utility"]["mean_absolute_error"] for one in (plain, leaf)]
+    assert plain.advantage.low > 0.1
+    assert leaf.advantage.estimate < plain.advantage.estimate - 0.1
+    errors = [known(one.utility.mean_absolute_error) for one in (plain, leaf)]
     assert errors[1] < errors[0]
-    private = cells[NAMES[2]]["details"]["training"]
-    assert (private["privacy"]["unit"], private["privacy"]["epsilon"]) == ("row", 50.0)
-    assert private["bound"]["row"] == pytest.approx(1, abs=0.01)
-    assert not private["bound"]["exceeded"]
-    assert "the attacker knows how" in " ".join(cells[NAMES[1]]["details"]["threat_model"])
-    assert leaf["utility"]["training_time_factor"] > 0
+    private = known(cells[NAMES[2]].details.training)
+    privacy, bound = known(private.privacy), known(private.bound)
+    assert (privacy.unit, privacy.epsilon) == ("row", 50.0)
+    assert [(one.about, one.examples) for one in bound.chances] == [("row", 1)]
+    assert bound.chances[0].most == pytest.approx(1, abs=0.01)
+    assert not bound.exceeded
+    assert "the attacker knows how" in " ".join(cells[NAMES[1]].details.threat_model)
+    assert known(leaf.details.training).time_factor > 0
 
 
 def test_the_best_defence_is_recommended(run: darkroom.Run) -> None:
-    found = recommend(parse_cells(run.folder, run.results), 0.1)
+    found = recommend(run.cells, 0.1)
     assert found.chosen is not None
     assert found.chosen.defense != "none"
     assert found.chosen.leak.estimate < found.undefended.leak.estimate
@@ -155,19 +157,15 @@ def test_nothing_is_trained_twice(
     models = run.folder / "models"
     assert {file.suffix for file in models.iterdir()} == {".skops", ".json"}
     assert len(list(models.iterdir())) == 8
-    before = json.loads((run.folder / "results.json").read_text())
-    for cell in before["cells"][3:6]:
-        (run.folder / "cells" / cell["key"] / "cell.json").unlink()
+    for cell in run.cells[3:6]:
+        (run.folder / "cells" / cell.key / "cell.json").unlink()
 
     def refuse(*_: object) -> None:
         raise AssertionError("trained twice")
 
     monkeypatch.setattr("darkroom.tables.models.TrainedTableModel._train", refuse)
     again = audit_plan(folder / "plan.toml", resume=True, progress=False)
-    for one, other in zip(before["cells"], again.cells, strict=True):
-        one.pop("seconds")
-        other.pop("seconds")
-        assert one == other
+    assert timeless(again) == timeless(run)
 
 
 def test_a_model_that_was_changed_is_not_read(
@@ -177,7 +175,7 @@ def test_a_model_that_was_changed_is_not_read(
     shutil.copytree(run.folder, moved)
     for file in (moved / "models").glob("*.skops"):
         file.write_bytes(file.read_bytes() + b"x")
-    key = run.cells[0]["key"]
+    key = run.cells[0].key
     (moved / "cells" / key / "cell.json").unlink()
     plan = folder / "moved.toml"
     plan.write_text((folder / "plan.toml").read_text().replace(f"{folder}/runs", str(tmp_path)))
@@ -189,7 +187,7 @@ def test_another_training_makes_another_model(run: darkroom.Run, folder: Path) -
     plan = folder / "other.toml"
     plan.write_text((folder / "plan.toml").read_text().replace("rows = 20", "rows = 30"))
     again = audit_plan(plan, resume=True, progress=False)
-    keys = [{cell["key"] for cell in one.cells} for one in (run, again)]
+    keys = [{cell.key for cell in one.cells} for one in (run, again)]
     assert len(keys[0] & keys[1]) == len(keys[0]) - 4
 
 
@@ -239,10 +237,11 @@ def test_private_trees_from_python(tmp_path: Path) -> None:
     model = make_pipeline(OneHotEncoder(handle_unknown="ignore"), DecisionTreeClassifier())
     run = _audited(tmp_path / "b", model, "grade", {"name": "dp-tree", "epsilon": 1.0})
     plain, private = run.cells
-    assert private["details"]["training"]["privacy"]["delta"] == 0
-    bound = private["details"]["training"]["bound"]
-    assert bound["baseline"] < bound["row"] <= min(1, bound["baseline"] * np.e)
-    assert private["advantage"]["estimate"] < plain["advantage"]["estimate"]
+    training = known(private.details.training)
+    assert known(training.privacy).delta == 0
+    bound = known(training.bound)
+    assert bound.baseline < bound.chances[0].most <= min(1, bound.baseline * np.e)
+    assert private.advantage.estimate < plain.advantage.estimate
 
 
 def public_of(frame: pd.DataFrame) -> PublicTable:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.records import cells_of, known, timeless
 from tests.support.tiny_language import memoriser
 
 from darkroom.demo.language_models import save_model
 from darkroom.demo.records import held_out_lines
 from darkroom.errors import DarkroomError
 from darkroom.report.defenses import recommend
-from darkroom.report.records import parse_cells
 from darkroom.runs import Run, audit_plan, open_run
 from darkroom.text.canaries import load_key, save_key, write_lines
 from darkroom.text.exposure.measure import measure
+from darkroom.text.record import TextCell
 from darkroom.text.subject import TextSubject
 
 PLAN = """\
@@ -77,9 +77,8 @@ def run(folder: Path) -> Run:
 
 
 def test_an_audit_from_end_to_end(run: Run) -> None:
-    cells = run.cells
-    names = ("attack", "access", "defense", "attacker")
-    assert [tuple(cell[name] for name in names) for cell in cells] == [
+    cells = cells_of(run, TextCell)
+    assert [(cell.attack, cell.access, cell.defense, cell.attacker) for cell in cells] == [
         ("best-first", "weights", "none", "adaptive"),
         ("best-first", "logprobs", "logprob-rounding(step=0.5)", "adaptive"),
         ("best-first", "logprobs", "logprob-rounding(step=0.5)", "naive"),
@@ -88,36 +87,37 @@ def test_an_audit_from_end_to_end(run: Run) -> None:
         ("sampling", "samples", "none", "adaptive"),
     ]
     for cell in cells:
-        assert cell["kind"] == "text"
-        assert cell["success"]["estimate"] >= 2 / 3
-        assert cell["baseline"]["estimate"] == 0
-        assert cell["curve"][-1]["success"] == cell["success"]["estimate"]
-        details = cell["details"]
-        assert details["before"]["extracted"]["estimate"] == 0
-        assert details["memory"]["inserted_median"] > 8 > details["memory"]["control_median"]
-        assert details["worst_off"]["p_adjusted"] < 0.01
-        assert {group["repetitions"] for group in details["groups"]} == {0, 16}
-    assert cells[0]["details"]["tree"]["found"]
-    assert cells[-1]["details"]["tree"] is None
+        assert cell.kind == "text"
+        assert cell.success.estimate >= 2 / 3
+        assert cell.baseline.estimate == 0
+        assert cell.curve[-1].success == cell.success.estimate
+        details = cell.details
+        assert known(details.before).extracted.estimate == 0
+        memory = known(details.memory)
+        assert memory.inserted_median > 8 > memory.control_median
+        assert known(details.worst_off).p_adjusted < 0.01
+        assert {group.repetitions for group in details.groups} == {0, 16}
+    assert known(cells[0].details.tree).found
+    assert cells[-1].details.tree is None
     assert run.leaks(0.05)
 
 
 def test_what_defences_cost_and_who_is_told_of_them(run: Run) -> None:
     plain, rounded, naive, top, *_ = run.cells
-    worth = [cell["utility"]["perplexity"] for cell in (plain, rounded, top)]
+    worth = [known(cell.utility.perplexity) for cell in (plain, rounded, top)]
     # Rounding is as good as a model that is surer than it should be on lines that it never saw.
     assert worth[1] == pytest.approx(worth[0], rel=0.1)
     assert worth[1] != worth[0]
     assert 1 < worth[0] < worth[2]
-    assert top["utility"]["label_changes"] == 0 < rounded["utility"]["label_changes"]
-    assert naive["utility"] == rounded["utility"]
+    assert top.utility.label_changes == 0 < known(rounded.utility.label_changes)
+    assert naive.utility == rounded.utility
     # Whoever takes rounded answers for the model's own is sure of what nobody can be.
-    assert naive["confidence"]["reached"] > 0 == rounded["confidence"]["reached"]
-    assert "is not told of" in naive["details"]["threat_model"][-1]
-    assert "which the attacker knows" in rounded["details"]["threat_model"][-1]
+    assert known(naive.confidence.reached) > 0 == rounded.confidence.reached
+    assert "is not told of" in naive.details.threat_model[-1]
+    assert "which the attacker knows" in rounded.details.threat_model[-1]
     page = run.report.read_text()
     assert "Perplexity" in page
-    found = recommend(parse_cells(run.folder, run.results), 0.5)
+    found = recommend(run.cells, 0.5)
     assert found.undefended.worth == -worth[0]
     assert {one.defense for one in (*found.within, *found.beyond)} == {
         "none",
@@ -127,14 +127,9 @@ def test_what_defences_cost_and_who_is_told_of_them(run: Run) -> None:
 
 
 def test_resuming_gives_the_same_results(run: Run, folder: Path) -> None:
-    first = json.loads((run.folder / "results.json").read_text())
-    key = first["cells"][1]["key"]
-    (run.folder / "cells" / key / "cell.json").unlink()
+    (run.folder / "cells" / run.cells[1].key / "cell.json").unlink()
     again = audit_plan(folder / "plan.toml", resume=True, progress=False)
-    for one, other in zip(first["cells"], again.cells, strict=True):
-        one.pop("seconds")
-        other.pop("seconds")
-        assert one == other
+    assert timeless(again) == timeless(run)
 
 
 def test_no_secret_is_in_any_byte_that_is_written(

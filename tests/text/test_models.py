@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
+from tests.support.records import cells_of, known, timeless
 from tests.support.tiny_language import memoriser
 
 from darkroom.demo.language_models import save_model
 from darkroom.demo.records import held_out_lines, make_corpus
 from darkroom.errors import DarkroomError
 from darkroom.report.defenses import recommend
-from darkroom.report.records import parse_cells
 from darkroom.runs import Run, audit_plan
 from darkroom.text.canaries import load_key, save_key, write_lines
 from darkroom.text.formats.secrets import make_format
+from darkroom.text.record import TextCell
 
 PLAN = """\
 [run]
@@ -90,35 +90,36 @@ def test_every_attack_meets_every_model(run: Run) -> None:
     for name in ("none", "deduplication", "scrubbing", DP):
         both = noise if name == "none" else f"{name} + {noise}"
         expected += [(name, "adaptive"), (both, "adaptive"), (both, "naive")]
-    assert [(cell["defense"], cell["attacker"]) for cell in run.cells] == expected
+    assert [(cell.defense, cell.attacker) for cell in run.cells] == expected
 
 
 def test_what_was_repeated_is_forgotten(run: Run) -> None:
-    cells = {cell["defense"]: cell for cell in run.cells if cell["attacker"] == "adaptive"}
+    cells = {cell.defense: cell for cell in cells_of(run, TextCell) if cell.attacker == "adaptive"}
     plain = cells["none"]
-    assert plain["success"]["estimate"] >= 0.8
+    assert plain.success.estimate >= 0.8
     for name in ("deduplication", "scrubbing", DP):
-        assert cells[name]["success"]["estimate"] <= 0.2, name
-        memory = cells[name]["details"]["memory"]["inserted_median"]
-        assert memory < plain["details"]["memory"]["inserted_median"] - 3
-    perplexity = {name: cell["utility"]["perplexity"] for name, cell in cells.items()}
+        assert cells[name].success.estimate <= 0.2, name
+        memory = known(cells[name].details.memory).inserted_median
+        assert memory < known(plain.details.memory).inserted_median - 3
+    perplexity = {name: known(cell.utility.perplexity) for name, cell in cells.items()}
     assert perplexity[DP] > 2 * perplexity["none"]
 
 
 def test_what_is_said_of_each_training(run: Run) -> None:
-    cells = {cell["defense"]: cell for cell in run.cells}
-    facts = {name: cell["details"]["training"] for name, cell in cells.items()}
-    assert facts["none"]["time_factor"] == 1.0
-    assert facts["deduplication"]["time_factor"] < 1.0  # fewer lines
-    private = facts[DP]
-    assert private["privacy"]["unit"] == "line"
-    assert 0 < private["privacy"]["epsilon"] <= 2.0
-    assert private["bound"]["baseline"] == 1e-4
-    assert 1e-4 < private["bound"]["repetitions"]["16"] <= 1.0
-    assert not private["bound"]["exceeded"]
-    assert "the attacker knows how" in " ".join(cells["scrubbing"]["details"]["threat_model"])
+    cells = {cell.defense: cell for cell in run.cells}
+    facts = {name: known(cell.details.training) for name, cell in cells.items()}
+    assert facts["none"].time_factor == 1.0
+    assert facts["deduplication"].time_factor < 1.0  # fewer lines
+    privacy, bound = known(facts[DP].privacy), known(facts[DP].bound)
+    assert privacy.unit == "line"
+    assert 0 < privacy.epsilon <= 2.0
+    assert bound.baseline == 1e-4
+    assert [(one.about, one.examples) for one in bound.chances] == [("secret", 16)]
+    assert 1e-4 < bound.chances[0].most <= 1.0
+    assert not bound.exceeded
+    assert "the attacker knows how" in " ".join(cells["scrubbing"].details.threat_model)
     assert "Perplexity" in run.report.read_text()
-    found = recommend(parse_cells(run.folder, run.results), 0.5)
+    found = recommend(run.cells, 0.5)
     assert found.chosen is not None
     assert found.chosen.defense.startswith(("deduplication", "scrubbing"))
 
@@ -131,19 +132,15 @@ def test_nothing_is_trained_twice(run: Run, folder: Path, monkeypatch: pytest.Mo
     told = b"".join(file.read_bytes()[:9000] for file in models)
     canaries = load_key(folder / "key.json").canaries
     assert not any(text.encode() in told for one in canaries for text in (one.owner, one.line))
-    before = json.loads((run.folder / "results.json").read_text())
-    for cell in before["cells"][3:5]:
-        (run.folder / "cells" / cell["key"] / "cell.json").unlink()
+    for cell in run.cells[3:5]:
+        (run.folder / "cells" / cell.key / "cell.json").unlink()
 
     def refuse(*_: object) -> None:
         raise AssertionError("trained twice")
 
     monkeypatch.setattr("darkroom.text.models.TrainedTextModel._train", refuse)
     again = audit_plan(folder / "plan.toml", resume=True, progress=False)
-    for one, other in zip(before["cells"], again.cells, strict=True):
-        one.pop("seconds")
-        other.pop("seconds")
-        assert one == other
+    assert timeless(again) == timeless(run)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.support.records import known as there
 from tests.support.tiny_language import memoriser
 
+from darkroom.auditing.record import Utility
 from darkroom.defenses.logprobs import LogprobNoise, LogprobRounding, TopLogprobs
 from darkroom.demo.records import held_out_lines
 from darkroom.errors import DataError, PlanError
@@ -26,23 +28,26 @@ def test_perplexity_is_that_of_the_model() -> None:
             logprobs = known.target.model(input_ids=ids).logits[0].log_softmax(dim=-1)
         costs += (-logprobs[:-1][torch.arange(ids.shape[1] - 1), ids[0, 1:]]).tolist()
     found = text_utility(known.target, lines, None, 0)
-    assert found == {"perplexity": pytest.approx(np.exp(np.mean(costs)), rel=1e-6)}
+    assert found.perplexity == pytest.approx(np.exp(np.mean(costs)), rel=1e-6)
+    assert found == Utility(perplexity=found.perplexity)
 
 
 def test_defences_cost_perplexity() -> None:
     known = memoriser()
     lines = held_out_lines(known.canaries, count=20)
-    plain = text_utility(known.target, lines, None, 0)["perplexity"]
+    plain = there(text_utility(known.target, lines, None, 0).perplexity)
     worth = [
         text_utility(known.target, lines, defense, 0)
         for defense in (LogprobNoise(0.0), LogprobNoise(0.5), LogprobNoise(2.0))
     ]
-    assert worth[0] == {"perplexity": pytest.approx(plain), "label_changes": 0.0}
-    assert plain < worth[1]["perplexity"] < worth[2]["perplexity"]
-    assert worth[1]["label_changes"] < worth[2]["label_changes"]
-    assert text_utility(known.target, lines, LogprobRounding(3.0), 0)["perplexity"] > plain
-    assert text_utility(known.target, lines, TopLogprobs(2), 0)["label_changes"] == 0
-    assert text_utility(known.target, (), None, 0) == {}
+    assert worth[0].perplexity == pytest.approx(plain)
+    assert worth[0].label_changes == 0.0
+    assert plain < there(worth[1].perplexity) < there(worth[2].perplexity)
+    assert there(worth[1].label_changes) < there(worth[2].label_changes)
+    rounded = text_utility(known.target, lines, LogprobRounding(3.0), 0)
+    assert there(rounded.perplexity) > plain
+    assert text_utility(known.target, lines, TopLogprobs(2), 0).label_changes == 0
+    assert text_utility(known.target, (), None, 0) == Utility()
 
 
 def test_a_reader_shares_out_what_is_hidden() -> None:

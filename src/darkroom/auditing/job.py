@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from darkroom.auditing.cell_plan import CellPlan
 from darkroom.auditing.plan import BasePlan
 from darkroom.auditing.progress import Reporter
+from darkroom.auditing.record import Cell
+from darkroom.auditing.run_record import TargetRecord
 from darkroom.named import describe
 
 Arrays = dict[str, NDArray[Any]]
@@ -40,12 +42,12 @@ class Facts(NamedTuple):
     """What a run says of itself beside its cells.
 
     Attributes:
-        target: At least ``name`` and ``kind``; for images also ``range``.
+        target: The model.
         tested: Terms with what stands beside them in the report, such as ``Input`` with
             ``3 x 64 x 64``.
     """
 
-    target: dict[str, Any]
+    target: TargetRecord
     tested: list[tuple[str, str]]
 
 
@@ -54,12 +56,12 @@ class FinishedCell(NamedTuple):
 
     Attributes:
         key: The cell's.
-        cell: As ``results.json`` has it.
+        cell: What is said of it.
         arrays: For ``reconstructions.npz``.
     """
 
     key: str
-    cell: Any
+    cell: Cell
     arrays: Arrays
 
 
@@ -133,11 +135,11 @@ class Job(ABC, Generic[Plan, Subject, Cells, Bench]):
     @abstractmethod
     def run_cell(
         self, key: str, cell: Cells, subject: Subject, prior: Any, bench: Bench, advance: Advance
-    ) -> tuple[Any, Arrays]:
+    ) -> tuple[Cell, Arrays]:
         """Attacks, and judges what comes out.
 
         Returns:
-            The cell as ``results.json`` has it, and the arrays for ``reconstructions.npz``.
+            The cell, and the arrays for ``reconstructions.npz``.
         """
 
     @property

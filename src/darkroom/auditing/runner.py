@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import os
 import platform
 from importlib import metadata
@@ -12,6 +11,7 @@ from typing import Any
 
 from darkroom.auditing.job import Job
 from darkroom.auditing.progress import Reporter
+from darkroom.auditing.run_record import About, Limit, Machine, RunRecord
 from darkroom.auditing.store import Store
 from darkroom.errors import RunError
 
@@ -39,7 +39,8 @@ def run_job(job: Job[Any, Any, Any, Any], *, resume: bool, reporter: Reporter) -
     store = Store(job.plan.run.out / job.plan.run.name)
     store.open(resume=resume)
     store.write("plan.toml", job.plan_text)
-    store.write("run.json", json.dumps(_record(job, keys, version), indent=1))
+    record = _record(job, keys, version)
+    store.write("run.json", record.model_dump_json(by_alias=True, indent=1))
     missing = [key for key in keys if not store.has_cell(key)]
     if missing:
         for finished in job.run(missing, version, reporter):
@@ -47,31 +48,28 @@ def run_job(job: Job[Any, Any, Any, Any], *, resume: bool, reporter: Reporter) -
     return store.folder
 
 
-def _record(job: Job[Any, Any, Any, Any], keys: list[str], version: str) -> dict[str, Any]:
+def _record(job: Job[Any, Any, Any, Any], keys: list[str], version: str) -> RunRecord:
     """Returns what ``run.json`` holds."""
     plan = job.plan
     target, tested = job.facts()
-    return {
-        "schema": "darkroom/run/2",
-        "run": {
-            "name": plan.run.name,
-            "seed": plan.run.seed,
-            "versions": {
-                "darkroom": version,
-                "python": platform.python_version(),
-                **{name: metadata.version(name) for name in LIBRARIES},
-            },
-            "machine": {
-                "processor": platform.machine(),
-                "cores": os.cpu_count() or 1,
-                "system": f"{platform.system()} {platform.release()}",
-            },
-        },
-        "authorized_by": plan.run.authorized_by,
-        "command": job.command,
-        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "limit": None if plan.limit is None else {"advantage": plan.limit.advantage},
-        "target": target,
-        "tested": tested,
-        "cells": keys,
-    }
+    versions = {"darkroom": version, "python": platform.python_version()}
+    return RunRecord(
+        schema="darkroom/run/2",
+        run=About(
+            name=plan.run.name,
+            seed=plan.run.seed,
+            versions=versions | {name: metadata.version(name) for name in LIBRARIES},
+            machine=Machine(
+                processor=platform.machine(),
+                cores=os.cpu_count() or 1,
+                system=f"{platform.system()} {platform.release()}",
+            ),
+        ),
+        authorized_by=plan.run.authorized_by,
+        command=job.command,
+        started=datetime.datetime.now(datetime.UTC).replace(microsecond=0),
+        limit=None if plan.limit is None else Limit(advantage=plan.limit.advantage),
+        target=target,
+        tested=tuple(tested),
+        cells=tuple(keys),
+    )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from darkroom.auditing.record import Record
 from darkroom.errors import RunError
 from darkroom.files import refused, sync_folder, write_private
 
@@ -61,9 +60,7 @@ class Store:
         cell = self.folder / "cells" / key
         return all((cell / name).exists() for name in ("cell.json", "reconstructions.npz"))
 
-    def write_cell(
-        self, key: str, cell: dict[str, Any], arrays: dict[str, NDArray[np.generic]]
-    ) -> None:
+    def write_cell(self, key: str, cell: Record, arrays: dict[str, NDArray[np.generic]]) -> None:
         """Writes a finished cell: into a folder beside, which is then renamed.
 
         Raises:
@@ -73,7 +70,7 @@ class Store:
         partial = self.folder / "cells" / f".partial-{key}"
         try:
             partial.mkdir(mode=0o700)
-            write_private(partial / "cell.json", json.dumps(cell, indent=1).encode())
+            write_private(partial / "cell.json", cell.model_dump_json(indent=1).encode())
             buffer = io.BytesIO()
             np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
             write_private(partial / "reconstructions.npz", buffer.getvalue())

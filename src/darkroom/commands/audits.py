@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
+
+from darkroom.auditing.record import Cell, Interval
+
+if TYPE_CHECKING:
+    from darkroom.runs import Run
 
 audits = typer.Typer()
 
@@ -36,7 +42,7 @@ def audit(
     from darkroom.runs import audit_plan
 
     run = audit_plan(plan, resume=resume)
-    _print(run.folder, run.results, as_json)
+    _print(run, as_json)
     limit = read_plan(plan).limit
     if fail_on_leak and run.leaks(0.0 if limit is None else limit.advantage):
         raise typer.Exit(1)
@@ -54,7 +60,7 @@ def report(
     from darkroom.runs import open_run
 
     opened = open_run(run, reveal=reveal)
-    _print(opened.folder, opened.results, as_json)
+    _print(opened, as_json)
 
 
 @audits.command(epilog="Example: darkroom budget runs/face-login --per-day 10 --accounts 1")
@@ -69,11 +75,10 @@ def budget(
 ) -> None:
     """Say how long a limit of queries a day holds each attack of a run off."""
     from darkroom.report.budget import Policy, answer, holdings
-    from darkroom.report.records import parse_cells
     from darkroom.report.results import collect
 
     policy = Policy(per_day, accounts, total)
-    held = holdings(parse_cells(run, collect(run)), policy)
+    held = holdings(collect(run).cells, policy)
     if as_json:
         typer.echo(json.dumps({"rate": policy.rate, "cells": [one.record() for one in held]}))
     elif not held:
@@ -108,10 +113,9 @@ def recommend(
     """Name the measured defence that leaks least and keeps the model's accuracy."""
     from darkroom.report.defenses import recommend as find
     from darkroom.report.defenses_view import recommendation_rows
-    from darkroom.report.records import parse_cells
     from darkroom.report.results import collect
 
-    found = find(parse_cells(run, collect(run)), max_accuracy_loss)
+    found = find(collect(run).cells, max_accuracy_loss)
     if as_json:
         typer.echo(json.dumps(found.record()))
         return
@@ -136,39 +140,37 @@ def demo(out: Out = Path("runs"), seed: Seed = 0, as_json: Json = False) -> None
         typer.echo(json.dumps([run.results for run in runs], indent=2))
         return
     for run in runs:
-        _print(run.folder, run.results, as_json)
+        _print(run, as_json)
 
 
-def _print(folder: Path, results: dict[str, object], as_json: bool) -> None:
+def _print(run: Run, as_json: bool) -> None:
     """Prints a summary, or the whole document for machines."""
     if as_json:
-        typer.echo(json.dumps(results, indent=2))
+        typer.echo(json.dumps(run.results, indent=2))
         return
     console = Console()
-    console.print(_table(results))
-    console.print(f"report   {folder / 'report.html'}", soft_wrap=True, highlight=False)
-    console.print(f"results  {folder / 'results.json'}", soft_wrap=True, highlight=False)
+    console.print(_table(run.cells))
+    console.print(f"report   {run.report}", soft_wrap=True, highlight=False)
+    console.print(f"results  {run.folder / 'results.json'}", soft_wrap=True, highlight=False)
 
 
-def _table(results: dict[str, object]) -> Table:
+def _table(cells: Sequence[Cell]) -> Table:
     """Lays cells out so that they fit a terminal of 80 columns."""
     table = Table(title="What the attacker recovered, with 95% intervals", title_justify="left")
     table.add_column("attack: what it sees, prior, defence", overflow="fold")
     for heading in ("queries", "success", "without model", "advantage"):
         table.add_column(heading, justify="right")
-    cells = results["cells"]
-    assert isinstance(cells, list)
     for cell in cells:
-        defense = "" if cell["defense"] == "none" else f", {cell['defense']}"
-        defense += ", not told" if cell.get("attacker") == "naive" else ""
+        defense = "" if cell.defense == "none" else f", {cell.defense}"
+        defense += ", not told" if cell.attacker == "naive" else ""
         table.add_row(
-            f"{cell['attack']}: {cell['access']}, {cell['prior']}{defense}",
-            f"{cell['queries']['per_goal_median']:.0f}",
-            *(_percent(cell[rate]) for rate in ("success", "baseline", "advantage")),
+            f"{cell.attack}: {cell.access}, {cell.prior}{defense}",
+            f"{cell.queries.per_goal_median:.0f}",
+            *(_percent(rate) for rate in (cell.success, cell.baseline, cell.advantage)),
         )
     return table
 
 
-def _percent(interval: dict[str, float]) -> str:
-    low, high = 100 * interval["low"], 100 * interval["high"]
-    return f"{interval['estimate']:.0%} ({low:.0f}-{high:.0f})"
+def _percent(interval: Interval) -> str:
+    low, high = 100 * interval.low, 100 * interval.high
+    return f"{interval.estimate:.0%} ({low:.0f}-{high:.0f})"

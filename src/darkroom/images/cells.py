@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -11,6 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.access import Access
+from darkroom.auditing.record import (
+    Component,
+    Confidence,
+    CurvePoint,
+    Difference,
+    GuardRecord,
+    Queries,
+    Share,
+    Utility,
+)
 from darkroom.images.attacks.base import Progress
 from darkroom.images.cell_plan import ImageCellPlan
 from darkroom.images.guarded import GUARD, Endpoint, until_refused
@@ -18,6 +28,7 @@ from darkroom.images.judges.images import nearest_photo
 from darkroom.images.judges.panel import Panel
 from darkroom.images.judging import Bench, chance_of, guess
 from darkroom.images.priors.base import ImagePrior
+from darkroom.images.record import Gate, ImageCell, ImageDetails, NearestPhoto, Person
 from darkroom.images.subject import Subject
 from darkroom.images.targets.view import View
 from darkroom.images.utility import cost, utility
@@ -49,6 +60,30 @@ class Point(NamedTuple):
     frame: NDArray[np.uint8]
 
 
+class _Attacked(NamedTuple):
+    """What came of an attack.
+
+    Attributes:
+        view: What it asked.
+        points: Its course.
+        last: Its answer.
+        total: Rows spent in all.
+        seconds: How long it took.
+    """
+
+    view: View
+    points: list[Point]
+    last: Progress
+    total: int
+    seconds: float
+
+    @property
+    def kept(self) -> list[int]:
+        """Which points have their frame in ``reconstructions.npz``."""
+        places = np.linspace(0, len(self.points) - 1, SNAPSHOTS, endpoint=False)
+        return sorted({int(place) for place in places})
+
+
 def run_cell(
     key: str,
     plan: ImageCellPlan,
@@ -57,7 +92,7 @@ def run_cell(
     bench: Bench,
     advance: Callable[[int, int], None],
     endpoint: Endpoint | None = None,
-) -> tuple[dict[str, Any], Arrays]:
+) -> tuple[ImageCell, Arrays]:
     """Attacks all people and judges what comes out.
 
     Args:
@@ -71,9 +106,59 @@ def run_cell(
             subject's target.
 
     Returns:
-        The cell as ``results.json`` has it, and the arrays for ``reconstructions.npz``.
+        The cell, and the arrays for ``reconstructions.npz``.
     """
     plan = replace(plan, defense=subject.fitted(plan.defense))
+    attacked = _attack(plan, subject, prior, bench, advance, endpoint)
+    people, photos, draws = _people(attacked.last, subject, bench, prior, plan.seed)
+    guard = None if endpoint is None else endpoint.record(attacked.total)
+    hits = sum(person.success for person in people)
+    guessed = bench.panel.judge(guess(prior, len(people), plan.seed)).names(subject.goals)
+    lucky = int(guessed.sum())
+    cell = ImageCell(
+        key=key,
+        target=subject.target.name,
+        defense=plan.defense.name if endpoint is None else GUARD,
+        attack=plan.attack.name,
+        attacker="naive" if plan.naive else "adaptive",
+        access=attacked.view.access,
+        prior=plan.prior.name,
+        goals=len(people),
+        queries=Queries(
+            per_goal_median=float(np.median(attacked.last.queries)), total=attacked.total
+        ),
+        success=Share.of(clopper_pearson(hits, len(people))),
+        baseline=Share.of(_rate(guessed)),
+        advantage=Difference.of(newcombe(hits, len(people), lucky, len(guessed))),
+        curve=tuple(
+            CurvePoint.at(point.queries, point.success) for point in _asked(attacked.points)
+        ),
+        confidence=_confidence(attacked, plan.attack.confidence),
+        judges=bench.rates(),
+        # What a guard costs and leaves is for benchmarks: asking it would spend its budget.
+        utility=utility(subject, plan.defense) if endpoint is None else Utility(),
+        cost=cost(subject, plan.defense) if endpoint is None else None,
+        seconds=attacked.seconds,
+        details=_details(plan, subject, bench, attacked, people, draws, guard),
+    )
+    arrays: Arrays = {
+        "images": attacked.last.reconstructions,
+        "goals": subject.goals,
+        "snapshots": np.stack([attacked.points[place].frame for place in attacked.kept]),
+        "photos": _bytes(subject.unit(photos)),
+    }
+    return cell, arrays
+
+
+def _attack(
+    plan: ImageCellPlan,
+    subject: Subject,
+    prior: ImagePrior,
+    bench: Bench,
+    advance: Callable[[int, int], None],
+    endpoint: Endpoint | None,
+) -> _Attacked:
+    """Runs the attack and judges it at every milestone."""
     goals = subject.goals
     expected = plan.attack.expected_queries() * len(goals)
     ledger = QueryLedger(
@@ -101,54 +186,13 @@ def run_cell(
         median = _known(progress.confidence)
         frame = _bytes(subject.unit(progress.reconstructions))
         points.append(Point(int(progress.queries.max()), success, median, frame))
-    seconds = time.monotonic() - began
-    people, photos = _people(progress, subject, bench, prior, plan.seed)
-    kept = sorted(
-        {int(index) for index in np.linspace(0, len(points) - 1, SNAPSHOTS, endpoint=False)}
-    )
-    details = _details(plan, subject, bench, people, points, plan.attack.adaptation(view))
-    details["snapshots"] = [points[index].queries for index in kept]
-    if endpoint is not None:
-        details["guard"] = endpoint.record(ledger.total)
-    cell = {
-        "key": key,
-        "kind": "images",
-        "target": subject.target.name,
-        "defense": plan.defense.name if endpoint is None else GUARD,
-        "attack": plan.attack.name,
-        "attacker": "naive" if plan.naive else "adaptive",
-        "access": str(view.access),
-        "prior": plan.prior.name,
-        "goals": len(goals),
-        "queries": {
-            "per_goal_median": float(np.median(progress.queries)),
-            "total": ledger.total,
-        },
-        **_rates(people, bench, prior, goals, plan.seed),
-        "curve": [
-            {"queries": point.queries, "success": point.success.estimate}
-            for point in _asked(points)
-        ],
-        "confidence": {
-            "median": points[-1].confidence,
-            "reached": None
-            if np.isnan(progress.confidence).any()
-            else float((progress.confidence >= plan.attack.confidence).mean()),
-        },
-        "judges": bench.rates(),
-        # What a guard costs and leaves is for benchmarks: asking it would spend its budget.
-        "utility": utility(subject, plan.defense) if endpoint is None else {},
-        "cost": cost(subject, plan.defense) if endpoint is None else None,
-        "seconds": seconds,
-        "details": details,
-    }
-    arrays: Arrays = {
-        "images": progress.reconstructions,
-        "goals": goals,
-        "snapshots": np.stack([points[index].frame for index in kept]),
-        "photos": _bytes(subject.unit(photos)),
-    }
-    return cell, arrays
+    return _Attacked(view, points, progress, ledger.total, time.monotonic() - began)
+
+
+def _confidence(attacked: _Attacked, wanted: float) -> Confidence:
+    found = attacked.last.confidence
+    reached = None if np.isnan(found).any() else float((found >= wanted).mean())
+    return Confidence(median=attacked.points[-1].confidence, reached=reached)
 
 
 def _with_confidence(progress: Progress, subject: Subject) -> Progress:
@@ -186,28 +230,13 @@ def _bytes(unit: NDArray[np.float32]) -> NDArray[np.uint8]:
     return (unit * 255).round().astype(np.uint8)
 
 
-def _rates(
-    people: list[dict[str, Any]],
-    bench: Bench,
-    prior: ImagePrior,
-    goals: NDArray[np.int64],
-    seed: int,
-) -> dict[str, Any]:
-    """Returns success, the same attacker's success without the model, and the difference."""
-    hits = sum(person["success"] for person in people)
-    guessed = bench.panel.judge(guess(prior, len(goals), seed)).names(goals)
-    lucky = int(guessed.sum())
-    return {
-        "success": clopper_pearson(hits, len(people))._asdict(),
-        "baseline": _rate(guessed)._asdict(),
-        "advantage": newcombe(hits, len(people), lucky, len(guessed))._asdict(),
-    }
-
-
 def _people(
     progress: Progress, subject: Subject, bench: Bench, prior: ImagePrior, seed: int
-) -> tuple[list[dict[str, Any]], NDArray[np.float32]]:
-    """Returns what the report says of each person, and the nearest real photo of each."""
+) -> tuple[list[Person], NDArray[np.float32], int]:
+    """Returns what the report says of each person, the nearest real photo of each, and the draws.
+
+    The draws are the images without the model over which p-values are counted.
+    """
     goals, images = subject.goals, progress.reconstructions
     judged = bench.panel.judge(images)
     success, votes = judged.names(goals), judged.votes(goals)
@@ -215,58 +244,51 @@ def _people(
     near = nearest_photo(
         subject.unit(images), goals, subject.unit(seen.images), seen.people, bench.space
     )
-    p_values, made = chance_of(images, subject, bench, prior, seed)
+    p_values, draws = chance_of(images, subject, bench, prior, seed)
     adjusted = holm(p_values)
     people = [
-        {
-            "goal": int(goal),
-            "name": subject.private.names[goal],
-            "queries": int(progress.queries[row]),
-            "confidence": _known(progress.confidence[row : row + 1]),
-            "distance": float(judged.distances[row]),
-            "plausible": bool(judged.plausible[row]),
-            "votes": [bool(vote) for vote in votes[row]],
-            "success": bool(success[row]),
-            "photo": {
-                "index": int(seen.numbers[near.photo[row]]),
-                "ssim": float(near.ssim[row]),
-                "distance": float(near.distance[row]),
-            },
-            "p_value": float(p_values[row]),
-            "p_adjusted": float(adjusted[row]),
-            "images": made,
-        }
+        Person(
+            goal=int(goal),
+            name=subject.private.names[goal],
+            queries=int(progress.queries[row]),
+            confidence=_known(progress.confidence[row : row + 1]),
+            distance=float(judged.distances[row]),
+            plausible=bool(judged.plausible[row]),
+            votes=tuple(bool(vote) for vote in votes[row]),
+            success=bool(success[row]),
+            photo=NearestPhoto(
+                index=int(seen.numbers[near.photo[row]]),
+                ssim=float(near.ssim[row]),
+                distance=float(near.distance[row]),
+            ),
+            p_value=float(p_values[row]),
+            p_adjusted=float(adjusted[row]),
+        )
         for row, goal in enumerate(goals)
     ]
-    return people, seen.images[near.photo]
+    return people, seen.images[near.photo], draws
 
 
 def _details(
     plan: ImageCellPlan,
     subject: Subject,
     bench: Bench,
-    people: list[dict[str, Any]],
-    points: list[Point],
-    adaptation: Sequence[str],
-) -> dict[str, Any]:
+    attacked: _Attacked,
+    people: list[Person],
+    draws: int,
+    guard: GuardRecord | None,
+) -> ImageDetails:
     """Returns what the report shows beside the rates."""
-    return {
-        "threat_model": [*threat_model(plan, subject), *adaptation],
-        "attack": {"name": plan.attack.name, "parameters": parameters_of(plan.attack)},
-        "prior": {"name": plan.prior.name, "parameters": parameters_of(plan.prior)},
-        "judge_names": list(Panel.names),
-        "judges": bench.errors(),
-        "gate": {"limit": bench.panel.gate.limits.residual},
-        "curve": [
-            {
-                "queries": point.queries,
-                "success": point.success.estimate,
-                "low": point.success.low,
-                "high": point.success.high,
-                "confidence_median": point.confidence,
-            }
-            for point in _asked(points)
-        ],
-        "people": people,
-        "worst_off": worst_off(people),
-    }
+    adaptation = plan.attack.adaptation(attacked.view)
+    return ImageDetails(
+        threat_model=(*threat_model(plan, subject), *adaptation),
+        attack=Component(name=plan.attack.name, parameters=parameters_of(plan.attack)),
+        prior=Component(name=plan.prior.name, parameters=parameters_of(plan.prior)),
+        judge_names=Panel.names,
+        judges=bench.errors(),
+        gate=Gate(limit=bench.panel.gate.limits.residual),
+        snapshots=tuple(attacked.points[place].queries for place in attacked.kept),
+        people=tuple(people),
+        worst_off=worst_off(people, draws),
+        guard=guard,
+    )

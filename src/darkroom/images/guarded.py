@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
+from darkroom.auditing.record import GuardLimit, GuardRecord
 from darkroom.errors import PlanError, TargetError
 from darkroom.images.attacks.base import Progress
 from darkroom.images.plan import ImagePlan
@@ -61,7 +61,7 @@ class Endpoint:
         """Counts refusals from here."""
         self._before = (self._sender.refusals, self._sender.rows_refused)
 
-    def record(self, charged: int) -> dict[str, Any]:
+    def record(self, charged: int) -> GuardRecord:
         """Returns what the report says of the guard since :meth:`begin`.
 
         Args:
@@ -70,16 +70,13 @@ class Endpoint:
         refusals = self._sender.refusals - self._before[0]
         refused = self._sender.rows_refused - self._before[1]
         limits = [
-            {"name": name, "rows": quota.size, "seconds": quota.window}
+            GuardLimit(name=name, rows=quota.size, seconds=quota.window)
             for name, quota in self._sender.quotas.items()
             if quota.size and quota.window
         ]
-        return {
-            "rows": charged - refused,
-            "refusals": refusals,
-            "opened": self.opened,
-            "limits": limits,
-        }
+        return GuardRecord(
+            rows=charged - refused, refusals=refusals, opened=self.opened, limits=tuple(limits)
+        )
 
 
 def until_refused(

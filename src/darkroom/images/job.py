@@ -13,6 +13,7 @@ import torch
 from darkroom.auditing.job import Advance, Arrays, Facts, Job, trained_row, with_control
 from darkroom.auditing.plan import parse_slice
 from darkroom.auditing.progress import Reporter
+from darkroom.auditing.run_record import TargetRecord
 from darkroom.images.cell_plan import ImageCellPlan, cell_plans
 from darkroom.images.cells import run_cell
 from darkroom.images.guarded import Endpoint
@@ -22,6 +23,7 @@ from darkroom.images.photos import Photos, load_photos
 from darkroom.images.plan import ImagePlan, PublicSection
 from darkroom.images.priors.base import ImagePrior
 from darkroom.images.priors.build import Materials
+from darkroom.images.record import ImageCell
 from darkroom.images.subject import Subject
 from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.load import open_target
@@ -83,7 +85,9 @@ class ImageJob(Job[ImagePlan, Subject, ImageCellPlan, Bench]):
             ),
             *trained_row(training_defenses(self.plan, self.folder)),
         ]
-        about = {"name": target.name, "kind": self.plan.target.kind, "range": [spec.low, spec.high]}
+        about = TargetRecord(
+            name=target.name, kind=self.plan.target.kind, range=(spec.low, spec.high)
+        )
         return Facts(about, tested)
 
     def bench(self, subject: Subject, former: Bench | None, reporter: Reporter) -> Bench:
@@ -111,7 +115,7 @@ class ImageJob(Job[ImagePlan, Subject, ImageCellPlan, Bench]):
         prior: ImagePrior,
         bench: Bench,
         advance: Advance,
-    ) -> tuple[dict[str, object], Arrays]:
+    ) -> tuple[ImageCell, Arrays]:
         """Attacks all people and judges what comes out; see :meth:`Job.run_cell`."""
         where = None if cell.guarded is None else self._endpoint
         return run_cell(key, cell, subject, prior, bench, advance, where)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from darkroom.images.judges.false_positives import (
 from darkroom.images.judges.images import FaceSpace
 from darkroom.images.judges.panel import Panel
 from darkroom.images.priors.base import ImagePrior
+from darkroom.images.record import JudgeRates, Judges, MeasuredRate
 from darkroom.images.subject import Subject
 
 COMPONENTS = 60
@@ -47,41 +47,34 @@ class Bench:
     space: FaceSpace
     held_out: bool
 
-    def rates(self) -> dict[str, float | None]:
-        """Returns the judges' own errors as ``results.json`` has them; null for no trial."""
-        return {
-            "accuracy": _estimate(self.accuracy.panel),
-            **{
-                f"false_positive_{name}": _estimate(rate)
-                for name, rate in self.false_positives._asdict().items()
-            },
-        }
+    def rates(self) -> JudgeRates:
+        """Returns the judges' own errors in short."""
+        errors = self.errors()
+        return JudgeRates(
+            accuracy=errors.accuracy.estimate,
+            false_positive_noise=errors.false_positive_noise.estimate,
+            false_positive_adversarial=errors.false_positive_adversarial.estimate,
+            false_positive_others=errors.false_positive_others.estimate,
+        )
 
-    def errors(self) -> dict[str, Any]:
-        """Returns the judges' own errors with intervals and counts, for a cell's details."""
-        return {
-            "accuracy": _recognised(self.accuracy.panel),
-            "each": [_recognised(rate) for rate in self.accuracy.judges],
-            "gate": _recognised(self.accuracy.gate),
-            "held_out": self.held_out,
-            **{
-                f"false_positive_{name}": _counted(rate)
-                for name, rate in self.false_positives._asdict().items()
-            },
-        }
-
-
-def _estimate(rate: Rate) -> float | None:
-    return None if rate.interval is None else rate.interval.estimate
+    def errors(self) -> Judges:
+        """Returns the judges' own errors with intervals and counts."""
+        return Judges(
+            accuracy=_measured(self.accuracy.panel),
+            each=tuple(_measured(rate) for rate in self.accuracy.judges),
+            gate=_measured(self.accuracy.gate),
+            held_out=self.held_out,
+            false_positive_noise=_measured(self.false_positives.noise, tries=True),
+            false_positive_adversarial=_measured(self.false_positives.adversarial, tries=True),
+            false_positive_others=_measured(self.false_positives.others, tries=True),
+        )
 
 
-def _recognised(rate: Rate) -> dict[str, Any] | None:
-    return None if rate.interval is None else {**rate.interval._asdict(), "n": rate.trials}
-
-
-def _counted(rate: Rate) -> dict[str, Any] | None:
-    recognised = _recognised(rate)
-    return None if recognised is None else {**recognised, "tried": rate.attempts}
+def _measured(rate: Rate, *, tries: bool = False) -> MeasuredRate:
+    """Returns a rate, and how often it was tried where not every try is a trial."""
+    estimate, low, high = rate.interval or (None, None, None)
+    tried = rate.attempts if tries else None
+    return MeasuredRate(estimate=estimate, low=low, high=high, n=rate.trials, tried=tried)
 
 
 def set_up_bench(

@@ -18,8 +18,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from darkroom.auditing.progress import Reporter
+from darkroom.auditing.record import Bound, Chance, Privacy, TrainingFacts
 from darkroom.errors import RunError, one_line
 from darkroom.files import write_private
+from darkroom.images.record import ImageCell
 from darkroom.images.subject import Subject
 from darkroom.images.targets.torch import TorchTarget
 from darkroom.images.training.augment import vary
@@ -29,12 +31,12 @@ from darkroom.images.training.base import (
     Strangers,
     Trained,
     TrainingDefense,
-    TrainingFacts,
     Undefended,
     describe,
 )
 from darkroom.named import identity
 from darkroom.statistics.reconstruction_bound import Mechanism, reconstruction_bound
+from darkroom.training.cells import dressed
 
 
 class Model(ABC):
@@ -49,7 +51,7 @@ class Model(ABC):
     def open(self, reporter: Reporter) -> Subject:
         """Returns the model with the truth about it."""
 
-    def dress(self, cell: dict[str, Any]) -> dict[str, Any]:
+    def dress(self, cell: ImageCell) -> ImageCell:
         """Returns a cell of this model with what is to be said of the model."""
         return cell
 
@@ -142,30 +144,19 @@ class TrainedModel(Model):
         )
         return replace(self.subject, target=trained)
 
-    def dress(self, cell: dict[str, Any]) -> dict[str, Any]:
+    def dress(self, cell: ImageCell) -> ImageCell:
         """Names the training in a cell, with its cost and what it guarantees."""
         facts, control = _read(self.weights)[1], _read(self.control.weights)[1]
-        factor = facts.time_factor(control)
-        outputs = cell["defense"]
-        parts = [part for part in (facts.defense, outputs) if part != "none"]
-        training: dict[str, Any] = {
-            **facts.record(),
-            "name": self.defense.name,
-            "paper": self.defense.paper,
-            "time_factor": factor,
-            "bound": self.bound(facts, cell),
-        }
-        details = {**cell["details"], "training": training}
-        if self.defense != Undefended():
-            details["threat_model"] = [*details["threat_model"], *_said(facts, training["bound"])]
-        return {
-            **cell,
-            "defense": " + ".join(parts) or "none",
-            "utility": {**cell["utility"], "training_time_factor": factor},
-            "details": details,
-        }
+        return dressed(
+            cell,
+            facts,
+            control,
+            name=self.defense.name,
+            paper=self.defense.paper,
+            bound=self._bound(facts.privacy, cell),
+        )
 
-    def bound(self, facts: TrainingFacts, cell: dict[str, Any]) -> dict[str, Any] | None:
+    def _bound(self, privacy: Privacy | None, cell: ImageCell) -> Bound | None:
         """Bounds the success of any attack on the model, where training guarantees something.
 
         A judge names one person at most, so an answer made without the model is right for no more
@@ -173,25 +164,29 @@ class TrainedModel(Model):
         in this cell, that is taken.
 
         Returns:
-            The chance without the model, the most photos of a person, and the bounds for a person
-            and for one photo; ``None`` without a guarantee.
+            The chance without the model, and the bounds for a person and for one photo.
         """
-        privacy = facts.privacy
         if privacy is None:
             return None
         photos = int(np.bincount(self.subject.seen.people).max())
-        baseline = max(1 / cell["goals"], cell["baseline"]["estimate"])
-        bounds: dict[str, float | None] = {"person": 1.0, "photo": None}
+        baseline = max(1 / cell.goals, cell.baseline.estimate)
+        chances = [Chance(about="person", examples=photos, most=1.0)]
         if privacy.noise_multiplier > 0:
-            mechanism = Mechanism(privacy.noise_multiplier, privacy.sample_rate, privacy.steps)
-            alone = reconstruction_bound(baseline, mechanism)
+            noise = Mechanism(privacy.noise_multiplier, privacy.sample_rate, privacy.steps)
+            alone = reconstruction_bound(baseline, noise)
             if privacy.unit == "person":
-                bounds["person"] = alone
+                chances = [Chance(about="person", examples=photos, most=alone)]
             else:
-                together = reconstruction_bound(baseline, mechanism, records=photos)
-                bounds = {"person": together, "photo": alone}
-        exceeded = cell["success"]["low"] > (bounds["person"] or 0.0)
-        return {"baseline": baseline, "photos": photos, **bounds, "exceeded": exceeded}
+                together = reconstruction_bound(baseline, noise, records=photos)
+                chances = [
+                    Chance(about="person", examples=photos, most=together),
+                    Chance(about="photo", examples=1, most=alone),
+                ]
+        return Bound(
+            baseline=baseline,
+            chances=tuple(chances),
+            exceeded=cell.success.low > chances[0].most,
+        )
 
     @property
     def _target(self) -> TorchTarget:
@@ -225,22 +220,8 @@ class TrainedModel(Model):
             name: value.detach().cpu().clone().contiguous()
             for name, value in trained.module.state_dict().items()
         }
-        facts = json.dumps(trained.facts.record())
+        facts = trained.facts.model_dump_json()
         write_private(self.weights, save(tensors, metadata={"facts": facts}))
-
-
-def _said(facts: TrainingFacts, bound: dict[str, Any] | None) -> list[str]:
-    """Says in sentences how the model was trained."""
-    said = [f"The model was trained with {facts.defense}, and the attacker knows how."]
-    if facts.privacy is not None and bound is not None:
-        privacy = facts.privacy
-        said.append(
-            f"Training protects one {privacy.unit} with epsilon {privacy.epsilon:.3g} at delta "
-            f"{privacy.delta:.0e}: whatever the attack, a person with {bound['photos']} photos is "
-            f"reconstructed with a chance of {bound['person']:.3g} at most, where "
-            f"{bound['baseline']:.3g} is the chance without the model."
-        )
-    return said
 
 
 def _varying(low: float, high: float) -> Augment:
@@ -261,7 +242,8 @@ def _read(file: Path) -> tuple[dict[str, Tensor], TrainingFacts]:
     try:
         with safe_open(file, "pt") as opened:
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-            return tensors, TrainingFacts.of(json.loads(opened.metadata()["facts"]))
+            facts = opened.metadata()["facts"]
+            return tensors, TrainingFacts.model_validate_json(facts, strict=True)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(
             f"{file}: the trained weights are damaged ({one_line(error)}): remove the file, then "

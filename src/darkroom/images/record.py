@@ -2,103 +2,106 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Literal
 
-from pydantic import Field
+from darkroom.auditing.record import Amount, Cell, Count, Details, Rate, Record, WorstOff
 
-from darkroom.auditing.record import Component, Count, CurvePoint, MeasuredRate, Rate, Record
+
+class JudgeRates(Record):
+    """The judges' accuracy and false-positive rates; ``None`` where nothing was measured."""
+
+    accuracy: Rate | None
+    false_positive_noise: Rate | None
+    false_positive_adversarial: Rate | None
+    false_positive_others: Rate | None
+
+
+class MeasuredRate(Record):
+    """A rate with its interval, over ``n`` trials of as many as were ``tried``.
+
+    A try that never came to a trial says nothing; without any trial there is no rate. ``tried`` is
+    ``None`` where every try is a trial.
+    """
+
+    estimate: Rate | None
+    low: Rate | None
+    high: Rate | None
+    n: Count
+    tried: Count | None = None
 
 
 class Judges(Record):
-    """How good the judges are, together and one by one."""
+    """How good the judges are, together and one by one, and the gate before them.
 
-    accuracy: MeasuredRate | None = None
-    each: tuple[MeasuredRate | None, ...] = ()
-    false_positive_noise: MeasuredRate | None = None
-    false_positive_adversarial: MeasuredRate | None = None
-    false_positive_others: MeasuredRate | None = None
+    ``held_out`` says whether all photos that they learned from were new to the target.
+    """
+
+    accuracy: MeasuredRate
+    each: tuple[MeasuredRate, ...]
+    gate: MeasuredRate
+    held_out: bool
+    false_positive_noise: MeasuredRate
+    false_positive_adversarial: MeasuredRate
+    false_positive_others: MeasuredRate
 
 
 class Gate(Record):
     """The plausibility gate: the largest distance from the face space that still passes."""
 
-    limit: float
+    limit: Amount
 
 
 class NearestPhoto(Record):
-    """The training photo nearest to a reconstruction."""
+    """The training photo nearest to a reconstruction: its number, and how near it is.
+
+    ``ssim`` is the structural similarity of the two, ``distance`` that in the face space.
+    """
 
     index: Count
-    ssim: float | None = None
-    distance: float | None = None
+    ssim: float
+    distance: Amount
 
 
 class Person(Record):
     """What one attack recovered of one person."""
 
-    goal: int
+    goal: Count
     name: str
     queries: Count
     confidence: Rate | None
-    distance: float | None = None
+    distance: Amount
     plausible: bool
     votes: tuple[bool, ...]
     success: bool
-    photo: NearestPhoto | None = None
-    p_value: Rate | None = None
-    p_adjusted: Rate | None = None
-    similarity: float | None = None
+    photo: NearestPhoto
+    p_value: Rate
+    p_adjusted: Rate
 
 
-class WorstOff(Record):
-    """The person whom the model exposes most, with a corrected p-value."""
+class WorstPerson(WorstOff):
+    """The person whom the model exposes most, among so many ``draws`` made without the model."""
 
-    goal: int
-    name: str
-    p_value: Rate | None = None
-    p_adjusted: Rate | None = None
-    draws: Count = 0
-    sentence: str
+    goal: Count
+    draws: Count
 
 
-class GuardLimit(Record):
-    """A limit that a guard told of: so many rows in so many seconds."""
+class ImageDetails(Details):
+    """What stands behind a cell of images.
 
-    name: str
-    rows: Annotated[int, Field(ge=1)]
-    seconds: Annotated[int, Field(ge=1)]
-
-
-class GuardRecord(Record):
-    """What a guard did to an attack.
-
-    ``rows`` were answered and charged, ``refusals`` requests were not; ``opened`` rows were asked
-    before any attack, to find out about the server.
+    ``snapshots`` are the queries spent at each snapshot in ``reconstructions.npz``.
     """
 
-    rows: Count
-    refusals: Count
-    opened: Count = 0
-    limits: tuple[GuardLimit, ...] = ()
-
-    @property
-    def per_day(self) -> int | None:
-        """Rows a day that its strictest limit lets through; ``None`` if it told of none."""
-        rates = [limit.rows * 86_400 // limit.seconds for limit in self.limits]
-        return max(1, min(rates)) if rates else None
-
-
-class ImageDetails(Record):
-    """``details`` of a cell of kind ``images``."""
-
-    threat_model: tuple[str, ...]
-    attack: Component
-    prior: Component
     judge_names: tuple[str, ...]
     judges: Judges
-    gate: Gate | None = None
-    curve: tuple[CurvePoint, ...]
+    gate: Gate
     snapshots: tuple[Count, ...]
     people: tuple[Person, ...]
-    worst_off: WorstOff | None = None
-    guard: GuardRecord | None = None
+    worst_off: WorstPerson
+
+
+class ImageCell(Cell):
+    """One attack on the people in a classifier of images."""
+
+    kind: Literal["images"] = "images"
+    judges: JudgeRates
+    details: ImageDetails

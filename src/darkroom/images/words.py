@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from darkroom.access import Access
 from darkroom.images.cell_plan import ImageCellPlan
+from darkroom.images.record import Person, WorstPerson
 from darkroom.images.subject import Subject
 
 
@@ -32,10 +33,10 @@ def _asks(plan: ImageCellPlan, name: str) -> str:
     return f"The attacker asks {name}{behind} {budget} and sees {seen}; a row counts as one query."
 
 
-def threat_model(plan: ImageCellPlan, subject: Subject) -> list[str]:
+def threat_model(plan: ImageCellPlan, subject: Subject) -> tuple[str, ...]:
     """Says in sentences what the attacker has."""
     public = subject.public
-    return [
+    return (
         _asks(plan, subject.target.name),
         f"The attacker knows the names of its {subject.target.classes} classes, and no photo of "
         "anyone in them.",
@@ -44,19 +45,29 @@ def threat_model(plan: ImageCellPlan, subject: Subject) -> list[str]:
         else f"The attacker has {len(public.people)} photos of "
         f"{len(np.unique(public.people))} other people, and the prior made from them "
         f"({plan.prior.name}).",
-        *([] if plan.naive else plan.defense.effect.caveats),
-    ]
-
-
-def worst_off(people: list[dict[str, Any]]) -> dict[str, Any]:
-    """Returns the person of whom the reconstruction says most, corrected for having looked."""
-    worst = min(people, key=lambda person: (person["p_value"], -(person["confidence"] or 0.0)))
-    images = worst["images"]
-    nearer = round(worst["p_value"] * (images + 1)) - 1
-    sentence = (
-        f"{worst['name']} is worst off: of {images} images made without the model, {nearer} come "
-        f"as near to this person's photos as the reconstruction (p = {worst['p_value']:.2g}; "
-        f"{worst['p_adjusted']:.2g} after Holm's correction for {len(people)} people)."
+        *(() if plan.naive else plan.defense.effect.caveats),
     )
-    chosen = {key: worst[key] for key in ("goal", "name", "p_value", "p_adjusted")}
-    return {**chosen, "draws": images, "sentence": sentence}
+
+
+def worst_off(people: Sequence[Person], draws: int) -> WorstPerson:
+    """Returns the person of whom the reconstruction says most, corrected for having looked.
+
+    Args:
+        people: All that were looked at.
+        draws: How many images made without the model their p-values are counted over.
+    """
+    worst = min(people, key=lambda person: (person.p_value, -(person.confidence or 0.0)))
+    nearer = round(worst.p_value * (draws + 1)) - 1
+    sentence = (
+        f"{worst.name} is worst off: of {draws} images made without the model, {nearer} come "
+        f"as near to this person's photos as the reconstruction (p = {worst.p_value:.2g}; "
+        f"{worst.p_adjusted:.2g} after Holm's correction for {len(people)} people)."
+    )
+    return WorstPerson(
+        name=worst.name,
+        p_value=worst.p_value,
+        p_adjusted=worst.p_adjusted,
+        sentence=sentence,
+        goal=worst.goal,
+        draws=draws,
+    )

@@ -13,7 +13,6 @@ from typing import NamedTuple
 from darkroom.auditing.record import Cell
 from darkroom.errors import PlanError
 from darkroom.report.wording import count, goals_noun, several
-from darkroom.statistics.intervals import clopper_pearson
 
 HALF = 0.5
 
@@ -91,22 +90,21 @@ class Reached(NamedTuple):
 def queries_to(cell: Cell, share: float = HALF) -> Reached:
     """Returns after how many queries a goal an attack has recovered a share of the goals.
 
-    The interval inverts the exact 95% interval of the success at each milestone.
+    The interval inverts the 95% interval of the success at each milestone.
 
     Args:
         cell: One with a curve.
         share: Of the goals, in (0, 1].
     """
     points = sorted(cell.curve, key=lambda point: point.queries)
-    intervals = [clopper_pearson(round(p.success * cell.goals), cell.goals) for p in points]
 
     def first(reached: Sequence[bool]) -> int | None:
         return next((p.queries for p, one in zip(points, reached, strict=True) if one), None)
 
     return Reached(
-        first([interval.estimate >= share for interval in intervals]),
-        first([interval.high >= share for interval in intervals]),
-        first([interval.low >= share for interval in intervals]),
+        first([point.success >= share for point in points]),
+        first([point.high >= share for point in points]),
+        first([point.low >= share for point in points]),
         points[-1].queries if points else 0,
     )
 

@@ -42,10 +42,12 @@ class Series:
     Attributes:
         label: Its name in the legend.
         points: In any order; those at zero queries have no place on a logarithmic axis.
+        shaded: Whether a band shows the points' intervals.
     """
 
     label: str
     points: tuple[CurvePoint, ...]
+    shaded: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def curve_chart(
     baseline_label: str = "without the model (baseline)",
     across: str = "queries a goal (logarithmic)",
 ) -> Chart | None:
-    """Draws success against queries, with interval bands where the points have them.
+    """Draws success against queries.
 
     Args:
         series: One to ``MOST_SERIES`` lines.
@@ -308,12 +310,11 @@ def _plot(axes: Axes, line: Series, place: int, label: str) -> None:
     points = _positive(line)
     colour = series_colour(place)
     queries = [p.queries for p in points]
-    banded = [p for p in points if p.low is not None and p.high is not None]
-    if banded:
+    if line.shaded:
         axes.fill_between(
-            [p.queries for p in banded],
-            [p.low or 0.0 for p in banded],
-            [p.high or 0.0 for p in banded],
+            queries,
+            [p.low for p in points],
+            [p.high for p in points],
             color=colour,
             alpha=0.16,
             linewidth=0,

@@ -1,27 +1,10 @@
-"""Reading and writing the files of a run folder, with errors a person can act on."""
+"""Reading the files of a run folder, with errors a person can act on."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any, NoReturn
 
 from darkroom.errors import RunError
-
-
-def read_json(path: Path) -> Any:
-    """Reads strict JSON: ``NaN`` and infinities, which Python would let pass, are refused.
-
-    Args:
-        path: A file of a run folder.
-
-    Raises:
-        RunError: If the file is missing, unreadable or not JSON.
-    """
-    try:
-        return json.loads(read_text(path), parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
-        raise damaged(path, str(error)) from error
 
 
 def read_text(path: Path) -> str:
@@ -54,7 +37,3 @@ def damaged(path: Path, why: str) -> RunError:
     return RunError(
         f"{path} is damaged: {short}; delete it and run darkroom audit PLAN.toml --resume"
     )
-
-
-def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number")

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from darkroom.auditing.record import Cell, Interval
-from darkroom.images.record import GuardLimit, GuardRecord, ImageDetails
+from darkroom.auditing.record import Cell, GuardLimit, GuardRecord, Interval
 from darkroom.report.budget import Holding, Policy, holdings
 from darkroom.report.charts import MOST_SERIES, Chart, Series, curve_chart
-from darkroom.report.verdict import Judged
 from darkroom.report.wording import DASH, count, percent, several
 
 
@@ -57,20 +55,16 @@ class GuardView:
     chart: Chart | None
 
 
-def guard_view(judged: Sequence[Judged]) -> GuardView | None:
+def guard_view(cells: Sequence[Cell]) -> GuardView | None:
     """Works out the section, or ``None`` for a run without a guard.
 
     Args:
-        judged: The cells of one run.
+        cells: Of one run.
     """
-    found = [
-        (one.cell, one.details.guard)
-        for one in judged
-        if isinstance(one.details, ImageDetails) and one.details.guard is not None
-    ]
+    found = [(cell, cell.details.guard) for cell in cells if cell.details.guard is not None]
     if not found:
         return None
-    plain = [one.cell for one in judged if one.cell.defense == "none"]
+    plain = [cell for cell in cells if cell.defense == "none"]
     pairs = [(_same(cell, plain), cell, record) for cell, record in found]
     record = found[0][1]
     return GuardView(
@@ -92,7 +86,7 @@ def _same(cell: Cell, plain: Sequence[Cell]) -> Cell | None:
 
 def _row(free: Cell | None, held: Cell, record: GuardRecord) -> GuardRow:
     return GuardRow(
-        attack=f"{held.attack} with {held.prior}" if held.prior else held.attack,
+        attack=f"{held.attack} with {held.prior}",
         free=None if free is None else free.success,
         free_rows=DASH if free is None else count(free.queries.total),
         held=held.success,

@@ -12,25 +12,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from darkroom.files import write_private
-from darkroom.images.record import ImageDetails
 from darkroom.report import wording
 from darkroom.report.files import read_text
-from darkroom.report.records import parse_cells, parse_details, read_run
-from darkroom.report.results import write_results
+from darkroom.report.results import collect, read_run, write_results
 from darkroom.report.verdict import judge, reach
-from darkroom.tables.record import TableDetails
-from darkroom.text.record import TextDetails
 
 if TYPE_CHECKING:
     from darkroom.report.view import Page
-
-
-DETAILS: dict[str, type[ImageDetails] | type[TableDetails] | type[TextDetails]] = {
-    "images": ImageDetails,
-    "tables": TableDetails,
-    "text": TextDetails,
-}
-"""What the details of a cell are, by its kind."""
 
 
 def write_report(run: Path, *, reveal: bool = False) -> Path:
@@ -56,10 +44,7 @@ def write_report(run: Path, *, reveal: bool = False) -> Path:
 
     plan = wording.without_credentials(read_text(run / "plan.toml"))
     content = write_results(run).read_bytes()
-    judged = []
-    for cell in parse_cells(run, json.loads(content)):
-        kind = DETAILS.get(cell.kind)
-        judged.append(judge(cell, None if kind is None else parse_details(run, cell, kind)))
+    judged = [judge(cell) for cell in collect(run).cells]
     digest = hashlib.sha256(content).hexdigest()
     page = build_page(run, read_run(run), judged, plan, digest, reveal=reveal)
     return write_private(run / "report.html", render(page).encode())

@@ -13,7 +13,6 @@ from darkroom.guard.stores.base import RETENTION, Entry, Store
 from darkroom.guard.stores.registry import open_store
 from darkroom.guard.windows import DAY, Window
 from darkroom.report.budget import queries_to
-from darkroom.report.records import parse_cells
 from darkroom.report.results import collect
 from darkroom.report.wording import count, goals_noun, several
 
@@ -161,8 +160,7 @@ def spending_report(path: Path, run: Path | None) -> Spending:
         store.close()
     if run is None:
         return made
-    cells = parse_cells(run, collect(run))
-    return made._replace(outlook=outlook(policy, made.clients, cells))
+    return made._replace(outlook=outlook(policy, made.clients, collect(run).cells))
 
 
 def outlook(policy: Policy, clients: Sequence[Spender], cells: Sequence[Cell]) -> Outlook | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from darkroom.auditing.record import Cell
-from darkroom.images.record import ImageDetails
+from darkroom.images.record import ImageCell
 from darkroom.report.wording import (
     access_phrase,
     goals_noun,
@@ -18,8 +18,6 @@ from darkroom.report.wording import (
     spread,
     unit_noun,
 )
-from darkroom.tables.record import TableDetails
-from darkroom.text.record import TextDetails
 
 LARGEST_FALSE_POSITIVE_RATE = 0.05
 SMALLEST_ACCURACY = 0.8
@@ -38,19 +36,16 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True)
 class Judged:
-    """A cell, its details where they are known, and why its judges fail, if they do."""
+    """A cell, and why its judges fail, if they do."""
 
     cell: Cell
-    details: ImageDetails | TableDetails | TextDetails | None
     unsound: tuple[str, ...]
 
     @property
     def exposed(self) -> bool:
         """Whether the worst-off person or group stands out after correction for their number."""
-        worst = self.details.worst_off if self.details else None
-        return worst is not None and (
-            worst.p_adjusted is not None and worst.p_adjusted < _SIGNIFICANCE
-        )
+        worst = self.cell.details.worst_off
+        return worst is not None and worst.p_adjusted < _SIGNIFICANCE
 
 
 @dataclass(frozen=True)
@@ -76,15 +71,10 @@ class Verdict:
     cell: Cell
 
 
-def judge(cell: Cell, details: ImageDetails | TableDetails | TextDetails | None) -> Judged:
-    """Says whether the judges of a cell can support a verdict.
-
-    Args:
-        cell: The cell.
-        details: Its details; only images need judges.
-    """
-    if not isinstance(details, ImageDetails):
-        return Judged(cell, details, ())
+def judge(cell: Cell) -> Judged:
+    """Says whether the judges of a cell can support a verdict; only images need judges."""
+    if not isinstance(cell, ImageCell):
+        return Judged(cell, ())
     rates = cell.judges
     reasons = []
     if rates.accuracy is None:
@@ -99,7 +89,7 @@ def judge(cell: Cell, details: ImageDetails | TableDetails | TextDetails | None)
     for rate, what in wrong:
         if rate is not None and rate > LARGEST_FALSE_POSITIVE_RATE:
             reasons.append(f"they take {percent(rate)} of {what} for the person")
-    return Judged(cell, details, tuple(reasons))
+    return Judged(cell, tuple(reasons))
 
 
 def reach(cell: Cell) -> str:
@@ -228,8 +218,9 @@ def _sentences(
 def _worst_off(strongest: Judged, sound: Sequence[Judged]) -> str | None:
     # The law asks about any data subject, so a person who stands out anywhere comes first.
     for judged in sorted([strongest, *sound], key=lambda candidate: not candidate.exposed):
-        if judged.details and judged.details.worst_off:
-            return judged.details.worst_off.sentence
+        worst = judged.cell.details.worst_off
+        if worst is not None:
+            return worst.sentence
     return None
 
 

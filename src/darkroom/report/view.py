@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darkroom.auditing.record import Cell, CurvePoint
+from darkroom.auditing.run_record import RunRecord
+from darkroom.images.record import ImageCell
 from darkroom.report.budget import USUAL, Holding, answer, holdings
 from darkroom.report.charts import MOST_SERIES, Chart, Series, curve_chart
 from darkroom.report.defenses_view import DefensesView, defenses_view
 from darkroom.report.guard_view import GuardView, guard_view
 from darkroom.report.images.pictures import read_pictures
 from darkroom.report.images.view import ImageView, image_view
-from darkroom.report.records import RunRecord
 from darkroom.report.tables.view import TableView, table_view
 from darkroom.report.text.view import TextView, text_view
 from darkroom.report.verdict import (
@@ -22,9 +23,9 @@ from darkroom.report.verdict import (
     decide,
 )
 from darkroom.report.wording import percent, spread
-from darkroom.tables.record import TableDetails
+from darkroom.tables.record import TableCell
 from darkroom.text.canaries import load_key
-from darkroom.text.record import TextDetails
+from darkroom.text.record import TextCell
 
 
 @dataclass(frozen=True)
@@ -135,14 +136,14 @@ def build_page(
     cells = []
     for number, one in enumerate(judged, 1):
         image = table = text = None
-        if isinstance(one.details, TableDetails):
-            table = table_view(run, one.cell, one.details, threats, number, reveal=reveal)
-        elif isinstance(one.details, TextDetails):
-            text = text_view(one.details, threats, number, secrets)
-        elif one.details is not None:
+        if isinstance(one.cell, TableCell):
+            table = table_view(run, one.cell, threats, number, reveal=reveal)
+        elif isinstance(one.cell, TextCell):
+            text = text_view(one.cell.details, threats, number, secrets)
+        elif isinstance(one.cell, ImageCell):
             path = run / "cells" / one.cell.key / "reconstructions.npz"
-            pictures = read_pictures(path, record.target.range)
-            image = image_view(one.details, pictures, threats, len(judged))
+            pictures = read_pictures(path, record.target.range or (0.0, 1.0))
+            image = image_view(one.cell.details, pictures, threats, len(judged))
         cells.append(_cell_view(one, number, image, table, text))
     return Page(
         record=record,
@@ -152,16 +153,14 @@ def build_page(
         overview=_overview(judged),
         budget=_budget([one.cell for one in judged if one.cell.kind != "tables"]),
         defenses=defenses_view([one.cell for one in judged]),
-        guard=guard_view(judged),
+        guard=guard_view([one.cell for one in judged]),
         plan=plan,
         digest=digest,
     )
 
 
 def _shared_threats(judged: Sequence[Judged]) -> tuple[str, ...]:
-    models = [one.details.threat_model for one in judged if one.details]
-    if not models:
-        return ()
+    models = [one.cell.details.threat_model for one in judged]
     return tuple(line for line in models[0] if all(line in model for model in models))
 
 
@@ -187,13 +186,12 @@ def _cell_view(
     name = cell.title
     if table is not None:
         return CellView(cell, number, name, judged.unsound, None, None, table)
-    points = judged.details.curve if judged.details else cell.curve
     title = (
         f"Success against queries, {name}: {percent(cell.success.estimate)} in the end, interval "
         f"{spread(cell.success)}; {percent(cell.baseline.estimate)} without the model"
     )
     chart = curve_chart(
-        (Series("success, 95% interval shaded" if judged.details else "success", points),),
+        (Series("success, 95% interval shaded", cell.curve, shaded=True),),
         baseline=cell.baseline.estimate,
         name=f"chart-{number}",
         title=title,
@@ -246,4 +244,4 @@ def _in_days(held: Holding) -> tuple[CurvePoint, ...]:
         -(-point.queries // rate): point
         for point in sorted(held.cell.curve, key=lambda point: point.queries)
     }
-    return tuple(CurvePoint(queries=day, success=point.success) for day, point in latest.items())
+    return tuple(point.model_copy(update={"queries": day}) for day, point in latest.items())

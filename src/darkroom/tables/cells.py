@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.access import Access
+from darkroom.auditing.record import Component, CurvePoint, Queries, Utility
 from darkroom.defenses.pipeline import Pipeline
 from darkroom.ledger import Limit, QueryLedger
 from darkroom.named import parameters_of
-from darkroom.statistics.intervals import clopper_pearson
 from darkroom.tables.attacks.base import Errors
 from darkroom.tables.cell_plan import TableCellPlan, expected_queries
-from darkroom.tables.judging import TableBench, difference, judge_part, worst_off
+from darkroom.tables.judging import (
+    TableBench,
+    difference,
+    judge_members,
+    judge_others,
+    worst_off,
+)
 from darkroom.tables.priors.counts import TablePrior
+from darkroom.tables.record import TableCell, TableDetails
 from darkroom.tables.schema import Rows
 from darkroom.tables.subject import TableSubject, Who
 from darkroom.tables.targets.base import Predictions, TableTarget
@@ -43,7 +50,7 @@ def run_table_cell(
     prior: TablePrior,
     bench: TableBench,
     advance: Callable[[int, int], None],
-) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+) -> tuple[TableCell, dict[str, NDArray[Any]]]:
     """Attacks members and others, and judges what comes out.
 
     Args:
@@ -55,58 +62,44 @@ def run_table_cell(
         advance: Told how many of the expected queries are spent.
 
     Returns:
-        The cell as ``results.json`` has it, and the arrays for ``reconstructions.npz``.
+        The cell, and the arrays for ``reconstructions.npz``.
     """
     began = time.monotonic()
     errors = subject.errors()
-    found = {
-        who: _attack(plan, subject, prior, errors, who, advance) for who in ("members", "others")
-    }
+    parts: tuple[Who, ...] = ("members", "others")
+    found = {who: _attack(plan, subject, prior, errors, who, advance) for who in parts}
     seconds = time.monotonic() - began
-    members = judge_part(subject, bench, "members", found["members"].after, found["members"].before)
-    others = judge_part(subject, bench, "others", found["others"].after, found["others"].before)
-    assert members is not None
+    details = _details(plan, subject, bench, found)
+    members = details.members
     asked = int(np.median(found["members"].queries))
-    success = members["success"]["attack"]
-    cell = {
-        "key": key,
-        "kind": "tables",
-        "target": subject.target.name,
-        "defense": plan.defense.name,
-        "attack": plan.attack.name,
-        "attacker": "naive" if plan.naive else "adaptive",
-        "access": str(plan.access),
-        "prior": plan.prior.name,
-        "goals": members["n"],
-        "queries": {
-            "per_goal_median": asked,
-            "total": int(sum(one.queries.sum() for one in found.values())),
-        },
-        "success": success,
-        "baseline": members["success"]["imputation"],
-        "advantage": members["advantage"],
-        "curve": [{"queries": asked, "success": success["estimate"]}] if asked else [],
-        "confidence": {"median": None, "reached": None},
-        "judges": {
-            "accuracy": None,
-            "false_positive_noise": None,
-            "false_positive_adversarial": None,
-            "false_positive_others": None,
-        },
-        "utility": _utility(subject, plan.defense),
-        "seconds": seconds,
-        "details": {
-            **_details(plan, subject, bench, members, others, found["members"].adaptation),
-            "difference": difference(members, others),
-            "worst_off": worst_off(members),
-        },
-    }
+    success = members.success.attack
+    cell = TableCell(
+        key=key,
+        target=subject.target.name,
+        defense=plan.defense.name,
+        attack=plan.attack.name,
+        attacker="naive" if plan.naive else "adaptive",
+        access=plan.access,
+        prior=plan.prior.name,
+        goals=members.n,
+        queries=Queries(
+            per_goal_median=asked, total=int(sum(one.queries.sum() for one in found.values()))
+        ),
+        success=success,
+        baseline=members.success.imputation,
+        advantage=members.advantage,
+        curve=(
+            (CurvePoint.at(asked, (success.estimate, success.low, success.high)),) if asked else ()
+        ),
+        utility=_utility(subject, plan.defense),
+        seconds=seconds,
+        details=details,
+    )
     arrays: dict[str, NDArray[Any]] = {}
     for who, one in found.items():
-        part = subject.part("members" if who == "members" else "others")
-        arrays[f"{who}_rows"] = part.numbers
+        arrays[f"{who}_rows"] = subject.part(who).numbers
         arrays[f"{who}_posterior"] = one.after
-        arrays[f"{who}_truth"] = subject.truth("members" if who == "members" else "others")
+        arrays[f"{who}_truth"] = subject.truth(who)
     return cell, arrays
 
 
@@ -145,22 +138,22 @@ def _attack(
     return _Found(first.posterior, last.posterior, last.queries, adaptation)
 
 
-def _utility(subject: TableSubject, defense: Pipeline) -> dict[str, Any]:
+def _utility(subject: TableSubject, defense: Pipeline) -> Utility:
     """Returns what the model is worth behind a defence on rows that it was not trained on."""
     others, target = subject.data.others, subject.target
     if not len(others.rows):
-        return {}
+        return Utility()
     plain = target.predict(others.rows)
     predictions = plain
     if defense.defenses:
         predictions = _defended(target, others.rows, defense)
     if target.classes is None:
-        return {"mean_absolute_error": float(np.abs(predictions - others.response).mean())}
-    right = int((predictions == others.response).sum())
-    found = {"accuracy": clopper_pearson(right, len(predictions)).estimate}
-    if defense.defenses:
-        found["label_changes"] = float((predictions != plain).mean())
-    return found
+        return Utility(mean_absolute_error=float(np.abs(predictions - others.response).mean()))
+    changed = float((predictions != plain).mean())
+    return Utility(
+        accuracy=float((predictions == others.response).mean()),
+        label_changes=changed if defense.defenses else None,
+    )
 
 
 def _defended(target: TableTarget, rows: Rows, defense: Pipeline) -> Predictions:
@@ -170,27 +163,25 @@ def _defended(target: TableTarget, rows: Rows, defense: Pipeline) -> Predictions
 
 
 def _details(
-    plan: TableCellPlan,
-    subject: TableSubject,
-    bench: TableBench,
-    members: dict[str, Any],
-    others: dict[str, Any] | None,
-    adaptation: Sequence[str],
-) -> dict[str, Any]:
-    """Returns what the report shows beside the rates."""
+    plan: TableCellPlan, subject: TableSubject, bench: TableBench, found: Mapping[Who, _Found]
+) -> TableDetails:
+    """Judges what was found, and returns what the report shows beside the rates."""
     schema = subject.data.schema
-    return {
-        "threat_model": [*threat_model(plan, subject), *adaptation],
-        "attack": {
-            "name": plan.attack.name,
-            "parameters": parameters_of(plan.attack),
-            "paper": plan.attack.paper,
-        },
-        "prior": {"name": plan.prior.name, "parameters": parameters_of(plan.prior)},
-        "imputer": bench.imputer,
-        "sensitive": list(schema.sensitive),
-        "values": list(subject.candidates.labels) if subject.tolerance is None else [],
-        "positive": subject.candidates.labels[subject.positive],
-        "members": members,
-        "others": others,
-    }
+    inside, outside = found["members"], found["others"]
+    members = judge_members(subject, bench, inside.after, inside.before)
+    others = judge_others(subject, bench, outside.after, outside.before)
+    return TableDetails(
+        threat_model=(*threat_model(plan, subject), *inside.adaptation),
+        attack=Component(
+            name=plan.attack.name, parameters=parameters_of(plan.attack), paper=plan.attack.paper
+        ),
+        prior=Component(name=plan.prior.name, parameters=parameters_of(plan.prior)),
+        worst_off=worst_off(members.groups),
+        imputer=bench.imputer,
+        sensitive=schema.sensitive,
+        values=subject.candidates.labels if subject.tolerance is None else (),
+        positive=subject.candidates.labels[subject.positive],
+        members=members,
+        others=others,
+        difference=difference(members, others),
+    )

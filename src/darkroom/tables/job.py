@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from darkroom.auditing.job import Advance, Arrays, Facts, Job, Model, trained_row, with_control
 from darkroom.auditing.progress import Reporter
+from darkroom.auditing.run_record import TargetRecord
 from darkroom.defenses.pipeline import Pipeline
 from darkroom.imports import call_import
 from darkroom.tables.cell_plan import TableCellPlan, table_cell_plans
@@ -19,6 +20,7 @@ from darkroom.tables.judging import TableBench, set_up_table_bench
 from darkroom.tables.models import GivenTableModel, TableModel, TrainedTableModel
 from darkroom.tables.plan import TablePlan
 from darkroom.tables.priors.counts import TablePrior
+from darkroom.tables.record import TableCell
 from darkroom.tables.rows import plan_schema, read_frame, refuse_overlap, split_tables
 from darkroom.tables.schema import Schema
 from darkroom.tables.subject import TableSubject
@@ -98,7 +100,7 @@ class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
             *([("Left out", f"{dropped:,} rows with missing values")] if dropped else []),
             *trained_row(table_training_defenses(self.plan, self.folder)),
         ]
-        return Facts({"name": target.name, "kind": self.plan.target.kind}, tested)
+        return Facts(TargetRecord(name=target.name, kind=self.plan.target.kind), tested)
 
     def bench(
         self, subject: TableSubject, former: TableBench | None, reporter: Reporter
@@ -123,7 +125,7 @@ class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
         prior: TablePrior,
         bench: TableBench,
         advance: Advance,
-    ) -> tuple[dict[str, Any], Arrays]:
+    ) -> tuple[TableCell, Arrays]:
         """Attacks members and others, and judges what comes out; see :meth:`Job.run_cell`."""
         cell = replace(cell, defense=_fitted(cell.defense, subject))
         return run_table_cell(key, cell, subject, prior, bench, advance)

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from darkroom.auditing.record import Difference, Share, WorstOff
+from darkroom.auditing.record import Interval as IntervalRecord
 from darkroom.statistics.intervals import Interval, clopper_pearson, newcombe
-from darkroom.tables.measures.attributes import Measures, confusion_of, measure
+from darkroom.tables.measures.attributes import confusion_of, measure
 from darkroom.tables.measures.paired import difference_of
 from darkroom.tables.measures.subgroups import calibration, compare, groups_of
 from darkroom.tables.priors.counts import marginals
 from darkroom.tables.priors.imputation import Imputer, Model
+from darkroom.tables.record import (
+    Bin,
+    Group,
+    Guessers,
+    Measures,
+    Members,
+    MoreOfMembers,
+    Numeric,
+    OverStrongest,
+    Part,
+)
 from darkroom.tables.schema import Rows
 from darkroom.tables.subject import TableSubject, Who
 
@@ -64,118 +77,122 @@ def set_up_table_bench(subject: TableSubject, seed: int, model: Model = "auto") 
     )
 
 
-def judge_part(
-    subject: TableSubject, bench: TableBench, who: Who, posterior: Posterior, prior: Posterior
-) -> dict[str, Any] | None:
-    """Returns what the report says of members or of others; ``None`` where there are none.
+def judge_members(
+    subject: TableSubject, bench: TableBench, posterior: Posterior, prior: Posterior
+) -> Members:
+    """Returns what the report says of members.
 
     Args:
         subject: The truth.
         bench: The baselines.
-        who: Which rows.
         posterior: The attack's, ``(n, candidates)``.
         prior: What the attacker believed before asking, ``(n, candidates)``.
     """
-    if not len(posterior):
-        return None
-    truth, candidates = subject.truth(who), len(subject.candidates)
-    guessers = {
+    part = _judge(subject, bench, "members", posterior, prior)
+    hits = subject.hits("members", posterior)
+    imputed = subject.hits("members", bench.imputed["members"])
+    confusion, bins = None, []
+    if subject.tolerance is None:
+        truth = subject.truth("members")
+        counts = confusion_of(truth, posterior.argmax(axis=1), len(subject.candidates))
+        confusion = counts.astype(int).tolist()
+        bins = calibration(posterior.max(axis=1), hits)
+    return Members(
+        **dict(part),
+        groups=tuple(map(Group.of, groups_of(hits, imputed, subject.divisions("members")))),
+        calibration=tuple(map(Bin.of, bins)),
+        confusion=confusion,
+    )
+
+
+def judge_others(
+    subject: TableSubject, bench: TableBench, posterior: Posterior, prior: Posterior
+) -> Part | None:
+    """Returns what the report says of others; see :func:`judge_members`.
+
+    Returns:
+        ``None`` where there are none.
+    """
+    return _judge(subject, bench, "others", posterior, prior) if len(posterior) else None
+
+
+def _judge(
+    subject: TableSubject, bench: TableBench, who: Who, posterior: Posterior, prior: Posterior
+) -> Part:
+    """Returns what is said of members and others alike."""
+    guesses = {
         "attack": posterior,
         "imputation": bench.imputed[who],
         "prior": prior,
         "most_frequent": bench.usual[who],
     }
-    hits = {name: subject.hits(who, guess) for name, guess in guessers.items()}
+    hits = {name: subject.hits(who, guess) for name, guess in guesses.items()}
     rng = np.random.default_rng([bench.seed, 7])
-    advantage = compare(hits["attack"], hits["imputation"])
-    groups = groups_of(hits["attack"], hits["imputation"], subject.divisions(who))
-    found = {
-        "n": len(truth),
-        "success": {name: _rate(right)._asdict() for name, right in hits.items()},
-        "advantage": advantage._asdict(),
-        "over_strongest": _over_strongest(hits),
-        "groups": [_plain(group._asdict()) for group in groups],
-        "calibration": [
-            _plain(one._asdict()) for one in calibration(posterior.max(axis=1), hits["attack"])
-        ],
-        "measures": None,
-        "confusion": None,
-        "numeric": None,
-    }
-    if subject.tolerance is not None:
-        found["calibration"] = []
-        found["numeric"] = _numeric(subject, bench, who, posterior, rng)
-        return found
-    found["measures"] = {
-        name: _measures(measure(truth, guess, positive=subject.positive, rng=rng))
-        for name, guess in guessers.items()
-    }
-    found["confusion"] = (
-        confusion_of(truth, posterior.argmax(axis=1), candidates).astype(int).tolist()
+    measures, numeric = None, None
+    if subject.tolerance is None:
+        truth = subject.truth(who)
+        found = {
+            name: Measures.of(measure(truth, guess, positive=subject.positive, rng=rng))
+            for name, guess in guesses.items()
+        }
+        measures = Guessers[Measures](**found)
+    else:
+        numeric = _numeric(subject, bench, who, posterior, subject.tolerance, rng)
+    return Part(
+        n=len(posterior),
+        success=Guessers[Share](**{name: Share.of(_rate(right)) for name, right in hits.items()}),
+        advantage=Difference.of(compare(hits["attack"], hits["imputation"])),
+        over_strongest=_over_strongest(hits),
+        measures=measures,
+        numeric=numeric,
     )
-    return found
 
 
-def difference(members: dict[str, Any], others: dict[str, Any] | None) -> dict[str, Any] | None:
+def difference(members: Part, others: Part | None) -> MoreOfMembers | None:
     """Returns how much more the attack gets of members than of others."""
     if others is None:
         return None
-    inside, outside = (_counts(part) for part in (members, others))
-    gains = [Interval(**part["advantage"]) for part in (members, others)]
-    return {
-        "success": newcombe(*inside, *outside)._asdict(),
-        "advantage": difference_of(*gains)._asdict(),
-    }
+    inside, outside = (Interval(**dict(part.advantage)) for part in (members, others))
+    return MoreOfMembers(
+        success=Difference.of(newcombe(*_counts(members), *_counts(others))),
+        advantage=IntervalRecord.of(difference_of(inside, outside)),
+    )
 
 
-def worst_off(members: dict[str, Any]) -> dict[str, Any] | None:
-    """Returns the group of members whom the model exposes most, corrected for having looked."""
-    groups = members["groups"]
+def worst_off(groups: Sequence[Group]) -> WorstOff | None:
+    """Returns the group of members whom the model exposes most, corrected for having looked.
+
+    Args:
+        groups: The most exposed first.
+    """
     if not groups:
         return None
     worst = groups[0]
-    where = f"{worst['column']}: {worst['value']}"
-    right, usual = (round(worst[name]["estimate"] * worst["n"]) for name in ("success", "baseline"))
+    where = f"{worst.column}: {worst.value}"
+    right, usual = (round(rate.estimate * worst.n) for rate in (worst.success, worst.baseline))
     sentence = (
         f"Members of the group {where} are worst off: the attack is right about {right} of "
-        f"{worst['n']}, imputation about {usual} (p = {worst['p_value']:.2g}; "
-        f"{worst['p_adjusted']:.2g} after Holm's correction for {len(groups)} groups)."
+        f"{worst.n}, imputation about {usual} (p = {worst.p_value:.2g}; "
+        f"{worst.p_adjusted:.2g} after Holm's correction for {len(groups)} groups)."
     )
-    return {
-        "name": where,
-        "p_value": worst["p_value"],
-        "p_adjusted": worst["p_adjusted"],
-        "groups": len(groups),
-        "sentence": sentence,
-    }
+    return WorstOff(
+        name=where, p_value=worst.p_value, p_adjusted=worst.p_adjusted, sentence=sentence
+    )
 
 
-def _over_strongest(hits: dict[str, NDArray[np.bool_]]) -> dict[str, Any]:
+def _over_strongest(hits: dict[str, NDArray[np.bool_]]) -> OverStrongest:
     """Returns the advantage over whichever baseline is right most often on these very rows."""
     strongest = max(("imputation", "prior", "most_frequent"), key=lambda name: hits[name].mean())
-    return {"name": strongest, **compare(hits["attack"], hits[strongest])._asdict()}
+    gained = compare(hits["attack"], hits[strongest])
+    return OverStrongest(name=strongest, **gained._asdict())
 
 
 def _rate(hits: NDArray[np.bool_]) -> Interval:
     return clopper_pearson(int(hits.sum()), len(hits))
 
 
-def _counts(part: dict[str, Any]) -> tuple[int, int]:
-    return round(part["success"]["attack"]["estimate"] * part["n"]), part["n"]
-
-
-def _measures(found: Measures) -> dict[str, Any]:
-    return {
-        name: None if value is None else value._asdict() for name, value in found._asdict().items()
-    }
-
-
-def _plain(fields: dict[str, Any]) -> dict[str, Any]:
-    """Turns intervals among values into plain mappings."""
-    return {
-        name: value._asdict() if isinstance(value, Interval) else value
-        for name, value in fields.items()
-    }
+def _counts(part: Part) -> tuple[int, int]:
+    return round(part.success.attack.estimate * part.n), part.n
 
 
 def _numeric(
@@ -183,28 +200,30 @@ def _numeric(
     bench: TableBench,
     who: Who,
     posterior: Posterior,
+    tolerance: float,
     rng: np.random.Generator,
-) -> dict[str, Any]:
+) -> Numeric:
     """Returns how far off guesses at a number are; intervals by bootstrap over rows."""
     true = subject.part(who).rows[:, subject.candidates.positions[0]]
     middle, low, high = subject.candidates.summary(posterior)
     off = np.abs(middle - true)
     imputed = np.abs(subject.candidates.summary(bench.imputed[who])[0] - true)
-    return {
-        "tolerance": subject.tolerance,
-        "error": _mean(off, rng)._asdict(),
-        "imputation_error": _mean(imputed, rng)._asdict(),
-        "gain": _mean(imputed - off, rng)._asdict(),
-        "coverage": _rate((true >= low) & (true <= high))._asdict(),
-        "level": 0.9,
-        "width": float(np.median(high - low)),
-    }
+    return Numeric(
+        tolerance=tolerance,
+        error=_mean(off, rng),
+        imputation_error=_mean(imputed, rng),
+        gain=_mean(imputed - off, rng),
+        coverage=Share.of(_rate((true >= low) & (true <= high))),
+        level=0.9,
+        width=float(np.median(high - low)),
+    )
 
 
-def _mean(values: Rows, rng: np.random.Generator) -> Interval:
-    """Returns a mean with its bootstrap interval."""
+def _mean(values: Rows, rng: np.random.Generator) -> IntervalRecord:
+    """Returns a mean with its bootstrap interval, widened to hold it."""
     means = np.array(
         [values[rng.integers(len(values), size=len(values))].mean() for _ in range(DRAWS)]
     )
     low, high = np.quantile(means, [0.025, 0.975])
-    return Interval(float(values.mean()), float(low), float(high))
+    mean = float(values.mean())
+    return IntervalRecord(estimate=mean, low=min(mean, float(low)), high=max(mean, float(high)))

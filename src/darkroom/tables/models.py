@@ -11,20 +11,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+from pydantic import ValidationError
 
 from darkroom.auditing.progress import Reporter
+from darkroom.auditing.record import Bound, Chance, Privacy, TrainingFacts
 from darkroom.errors import MissingExtraError, PlanError, RunError, TargetError, one_line
 from darkroom.files import write_private
 from darkroom.imports import load_skops
 from darkroom.named import describe, identity
 from darkroom.statistics.reconstruction_bound import Mechanism, reconstruction_bound
+from darkroom.tables.record import TableCell
 from darkroom.tables.subject import TableSubject
 from darkroom.tables.targets.sklearn import SklearnTableTarget, UntrainedTableTarget
 from darkroom.tables.training.columns import PublicTable
 from darkroom.tables.training.defenses import TableTrainingDefense, UndefendedTable
-from darkroom.training.cells import dressed, read_facts, read_record
-from darkroom.training.facts import TrainingFacts
+from darkroom.training.cells import damaged, dressed
 
 
 class TableModel(ABC):
@@ -39,7 +42,7 @@ class TableModel(ABC):
     def open(self, reporter: Reporter) -> TableSubject:
         """Returns the model with the truth about it."""
 
-    def dress(self, cell: dict[str, Any]) -> dict[str, Any]:
+    def dress(self, cell: TableCell) -> TableCell:
         """Returns a cell of this model with what is to be said of the model."""
         return cell
 
@@ -121,37 +124,17 @@ class TrainedTableModel(TableModel):
         target = SklearnTableTarget(self._load(), self._target.schema, name=self._target.name)
         return replace(self.subject, target=target)
 
-    def dress(self, cell: dict[str, Any]) -> dict[str, Any]:
+    def dress(self, cell: TableCell) -> TableCell:
         """Names the training in a cell, with its cost and what it guarantees."""
-        facts = read_facts(self.facts_file)
+        facts = _Kept.read(self.facts_file)
         return dressed(
             cell,
             facts,
-            read_facts(self.control.facts_file),
+            _Kept.read(self.control.facts_file),
             name=self.defense.name,
             paper=self.defense.paper,
-            bound=self._bound(facts, cell),
+            bound=_bound(facts.privacy, cell),
         )
-
-    def _bound(self, facts: TrainingFacts, cell: dict[str, Any]) -> dict[str, Any] | None:
-        """Bounds how often any attack is right about a member, where training guarantees it.
-
-        The model without the row is one that was trained on other rows, so the chance without is
-        how often the attack is right about others.
-        """
-        others, privacy = cell["details"]["others"], facts.privacy
-        if privacy is None or others is None:
-            return None
-        baseline = others["success"]["attack"]["estimate"]
-        if privacy.delta == 0:
-            grown = math.exp(privacy.epsilon)
-            row = min(1.0, grown * baseline, 1 - (1 - baseline) / grown)
-        elif 0 < baseline < 1:
-            noise = Mechanism(privacy.noise_multiplier, privacy.sample_rate, privacy.steps)
-            row = reconstruction_bound(baseline, noise)
-        else:
-            row = 1.0
-        return {"baseline": baseline, "row": row, "exceeded": cell["success"]["low"] > row}
 
     @property
     def _target(self) -> UntrainedTableTarget:
@@ -180,7 +163,10 @@ class TrainedTableModel(TableModel):
                 "[target] load returns"
             ) from error
         seconds = time.perf_counter() - began
-        return estimator, TrainingFacts(describe(self.defense), seconds, self.defense.privacy())
+        facts = TrainingFacts(
+            defense=describe(self.defense), seconds=seconds, privacy=self.defense.privacy()
+        )
+        return estimator, facts
 
     def _keep(self, estimator: Any, facts: TrainingFacts) -> None:
         """Writes the estimator, then the facts."""
@@ -199,8 +185,8 @@ class TrainedTableModel(TableModel):
             )
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_private(self.file, content)
-        record = {**facts.record(), "sha256": hashlib.sha256(content).hexdigest()}
-        write_private(self.facts_file, json.dumps(record).encode())
+        kept = _Kept(**dict(facts), sha256=hashlib.sha256(content).hexdigest())
+        write_private(self.facts_file, kept.model_dump_json().encode())
 
     def _load(self) -> Any:
         """Reads the estimator.
@@ -212,7 +198,7 @@ class TrainedTableModel(TableModel):
             from skops import io
         except ImportError as error:
             raise MissingExtraError("skops", "vision") from error
-        written = read_record(self.facts_file).get("sha256")
+        written = _Kept.read(self.facts_file).sha256
         if not self.file.is_file() or written != hashlib.sha256(self.file.read_bytes()).hexdigest():
             raise RunError(
                 f"{self.file}: not the model that was trained: remove it and "
@@ -224,3 +210,43 @@ class TrainedTableModel(TableModel):
         """Returns the types that are scikit-learn's, our own, or trusted by the plan."""
         own = ("sklearn.", "darkroom.tables.training.estimators.")
         return [name for name in types if name.startswith(own) or name in self.trusted]
+
+
+class _Kept(TrainingFacts):
+    """What is kept beside an estimator: the facts of its training, and a hash of its file."""
+
+    sha256: str
+
+    @classmethod
+    def read(cls, file: Path) -> Self:
+        """Reads them.
+
+        Raises:
+            RunError: If the file is damaged.
+        """
+        try:
+            return cls.model_validate_json(file.read_bytes(), strict=True)
+        except (OSError, ValidationError) as error:
+            raise damaged(file, error) from error
+
+
+def _bound(privacy: Privacy | None, cell: TableCell) -> Bound | None:
+    """Bounds how often any attack is right about a member, where training guarantees it.
+
+    The model without the row is one that was trained on other rows, so the chance without is how
+    often the attack is right about others.
+    """
+    others = cell.details.others
+    if privacy is None or others is None:
+        return None
+    baseline = others.success.attack.estimate
+    if privacy.delta == 0:
+        grown = math.exp(privacy.epsilon)
+        row = min(1.0, grown * baseline, 1 - (1 - baseline) / grown)
+    elif 0 < baseline < 1:
+        noise = Mechanism(privacy.noise_multiplier, privacy.sample_rate, privacy.steps)
+        row = reconstruction_bound(baseline, noise)
+    else:
+        row = 1.0
+    chance = Chance(about="row", examples=1, most=row)
+    return Bound(baseline=baseline, chances=(chance,), exceeded=cell.success.low > row)

@@ -1,8 +1,30 @@
-"""What a cell of tables says of itself, as typed, frozen records."""
+"""What a cell of tables says beside what all cells say."""
 
 from __future__ import annotations
 
-from darkroom.auditing.record import Component, Count, CurvePoint, Interval, Rate, Record
+from typing import Generic, Literal, TypeVar
+
+from darkroom.auditing.record import (
+    Cell,
+    Count,
+    Details,
+    Difference,
+    Interval,
+    Rate,
+    Record,
+    Share,
+)
+
+T = TypeVar("T")
+
+
+class Guessers(Record, Generic[T]):
+    """The same of everybody who guesses: the attack, and the three baselines."""
+
+    attack: T
+    imputation: T
+    prior: T
+    most_frequent: T
 
 
 class Measures(Record):
@@ -22,101 +44,92 @@ class Group(Record):
     column: str
     value: str
     n: Count
-    success: Interval
-    baseline: Interval
-    advantage: Interval
+    success: Share
+    baseline: Share
+    advantage: Difference
     p_value: Rate
     p_adjusted: Rate
 
 
 class Bin(Record):
-    """Rows about whose guess the attacker is about equally sure."""
+    """How often the attacker is right where it is about equally sure."""
 
-    n: Count
     claimed: Rate
-    right: Interval
+    right: Share
 
 
 class Numeric(Record):
-    """How far off guesses at a number are."""
+    """How far off guesses at a number are.
+
+    ``coverage`` is how often the attacker's interval of ``level`` holds the truth, ``width`` the
+    interval's median width.
+    """
 
     tolerance: float
     error: Interval
     imputation_error: Interval
     gain: Interval
-    coverage: Interval
+    coverage: Share
     level: Rate
     width: float
 
 
-class NamedInterval(Interval):
-    """The advantage over a baseline, with its name."""
+class OverStrongest(Difference):
+    """The advantage over the baseline that is right most often, with its name."""
 
     name: str
 
 
 class Part(Record):
-    """Members or others."""
+    """Guesses at rows that the model was, or was not, trained on; numbers or categories."""
 
     n: Count
-    success: dict[str, Interval]
-    advantage: Interval
-    over_strongest: NamedInterval
-    groups: tuple[Group, ...]
-    calibration: tuple[Bin, ...]
-    measures: dict[str, Measures] | None
-    confusion: tuple[tuple[Count, ...], ...] | None
+    success: Guessers[Share]
+    advantage: Difference
+    over_strongest: OverStrongest
+    measures: Guessers[Measures] | None
     numeric: Numeric | None
 
 
-class Difference(Record):
+class Members(Part):
+    """Guesses at rows that the model was trained on, by group and by how sure the attacker is."""
+
+    groups: tuple[Group, ...]
+    calibration: tuple[Bin, ...]
+    confusion: tuple[tuple[Count, ...], ...] | None
+
+
+class MoreOfMembers(Record):
     """How much more the attack gets of members than of others."""
 
-    success: Interval
+    success: Difference
     advantage: Interval
 
 
-class WorstGroup(Record):
-    """The group of members whom the model exposes most, with a corrected p-value."""
+class TableDetails(Details):
+    """What stands behind a cell of tables.
 
-    name: str
-    p_value: Rate | None
-    p_adjusted: Rate | None
-    groups: Count
-    sentence: str
+    Attributes:
+        imputer: The model that imputes.
+        sensitive: The columns that are inferred.
+        values: Their values; empty for numbers.
+        positive: The value that precision, recall and AUC are about.
+        members: Rows that the model was trained on.
+        others: Rows that it was not, if there are any.
+        difference: Between the two.
+    """
 
-
-class TableAttackRecord(Component):
-    """An attack with its parameters and its paper."""
-
-    paper: str = ""
-
-
-class TableDetails(Record):
-    """``details`` of a cell of kind ``tables``."""
-
-    threat_model: tuple[str, ...]
-    attack: TableAttackRecord
-    prior: Component
     imputer: str
     sensitive: tuple[str, ...]
     values: tuple[str, ...]
     positive: str
-    members: Part
+    members: Members
     others: Part | None
-    difference: Difference | None
-    worst_off: WorstGroup | None
-
-    @property
-    def curve(self) -> tuple[CurvePoint, ...]:
-        """No curve of its own: a table attack asks everything at once."""
-        return ()
+    difference: MoreOfMembers | None
 
 
-class RevealedRow(Record):
-    """One record, which only a report with ``--reveal`` shows."""
+class TableCell(Cell):
+    """One attack on the sensitive values of records."""
 
-    row: int
-    truth: str
-    guess: str
-    probability: Rate
+    kind: Literal["tables"] = "tables"
+    details: TableDetails

@@ -14,7 +14,7 @@ _MEANS = {
 }
 
 
-def threat_model(plan: TableCellPlan, subject: TableSubject) -> list[str]:
+def threat_model(plan: TableCellPlan, subject: TableSubject) -> tuple[str, ...]:
     """Says in sentences what the attacker has."""
     schema, data = subject.data.schema, subject.data
     hidden = ", ".join((*schema.sensitive, *schema.unknown))
@@ -27,12 +27,12 @@ def threat_model(plan: TableCellPlan, subject: TableSubject) -> list[str]:
     )
     knows = "is not told of, taking answers for the model's own" if plan.naive else "knows"
     behind = [f"Answers pass the defence {plan.defense.name}, which the attacker {knows}."]
-    return [
+    return (
         f"The attacker {_MEANS[plan.access]} at most {budget} times a record.",
         f"The attacker knows of each record every column but {hidden}, and {known}.",
         f"The attacker has {len(data.public.rows):,} other records with every column, knows the "
         f"prior made from them ({plan.prior.name}), and how often the model errs on "
         f"{'the rows it was trained on' if subject.errors_on == 'members' else 'other rows'}.",
         *(behind if plan.defense.defenses else []),
-        *([] if plan.naive else plan.defense.effect.caveats),
-    ]
+        *(() if plan.naive else plan.defense.effect.caveats),
+    )

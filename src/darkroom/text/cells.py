@@ -10,16 +10,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.access import LanguageAccess
+from darkroom.auditing.record import (
+    Component,
+    Confidence,
+    CurvePoint,
+    Difference,
+    Queries,
+    Share,
+    Utility,
+)
 from darkroom.defenses.logprobs import TopLogprobs
 from darkroom.ledger import Limit, QueryLedger
 from darkroom.named import parameters_of
-from darkroom.statistics.intervals import Interval, clopper_pearson, newcombe
+from darkroom.statistics.intervals import clopper_pearson, newcombe
 from darkroom.statistics.multiplicity import holm
 from darkroom.text.attacks.base import SecretGoal, SecretProgress
 from darkroom.text.canaries import Canaries, Canary
 from darkroom.text.cell_plan import TextCellPlan
 from darkroom.text.exposure.bits import inserted_against_controls
 from darkroom.text.exposure.measure import Exposure
+from darkroom.text.record import (
+    Before,
+    CanaryExposure,
+    CanaryRecord,
+    Format,
+    GroupExposure,
+    Memory,
+    Repetition,
+    TextCell,
+    TextDetails,
+)
 from darkroom.text.subject import TextSubject
 from darkroom.text.targets.base import LanguageTarget
 from darkroom.text.targets.view import LanguageView
@@ -27,13 +47,6 @@ from darkroom.text.tree import search_tree
 from darkroom.text.words import threat_model, worst_off
 
 Hits = NDArray[np.bool_]
-
-
-class Point(NamedTuple):
-    """The share of goals found within so many queries each."""
-
-    queries: int
-    success: Interval
 
 
 class Attacked(NamedTuple):
@@ -47,7 +60,7 @@ class Attacked(NamedTuple):
         adaptation: What the attack did about what the view withholds, in sentences.
     """
 
-    points: list[Point]
+    points: list[CurvePoint]
     last: SecretProgress
     hits: Hits
     total: int
@@ -60,9 +73,9 @@ def run_text_cell(
     subject: TextSubject,
     exposures: Sequence[Exposure] | None,
     exposures_before: Sequence[Exposure] | None,
-    utility: dict[str, float],
+    utility: Utility,
     advance: Callable[[int, int], None],
-) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+) -> tuple[TextCell, dict[str, NDArray[Any]]]:
     """Attacks canaries and controls alike, and judges what comes out.
 
     Args:
@@ -75,51 +88,38 @@ def run_text_cell(
         advance: Told how many of the expected queries are spent.
 
     Returns:
-        The cell as ``results.json`` has it, and the arrays for ``reconstructions.npz``; no secret
-        is in either, but as a keyed hash.
+        The cell, and the arrays for ``reconstructions.npz``; no secret is in either, but as a
+        keyed hash.
     """
     canaries = subject.canaries.canaries
-    inserted = np.array([canary.repetitions > 0 for canary in canaries])
+    inserted = _inserted(canaries)
     began = time.monotonic()
     attacked = _attack(plan, subject.target, subject.canaries, advance)
     seconds = time.monotonic() - began
     hits, lucky = int(attacked.hits[inserted].sum()), int(attacked.hits[~inserted].sum())
     n, controls = int(inserted.sum()), int((~inserted).sum())
     found = [one for one, kept in zip(attacked.last.found, inserted, strict=True) if kept]
-    cell = {
-        "key": key,
-        "kind": "text",
-        "target": subject.target.name,
-        "defense": plan.defense.name,
-        "attack": plan.attack.name,
-        "attacker": "naive" if plan.naive else "adaptive",
-        "access": str(plan.access),
-        "prior": "format",
-        "goals": n,
-        "queries": {
-            "per_goal_median": int(np.median(attacked.last.queries[inserted])),
-            "total": attacked.total,
-        },
-        "success": clopper_pearson(hits, n)._asdict(),
-        "baseline": clopper_pearson(lucky, controls)._asdict(),
-        "advantage": newcombe(hits, n, lucky, controls)._asdict(),
-        "curve": [
-            {"queries": point.queries, "success": point.success.estimate}
-            for point in attacked.points
-        ],
-        "confidence": {"median": None, "reached": float(np.mean([one.certain for one in found]))},
-        "judges": dict.fromkeys(
-            (
-                "accuracy",
-                "false_positive_noise",
-                "false_positive_adversarial",
-                "false_positive_others",
-            )
+    cell = TextCell(
+        key=key,
+        target=subject.target.name,
+        defense=plan.defense.name,
+        attack=plan.attack.name,
+        attacker="naive" if plan.naive else "adaptive",
+        access=plan.access,
+        prior="format",
+        goals=n,
+        queries=Queries(
+            per_goal_median=int(np.median(attacked.last.queries[inserted])), total=attacked.total
         ),
-        "utility": utility,
-        "seconds": seconds,
-        "details": _details(plan, subject, attacked, exposures, exposures_before),
-    }
+        success=Share.of(clopper_pearson(hits, n)),
+        baseline=Share.of(clopper_pearson(lucky, controls)),
+        advantage=Difference.of(newcombe(hits, n, lucky, controls)),
+        curve=tuple(attacked.points),
+        confidence=Confidence(reached=float(np.mean([one.certain for one in found]))),
+        utility=utility,
+        seconds=seconds,
+        details=_details(plan, subject, attacked, exposures, exposures_before),
+    )
     return cell, _arrays(canaries, attacked, exposures)
 
 
@@ -130,7 +130,7 @@ def _attack(
     advance: Callable[[int, int], None],
 ) -> Attacked:
     every = canaries.canaries
-    inserted = np.array([canary.repetitions > 0 for canary in every])
+    inserted = _inserted(every)
     goals = [SecretGoal(one.before, one.after, canaries.secrets) for one in every]
     expected = plan.attack.expected_queries() * len(goals)
     ledger = QueryLedger(
@@ -153,10 +153,18 @@ def _attack(
     return Attacked(points, progress, hits, ledger.total, plan.attack.adaptation(view))
 
 
-def _course(since: NDArray[np.float64], most: int) -> list[Point]:
+def _course(since: NDArray[np.float64], most: int) -> list[CurvePoint]:
     """Returns the share of goals found within so many queries each, at powers of two."""
     steps = sorted({min(2**power, most) for power in range(most.bit_length() + 1)} - {0})
-    return [Point(step, clopper_pearson(int((since <= step).sum()), len(since))) for step in steps]
+    return [
+        CurvePoint.at(step, clopper_pearson(int((since <= step).sum()), len(since)))
+        for step in steps
+    ]
+
+
+def _inserted(canaries: Sequence[Canary]) -> Hits:
+    """Tells canaries that are in the training data from controls."""
+    return np.array([canary.repetitions > 0 for canary in canaries])
 
 
 def _hits(progress: SecretProgress, canaries: Sequence[Canary]) -> Hits:
@@ -174,120 +182,105 @@ def _details(
     attacked: Attacked,
     exposures: Sequence[Exposure] | None,
     exposures_before: Sequence[Exposure] | None,
-) -> dict[str, Any]:
+) -> TextDetails:
     """Returns what the report shows beside the rates; no secret is in it."""
     canaries = subject.canaries
+    secrets = canaries.secrets
     rows = _canary_rows(canaries, attacked, exposures)
-    return {
-        "threat_model": [*threat_model(plan, subject), *attacked.adaptation],
-        "attack": {"name": plan.attack.name, "parameters": parameters_of(plan.attack)},
-        "prior": {"name": "format", "parameters": {"format": canaries.secrets.describe()}},
-        "format": {
-            "description": canaries.secrets.describe(),
-            "candidates": str(canaries.secrets.size),
-            "bits": canaries.secrets.bits,
-        },
-        "commitment": canaries.commitment(),
-        "curve": [{"queries": point.queries, **_rate(point.success)} for point in attacked.points],
-        "groups": _groups(canaries.canaries, attacked.hits, exposures),
-        "canaries": rows,
-        "memory": _memory(canaries.canaries, exposures),
-        "before": _before(plan, subject, exposures_before),
-        "tree": search_tree(plan, subject, attacked.hits, exposures),
-        "worst_off": worst_off(rows, canaries.secrets.bits),
-    }
-
-
-def _rate(interval: Interval) -> dict[str, float]:
-    return {"success": interval.estimate, "low": interval.low, "high": interval.high}
+    return TextDetails(
+        threat_model=(*threat_model(plan, subject), *attacked.adaptation),
+        attack=Component(name=plan.attack.name, parameters=parameters_of(plan.attack)),
+        prior=Component(name="format", parameters={"format": secrets.describe()}),
+        worst_off=worst_off(rows, secrets.bits),
+        format=Format(
+            description=secrets.describe(), candidates=str(secrets.size), bits=secrets.bits
+        ),
+        commitment=canaries.commitment(),
+        groups=_groups(canaries.canaries, attacked.hits, exposures),
+        canaries=rows,
+        memory=_memory(canaries.canaries, exposures),
+        before=_before(plan, subject, exposures_before),
+        tree=search_tree(plan, subject, attacked.hits, exposures),
+    )
 
 
 def _canary_rows(
     canaries: Canaries, attacked: Attacked, exposures: Sequence[Exposure] | None
-) -> list[dict[str, Any]]:
+) -> tuple[CanaryRecord, ...]:
     """Returns what is said of each canary, with its secret as a keyed hash and masked."""
     adjusted = None
     if exposures is not None:
         adjusted = holm(np.array([one.p_value for one in exposures]))
     rows = []
     for number, canary in enumerate(canaries.canaries):
-        found = attacked.last.found[number]
         exposure = None if exposures is None else exposures[number]
         rows.append(
-            {
-                "owner": canary.owner,
-                "secret": canaries.hashed(canary.secret),
-                "masked": canaries.secrets.mask(canary.secret),
-                "repetitions": canary.repetitions,
-                "guess": canaries.hashed(found.guesses[0].secret) if found.guesses else None,
-                "extracted": bool(attacked.hits[number]),
-                "certain": found.certain,
-                "queries": int(attacked.last.queries[number]),
-                "exposure": None if exposure is None else vars(exposure),
-                "p_value": None if exposure is None else exposure.p_value,
-                "p_adjusted": None if adjusted is None else float(adjusted[number]),
-            }
+            CanaryRecord(
+                owner=canary.owner,
+                secret=canaries.hashed(canary.secret),
+                masked=canaries.secrets.mask(canary.secret),
+                repetitions=canary.repetitions,
+                extracted=bool(attacked.hits[number]),
+                certain=attacked.last.found[number].certain,
+                queries=int(attacked.last.queries[number]),
+                exposure=None if exposure is None else CanaryExposure.of(exposure),
+                p_value=None if exposure is None else exposure.p_value,
+                p_adjusted=None if adjusted is None else float(adjusted[number]),
+            )
         )
-    return rows
+    return tuple(rows)
 
 
 def _groups(
     canaries: Sequence[Canary], hits: Hits, exposures: Sequence[Exposure] | None
-) -> list[dict[str, Any]]:
+) -> tuple[Repetition, ...]:
     """Returns extraction and exposure by repetition; 0 repetitions are the controls."""
     repetitions = np.array([canary.repetitions for canary in canaries])
     groups = []
     for count in sorted(set(repetitions.tolist())):
         chosen = np.flatnonzero(repetitions == count).tolist()
         bits = None if exposures is None else [exposures[row].bits for row in chosen]
-        rate = clopper_pearson(int(hits[chosen].sum()), len(chosen))
         groups.append(
-            {
-                "repetitions": int(count),
-                "n": len(chosen),
-                "extracted": rate._asdict(),
-                "exposure": None
+            Repetition(
+                repetitions=count,
+                n=len(chosen),
+                extracted=Share.of(clopper_pearson(int(hits[chosen].sum()), len(chosen))),
+                exposure=None
                 if bits is None
-                else {
-                    "median": float(np.median(bits)),
-                    "least": float(min(bits)),
-                    "most": float(max(bits)),
-                },
-            }
+                else GroupExposure(median=float(np.median(bits)), least=min(bits), most=max(bits)),
+            )
         )
-    return groups
+    return tuple(groups)
 
 
-def _memory(
-    canaries: Sequence[Canary], exposures: Sequence[Exposure] | None
-) -> dict[str, Any] | None:
+def _memory(canaries: Sequence[Canary], exposures: Sequence[Exposure] | None) -> Memory | None:
     """Tests whether inserted secrets are more exposed than controls."""
     if exposures is None:
         return None
     bits = np.array([one.bits for one in exposures])
-    inserted = np.array([canary.repetitions > 0 for canary in canaries])
+    inserted = _inserted(canaries)
     controls = bits[~inserted]
-    return {
-        "p_value": inserted_against_controls(bits[inserted], controls),
-        "control_median": float(np.median(controls)),
-        "inserted_median": float(np.median(bits[inserted])),
-    }
+    return Memory(
+        p_value=inserted_against_controls(bits[inserted], controls),
+        control_median=float(np.median(controls)),
+        inserted_median=float(np.median(bits[inserted])),
+    )
 
 
 def _before(
     plan: TextCellPlan, subject: TextSubject, exposures: Sequence[Exposure] | None
-) -> dict[str, Any] | None:
+) -> Before | None:
     """Returns what the same attack gets from the model before training."""
     if subject.before is None:
         return None
     attacked = _attack(plan, subject.before, subject.canaries, _unwatched)
-    inserted = np.array([canary.repetitions > 0 for canary in subject.canaries.canaries])
+    inserted = _inserted(subject.canaries.canaries)
     rate = clopper_pearson(int(attacked.hits[inserted].sum()), int(inserted.sum()))
     median = None
     if exposures is not None:
         bits = [one.bits for one, kept in zip(exposures, inserted, strict=True) if kept]
         median = float(np.median(bits))
-    return {"extracted": rate._asdict(), "exposure_median": median}
+    return Before(extracted=Share.of(rate), exposure_median=median)
 
 
 def _unwatched(done: int, total: int) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from darkroom.access import LanguageAccess
 from darkroom.auditing.job import Advance, Arrays, Facts, Job, trained_row, with_control
 from darkroom.auditing.progress import Reporter
+from darkroom.auditing.record import Utility
+from darkroom.auditing.run_record import TargetRecord
 from darkroom.errors import PlanError
 from darkroom.text.canaries import load_key, read_lines
 from darkroom.text.cell_plan import TextCellPlan, text_cell_plans
@@ -17,6 +19,7 @@ from darkroom.text.cells import run_text_cell
 from darkroom.text.exposure.measure import Exposure, measure
 from darkroom.text.models import GivenTextModel, TextModel, TrainedTextModel
 from darkroom.text.plan import TextPlan
+from darkroom.text.record import TextCell
 from darkroom.text.subject import TextSubject
 from darkroom.text.targets.base import LanguageTarget
 from darkroom.text.targets.load import open_folder, open_language_target
@@ -41,7 +44,7 @@ class TextBench(NamedTuple):
 
     exposures: list[Exposure] | None
     before: list[Exposure] | None
-    utility: dict[str, dict[str, float]]
+    utility: dict[str, Utility]
 
 
 @dataclass(frozen=True)
@@ -93,11 +96,11 @@ class TextJob(Job[TextPlan, TextSubject, TextCellPlan, TextBench]):
                 text_trainings(self.plan, self.folder), f"on {len(self.corpus):,} lines: "
             ),
         ]
-        about = {
-            "name": target.name,
-            "kind": self.plan.target.kind,
-            "key_file": str(self.plan.private.canaries.resolve()),
-        }
+        about = TargetRecord(
+            name=target.name,
+            kind=self.plan.target.kind,
+            key_file=str(self.plan.private.canaries.resolve()),
+        )
         return Facts(about, tested)
 
     def bench(
@@ -123,7 +126,7 @@ class TextJob(Job[TextPlan, TextSubject, TextCellPlan, TextBench]):
         prior: None,
         bench: TextBench,
         advance: Advance,
-    ) -> tuple[dict[str, Any], Arrays]:
+    ) -> tuple[TextCell, Arrays]:
         """Attacks canaries and controls, and judges what comes out; see :meth:`Job.run_cell`."""
         del prior
         name, defense = cell.defense.name, cell.defense.one

@@ -21,17 +21,18 @@ from safetensors.torch import save
 from torch import Tensor
 
 from darkroom.auditing.progress import Reporter
+from darkroom.auditing.record import Bound, Chance, Privacy, TrainingFacts
 from darkroom.files import write_private
 from darkroom.named import describe, identity
 from darkroom.statistics.reconstruction_bound import Mechanism, reconstruction_bound
 from darkroom.text.formats.secrets import Card, Email, Pattern, SecretFormat
+from darkroom.text.record import TextCell
 from darkroom.text.subject import TextSubject
 from darkroom.text.targets.transformers import TransformersTarget
 from darkroom.text.training.corpus import Deduplication, Scrubbing
 from darkroom.text.training.private import PrivateText
 from darkroom.text.training.recipe import TextRecipe, TextTraining, UndefendedText
-from darkroom.training.cells import damaged, dressed, facts_of
-from darkroom.training.facts import Privacy, TrainingFacts
+from darkroom.training.cells import damaged, dressed
 
 
 class TextModel(ABC):
@@ -46,7 +47,7 @@ class TextModel(ABC):
     def open(self, reporter: Reporter) -> TextSubject:
         """Returns the model with the truth about it."""
 
-    def dress(self, cell: dict[str, Any]) -> dict[str, Any]:
+    def dress(self, cell: TextCell) -> TextCell:
         """Returns a cell of this model with what is to be said of the model."""
         return cell
 
@@ -133,7 +134,7 @@ class TrainedTextModel(TextModel):
         model.load_state_dict(tensors)
         return replace(self.subject, target=self._base.with_model(model))
 
-    def dress(self, cell: dict[str, Any]) -> dict[str, Any]:
+    def dress(self, cell: TextCell) -> TextCell:
         """Names the training in a cell, with its cost and what it guarantees."""
         facts, control = _read(self.weights)[1], _read(self.control.weights)[1]
         return dressed(
@@ -145,12 +146,12 @@ class TrainedTextModel(TextModel):
             bound=self._bound(facts.privacy, cell),
         )
 
-    def _bound(self, privacy: Privacy | None, cell: dict[str, Any]) -> dict[str, Any] | None:
+    def _bound(self, privacy: Privacy | None, cell: TextCell) -> Bound | None:
         """Bounds the chance to extract a secret by how often it was in the corpus.
 
         Returns:
             The chance without the model, one in as many as there are candidates; the bound for
-            each number of repetitions; and whether success in this cell is surely above them.
+            each number of repetitions; and whether success in this cell is surely above their mean.
         """
         if privacy is None:
             return None
@@ -161,11 +162,13 @@ class TrainedTextModel(TextModel):
             noise = Mechanism(privacy.noise_multiplier, privacy.sample_rate, privacy.steps)
             chances = {k: reconstruction_bound(baseline, noise, records=k) for k in chances}
         mean = float(np.mean([chances[one.repetitions] for one in inserted]))
-        return {
-            "baseline": baseline,
-            "repetitions": {str(count): chance for count, chance in chances.items()},
-            "exceeded": cell["success"]["low"] > mean,
-        }
+        return Bound(
+            baseline=baseline,
+            chances=tuple(
+                Chance(about="secret", examples=count, most=most) for count, most in chances.items()
+            ),
+            exceeded=cell.success.low > mean,
+        )
 
     @property
     def _base(self) -> TransformersTarget:
@@ -190,7 +193,8 @@ class TrainedTextModel(TextModel):
         else:
             model = self.recipe.train(self._base.model, ids, present, rng=rng, on_progress=advance)
         seconds = time.perf_counter() - began
-        return model, TrainingFacts(describe(self.defense), seconds, privacy)
+        facts = TrainingFacts(defense=describe(self.defense), seconds=seconds, privacy=privacy)
+        return model, facts
 
     def _keep(self, model: Any, facts: TrainingFacts) -> None:
         """Writes weights and facts in one piece."""
@@ -200,8 +204,7 @@ class TrainedTextModel(TextModel):
             name: value.detach().cpu().clone().contiguous()
             for name, value in model.state_dict().items()
         }
-        record = json.dumps(facts.record())
-        write_private(self.weights, save(tensors, metadata={"facts": record}))
+        write_private(self.weights, save(tensors, metadata={"facts": facts.model_dump_json()}))
 
 
 def formats_of(secrets: SecretFormat) -> tuple[str, ...]:
@@ -234,7 +237,7 @@ def _read(file: Path) -> tuple[dict[str, Tensor], TrainingFacts]:
                 name: opened.get_tensor(name)
                 for name in opened.keys()  # noqa: SIM118
             }
-            record = json.loads(opened.metadata()["facts"])
+            facts = opened.metadata()["facts"]
+            return tensors, TrainingFacts.model_validate_json(facts, strict=True)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise damaged(file, error) from error
-    return tensors, facts_of(file, record)

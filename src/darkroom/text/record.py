@@ -1,18 +1,20 @@
-"""What a cell of a language model says of itself, as typed, frozen records."""
+"""What a cell of a language model says beside what all cells say."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
-from darkroom.auditing.record import Component, Count, CurvePoint, Interval, Rate, Record
+from darkroom.auditing.record import Amount, Cell, Count, Details, Rate, Record, Share
 
 
 class Format(Record):
-    """The format of secrets; ``candidates`` is a whole number too large for JSON."""
+    """The format of secrets; ``candidates`` is a whole number that may be too large for JSON."""
 
     description: str
     candidates: str
-    bits: float
+    bits: Amount
 
 
 class GroupExposure(Record):
@@ -28,36 +30,40 @@ class Repetition(Record):
 
     repetitions: Count
     n: Count
-    extracted: Interval
+    extracted: Share
     exposure: GroupExposure | None
 
 
 class CanaryExposure(Record):
-    """How far a model gives a secret away, in bits."""
+    """How far a model gives a secret away, in bits.
+
+    The surprise; the exposure and what it is at least and at most; and, where the secret's rank is
+    not ``exact`` but ``sampled`` among references, the exposure extrapolated from them and how well
+    that fits.
+    """
 
     surprise: float
     bits: float
     low: float
     high: float
-    method: str
-    extrapolated: float | None = None
-    fit: Rate | None = None
+    method: Literal["exact", "sampled"]
+    extrapolated: float | None
+    fit: Rate | None
 
 
 class CanaryRecord(Record):
-    """A canary; its secret and what was guessed as keyed hashes."""
+    """A canary, with its secret masked and as a keyed hash."""
 
     owner: str
     secret: str
     masked: str
     repetitions: Count
-    guess: str | None
     extracted: bool
     certain: bool
     queries: Count
-    exposure: CanaryExposure | None = None
-    p_value: Rate | None = None
-    p_adjusted: Rate | None = None
+    exposure: CanaryExposure | None
+    p_value: Rate | None
+    p_adjusted: Rate | None
 
 
 class Memory(Record):
@@ -71,7 +77,7 @@ class Memory(Record):
 class Before(Record):
     """What the same attack gets from the model before training."""
 
-    extracted: Interval
+    extracted: Share
     exposure_median: float | None
 
 
@@ -79,7 +85,6 @@ class TreeNode(Record):
     """A partial secret that was asked about; ``text`` is masked."""
 
     parent: int
-    surprise: float
     right: bool
     text: str
 
@@ -95,28 +100,30 @@ class Tree(Record):
     nodes: tuple[TreeNode, ...]
 
 
-class WorstSecret(Record):
-    """The canary that the model exposes most, with a corrected p-value."""
+class TextDetails(Details):
+    """What stands behind a cell of a language model.
 
-    owner: str
-    secret: str
-    p_value: Rate | None = None
-    p_adjusted: Rate | None = None
-    sentence: str
+    Attributes:
+        format: Of the secrets.
+        commitment: Fixes the canaries without telling them.
+        groups: Canaries by how often they are in the training data.
+        canaries: One by one.
+        memory: Inserted canaries against controls, where exposures were measured.
+        before: What the same attack gets from the model before training, where that is given.
+        tree: The search for one secret, of attacks that search.
+    """
 
-
-class TextDetails(Record):
-    """``details`` of a cell of kind ``text``."""
-
-    threat_model: tuple[str, ...]
-    attack: Component
-    prior: Component
     format: Format
     commitment: str
-    curve: tuple[CurvePoint, ...]
     groups: tuple[Repetition, ...] = Field(min_length=1)
     canaries: tuple[CanaryRecord, ...] = Field(min_length=1)
     memory: Memory | None
     before: Before | None
     tree: Tree | None
-    worst_off: WorstSecret | None
+
+
+class TextCell(Cell):
+    """One attack on the secrets in a language model's training data."""
+
+    kind: Literal["text"] = "text"
+    details: TextDetails

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from darkroom.text.attacks.best_first import BestFirst
 from darkroom.text.attacks.frontier import Search
 from darkroom.text.exposure.measure import Exposure
 from darkroom.text.formats.secrets import HIDDEN
+from darkroom.text.record import Tree, TreeNode
 from darkroom.text.subject import TextSubject
 from darkroom.text.targets.view import LanguageView
 
@@ -28,15 +29,14 @@ def search_tree(
     subject: TextSubject,
     hits: np.ndarray[tuple[int], np.dtype[np.bool_]],
     exposures: Sequence[Exposure] | None,
-) -> dict[str, Any] | None:
+) -> Tree | None:
     """Searches once more for the secret that shows the search best.
 
     That is the least exposed of those extracted, since its tree branches most; without one, the
     most exposed.
 
     Returns:
-        The owner, and nodes with their depth, parent, surprise, whether they lead to the secret,
-        and the characters that they add, masked; ``None`` for attacks that do not search.
+        ``None`` for attacks that do not search.
     """
     if not isinstance(plan.attack, BestFirst) or not subject.target.knows_tokens:
         return None
@@ -63,18 +63,18 @@ def search_tree(
         told=not plan.naive,
     )
     search = attack.explore(view, goal)
-    return {
-        "owner": canary.owner,
-        "masked": subject.canaries.secrets.mask(canary.secret),
-        "repetitions": canary.repetitions,
-        "found": bool(search.found) and search.found[0].secret == canary.secret,
-        "asked": len(search.nodes),
-        "nodes": _nodes(search, canary.secret, subject),
-    }
+    return Tree(
+        owner=canary.owner,
+        masked=subject.canaries.secrets.mask(canary.secret),
+        repetitions=canary.repetitions,
+        found=bool(search.found) and search.found[0].secret == canary.secret,
+        asked=len(search.nodes),
+        nodes=tuple(_nodes(search, canary.secret, subject)),
+    )
 
 
-def _nodes(search: Search, secret: str, subject: TextSubject) -> list[dict[str, Any]]:
-    """Returns the first partial secrets asked about, and all that lead to the secret."""
+def _nodes(search: Search, secret: str, subject: TextSubject) -> Iterator[TreeNode]:
+    """Yields the first partial secrets asked about, and all that lead to the secret."""
     fixed = subject.canaries.secrets.fixed
     tail = len(search.tokens.tail)
     whole = search.tokens.tail + secret.encode()
@@ -86,20 +86,15 @@ def _nodes(search: Search, secret: str, subject: TextSubject) -> list[dict[str, 
         if number < MOST_NODES or whole.startswith(text)
     ]
     places = {number: place for place, number in enumerate(chosen)}
-    nodes: list[dict[str, Any]] = []
     for number in chosen:
         node = search.nodes[number]
         start = len(spelled[node.parent]) if node.parent >= 0 else 0
         inside = range(max(0, start - tail), len(spelled[number]) - tail)
-        nodes.append(
-            {
-                "parent": places.get(node.parent, -1),
-                "surprise": node.cost,
-                "right": whole.startswith(spelled[number]),
-                "text": "".join(_shown(fixed, place) for place in inside),
-            }
+        yield TreeNode(
+            parent=places.get(node.parent, -1),
+            right=whole.startswith(spelled[number]),
+            text="".join(_shown(fixed, place) for place in inside),
         )
-    return nodes
 
 
 def _shown(fixed: tuple[str | None, ...] | None, place: int) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from darkroom.access import LanguageAccess
+from darkroom.auditing.record import Utility
 from darkroom.defenses.logprobs import LogprobDefense
 from darkroom.text.targets.base import (
     Blank,
@@ -39,7 +40,7 @@ class _Read(NamedTuple):
 
 def text_utility(
     target: LanguageTarget, lines: Sequence[str], defense: LogprobDefense | None, seed: int
-) -> dict[str, float]:
+) -> Utility:
     """Returns what the answers to held-out lines are worth; nothing without lines or weights.
 
     The perplexity is that of who reads the answers and nothing else: the log-probabilities that
@@ -53,11 +54,11 @@ def text_utility(
         seed: Of the defence's noise.
 
     Returns:
-        ``perplexity``, and behind a defence ``label_changes``, the share of places at which the
-        likeliest token becomes another.
+        The perplexity, and behind a defence the share of places at which the likeliest token
+        becomes another.
     """
     if not lines or not target.access.includes(LanguageAccess.WEIGHTS):
-        return {}
+        return Utility()
     rng = np.random.default_rng([seed, 8])
     costs: list[NDArray[np.float64]] = []
     changed: list[NDArray[np.bool_]] = []
@@ -69,11 +70,12 @@ def text_utility(
             costs.append(-told[np.arange(len(told)), read.truth])
             changed.append(told.argmax(axis=1) != read.logprobs.argmax(axis=1))
     if not costs:
-        return {}
-    found = {"perplexity": float(np.exp(np.concatenate(costs).mean()))}
-    if defense is not None:
-        found["label_changes"] = float(np.concatenate(changed).mean())
-    return found
+        return Utility()
+    differing = float(np.concatenate(changed).mean())
+    return Utility(
+        perplexity=float(np.exp(np.concatenate(costs).mean())),
+        label_changes=None if defense is None else differing,
+    )
 
 
 def as_distribution(logprobs: Floats) -> Floats:

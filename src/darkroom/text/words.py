@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from darkroom.access import LanguageAccess
+from darkroom.auditing.record import WorstOff
+from darkroom.text.record import CanaryRecord
 from darkroom.text.subject import TextSubject
 
 if TYPE_CHECKING:
     from darkroom.text.cell_plan import TextCellPlan
 
 
-def threat_model(plan: TextCellPlan, subject: TextSubject) -> list[str]:
+def threat_model(plan: TextCellPlan, subject: TextSubject) -> tuple[str, ...]:
     """Says in sentences what the attacker has."""
     secrets = subject.canaries.secrets
     name = subject.target.name
@@ -25,33 +27,37 @@ def threat_model(plan: TextCellPlan, subject: TextSubject) -> list[str]:
     }[plan.access]
     knows = "is not told of, taking answers for the model's own" if plan.naive else "knows"
     behind = [f"Answers pass the defence {plan.defense.name}, which the attacker {knows}."]
-    return [
+    return (
         f"The attacker {sees}; a query is one text read by the model.",
         "The attacker knows the sentence around each secret, and the format of secrets: "
         f"{secrets.describe()}, {secrets.bits:.1f} bits.",
         "The attacker does not know which secrets were in the training data.",
         *(behind if plan.defense.defenses else []),
-        *([] if plan.naive else plan.defense.effect.caveats),
-    ]
+        *(() if plan.naive else plan.defense.effect.caveats),
+    )
 
 
-def worst_off(rows: Sequence[dict[str, Any]], bits: float) -> dict[str, Any] | None:
+def worst_off(rows: Sequence[CanaryRecord], bits: float) -> WorstOff | None:
     """Returns the canary that is exposed most, corrected for having looked at all."""
-    measured = [row for row in rows if row["exposure"] is not None and row["repetitions"]]
+    measured = [row for row in rows if row.exposure is not None and row.repetitions]
     if not measured:
         return None
-    worst = min(measured, key=lambda row: (row["p_value"], -row["exposure"]["bits"]))
-    seen = "once" if worst["repetitions"] == 1 else f"{worst['repetitions']} times"
+
+    def chance(row: CanaryRecord) -> tuple[float, float]:
+        assert row.exposure is not None
+        assert row.p_value is not None
+        return row.p_value, -row.exposure.bits
+
+    worst = min(measured, key=chance)
+    p_value, exposure = chance(worst)
+    assert worst.p_adjusted is not None
+    seen = "once" if worst.repetitions == 1 else f"{worst.repetitions} times"
     sentence = (
-        f"the secret of {worst['owner']} ({worst['masked']}), seen {seen} in training: exposure "
-        f"{worst['exposure']['bits']:.1f} of {bits:.1f} bits"
-        f"{', extracted' if worst['extracted'] else ''} (p = {worst['p_value']:.2g}; "
-        f"{worst['p_adjusted']:.2g} after Holm's correction for {len(rows)} secrets)."
+        f"the secret of {worst.owner} ({worst.masked}), seen {seen} in training: exposure "
+        f"{-exposure:.1f} of {bits:.1f} bits"
+        f"{', extracted' if worst.extracted else ''} (p = {p_value:.2g}; "
+        f"{worst.p_adjusted:.2g} after Holm's correction for {len(rows)} secrets)."
     )
-    return {
-        "owner": worst["owner"],
-        "secret": worst["secret"],
-        "p_value": worst["p_value"],
-        "p_adjusted": worst["p_adjusted"],
-        "sentence": sentence,
-    }
+    return WorstOff(
+        name=worst.owner, p_value=p_value, p_adjusted=worst.p_adjusted, sentence=sentence
+    )

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
+from darkroom.auditing.record import Bound, Cell, Privacy, Training, TrainingFacts
 from darkroom.errors import RunError, one_line
-from darkroom.training.facts import Privacy, TrainingFacts
+
+C = TypeVar("C", bound=Cell)
 
 
 def dressed(
-    cell: dict[str, Any],
+    cell: C,
     facts: TrainingFacts,
     control: TrainingFacts,
     *,
     name: str,
     paper: str,
-    bound: dict[str, Any] | None,
-) -> dict[str, Any]:
+    bound: Bound | None,
+) -> C:
     """Returns a cell with the training of its model, its cost and what it guarantees.
 
     Args:
@@ -30,24 +31,21 @@ def dressed(
         paper: Where it comes from.
         bound: What training guarantees of this cell, if anything.
     """
-    factor = facts.time_factor(control)
-    parts = [part for part in (facts.defense, cell["defense"]) if part != "none"]
-    training = {
-        **facts.record(),
-        "name": name,
-        "paper": paper,
-        "time_factor": factor,
-        "bound": bound,
-    }
-    details = {**cell["details"], "training": training}
-    if name != "none":
-        details["threat_model"] = [*details["threat_model"], *_said(facts.defense, facts.privacy)]
-    return {
-        **cell,
-        "defense": " + ".join(parts) or "none",
-        "utility": {**cell["utility"], "training_time_factor": factor},
-        "details": details,
-    }
+    training = Training(
+        defense=facts.defense,
+        seconds=facts.seconds,
+        privacy=facts.privacy,
+        name=name,
+        paper=paper,
+        time_factor=facts.times_longer_than(control),
+        bound=bound,
+    )
+    said = () if name == "none" else _said(facts.defense, facts.privacy)
+    details = cell.details.model_copy(
+        update={"training": training, "threat_model": (*cell.details.threat_model, *said)}
+    )
+    parts = [part for part in (facts.defense, cell.defense) if part != "none"]
+    return cell.model_copy(update={"defense": " + ".join(parts) or "none", "details": details})
 
 
 def _said(defense: str, privacy: Privacy | None) -> Sequence[str]:
@@ -59,39 +57,6 @@ def _said(defense: str, privacy: Privacy | None) -> Sequence[str]:
             + (f" at delta {privacy.delta:.0e}." if privacy.delta else ".")
         )
     return said
-
-
-def read_facts(file: Path) -> TrainingFacts:
-    """Reads the facts of a training.
-
-    Raises:
-        RunError: If the file is damaged.
-    """
-    return facts_of(file, read_record(file))
-
-
-def facts_of(file: Path, record: dict[str, Any]) -> TrainingFacts:
-    """Reads the facts of a training out of what a file holds.
-
-    Raises:
-        RunError: If something is missing.
-    """
-    try:
-        return TrainingFacts.of(record)
-    except (KeyError, TypeError, ValueError) as error:
-        raise damaged(file, error) from error
-
-
-def read_record(file: Path) -> dict[str, Any]:
-    """Reads what is kept beside a model.
-
-    Raises:
-        RunError: If the file is damaged.
-    """
-    try:
-        return dict(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise damaged(file, error) from error
 
 
 def damaged(file: Path, error: Exception) -> RunError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from typing import Literal
@@ -120,7 +121,7 @@ def test_it_learns_and_gives_the_same_weights_again(
     assert not first.module.training
     assert first.facts.seconds > 0
     assert first.facts.defense.startswith(name)
-    assert TrainingFacts.of(first.facts.record()) == first.facts
+    assert TrainingFacts.model_validate_json(first.facts.model_dump_json()) == first.facts
 
 
 @pytest.mark.parametrize("name", sorted(TRAINING_DEFENSES.own))
@@ -273,9 +274,9 @@ def test_dp_spends_what_it_was_given_and_says_so(
     privacy = trained.facts.privacy
     assert privacy is not None
     assert 1.9 < privacy.epsilon <= 2.0
-    assert privacy[0] == "photo"
-    assert privacy[2] == 1e-5
-    assert privacy[4:] == (8 / 24, 12)
+    assert privacy.unit == "photo"
+    assert privacy.delta == 1e-5
+    assert (privacy.sample_rate, privacy.steps) == (8 / 24, 12)
     assert privacy.noise_multiplier > 1
 
 
@@ -352,10 +353,13 @@ def test_dp_after_training_on_strangers_leaves_frozen_layers_to_them(
 
 
 def test_infinite_epsilon_survives_json() -> None:
-    facts = TrainingFacts("dp-sgd", 2.0, Privacy("photo", math.inf, 1e-5, 0.0, 0.1, 10))
-    assert facts.record()["privacy"]["epsilon"] is None
-    assert TrainingFacts.of(facts.record()) == facts
-    assert facts.time_factor(TrainingFacts("none", 1.0)) == 2.0
+    privacy = Privacy(
+        unit="photo", epsilon=math.inf, delta=1e-5, noise_multiplier=0.0, sample_rate=0.1, steps=10
+    )
+    facts = TrainingFacts(defense="dp-sgd", seconds=2.0, privacy=privacy)
+    assert json.loads(facts.model_dump_json())["privacy"]["epsilon"] is None
+    assert TrainingFacts.model_validate_json(facts.model_dump_json()) == facts
+    assert facts.times_longer_than(TrainingFacts(defense="none", seconds=1.0)) == 2.0
 
 
 @pytest.mark.parametrize(

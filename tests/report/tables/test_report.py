@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.linear_model import LinearRegression
+from tests.support.records import cells_of
 
 from darkroom.api import audit_table
 from darkroom.commands.main import main
@@ -21,6 +22,7 @@ from darkroom.errors import RunError
 from darkroom.report import write_report
 from darkroom.runs import Run, open_run
 from darkroom.tables.data import load_diabetes_table
+from darkroom.tables.record import TableCell
 
 
 def _audit(folder: Path, model: Any, **options: Any) -> Run:
@@ -56,7 +58,7 @@ def test_the_verdict_is_the_advantage_over_imputation(leak: Run) -> None:
     text = _text(leak.report.read_text())
     assert "This model leaks: an attacker" in text
     assert "infers the sensitive value of 150 of 150 records" in text
-    success = leak.cells[0]["baseline"]["estimate"]
+    success = leak.cells[0].baseline.estimate
     assert f"without the model the same attacker gets {100 * success:.0f}%" in text
     assert "Worst-off group:" in text
 
@@ -87,7 +89,7 @@ def test_no_record_is_named_unless_asked(leak: Run) -> None:
     without = leak.report.read_text()
     assert "Single records" not in without
     assert "Personal data" not in without
-    for cell in leak.cells:
+    for cell in leak.results["cells"]:
         assert "rows" not in cell["details"]
         assert "posterior" not in json.dumps(cell)
     revealed = write_report(leak.folder, reveal=True).read_text()
@@ -98,9 +100,9 @@ def test_no_record_is_named_unless_asked(leak: Run) -> None:
 
 
 def test_small_groups_are_never_shown(leak: Run) -> None:
-    for cell in leak.cells:
-        for part in ("members", "others"):
-            assert all(group["n"] >= 10 for group in cell["details"][part]["groups"])
+    for cell in cells_of(leak, TableCell):
+        assert cell.details.members.groups
+        assert all(group.n >= 10 for group in cell.details.members.groups)
 
 
 def test_a_number_has_errors_instead_of_a_matrix(tmp_path: Path) -> None:
@@ -156,7 +158,7 @@ def test_a_damaged_cell_is_one_clear_line(
 ) -> None:
     run = tmp_path / "run"
     shutil.copytree(leak.folder, run)
-    path = run / "cells" / leak.cells[0]["key"] / "cell.json"
+    path = run / "cells" / leak.cells[0].key / "cell.json"
     cell = json.loads(path.read_text())
     spoil(cell["details"])
     path.write_text(json.dumps(cell))
@@ -169,7 +171,7 @@ def test_a_damaged_cell_is_one_clear_line(
 def test_records_that_are_not_there_cannot_be_revealed(leak: Run, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(leak.folder, run)
-    (run / "cells" / leak.cells[0]["key"] / "reconstructions.npz").write_bytes(b"nothing")
+    (run / "cells" / leak.cells[0].key / "reconstructions.npz").write_bytes(b"nothing")
     write_report(run)
     with pytest.raises(RunError, match="is damaged"):
         write_report(run, reveal=True)

@@ -21,7 +21,6 @@ def canary(number: int, repetitions: int, bits: float | None, *, extracted: bool
         "low": bits,
         "high": bits,
         "method": "exact",
-        "p_value": 0.5,
         "extrapolated": None,
         "fit": None,
     }
@@ -30,7 +29,6 @@ def canary(number: int, repetitions: int, bits: float | None, *, extracted: bool
         "secret": f"{number:012x}",
         "masked": "•••-•••",
         "repetitions": repetitions,
-        "guess": None,
         "extracted": extracted,
         "certain": extracted,
         "queries": 12,
@@ -63,14 +61,13 @@ def details(hits: int, *, measured: bool = True) -> dict[str, Any]:
         for number, repetitions in enumerate([0] * 4 + [1] * 4 + [8] * 4)
     ]
     nodes = [
-        {"parent": -1, "surprise": 0.0, "right": True, "text": ""},
-        {"parent": 0, "surprise": 0.5, "right": True, "text": "•"},
-        {"parent": 0, "surprise": 2.5, "right": False, "text": "•"},
+        {"parent": -1, "right": True, "text": ""},
+        {"parent": 0, "right": True, "text": "•"},
+        {"parent": 0, "right": False, "text": "•"},
     ]
     tree = {"owner": "Ada 8", "masked": "•••-•••", "repetitions": 8, "found": hits > 0, "asked": 3}
     worst = {
-        "owner": "Ada 8",
-        "secret": "0",
+        "name": "Ada 8",
         "p_value": 1e-9,
         "p_adjusted": 1e-7,
         "sentence": "the secret of Ada 8.",
@@ -81,7 +78,6 @@ def details(hits: int, *, measured: bool = True) -> dict[str, Any]:
         "prior": {"name": "format", "parameters": {"format": r"\d{3}-\d{3}"}},
         "format": {"description": r"\d{3}-\d{3}", "candidates": "1000000", "bits": BITS},
         "commitment": "ab" * 32,
-        "curve": [{"queries": 16, "success": hits / 8, "low": 0.0, "high": 1.0}],
         "groups": groups,
         "canaries": canaries,
         "memory": {"p_value": 1e-6, "control_median": 1.0, "inserted_median": BITS}
@@ -97,7 +93,7 @@ def details(hits: int, *, measured: bool = True) -> dict[str, Any]:
 def text_run(run: RunFolder) -> RunFolder:
     cell = run.image_cell(goals=8, hits=4)
     cell.update(kind="text", details=details(4), access="weights")
-    cell["judges"] = dict.fromkeys(cell["judges"])
+    del cell["judges"]
     run.cells = [cell]
     return run
 
@@ -123,7 +119,7 @@ def test_a_page_of_secrets(text_run: RunFolder) -> None:
 def test_nothing_found_is_an_upper_bound(text_run: RunFolder) -> None:
     cell = text_run.image_cell(goals=8, hits=0)
     cell.update(kind="text", details=details(0), access="weights")
-    cell["judges"] = dict.fromkeys(cell["judges"])
+    del cell["judges"]
     text_run.cells = [cell]
     page = text_run.report()
     assert "Nothing was extracted." in page.text

@@ -14,6 +14,7 @@ import pytest
 
 from darkroom.access import Access
 from darkroom.auditing.progress import Reporter
+from darkroom.auditing.run_record import TargetRecord
 from darkroom.errors import DarkroomError, TargetError
 from darkroom.kinds import load_job, read_plan
 from darkroom.ledger import BudgetExhausted, Limit, QueryLedger
@@ -303,7 +304,7 @@ def test_a_served_model_in_a_plan(tmp_path: Path) -> None:
     assert isinstance(plan, TablePlan)
     assert isinstance(plan.target, TableHttpSection)
     job = load_job(path, Reporter(shown=False))
-    assert job.facts().target == {"name": "http://127.0.0.1:9", "kind": "http"}
+    assert job.facts().target == TargetRecord(name="http://127.0.0.1:9", kind="http")
     assert len(job.keys("1")) == 1
 
 

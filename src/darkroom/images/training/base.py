@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from darkroom.auditing.record import Privacy as Privacy
+from darkroom.auditing.record import TrainingFacts as TrainingFacts
 from darkroom.errors import DataError, PlanError, one_line
 from darkroom.named import describe as describe
-from darkroom.training.facts import Privacy as Privacy
-from darkroom.training.facts import TrainingFacts as TrainingFacts
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 """Changes each image a little, at random: ``(n, channels, height, width)`` to the same shape."""
@@ -212,7 +212,9 @@ class TrainingDefense(ABC):
                 advance=on_progress or ignore,
             )
             privacy = self._fit(course)
-        facts = TrainingFacts(describe(self), time.monotonic() - began, privacy)
+        facts = TrainingFacts(
+            defense=describe(self), seconds=time.monotonic() - began, privacy=privacy
+        )
         return Trained(changed.eval().requires_grad_(False), facts)
 
     @abstractmethod

@@ -157,7 +157,14 @@ class PrivateSGD(TrainingDefense):
             lambda done: course.advance(min(epochs, int(done * rate)), epochs),
         )
         spent = epsilon_of(noise, self.delta, rate, steps)
-        return Privacy(self.unit, spent, self.delta, noise, rate, steps)
+        return Privacy(
+            unit=self.unit,
+            epsilon=spent,
+            delta=self.delta,
+            noise_multiplier=noise,
+            sample_rate=rate,
+            steps=steps,
+        )
 
     @property
     def _owner(self) -> str:

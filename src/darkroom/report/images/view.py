@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from darkroom.auditing.record import MeasuredRate
-from darkroom.images.record import ImageDetails, Person
+from darkroom.images.record import ImageDetails, MeasuredRate, Person
 from darkroom.report.images.pictures import Development, Pictures
 from darkroom.report.verdict import (
     LARGEST_FALSE_POSITIVE_RATE,

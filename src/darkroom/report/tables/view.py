@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from darkroom.auditing.record import Cell, Interval
+from darkroom.auditing.record import Interval
 from darkroom.report.charts import Chart, calibration_chart
 from darkroom.report.files import damaged
-from darkroom.tables.record import Part, RevealedRow, TableDetails
+from darkroom.tables.record import Members, Part, TableCell, TableDetails
 
 MOST_GROUPS = 12
 MOST_VALUES = 12
@@ -52,6 +52,16 @@ class ConfusionRow:
 
 
 @dataclass(frozen=True)
+class RevealedRow:
+    """One record, which only a report with ``--reveal`` shows."""
+
+    row: int
+    truth: str
+    guess: str
+    probability: float
+
+
+@dataclass(frozen=True)
 class PartView:
     """Members or others.
 
@@ -59,21 +69,29 @@ class PartView:
         title: What they are called.
         part: Their figures.
         measures: A row a guesser.
-        confusion: A row a true value; empty for numbers and for too many values.
     """
 
     title: str
     part: Part
     measures: tuple[MeasureRow, ...]
-    confusion: tuple[ConfusionRow, ...]
 
 
 @dataclass(frozen=True)
 class TableView:
-    """The part of a cell that only tables have."""
+    """The part of a cell that only tables have.
+
+    Attributes:
+        details: Its figures.
+        parts: Members, and others where there are any.
+        confusion: Of members, a row a true value; empty for numbers and for too many values.
+        calibration: How often the attacker is right, by how sure it is.
+        own_threats: Sentences of the threat model that stand nowhere else.
+        rows: Single records, where they are revealed.
+    """
 
     details: TableDetails
     parts: tuple[PartView, ...]
+    confusion: tuple[ConfusionRow, ...]
     calibration: Chart | None
     own_threats: tuple[str, ...]
     rows: tuple[RevealedRow, ...]
@@ -93,8 +111,7 @@ class TableView:
 
 def table_view(
     run: Path,
-    cell: Cell,
-    details: TableDetails,
+    cell: TableCell,
     threats: Sequence[str],
     number: int,
     *,
@@ -105,7 +122,6 @@ def table_view(
     Args:
         run: The run folder.
         cell: The cell.
-        details: Its details.
         threats: Sentences of the threat model that stand elsewhere.
         number: The cell's place on the page.
         reveal: Whether single records are shown.
@@ -113,6 +129,7 @@ def table_view(
     Raises:
         RunError: If records are to be shown and their file is missing or damaged.
     """
+    details = cell.details
     bins = details.members.calibration
     chart = None
     if len(bins) > 1:
@@ -121,32 +138,31 @@ def table_view(
             name=f"calibration-{number}",
             title=f"How often the attacker is right, by how sure it is, in {len(bins)} parts",
         )
-    parts = [_part_view("Members: the model was trained on them", details.members, details)]
+    parts = [_part_view("Members: the model was trained on them", details.members)]
     if details.others is not None:
-        parts.append(_part_view("Others: the model never saw them", details.others, details))
+        parts.append(_part_view("Others: the model never saw them", details.others))
     return TableView(
         details=details,
         parts=tuple(parts),
+        confusion=_confusion(details.members, details.values),
         calibration=chart,
         own_threats=tuple(line for line in details.threat_model if line not in threats),
-        rows=_revealed(run, cell, details) if reveal else (),
+        rows=_revealed(run, cell) if reveal else (),
     )
 
 
-def _part_view(title: str, part: Part, details: TableDetails) -> PartView:
-    measures = part.measures or {}
+def _part_view(title: str, part: Part) -> PartView:
+    if part.measures is None:
+        return PartView(title, part, ())
+    measured = [(name, getattr(part.measures, key)) for key, name in GUESSERS]
     rows = tuple(
-        MeasureRow(
-            name,
-            tuple((label, getattr(measures[key], field)) for field, label in MEASURES),
-        )
-        for key, name in GUESSERS
-        if key in measures
+        MeasureRow(name, tuple((label, getattr(measures, field)) for field, label in MEASURES))
+        for name, measures in measured
     )
-    return PartView(title, part, rows, _confusion(part, details.values))
+    return PartView(title, part, rows)
 
 
-def _confusion(part: Part, values: Sequence[str]) -> tuple[ConfusionRow, ...]:
+def _confusion(part: Members, values: Sequence[str]) -> tuple[ConfusionRow, ...]:
     if part.confusion is None or len(values) > MOST_VALUES:
         return ()
     rows = []
@@ -160,9 +176,10 @@ def _confusion(part: Part, values: Sequence[str]) -> tuple[ConfusionRow, ...]:
     return tuple(rows)
 
 
-def _revealed(run: Path, cell: Cell, details: TableDetails) -> tuple[RevealedRow, ...]:
+def _revealed(run: Path, cell: TableCell) -> tuple[RevealedRow, ...]:
     """Returns members, those of whom the attacker is surest first; none for numbers."""
-    if not details.values:
+    values = cell.details.values
+    if not values:
         return ()
     path = run / "cells" / cell.key / "reconstructions.npz"
     try:
@@ -174,8 +191,8 @@ def _revealed(run: Path, cell: Cell, details: TableDetails) -> tuple[RevealedRow
         return tuple(
             RevealedRow(
                 row=int(rows[place]),
-                truth=details.values[truth[place]],
-                guess=details.values[posterior[place].argmax()],
+                truth=values[truth[place]],
+                guess=values[posterior[place].argmax()],
                 probability=min(1.0, float(sure[place])),
             )
             for place in order

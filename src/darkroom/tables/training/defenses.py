@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from darkroom.auditing.record import Privacy
 from darkroom.errors import PlanError
 from darkroom.named import Registry
 from darkroom.tables.training.columns import PublicTable, bounds_of, encoder_of, seeded
 from darkroom.tables.training.estimators import PrivateRidge, PrivateTree, gaussian_deviation
-from darkroom.training.facts import Privacy
 
 
 class TableTrainingDefense(ABC):
@@ -193,7 +193,7 @@ class PrivateRegression(TableTrainingDefense):
     def privacy(self) -> Privacy:
         """Returns what the noise on the moments guarantees for one row."""
         noise = gaussian_deviation(self.epsilon, self.delta)
-        return Privacy("row", self.epsilon, self.delta, noise, 1.0, 1)
+        return _one_shot(self.epsilon, self.delta, noise)
 
     def apply(self, estimator: Any) -> Any:
         """Replaces a linear regression; see :meth:`TableTrainingDefense.apply`."""
@@ -257,7 +257,7 @@ class PrivateForest(TableTrainingDefense):
     def privacy(self) -> Privacy:
         """Returns what the noisy counts guarantee for one row."""
         # Laplace noise of scale 1 / epsilon has a deviation of root 2 over epsilon.
-        return Privacy("row", self.epsilon, 0.0, math.sqrt(2) / self.epsilon, 1.0, 1)
+        return _one_shot(self.epsilon, 0.0, math.sqrt(2) / self.epsilon)
 
     def apply(self, estimator: Any) -> Any:
         """Replaces a classifier; see :meth:`TableTrainingDefense.apply`."""
@@ -341,3 +341,10 @@ def _check_budget(name: str, epsilon: float, delta: float) -> None:
             f"training defence {name}: epsilon {epsilon:g} and delta {delta:g}: give above 0, and "
             "between 0 and 1"
         )
+
+
+def _one_shot(epsilon: float, delta: float, noise: float) -> Privacy:
+    """Returns what noise that is added once, with every row in it, guarantees for one row."""
+    return Privacy(
+        unit="row", epsilon=epsilon, delta=delta, noise_multiplier=noise, sample_rate=1.0, steps=1
+    )

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from darkroom.auditing.record import Privacy
 from darkroom.errors import DataError, PlanError
-from darkroom.training.facts import Privacy
 from darkroom.training.private_sgd import Descent, epsilon_of, noise_for
 
 _OWNER = "training defence dp-sgd for text"
@@ -129,9 +129,17 @@ class PrivateText:
                 torch.Generator().manual_seed(seed),
                 lambda done: on_progress(done, steps) if on_progress else None,
             )
-        spent = epsilon_of(noise, self.delta, rate, steps)
-        privacy = Privacy("line", spent, self.delta, noise, rate, steps)
-        return TrainedText(trained.eval(), privacy)
+        return TrainedText(trained.eval(), self._privacy(noise, rate, steps))
+
+    def _privacy(self, noise: float, rate: float, steps: int) -> Privacy:
+        return Privacy(
+            unit="line",
+            epsilon=epsilon_of(noise, self.delta, rate, steps),
+            delta=self.delta,
+            noise_multiplier=noise,
+            sample_rate=rate,
+            steps=steps,
+        )
 
 
 def line_losses(ids: Tensor, present: Tensor) -> Callable[[nn.Module, Tensor], Tensor]:
