@@ -27,11 +27,6 @@ it) is longer than the rest."""
 
 OPEN = frozenset(
     [
-        "benchmarks/guard/speed.py: speed_claims",
-        "benchmarks/images/averaging.py: averaging_claims",
-        "benchmarks/images/faces.py: att_claims",
-        "benchmarks/tables/warfarin.py: warfarin_claims",
-        "benchmarks/text/secrets.py: _averaging",
         "src/darkroom/images/cells.py: run_cell",
         "src/darkroom/images/priors/autoencoder.py: train_variational_autoencoder",
         "src/darkroom/images/targets/http.py: __init__",

@@ -50,6 +50,10 @@ class Load(NamedTuple):
     p99: float
 
 
+Loads = dict[str, list[Load]]
+"""What was found by application, a load each time that it was timed."""
+
+
 def speed_claims(*, quick: bool, seed: int) -> tuple[list[Claim], list[Table]]:
     """Times all applications with wrk, in turns, each in a server process with one worker.
 
@@ -75,71 +79,70 @@ def speed_claims(*, quick: bool, seed: int) -> tuple[list[Claim], list[Table]]:
             busy = _timed(urls, script, BUSY, seconds, repeats)
             calm = _timed({one: urls[one] for one in names[:2]}, script, CALM, seconds, repeats)
         admitted = {one: _admitted(one, folder) for one in ("slowapi", "pyrate", "guard")}
+    return _claims(busy, calm, admitted["guard"]), _tables(busy, calm, admitted)
 
+
+def _claims(busy: Loads, calm: Loads, admitted: int) -> list[Claim]:
     def ratio(one: str, other: str) -> float:
         return statistics.median(
             a.rate / b.rate for a, b in zip(busy[one], busy[other], strict=True)
         )
 
-    def added(loads: dict[str, list[Load]]) -> float:
-        pairs = zip(loads["guarded"], loads["plain"], strict=True)
-        return statistics.median(guarded.p99 - plain.p99 for guarded, plain in pairs)
-
-    claims = [
+    rates = (
+        ("guard: requests a second over those without it, at least", 0.6, "guarded", "plain"),
+        ("guard as proxy: requests a second over a plain proxy's", 0.7, "proxied", "passed"),
+        ("guard: requests a second over slowapi's", 1.0, "guarded", "slowapi"),
+        ("guard: requests a second over PyrateLimiter's (SQLite)", 1.0, "guarded", "pyrate"),
+    )
+    alone, *others = [Claim(text, bar, ratio(one, other)) for text, bar, one, other in rates]
+    latencies = [
         Claim(
-            "guard: requests a second over those without it, at least",
-            0.6,
-            ratio("guarded", "plain"),
-        ),
-        *(
-            Claim(
-                f"guard: p99 latency added at {connections} connection(s), ms, at most",
-                3.0,
-                added(loads),
-                at_most=True,
-            )
-            for connections, loads in ((CALM, calm), (BUSY, busy))
-        ),
-        Claim(
-            "guard as proxy: requests a second over a plain proxy's",
-            0.7,
-            ratio("proxied", "passed"),
-        ),
-        Claim("guard: requests a second over slowapi's", 1.0, ratio("guarded", "slowapi")),
-        Claim(
-            "guard: requests a second over PyrateLimiter's (SQLite)",
-            1.0,
-            ratio("guarded", "pyrate"),
-        ),
-        Claim(
-            f"guard: rows over a budget of {SHARED} that 8 processes share",
-            0,
-            max(0, admitted["guard"] - SHARED),
+            f"guard: p99 latency added at {connections} connection(s), ms, at most",
+            3.0,
+            _added(loads),
             at_most=True,
-        ),
+        )
+        for connections, loads in ((CALM, calm), (BUSY, busy))
     ]
+    over = Claim(
+        f"guard: rows over a budget of {SHARED} that 8 processes share",
+        0,
+        max(0, admitted - SHARED),
+        at_most=True,
+    )
+    return [alone, *latencies, *others, over]
+
+
+def _added(loads: Loads) -> float:
+    """Returns the milliseconds that the guard adds to the 99th percentile."""
+    pairs = zip(loads["guarded"], loads["plain"], strict=True)
+    return statistics.median(guarded.p99 - plain.p99 for guarded, plain in pairs)
+
+
+def _tables(busy: Loads, calm: Loads, admitted: dict[str, int]) -> list[Table]:
     rows = [
         [name, connections, *(statistics.median(each) for each in zip(*loads, strict=True))]
         for connections, found in ((BUSY, busy), (CALM, calm))
         for name, loads in found.items()
     ]
-    title = f"Requests on loopback, one row of {FEATURES} numbers each"
-    columns = ("application", "connections", "requests/s", "p50 ms", "p99 ms")
-    over = [[name, SHARED, count, count - SHARED] for name, count in admitted.items()]
-    return claims, [
-        Table(title, columns, rows),
+    return [
+        Table(
+            f"Requests on loopback, one row of {FEATURES} numbers each",
+            ("application", "connections", "requests/s", "p50 ms", "p99 ms"),
+            rows,
+        ),
         Table(
             "Admitted by 8 processes that share a budget",
             ("by", "budget", "admitted", "over"),
-            over,
+            [[name, SHARED, count, count - SHARED] for name, count in admitted.items()],
         ),
     ]
 
 
 def _timed(
     urls: dict[str, str], script: Path, connections: int, seconds: int, repeats: int
-) -> dict[str, list[Load]]:
-    found: dict[str, list[Load]] = {name: [] for name in urls}
+) -> Loads:
+    found: Loads = {name: [] for name in urls}
     for name, url in urls.items():  # once for nothing, to warm up
         _wrk(url, script, connections, 1)
         tell(f"timing {name} with {connections} connections")

@@ -106,13 +106,17 @@ def averaging_claims(inputs: Path, *, quick: bool, seed: int) -> Outcome:
         for name in noises:
             tried[name].append(_averaged(name, nudge, found[name], goals, truth))
         pulled += [_shielded(name, nudge, found[name], truth) for name in shields]
-    columns = ("noise of deviation 0.05", "where", "by", "queries to error 0.01", "error", "draws")
     # One after another of each nudge, so that what repeats and what near-duplicates do is together.
     pulled.sort(key=lambda row: str(row[0]), reverse=True)
-    tables = [
+    return Outcome(_claims(tried, theory(truth, goals)), _tables(tried, pulled))
+
+
+def _tables(tried: dict[str, list[Tried]], pulled: list[list[object]]) -> list[Table]:
+    """Shows what averaging took off noise, and off Stealthy Shield."""
+    return [
         Table(
             f"Queries until a score is known to {ERROR}, of {MOST} at most",
-            columns,
+            ("noise of deviation 0.05", "where", "by", "queries to error 0.01", "error", "draws"),
             [list(one) for several in tried.values() for one in several],
         ),
         Table(
@@ -121,7 +125,6 @@ def averaging_claims(inputs: Path, *, quick: bool, seed: int) -> Outcome:
             pulled,
         ),
     ]
-    return Outcome(_claims(tried, theory(truth, goals)), tables)
 
 
 def theory(truth: Rows, goals: NDArray[np.int64]) -> float:

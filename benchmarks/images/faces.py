@@ -175,16 +175,8 @@ def att_claims(
             tell(f"{name}: {attack.name} with {prior.name}")
             trials.append(_try(name, classifier, attack, prior, panel, seed))
     columns = (
-        "target",
-        "attack",
-        "prior",
-        "judged",
-        "low",
-        "high",
-        "baseline",
-        "confidence",
-        "queries",
-        "seconds",
+        *("target", "attack", "prior", "judged", "low", "high"),
+        *("baseline", "confidence", "queries", "seconds"),
     )
     tables = [
         _judges_table(classifiers, images, panel, seed),

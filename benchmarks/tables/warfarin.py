@@ -55,6 +55,12 @@ class Warfarin(NamedTuple):
     rates: dict[str, list[list[float]]]
 
 
+COLUMNS = (
+    *("gene", "rows", "most frequent", "race alone", "imputation", "map"),
+    *("over race", "low", "high", "over imputation", "low", "high", "MCC over race", "low", "high"),
+)
+
+
 def warfarin_claims(splits: int, seed: int) -> tuple[list[Claim], list[Table]]:
     """Attacks a dose model in many splits; see the module.
 
@@ -86,24 +92,10 @@ def warfarin_claims(splits: int, seed: int) -> tuple[list[Claim], list[Table]]:
                 Claim(f"warfarin {gene}, {who}: MCC over race alone", 0.05, quality.estimate),
                 Claim(f"warfarin {gene}, {who}: lower end of that", 0.0, quality.low),
             ]
-    columns = (
-        *("gene", "rows", "most frequent", "race alone", "imputation", "map"),
-        *(
-            "over race",
-            "low",
-            "high",
-            "over imputation",
-            "low",
-            "high",
-            "MCC over race",
-            "low",
-            "high",
-        ),
-    )
     mean = np.mean(doses, axis=0)
     dose = [[float(value) for value in mean]]
     return claims, [
-        Table("Warfarin: genotypes from the stable dose", columns, rows),
+        Table("Warfarin: genotypes from the stable dose", COLUMNS, rows),
         Table(
             "The dose model on others",
             ("R2 of the root", "mean error, mg a week", "within 20% of the dose"),

@@ -19,7 +19,6 @@ from darkroom.demo.text import make_text_inputs
 from darkroom.ledger import QueryLedger
 from darkroom.statistics.intervals import clopper_pearson
 from darkroom.text.attacks.bandits import Choice, Floats, Pull, successive_elimination
-from darkroom.text.attacks.bandits import uniform_averaging as average_uniformly
 from darkroom.text.attacks.base import Places, SecretAttack, SecretGoal, SecretProgress
 from darkroom.text.attacks.best_first import BestFirst
 from darkroom.text.attacks.fill_mask import FillMask
@@ -246,34 +245,17 @@ def _averaging(
     rows: dict[float, list[tuple[int, int]]] = {deviation: [] for deviation in DEVIATIONS}
     wrong = 0
     for number in most:
-        canary = trained.canaries.canaries[number]
         rng = np.random.default_rng([seed, int(number)])
-        drawn = trained.canaries.secrets.sample(9_999, rng, exclude=[canary.secret])
-        arms = [canary.secret, *drawn]
-        scores = trained.target.score([canary.before] * len(arms), arms, free())
-        clean = np.array([-one.sum() / np.log(2) for one in scores])
-        tokens = max(map(len, scores))
+        clean, tokens = _surprises(trained, int(number), rng)
         for deviation in DEVIATIONS:
             noise = deviation * np.sqrt(tokens) / np.log(2)
             pull = _noisy(clean, noise, rng)
             ours, plain = (
-                find(pull, len(arms), noise, budget=10**8)
-                for find in (successive_elimination, average_uniformly)
+                successive_elimination(pull, len(clean), noise, budget=10**8, dropping=dropping)
+                for dropping in (True, False)
             )
             wrong += not (_is_right(ours) and _is_right(plain))
             rows[deviation].append((int(ours.pulls.sum()), int(plain.pulls.sum())))
-    table = Table(
-        f"Rows to the secret among 10,000 candidates behind noise, {len(most)} secrets, means",
-        ("noise a token, nats", "elimination", "uniform averaging", "ratio"),
-        [
-            [
-                deviation,
-                *(round(float(mean)) for mean in np.mean(pairs, axis=0)),
-                f"{np.sum(pairs, axis=0)[0] / np.sum(pairs, axis=0)[1]:.2f}",
-            ]
-            for deviation, pairs in rows.items()
-        ],
-    )
     strongest = max(ours / plain for ours, plain in rows[DEVIATIONS[-1]])
     claims = [
         Claim("secrets wrong behind noise, of 10,000 candidates", 0, wrong, at_most=True),
@@ -284,7 +266,32 @@ def _averaging(
             at_most=True,
         ),
     ]
-    return claims, table
+    return claims, _averaging_table(rows, len(most))
+
+
+def _averaging_table(rows: dict[float, list[tuple[int, int]]], secrets: int) -> Table:
+    """Shows the rows that both took, means over secrets, and their ratio."""
+    return Table(
+        f"Rows to the secret among 10,000 candidates behind noise, {secrets} secrets, means",
+        ("noise a token, nats", "elimination", "uniform averaging", "ratio"),
+        [
+            [
+                deviation,
+                *(round(float(mean)) for mean in np.mean(pairs, axis=0)),
+                f"{np.sum(pairs, axis=0)[0] / np.sum(pairs, axis=0)[1]:.2f}",
+            ]
+            for deviation, pairs in rows.items()
+        ],
+    )
+
+
+def _surprises(trained: Trained, number: int, rng: np.random.Generator) -> tuple[Floats, int]:
+    """Returns the bits of a secret, the first, and 9,999 others, and the most tokens of one."""
+    canary = trained.canaries.canaries[number]
+    drawn = trained.canaries.secrets.sample(9_999, rng, exclude=[canary.secret])
+    arms = [canary.secret, *drawn]
+    scores = trained.target.score([canary.before] * len(arms), arms, free())
+    return np.array([-one.sum() / np.log(2) for one in scores]), max(map(len, scores))
 
 
 def _noisy(clean: Floats, noise: float, rng: np.random.Generator) -> Pull:
