@@ -20,6 +20,7 @@ class Tool(ABC):
     """What all tools are."""
 
     name: ClassVar[str]
+    size: ClassVar[int]
 
     @abstractmethod
     def use(self) -> int: ...
@@ -30,6 +31,8 @@ class Hammer(Tool):
     """Darkroom's own."""
 
     name: ClassVar[str] = "hammer"
+    size: ClassVar[int] = 1
+
     weight: float = 1.0
     marks: tuple[str, ...] = ()
     secret: str = field(default="", metadata={"hidden": True})
@@ -50,6 +53,7 @@ from tests.test_named import Tool
 @dataclass(frozen=True)
 class Saw(Tool):
     name: ClassVar[str] = "saw"
+    size: ClassVar[int] = 2
     teeth: int = 20
 
     def use(self):
@@ -68,6 +72,7 @@ class Impostor(Saw):
 
 class Bare(Tool):
     name: ClassVar[str] = "bare"
+    size: ClassVar[int] = 2
 
     def use(self):
         return 0
@@ -80,6 +85,8 @@ class Unfinished(Tool):
 
 @dataclass(frozen=True)
 class Nameless(Tool):
+    size: ClassVar[int] = 2
+
     def use(self):
         return 0
 
@@ -87,6 +94,7 @@ class Nameless(Tool):
 @dataclass(frozen=True)
 class Heavy(Tool):
     name: ClassVar[str] = "heavy"
+    size: ClassVar[int] = 2
     net: Any = object
 
     def use(self):
@@ -157,7 +165,7 @@ def test_an_object_is_taken_as_it_is(folder: Path) -> None:
         ("Saw", {"teeth": "many"}, "tool saw: teeth: "),
         ("Impostor", {}, "own_tools:Impostor is called hammer, as Darkroom's own"),
         ("Bare", {}, "own_tools:Bare has no parameters to tell: put @dataclass"),
-        ("Unfinished", {}, "own_tools:Unfinished cannot be used: it leaves use unwritten"),
+        ("Unfinished", {}, "own_tools:Unfinished is not whole: write its size, use"),
         ("Nameless", {}, 'own_tools:Nameless is called None: give the class name = "…"'),
         ("made", {}, "own_tools:made is no tool: make it a subclass of tests.test_named.Tool"),
         ("dataclass", {}, "own_tools:dataclass is no tool"),
@@ -260,7 +268,7 @@ def test_bases_elsewhere_count_as_code(folder: Path) -> None:
 def test_code_that_is_nowhere_cannot_be_told_from_other_code() -> None:
     space: dict[str, Any] = {"Tool": Tool, "dataclass": dataclass, "__name__": "nowhere"}
     exec(  # as at a prompt
-        "@dataclass(frozen=True)\nclass Typed(Tool):\n    name = 'typed'\n"
+        "@dataclass(frozen=True)\nclass Typed(Tool):\n    name = 'typed'\n    size = 1\n"
         "    def use(self):\n        return 0\n",
         space,
     )

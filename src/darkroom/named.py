@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -177,9 +177,9 @@ class Registry(Generic[T]):
         if not (isinstance(kind, type) and issubclass(kind, self.base)):
             base = f"{self.base.__module__}.{self.base.__qualname__}"
             raise PlanError(f"{where} is no {self.what}: make it a subclass of {base}")
-        unwritten = ", ".join(sorted(getattr(kind, "__abstractmethods__", ())))
-        if unwritten:
-            raise PlanError(f"{where} cannot be used: it leaves {unwritten} unwritten")
+        left = ", ".join(sorted({*getattr(kind, "__abstractmethods__", ()), *self._unset(kind)}))
+        if left:
+            raise PlanError(f"{where} is not whole: write its {left}")
         if "__dataclass_fields__" not in vars(kind):
             raise PlanError(f"{where} has no parameters to tell: put @dataclass(frozen=True) on it")
         called = getattr(kind, "name", None)
@@ -188,6 +188,13 @@ class Registry(Generic[T]):
         if self.own.get(called, kind) is not kind:
             raise PlanError(f"{where} is called {called}, as Darkroom's own: give it another name")
         return kind
+
+    def _unset(self, kind: type) -> Iterator[str]:
+        """Yields what the base declares of its classes and one of them does not say."""
+        for base in self.base.__mro__:
+            for name, of in inspect.get_annotations(base).items():
+                if str(of).startswith("ClassVar") and name != "name" and not hasattr(kind, name):
+                    yield name
 
 
 def parameters_of(part: object) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class OutputDefense(ABC):
     numbers: ClassVar[bool] = False
     needs_inputs: ClassVar[bool] = False
     learns: ClassVar[bool] = False
-    cost: ClassVar[str]
+    cost: ClassVar[str] = ""
 
     @abstractmethod
     def __call__(self, scores: Scores, rng: np.random.Generator) -> Scores:

@@ -46,8 +46,8 @@ class Attack(ABC):
     name: ClassVar[str]
     access: ClassVar[Access]
     least_access: ClassVar[Access]
-    paper: ClassVar[str]
-    confidence: float
+    paper: ClassVar[str] = ""
+    confidence: float = 0.999
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Lets an attack that names no lesser access need all that it is run with."""

@@ -146,7 +146,7 @@ class TrainingDefense(ABC):
     """
 
     name: ClassVar[str]
-    paper: ClassVar[str]
+    paper: ClassVar[str] = ""
     needs_strangers: ClassVar[bool] = False
 
     def prepare(self, module: nn.Module) -> nn.Module:

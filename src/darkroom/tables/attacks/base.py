@@ -167,11 +167,11 @@ class TableAttack(ABC):
 
     name: ClassVar[str]
     access: ClassVar[Access]
-    paper: ClassVar[str]
+    paper: ClassVar[str] = ""
     classifiers_only: ClassVar[bool] = False
     trees_only: ClassVar[bool] = False
-    draws: int
-    memory: int
+    draws: int = 64
+    memory: int = 1 << 26
 
     def __post_init__(self) -> None:
         """Refuses values that make no attack.

@@ -30,7 +30,7 @@ class TableTrainingDefense(ABC):
     """
 
     name: ClassVar[str]
-    paper: ClassVar[str]
+    paper: ClassVar[str] = ""
     replaces: ClassVar[bool] = False
 
     def apply_to(self, estimator: Any, public: PublicTable, seed: int) -> Any:

@@ -132,7 +132,7 @@ class SecretAttack(ABC):
 
     name: ClassVar[str]
     access: ClassVar[LanguageAccess]
-    paper: ClassVar[str]
+    paper: ClassVar[str] = ""
     masked: ClassVar[bool | None] = None
 
     @abstractmethod
