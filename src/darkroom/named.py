@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import inspect
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -19,8 +19,15 @@ from typing import Any, Generic, Protocol, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from darkroom.errors import PlanError, nearest, one_line, require_known
-from darkroom.imports import import_callable
+from darkroom.errors import (
+    DarkroomError,
+    PlanError,
+    TargetError,
+    nearest,
+    one_line,
+    require_known,
+)
+from darkroom.imports import import_callable, importable
 
 T = TypeVar("T")
 
@@ -96,7 +103,36 @@ class Registry(Generic[T]):
             PlanError: If there is no such name or parameter, or a value is of the wrong type or
                 out of its range.
         """
-        return self._made(self._named(name), parameters)
+        return self._made(self._required(*self._named(name), name), parameters)
+
+    def build(self, wanted: Wanted, folder: Path | None, *given: object) -> T:
+        """Makes a part that need be no dataclass, as a target, by calling what a plan names.
+
+        Args:
+            wanted: Its name or ``load``, which may be a function too; its parameters are arguments
+                by name.
+            folder: Where modules are looked for, beside the working folder and what is installed.
+            given: Arguments before them.
+
+        Raises:
+            PlanError: If there is no such name, or what the call returns is no such part.
+            TargetError: If it cannot be imported or called.
+        """
+        maker: Callable[..., object]
+        if wanted.load is None:
+            maker, where = self._named(wanted.name or "")
+        else:
+            maker, where = import_callable(wanted.load, folder), wanted.load
+        with importable(folder):
+            try:
+                part = maker(*given, **wanted.parameters)
+            except DarkroomError:
+                raise
+            except (Exception, SystemExit) as error:
+                raise TargetError(f"{where}: calling it failed ({one_line(error)})") from error
+        if not isinstance(part, self.base):
+            raise self._stranger(f"{where}: what it returned, a {type(part).__name__},")
+        return part  # type: ignore[no-any-return]
 
     def take(self, part: object) -> T:
         """Returns a part that was made elsewhere, if it is one.
@@ -120,8 +156,8 @@ class Registry(Generic[T]):
             place = ".".join(str(part) for part in first["loc"])
             raise PlanError(f"{owner}: {place}: {first['msg']}, got {first['input']!r}") from error
 
-    def _named(self, name: str) -> type[T]:
-        """Finds a class by its name.
+    def _named(self, name: str) -> tuple[type[T], str]:
+        """Finds a class by its name, and where it is.
 
         Raises:
             PlanError: If there is none, or packages disagree about which it is.
@@ -136,13 +172,13 @@ class Registry(Generic[T]):
                     f"{self.what} {name} is Darkroom's own, and {packages} brings another of that "
                     "name: have it renamed there, or uninstall that package"
                 )
-            return own
+            return own, name
         if len(found) > 1:
             raise PlanError(
                 f'{packages} both bring {self.what} {name}: choose by load = "module:Class"'
             )
         for kind, point in found.items():
-            return self._required(kind, f"{_package(point)}'s {point.value}", name)
+            return kind, f"{_package(point)}'s {point.value}"
         known = {*self.own, *(entry_points(group=self.group).names if self.group else ())}
         raise PlanError(f"no {self.what} is called {name!r}: {nearest(name, known)}")
 
@@ -175,8 +211,7 @@ class Registry(Generic[T]):
             PlanError: As above.
         """
         if not (isinstance(kind, type) and issubclass(kind, self.base)):
-            base = f"{self.base.__module__}.{self.base.__qualname__}"
-            raise PlanError(f"{where} is no {self.what}: make it a subclass of {base}")
+            raise self._stranger(where)
         left = ", ".join(sorted({*getattr(kind, "__abstractmethods__", ()), *self._unset(kind)}))
         if left:
             raise PlanError(f"{where} is not whole: write its {left}")
@@ -188,6 +223,10 @@ class Registry(Generic[T]):
         if self.own.get(called, kind) is not kind:
             raise PlanError(f"{where} is called {called}, as Darkroom's own: give it another name")
         return kind
+
+    def _stranger(self, where: str) -> PlanError:
+        base = f"{self.base.__module__}.{self.base.__qualname__}"
+        return PlanError(f"{where} is no {self.what}: make it a subclass of {base}")
 
     def _unset(self, kind: type) -> Iterator[str]:
         """Yields what the base declares of its classes and one of them does not say."""
@@ -233,7 +272,7 @@ def identity(part: object, parameters: Mapping[str, Any] | None = None) -> list[
         PlanError: If the code of a part from outside is not in a file.
     """
     told = dict(parameters_of(part) if parameters is None else parameters)
-    return [_name(part), told, *_origin(type(part))]
+    return [_name(part), told, *origin(type(part))]
 
 
 def words_of(value: Any) -> Any:
@@ -274,8 +313,14 @@ def describe(part: object) -> str:
     return f"{_name(part)}({inside})" if inside else _name(part)
 
 
-def _origin(kind: type) -> list[str]:
-    """Returns where a class from outside is, and a hash of the code of it and its bases."""
+def origin(kind: type) -> list[str]:
+    """Returns where a class from outside is, and a hash of the code of it and its bases.
+
+    Nothing is returned of Darkroom's own, which its version tells.
+
+    Raises:
+        PlanError: If the code is not in a file.
+    """
     if _ours(kind):
         return []
     digest = hashlib.sha256()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, Tag, ValidationError, model_validator
 
@@ -57,6 +57,16 @@ class PartSection(BaseModel):
         """All keys that are the part's own."""
         extra = dict(self.model_extra or {})
         return extra if self.name is not None else {k: extra[k] for k in extra if k != "load"}
+
+
+class PythonSection(PartSection):
+    """A ``[target]`` in Python: a class by ``name`` or ``load``, or what a function returns."""
+
+    kind: Literal["python"]
+
+    def anchored(self, folder: Path) -> Self:  # noqa: ARG002 - as other targets have it
+        """Returns the table as it is: it names no files."""
+        return self
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from darkroom.guard.middleware import Guard
 from darkroom.guard.policy import parse_policy
 from darkroom.guard.stores.sqlite import SqliteStore
 from darkroom.images.plan import ImagePlan
+from darkroom.images.targets.sections import HttpTable
 from darkroom.report.spending import spending_report
 from darkroom.runs import audit_plan
 
@@ -197,7 +198,7 @@ PLAIN: dict[str, Any] = {
 
 def test_what_the_guarded_table_leaves_out_is_the_targets() -> None:
     guarded = validate(ImagePlan, PLAIN, "plan").guarded
-    assert guarded is not None
+    assert isinstance(guarded, HttpTable)
     assert (guarded.kind, guarded.shape, guarded.range) == ("http", [1, 8, 8], (-1.0, 1.0))
     remote = {"kind": "http", "protocol": "v2", "model": "faces", "url": "http://a", "batch": 9}
     table = {**PLAIN, "target": {**PLAIN["target"], **remote}, "guarded": {"url": "http://b"}}

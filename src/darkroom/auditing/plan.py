@@ -150,7 +150,8 @@ class BasePlan(Section):
             raise PlanError(
                 "[guarded] serves one model, and [[training]] makes several: audit them apart"
             )
-        if any(getattr(self.guarded, k) != getattr(self.target, k) for k in self.guard_shares):
+        shared = [k for k in self.guard_shares if hasattr(self.target, k)]
+        if any(getattr(self.guarded, k) != getattr(self.target, k) for k in shared):
             same = " and ".join(self.guard_shares)
             raise PlanError(f"[guarded] is the model of [target]: give both the same {same}")
         return self

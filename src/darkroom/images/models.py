@@ -34,7 +34,7 @@ from darkroom.images.training.base import (
     Undefended,
     describe,
 )
-from darkroom.named import identity
+from darkroom.named import identity, origin
 from darkroom.statistics.reconstruction_bound import Mechanism, reconstruction_bound
 from darkroom.training.cells import dressed
 
@@ -255,6 +255,7 @@ def subject_digest(subject: Subject) -> str:
     """Returns a hash of the target and all photos."""
     parts = [
         subject.target.fingerprint(),
+        *origin(type(subject.target)),
         subject.private.digest(),
         hashlib.sha256(np.packbits(subject.trained).tobytes()).hexdigest(),
         "" if subject.public is None else subject.public.digest(),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.errors import DataError, PlanError, nearest
+from darkroom.named import origin
 from darkroom.tables.attacks.base import Errors, Records
 from darkroom.tables.candidates import Candidates
 from darkroom.tables.data import Encoded, TableData
@@ -142,6 +143,7 @@ class TableSubject:
         """Returns a hash of the target, all rows and what is asked of them."""
         words = [
             self.target.fingerprint(),
+            *origin(type(self.target)),
             self.data.digest(),
             repr((self.positive, self.knows, self.errors_on, self.groups, self.tolerance)),
             repr(self.candidates.values.tolist()),

@@ -176,7 +176,9 @@ def text_job(
     canaries = load_key(private.canaries)
     with reporter.stage("Opening the language model"):
         if target is None:
-            target = open_language_target(section, authorized_by=plan.run.authorized_by)
+            target = open_language_target(
+                section, folder=folder, authorized_by=plan.run.authorized_by
+            )
         if isinstance(section, TransformersSection) and section.before is not None:
             before = open_folder(section, section.before)
     for cell in text_cell_plans(plan, target.access, folder):

@@ -83,7 +83,7 @@ class TextPlan(BasePlan):
 
     def anchored(self, folder: Path) -> Self:
         """Returns the plan with the paths of its inputs made relative to a folder."""
-        target: TransformersSection | OpenAISection = self.target
+        target: TextTarget = self.target
         if isinstance(target, TransformersSection):
             before = None if target.before is None else folder / target.before
             target = target.model_copy(update={"load": folder / target.load, "before": before})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from darkroom.named import origin
 from darkroom.text.canaries import Canaries
 from darkroom.text.targets.base import LanguageTarget
 
@@ -35,6 +36,7 @@ class TextSubject:
         """Returns a hash of the models, the canaries and how they are measured."""
         parts = [
             self.target.fingerprint(),
+            *origin(type(self.target)),
             "" if self.before is None else self.before.fingerprint(),
             self.canaries.commitment(),
             f"{self.rank_rows} {self.references}",

@@ -17,7 +17,7 @@ from darkroom.access import Access
 from darkroom.errors import MissingExtraError, PlanError, TargetError
 from darkroom.images.targets.base import ImageSpec, Target
 from darkroom.images.targets.load import open_target
-from darkroom.images.targets.sections import TARGET_SECTIONS, TargetSection
+from darkroom.images.targets.sections import TargetSection
 from darkroom.images.targets.sklearn import SklearnTarget
 from darkroom.images.targets.torch import TorchTarget
 from darkroom.images.targets.wire.hugging_face import HuggingFace
@@ -195,12 +195,6 @@ def test_the_plan_reads_no_heavy_library() -> None:
         "sys.exit(str(heavy) if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_every_kind_has_its_table() -> None:
-    for tag, kind in TARGET_SECTIONS.items():
-        assert kind.model_fields["kind"].annotation is not None
-        assert tag.split()[0] in repr(kind.model_fields["kind"].annotation)
 
 
 def test_a_key_may_not_stand_in_a_plan() -> None:

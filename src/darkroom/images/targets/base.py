@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from darkroom.access import Access
 from darkroom.errors import DataError, TargetError
@@ -94,7 +95,8 @@ class Target(ABC):
     """A model under audit. Owns its shape, range, class count and device, so no attack does.
 
     A subclass writes the one method that its ``access`` names: :meth:`scores`, :meth:`top_k` or
-    :meth:`labels`. Whatever shows less follows from it; whatever would show more is refused.
+    :meth:`labels`; for ``weights`` both :meth:`scores` and :meth:`log_scores`. Whatever shows less
+    follows from it; whatever would show more is refused.
 
     Attributes:
         name: What reports call it.
@@ -129,6 +131,20 @@ class Target(ABC):
                 cannot be turned into probabilities.
         """
         raise self._refusal(Access.SCORES)
+
+    def log_scores(self, images: Tensor) -> Tensor:  # noqa: ARG002
+        """Returns the logarithm of every class's confidence, differentiable in ``images``.
+
+        Args:
+            images: Float32 ``(n, channels, height, width)`` in the target's range.
+
+        Returns:
+            ``(n, classes)``; the exponentials of a row sum to one.
+
+        Raises:
+            TargetError: If the target shows no gradients, or the model's answers are unusable.
+        """
+        raise self._refusal(Access.WEIGHTS)
 
     def top_k(self, images: NDArray[np.float32], k: int) -> TopK:
         """Returns the ``k`` most confident classes; among equals the lower class comes first.

@@ -29,6 +29,11 @@ from darkroom.images.targets.sections import (
 )
 from darkroom.images.targets.torch import Outputs, TorchTarget
 from darkroom.imports import call_import, load_skops
+from darkroom.named import Registry
+from darkroom.sections import PythonSection
+
+TARGETS: Registry[Target] = Registry("target", Target, group="darkroom.targets")
+"""Targets of images from outside; Darkroom's own are kinds of ``[target]``."""
 
 
 def open_target(
@@ -64,6 +69,8 @@ def open_target(
         return _open_sklearn(section, folder)
     if isinstance(section, OnnxSection):
         return _open_onnx(section)
+    if isinstance(section, PythonSection):
+        return TARGETS.build(section, folder)
     return _open_http(section, authorized_by or "", ends_with_limit)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, Tag
 
 from darkroom.remote.sections import ServedSection
-from darkroom.sections import Section
+from darkroom.sections import PythonSection, Section
 from darkroom.wire.answers import TOLERANCE
 
 _Shape = Annotated[list[int], Field(min_length=3, max_length=3)]
@@ -209,6 +209,7 @@ TargetSection = Annotated[
     Annotated[TorchSection, Tag("torch")]
     | Annotated[SklearnSection, Tag("sklearn")]
     | Annotated[OnnxSection, Tag("onnx")]
+    | Annotated[PythonSection, Tag("python")]
     | Annotated[OpenInferenceSection, Tag("http v2")]
     | Annotated[TorchServeSection, Tag("http torchserve")]
     | Annotated[HuggingFaceSection, Tag("http hugging-face")]
@@ -216,18 +217,7 @@ TargetSection = Annotated[
     Discriminator(
         _tag,
         custom_error_type="target_kind",
-        custom_error_message="must be torch, sklearn, onnx, or http with protocol v2, "
+        custom_error_message="must be torch, sklearn, onnx, python, or http with protocol v2, "
         "torchserve, hugging-face or json",
     ),
 ]
-
-TARGET_SECTIONS: dict[str, type[TargetTable]] = {
-    "torch": TorchSection,
-    "sklearn": SklearnSection,
-    "onnx": OnnxSection,
-    "http v2": OpenInferenceSection,
-    "http torchserve": TorchServeSection,
-    "http hugging-face": HuggingFaceSection,
-    "http json": PlainJsonSection,
-}
-"""Each table under the tag that pydantic puts into the place of an error."""

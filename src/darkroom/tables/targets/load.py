@@ -8,11 +8,19 @@ from typing import Literal
 
 from darkroom.errors import MissingExtraError, TargetError
 from darkroom.imports import call_import, import_callable, load_skops
+from darkroom.named import Registry
 from darkroom.tables.schema import Schema
 from darkroom.tables.targets.base import CallableTableTarget, TableTarget
 from darkroom.tables.targets.onnx import OnnxTableTarget
-from darkroom.tables.targets.sections import TableHttpSection, TableTargetSection
+from darkroom.tables.targets.sections import (
+    TableHttpSection,
+    TablePythonSection,
+    TableTargetSection,
+)
 from darkroom.tables.targets.sklearn import SklearnTableTarget
+
+TABLE_TARGETS: Registry[TableTarget] = Registry("target", TableTarget, group="darkroom.targets")
+"""Targets of tables from outside; Darkroom's own are kinds of ``[target]``."""
 
 TableKind = Literal["sklearn", "onnx", "function"]
 
@@ -56,7 +64,7 @@ def load_table_target(
 
 
 def open_table_target(
-    section: TableTargetSection | TableHttpSection,
+    section: TableTargetSection | TableHttpSection | TablePythonSection,
     schema: Schema,
     *,
     folder: Path | None = None,
@@ -76,6 +84,8 @@ def open_table_target(
         MissingExtraError: If a library for it is not installed.
         TargetError: If it cannot be had, or does not fit the schema.
     """
+    if isinstance(section, TablePythonSection):
+        return TABLE_TARGETS.build(section, folder, schema)
     if isinstance(section, TableHttpSection):
         return _reach(section, schema, authorized_by or "", ends_with_limit)
     return load_table_target(

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from darkroom.remote.sections import ServedSection
-from darkroom.sections import Section
+from darkroom.sections import PythonSection, Section
 from darkroom.wire.answers import TOLERANCE
 
 Names = Annotated[list[str], Field(min_length=1)]
@@ -51,14 +51,23 @@ class TableHttpSection(ServedSection):
     batch: int = Field(default=256, ge=1, le=100_000)
 
 
-def _served(section: Any) -> str:
-    """Tells a ``[target]`` that is served from one in this process."""
+class TablePythonSection(PythonSection):
+    """A model of tables in Python; the class or function takes the schema, then its parameters."""
+
+    response: str
+    inputs: Names | None = None
+
+
+def _tag(section: Any) -> str:
+    """Returns which table a ``[target]`` is."""
     kind = section.get("kind") if isinstance(section, dict) else getattr(section, "kind", None)
-    return "http" if kind == "http" else "model"
+    return kind if kind in ("http", "python") else "model"
 
 
 TableSection = Annotated[
-    Annotated[TableTargetSection, Tag("model")] | Annotated[TableHttpSection, Tag("http")],
-    Discriminator(_served),
+    Annotated[TableTargetSection, Tag("model")]
+    | Annotated[TableHttpSection, Tag("http")]
+    | Annotated[TablePythonSection, Tag("python")],
+    Discriminator(_tag),
 ]
 """``[target]`` of a plan of tables."""

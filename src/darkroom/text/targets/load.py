@@ -5,13 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from darkroom.errors import MissingExtraError
+from darkroom.named import Registry
+from darkroom.sections import PythonSection
 from darkroom.text.targets.base import LanguageTarget
 from darkroom.text.targets.sections import OpenAISection, TransformersSection
 
+LANGUAGE_TARGETS: Registry[LanguageTarget] = Registry(
+    "target", LanguageTarget, group="darkroom.targets"
+)
+"""Language models from outside; Darkroom's own are kinds of ``[target]``."""
+
 
 def open_language_target(
-    section: TransformersSection | OpenAISection,
+    section: TransformersSection | OpenAISection | PythonSection,
     *,
+    folder: Path | None = None,
     authorized_by: str | None = None,
     ends_with_limit: bool = False,
 ) -> LanguageTarget:
@@ -19,6 +27,7 @@ def open_language_target(
 
     Args:
         section: The plan's ``[target]``.
+        folder: The plan's, where its modules are looked for.
         authorized_by: Who allowed the audit; needed for a remote model.
         ends_with_limit: See :class:`darkroom.remote.delivery.Delivery`.
 
@@ -28,6 +37,8 @@ def open_language_target(
     """
     if isinstance(section, TransformersSection):
         return open_folder(section, section.load)
+    if isinstance(section, PythonSection):
+        return LANGUAGE_TARGETS.build(section, folder)
     try:
         from darkroom.text.targets.openai import Api, OpenAITarget
     except ModuleNotFoundError as error:

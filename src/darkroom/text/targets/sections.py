@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from darkroom.remote.sections import ServedSection
-from darkroom.sections import Section
+from darkroom.sections import PythonSection, Section
 
 
 class TransformersSection(Section):
@@ -52,4 +52,6 @@ class OpenAISection(ServedSection):
     allow_noise: bool = False
 
 
-TextTarget = Annotated[TransformersSection | OpenAISection, Field(discriminator="kind")]
+TextTarget = Annotated[
+    TransformersSection | OpenAISection | PythonSection, Field(discriminator="kind")
+]
