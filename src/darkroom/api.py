@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from darkroom.images.photos import Photos
-    from darkroom.tables.schema import Schema
-    from darkroom.tables.targets.base import TableTarget
+    from darkroom.images.targets.base import Target
+    from darkroom.text.targets.base import LanguageTarget
     from darkroom.wire.answers import Outputs
 
 Part = str | Mapping[str, Any] | object
@@ -38,7 +38,7 @@ Labelled = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 # long: every option is a parameter of its own, so that help shows it
 def audit(
-    model: nn.Module,
+    model: nn.Module | Target,
     private: Labelled,
     *,
     public: Labelled | NDArray[np.float32] | None = None,
@@ -63,7 +63,8 @@ def audit(
     """Attacks a classifier of one's own, judges what comes out, and writes a report.
 
     Args:
-        model: Takes float32 ``(n, channels, height, width)``, returns ``(n, classes)``.
+        model: Takes float32 ``(n, channels, height, width)``, returns ``(n, classes)``; or a
+            target, which needs no ``value_range``, ``outputs`` and ``device``.
         private: Photos of the model's classes, and the class on each; only judges see them.
         public: Photos of other people that an attacker may have; with who is on each if known.
         trained_on: Which photos of each person the model was trained on, as a slice such as
@@ -94,12 +95,15 @@ def audit(
     from darkroom.images.photos import Photos
     from darkroom.images.plan import ImagePlan
     from darkroom.images.subject import Subject
-    from darkroom.images.targets.torch import TorchTarget
+    from darkroom.images.targets.base import Target
+    from darkroom.images.targets.load import as_target
 
     images, people = _pair(private, "private")
     table = {
         "run": _run(name, out, seed, naive, authorized_by),
-        "target": {
+        "target": _own(model)
+        if isinstance(model, Target)
+        else {
             "load": type(model).__name__,
             "shape": list(images.shape[1:]),
             "range": list(value_range),
@@ -114,13 +118,8 @@ def audit(
         **({} if public is None else {"public": {"images": "(array)"}}),
     }
     plan = validate(ImagePlan, table, "darkroom.audit")
-    target = TorchTarget(
-        model,
-        images.shape[1:],
-        value_range=value_range,
-        outputs=outputs,
-        name=type(model).__name__,
-        device=device,
+    target = as_target(
+        model, images.shape[1:], value_range=value_range, outputs=outputs, device=device
     )
     photos = Photos.of(images, people)
     trained = photos.numbered(parse_slice(trained_on))
@@ -159,7 +158,8 @@ def audit_table(
 
     Args:
         model: A fitted scikit-learn estimator or pipeline, or a function that takes a DataFrame
-            and returns predictions, or probabilities in the order of the response's sorted values.
+            and returns predictions, or probabilities in the order of the response's sorted values;
+            or a target, whose schema must have the same response and sensitive columns.
         private: The truth: the model's inputs in its order, and the response.
         public: Rows that the attacker may have, with the same columns; none of the private ones.
         response: The column that the model predicts.
@@ -192,11 +192,15 @@ def audit_table(
     from darkroom.tables.job import TableJob, table_subject
     from darkroom.tables.plan import TablePlan
     from darkroom.tables.rows import plan_schema
+    from darkroom.tables.targets.base import TableTarget
+    from darkroom.tables.targets.load import as_table_target
 
     kind = getattr(model, "__name__", type(model).__name__)
     table = {
         "run": _run(name, out, seed, naive, authorized_by),
-        "target": {
+        "target": {**_own(model), "response": response}
+        if isinstance(model, TableTarget)
+        else {
             "kind": "sklearn" if hasattr(model, "predict") else "function",
             "load": f"(object):{kind}" if training else kind,
             "response": response,
@@ -218,7 +222,7 @@ def audit_table(
     }
     plan = validate(TablePlan, table, "darkroom.audit_table")
     schema = plan_schema(plan, private, public)
-    target = _table_target(model, schema, outputs, untrained=bool(training))
+    target = as_table_target(model, schema, outputs, untrained=bool(training))
     subject = table_subject(plan, target, private, public)
     job = TableJob(
         plan, _text(table, "audit_table"), "darkroom.audit_table(...)", subject, Path.cwd()
@@ -228,7 +232,7 @@ def audit_table(
 
 # long: every option is a parameter of its own, so that help shows it
 def audit_text(
-    model: str | Path | tuple[Any, Any],
+    model: str | Path | tuple[Any, Any] | LanguageTarget,
     canaries: str | Path,
     *,
     before: str | Path | None = None,
@@ -251,8 +255,8 @@ def audit_text(
     """Extracts canaries from a language model of one's own, and writes a report.
 
     Args:
-        model: The folder that ``save_pretrained`` wrote, or a pair of a ``transformers`` model and
-            its fast tokenizer, which stay where they are.
+        model: The folder that ``save_pretrained`` wrote, a pair of a ``transformers`` model and its
+            fast tokenizer, which stay where they are, or a target.
         canaries: The key file of ``darkroom canaries make``.
         before: The folder of the same model before it was trained on the canaries.
         held_out: Lines that the model was not trained on, to see what it is worth.
@@ -278,11 +282,14 @@ def audit_text(
     """
     from darkroom.text.job import text_job
     from darkroom.text.plan import TextPlan
+    from darkroom.text.targets.base import LanguageTarget
     from darkroom.text.targets.transformers import TransformersTarget
 
     table = {
         "run": _run(name, out, seed, naive, authorized_by),
-        "target": {
+        "target": _own(model)
+        if isinstance(model, LanguageTarget)
+        else {
             "kind": "transformers",
             "load": "(object)" if isinstance(model, tuple) else str(model),
             "device": device,
@@ -299,7 +306,7 @@ def audit_text(
     }
     plan = validate(TextPlan, table, "darkroom.audit_text")
     reporter = Reporter(shown=progress)
-    target = None
+    target = model if isinstance(model, LanguageTarget) else None
     if isinstance(model, tuple):
         target = TransformersTarget(*model, name=type(model[0]).__name__)
     job = text_job(
@@ -316,6 +323,11 @@ def _run(
     return {**run, **_given(authorized_by=authorized_by)}
 
 
+def _own(target: object) -> dict[str, Any]:
+    """Returns the table ``[target]`` of a plan for a target that is there already."""
+    return {"kind": "python", "load": f"{type(target).__module__}:{type(target).__qualname__}"}
+
+
 def _given(**options: Any) -> dict[str, Any]:
     """Returns what is not left out; TOML has no word for nothing."""
     return {key: value for key, value in options.items() if value is not None}
@@ -324,20 +336,6 @@ def _given(**options: Any) -> dict[str, Any]:
 def _text(table: Mapping[str, Any], function: str) -> str:
     """Returns a plan as TOML, with a line that says where it comes from."""
     return f"# From Python: darkroom.{function}(...).\n{tomli_w.dumps(words_of(table))}"
-
-
-def _table_target(
-    model: Any, schema: Schema, outputs: Literal["predictions", "scores"], *, untrained: bool
-) -> TableTarget:
-    """Returns a model of tables as a target."""
-    from darkroom.tables.targets.base import CallableTableTarget
-    from darkroom.tables.targets.sklearn import SklearnTableTarget, UntrainedTableTarget
-
-    if untrained:
-        return UntrainedTableTarget(model, schema)
-    if hasattr(model, "predict"):
-        return SklearnTableTarget(model, schema)
-    return CallableTableTarget(model, schema, outputs=outputs)
 
 
 def _tables(items: Sequence[Part]) -> list[Mapping[str, Any]]:

@@ -171,7 +171,10 @@ def test_paths_are_beside_the_plan_and_the_output_is_not(tmp_path: Path) -> None
         (changed(("target", "shape", [1, 8, "8 pixels"])), "target.shape.2: "),
         (changed(("target", "range", [0.0])), "target.range"),
         (changed(("target", "outputs", "scores")), "'logits' or 'probabilities', got 'scores'"),
-        (changed(("target", "kind", "sklern")), "target.kind: must be torch, sklearn, onnx, python, or "),
+        (
+            changed(("target", "kind", "sklern")),
+            "target.kind: must be torch, sklearn, onnx, python",
+        ),
         (changed(("target", "kind", "http")), "or http with protocol v2, torchserve"),
         (changed(("target", "protocol", "v2")), "unknown key target.protocol"),
         (changed(("private", "images", 3)), "private.images: "),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from darkroom.errors import MissingExtraError, TargetError
+from darkroom.errors import MissingExtraError, PlanError, TargetError
 from darkroom.imports import call_import, import_callable, load_skops
 from darkroom.named import Registry
 from darkroom.tables.schema import Schema
@@ -17,7 +17,7 @@ from darkroom.tables.targets.sections import (
     TablePythonSection,
     TableTargetSection,
 )
-from darkroom.tables.targets.sklearn import SklearnTableTarget
+from darkroom.tables.targets.sklearn import SklearnTableTarget, UntrainedTableTarget
 
 TABLE_TARGETS: Registry[TableTarget] = Registry("target", TableTarget, group="darkroom.targets")
 """Targets of tables from outside; Darkroom's own are kinds of ``[target]``."""
@@ -61,6 +61,36 @@ def load_table_target(
     if not hasattr(model, "predict"):
         raise TargetError(f"{load}: it gave {type(model).__name__}, not a fitted estimator")
     return SklearnTableTarget(model, schema, name=name)
+
+
+def as_table_target(
+    model: Any, schema: Schema, outputs: Literal["predictions", "scores"], *, untrained: bool
+) -> TableTarget:
+    """Returns a model of tables as a target; a target as it is.
+
+    Args:
+        model: An estimator, a function that takes a DataFrame, or a target.
+        schema: The tables it takes and what it predicts.
+        outputs: What a function returns.
+        untrained: Whether the estimator is to be fitted.
+
+    Raises:
+        PlanError: If a target's schema is about other columns.
+        TargetError: If the model does not fit the schema.
+    """
+    if isinstance(model, TableTarget):
+        own = model.schema
+        if (own.response.name, own.sensitive) != (schema.response.name, schema.sensitive):
+            raise PlanError(
+                f"target {model.name} predicts {own.response.name!r}, {own.sensitive} unseen: give "
+                "its schema the response and the sensitive columns of the audit"
+            )
+        return model
+    if untrained:
+        return UntrainedTableTarget(model, schema)
+    if hasattr(model, "predict"):
+        return SklearnTableTarget(model, schema)
+    return CallableTableTarget(model, schema, outputs=outputs)
 
 
 def open_table_target(
