@@ -13,6 +13,9 @@ from darkroom.auditing.plan import AttackSection
 from darkroom.named import identity, parameters_of
 from darkroom.sections import Section
 
+GUARD = "guard"
+"""What stands in a cell behind a guard for the defence."""
+
 
 class Named(Protocol):
     """What attacks and priors have."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.access import Access
+from darkroom.auditing.cell_plan import GUARD
 from darkroom.auditing.record import (
     Component,
     Confidence,
@@ -23,7 +24,7 @@ from darkroom.auditing.record import (
 )
 from darkroom.images.attacks.base import Progress
 from darkroom.images.cell_plan import ImageCellPlan
-from darkroom.images.guarded import GUARD, Endpoint, until_refused
+from darkroom.images.guarded import until_refused
 from darkroom.images.judges.images import nearest_photo
 from darkroom.images.judges.panel import Panel
 from darkroom.images.judging import Bench, chance_of, guess
@@ -37,6 +38,11 @@ from darkroom.ledger import Limit, QueryLedger
 from darkroom.named import parameters_of
 from darkroom.statistics.intervals import Interval, clopper_pearson, newcombe
 from darkroom.statistics.multiplicity import holm
+
+if TYPE_CHECKING:
+    from darkroom.images.targets.http import HttpTarget
+    from darkroom.remote.guarded import Endpoint
+
 
 SNAPSHOTS = 5
 
@@ -91,7 +97,7 @@ def run_cell(
     prior: ImagePrior,
     bench: Bench,
     advance: Callable[[int, int], None],
-    endpoint: Endpoint | None = None,
+    endpoint: Endpoint[HttpTarget] | None = None,
 ) -> tuple[ImageCell, Arrays]:
     """Attacks all people and judges what comes out.
 
@@ -111,7 +117,7 @@ def run_cell(
     plan = replace(plan, defense=subject.fitted(plan.defense))
     attacked = _attack(plan, subject, prior, bench, advance, endpoint)
     people, photos, draws = _people(attacked.last, subject, bench, prior, plan.seed)
-    guard = None if endpoint is None else endpoint.record(attacked.total)
+    guard = None if endpoint is None else GuardRecord.of(endpoint.held(attacked.total))
     hits = sum(person.success for person in people)
     guessed = bench.panel.judge(guess(prior, len(people), plan.seed)).names(subject.goals)
     lucky = int(guessed.sum())
@@ -156,7 +162,7 @@ def _attack(
     prior: ImagePrior,
     bench: Bench,
     advance: Callable[[int, int], None],
-    endpoint: Endpoint | None,
+    endpoint: Endpoint[HttpTarget] | None,
 ) -> _Attacked:
     """Runs the attack and judges it at every milestone."""
     goals = subject.goals

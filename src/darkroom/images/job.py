@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from darkroom.auditing.progress import Reporter
 from darkroom.auditing.run_record import TargetRecord
 from darkroom.images.cell_plan import ImageCellPlan, cell_plans
 from darkroom.images.cells import run_cell
-from darkroom.images.guarded import Endpoint
+from darkroom.images.guarded import reach_guard
 from darkroom.images.judging import Bench, set_up_bench
 from darkroom.images.models import GivenModel, Model, TrainedModel
 from darkroom.images.photos import Photos, load_photos
@@ -29,6 +30,10 @@ from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.load import open_target
 from darkroom.images.training.base import Recipe, TrainingDefense, Undefended
 from darkroom.images.training.registry import TRAINING_DEFENSES
+
+if TYPE_CHECKING:
+    from darkroom.images.targets.http import HttpTarget
+    from darkroom.remote.guarded import Endpoint
 
 
 @dataclass(frozen=True)
@@ -103,9 +108,9 @@ class ImageJob(Job[ImagePlan, Subject, ImageCellPlan, Bench]):
         return cell.prior.build(Materials(photos, spec, cell.seed, self.folder, advance))
 
     @cached_property
-    def _endpoint(self) -> Endpoint:
+    def _endpoint(self) -> Endpoint[HttpTarget]:
         """The same model behind the plan's guard, reached when a cell first asks it."""
-        return Endpoint(self.plan, self.subject.target)
+        return reach_guard(self.plan, self.subject.target)
 
     def run_cell(
         self,

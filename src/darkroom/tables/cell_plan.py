@@ -19,6 +19,7 @@ from darkroom.tables.attacks.registry import TABLE_ATTACKS
 from darkroom.tables.plan import TablePlan
 from darkroom.tables.priors.build import TABLE_PRIORS, TablePriorConfiguration
 from darkroom.tables.subject import TableSubject
+from darkroom.tables.targets.sections import TableHttpSection
 
 TableCellPlan = CellPlan[TableAttack, Access, Pipeline, TablePriorConfiguration]
 
@@ -33,7 +34,8 @@ def table_cell_plans(plan: TablePlan, folder: Path | None = None) -> list[TableC
     """Checks every attack, prior and defence of a plan before anything costly begins.
 
     Every attack meets no defence and every defence; but who has the weights sees through output
-    defences, so an attack on the weights meets none.
+    defences, so an attack on the weights meets none. An attack that asks also meets the
+    guard of a plan with ``guarded``, after all others.
 
     Args:
         plan: The plan.
@@ -53,7 +55,20 @@ def table_cell_plans(plan: TablePlan, folder: Path | None = None) -> list[TableC
         if plan.run.naive and defense.defenses:
             yield replace(cell, naive=True)
 
-    return list(crossed(plan.attack, [Pipeline(), *defenses], cells_of))
+    cells = list(crossed(plan.attack, [Pipeline(), *defenses], cells_of))
+    return cells if plan.guarded is None else [*cells, *_behind_guard(plan, plan.guarded, folder)]
+
+
+def _behind_guard(
+    plan: TablePlan, guarded: TableHttpSection, folder: Path | None
+) -> Iterator[TableCellPlan]:
+    """Yields the cells of attacks for which what the guard's model answers is enough."""
+    shown = Access.SCORES if guarded.answers == "scores" else Access.LABEL
+    for section in plan.attack:
+        cell = _cell_plan(plan, section, Pipeline(), folder)
+        left = min(cell.access, shown, key=lambda one: one.rank)
+        if cell.access is not Access.WEIGHTS and left.includes(cell.attack.access):
+            yield replace(cell, access=left, guarded=guarded)
 
 
 def _cell_plan(

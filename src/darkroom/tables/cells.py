@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.access import Access
-from darkroom.auditing.record import Component, CurvePoint, Queries, Utility
+from darkroom.auditing.cell_plan import GUARD
+from darkroom.auditing.record import Component, CurvePoint, GuardRecord, Queries, Utility
 from darkroom.defenses.pipeline import Pipeline
 from darkroom.ledger import Limit, QueryLedger
 from darkroom.named import parameters_of
@@ -31,6 +32,10 @@ from darkroom.tables.targets.base import Predictions, TableTarget
 from darkroom.tables.targets.view import TableView
 from darkroom.tables.words import threat_model
 
+if TYPE_CHECKING:
+    from darkroom.remote.guarded import Endpoint
+    from darkroom.tables.targets.http import HttpTableTarget
+
 Posterior = NDArray[np.float64]
 
 
@@ -43,6 +48,7 @@ class _Found(NamedTuple):
     adaptation: tuple[str, ...] = ()
 
 
+# long: a record has many fields, and each is named once
 def run_table_cell(
     key: str,
     plan: TableCellPlan,
@@ -50,6 +56,7 @@ def run_table_cell(
     prior: TablePrior,
     bench: TableBench,
     advance: Callable[[int, int], None],
+    endpoint: Endpoint[HttpTableTarget] | None = None,
 ) -> tuple[TableCell, dict[str, NDArray[Any]]]:
     """Attacks members and others, and judges what comes out.
 
@@ -60,6 +67,8 @@ def run_table_cell(
         prior: The fitted prior.
         bench: The baselines.
         advance: Told how many of the expected queries are spent.
+        endpoint: Where the attacker asks, in a cell behind a guard; the audit itself asks the
+            subject's target.
 
     Returns:
         The cell, and the arrays for ``reconstructions.npz``.
@@ -67,31 +76,34 @@ def run_table_cell(
     began = time.monotonic()
     errors = subject.errors()
     parts: tuple[Who, ...] = ("members", "others")
-    found = {who: _attack(plan, subject, prior, errors, who, advance) for who in parts}
+    asks = subject.target if endpoint is None else endpoint.target
+    if endpoint is not None:
+        endpoint.begin()
+    found = {who: _attack(plan, subject, asks, prior, errors, who, advance) for who in parts}
     seconds = time.monotonic() - began
-    details = _details(plan, subject, bench, found)
+    total = int(sum(one.queries.sum() for one in found.values()))
+    guard = None if endpoint is None else GuardRecord.of(endpoint.held(total))
+    details = _details(plan, subject, bench, found, guard)
     members = details.members
     asked = int(np.median(found["members"].queries))
     success = members.success.attack
     cell = TableCell(
         key=key,
         target=subject.target.name,
-        defense=plan.defense.name,
+        defense=plan.defense.name if endpoint is None else GUARD,
         attack=plan.attack.name,
         attacker="naive" if plan.naive else "adaptive",
         access=plan.access,
         prior=plan.prior.name,
         goals=members.n,
-        queries=Queries(
-            per_goal_median=asked, total=int(sum(one.queries.sum() for one in found.values()))
-        ),
+        queries=Queries(per_goal_median=asked, total=total),
         success=success,
         baseline=members.success.imputation,
         advantage=members.advantage,
         curve=(
             (CurvePoint.at(asked, (success.estimate, success.low, success.high)),) if asked else ()
         ),
-        utility=_utility(subject, plan.defense),
+        utility=_utility(subject, plan.defense) if endpoint is None else Utility(),
         seconds=seconds,
         details=details,
     )
@@ -106,6 +118,7 @@ def run_table_cell(
 def _attack(
     plan: TableCellPlan,
     subject: TableSubject,
+    target: TableTarget,
     prior: TablePrior,
     errors: Errors,
     who: Who,
@@ -125,7 +138,7 @@ def _attack(
         len(records.known), Limit(per_goal=plan.budget), lambda spent: advance(spent, expected)
     )
     view = TableView(
-        subject.target,
+        target,
         plan.access,
         ledger,
         defense=plan.defense,
@@ -163,7 +176,11 @@ def _defended(target: TableTarget, rows: Rows, defense: Pipeline) -> Predictions
 
 
 def _details(
-    plan: TableCellPlan, subject: TableSubject, bench: TableBench, found: Mapping[Who, _Found]
+    plan: TableCellPlan,
+    subject: TableSubject,
+    bench: TableBench,
+    found: Mapping[Who, _Found],
+    guard: GuardRecord | None,
 ) -> TableDetails:
     """Judges what was found, and returns what the report shows beside the rates."""
     schema = subject.data.schema
@@ -177,6 +194,7 @@ def _details(
         ),
         prior=Component(name=plan.prior.name, parameters=parameters_of(plan.prior)),
         worst_off=worst_off(members.groups),
+        guard=guard,
         imputer=bench.imputer,
         sensitive=schema.sensitive,
         values=subject.candidates.labels if subject.tolerance is None else (),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,9 @@ from darkroom.tables.training.defenses import (
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from darkroom.remote.guarded import Endpoint
+    from darkroom.tables.targets.http import HttpTableTarget
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,24 @@ class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
         del advance
         return cell.prior.build(subject.candidates, subject.data.public.rows, cell.seed)
 
+    @cached_property
+    def _endpoint(self) -> Endpoint[HttpTableTarget]:
+        """The same model behind the plan's guard, reached when a cell first asks it."""
+        from darkroom.remote.guarded import Endpoint
+        from darkroom.tables.targets.http import HttpTableTarget
+
+        def reach() -> HttpTableTarget:
+            plan, schema = self.plan, self.subject.target.schema
+            assert plan.guarded is not None
+            leave = plan.run.authorized_by
+            target = open_table_target(
+                plan.guarded, schema, authorized_by=leave, ends_with_limit=True
+            )
+            assert isinstance(target, HttpTableTarget), "the plan has checked this"
+            return target
+
+        return Endpoint(reach)
+
     def run_cell(
         self,
         key: str,
@@ -128,7 +150,8 @@ class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
     ) -> tuple[TableCell, Arrays]:
         """Attacks members and others, and judges what comes out; see :meth:`Job.run_cell`."""
         cell = replace(cell, defense=_fitted(cell.defense, subject))
-        return run_table_cell(key, cell, subject, prior, bench, advance)
+        where = None if cell.guarded is None else self._endpoint
+        return run_table_cell(key, cell, subject, prior, bench, advance, where)
 
 
 def _fitted(defense: Pipeline, subject: TableSubject) -> Pipeline:

@@ -19,6 +19,7 @@ from darkroom.sections import PartSection
 from darkroom.text.attacks.base import SecretAttack
 from darkroom.text.attacks.registry import SECRET_ATTACKS
 from darkroom.text.plan import TextPlan
+from darkroom.text.targets.sections import OpenAISection
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ def text_cell_plans(
     """Checks every attack and defence of a plan before anything costly begins.
 
     Every attack meets no defence and every defence; but who has the weights, or sees text alone,
-    meets none that changes log-probabilities.
+    meets none that changes log-probabilities. An attack that asks also meets the guard of a plan
+    with ``guarded``, after all others.
 
     Args:
         plan: The plan.
@@ -87,7 +89,21 @@ def text_cell_plans(
                 yield replace(cell, naive=True)
 
     defenses = [AnswersDefense(), *(_defense(table, folder) for table in plan.defense)]
-    return list(crossed(plan.attack, defenses, cells_of))
+    cells = list(crossed(plan.attack, defenses, cells_of))
+    return cells if plan.guarded is None else [*cells, *_behind_guard(plan, plan.guarded, folder)]
+
+
+def _behind_guard(
+    plan: TextPlan, guarded: OpenAISection, folder: Path | None
+) -> Iterator[TextCellPlan]:
+    """Yields the cells of attacks for which what the guarded endpoint tells is enough."""
+    shown = LanguageAccess.TOP_K if guarded.top_logprobs else LanguageAccess.SAMPLES
+    if guarded.scoring != "none":
+        shown = LanguageAccess.LOGPROBS
+    for section in plan.attack:
+        cell = _cell_plan(plan, section, AnswersDefense(), shown, folder)
+        if shown.includes(cell.access):
+            yield replace(cell, guarded=guarded)
 
 
 def _defense(table: DefenseSection, folder: Path | None) -> AnswersDefense:

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.access import LanguageAccess
+from darkroom.auditing.cell_plan import GUARD
 from darkroom.auditing.record import (
     Component,
     Confidence,
     CurvePoint,
     Difference,
+    GuardRecord,
     Queries,
     Share,
     Utility,
 )
 from darkroom.defenses.logprobs import TopLogprobs
-from darkroom.ledger import Limit, QueryLedger
+from darkroom.ledger import BudgetExhausted, Limit, QueryLedger
 from darkroom.named import parameters_of
 from darkroom.statistics.intervals import clopper_pearson, newcombe
 from darkroom.statistics.multiplicity import holm
-from darkroom.text.attacks.base import SecretGoal, SecretProgress
+from darkroom.text.attacks.base import NOTHING, SecretGoal, SecretProgress
 from darkroom.text.canaries import Canaries, Canary
 from darkroom.text.cell_plan import TextCellPlan
 from darkroom.text.exposure.bits import inserted_against_controls
@@ -45,6 +47,10 @@ from darkroom.text.targets.base import LanguageTarget
 from darkroom.text.targets.view import LanguageView
 from darkroom.text.tree import search_tree
 from darkroom.text.words import threat_model, worst_off
+
+if TYPE_CHECKING:
+    from darkroom.remote.guarded import Endpoint
+    from darkroom.text.targets.openai import OpenAITarget
 
 Hits = NDArray[np.bool_]
 
@@ -67,6 +73,7 @@ class Attacked(NamedTuple):
     adaptation: tuple[str, ...]
 
 
+# long: a record has many fields, and each is named once
 def run_text_cell(
     key: str,
     plan: TextCellPlan,
@@ -75,6 +82,7 @@ def run_text_cell(
     exposures_before: Sequence[Exposure] | None,
     utility: Utility,
     advance: Callable[[int, int], None],
+    endpoint: Endpoint[OpenAITarget] | None = None,
 ) -> tuple[TextCell, dict[str, NDArray[Any]]]:
     """Attacks canaries and controls alike, and judges what comes out.
 
@@ -86,6 +94,7 @@ def run_text_cell(
         exposures_before: The same, of the model before it was trained on them.
         utility: What the model is worth behind the defence.
         advance: Told how many of the expected queries are spent.
+        endpoint: Where the attacker asks, in a cell behind a guard.
 
     Returns:
         The cell, and the arrays for ``reconstructions.npz``; no secret is in either, but as a
@@ -94,15 +103,20 @@ def run_text_cell(
     canaries = subject.canaries.canaries
     inserted = _inserted(canaries)
     began = time.monotonic()
-    attacked = _attack(plan, subject.target, subject.canaries, advance)
+    target: LanguageTarget = subject.target
+    if endpoint is not None:
+        target = endpoint.target
+        endpoint.begin()
+    attacked = _attack(plan, target, subject.canaries, advance)
     seconds = time.monotonic() - began
+    guard = None if endpoint is None else GuardRecord.of(endpoint.held(attacked.total))
     hits, lucky = int(attacked.hits[inserted].sum()), int(attacked.hits[~inserted].sum())
     n, controls = int(inserted.sum()), int((~inserted).sum())
     found = [one for one, kept in zip(attacked.last.found, inserted, strict=True) if kept]
     cell = TextCell(
         key=key,
         target=subject.target.name,
-        defense=plan.defense.name,
+        defense=plan.defense.name if endpoint is None else GUARD,
         attack=plan.attack.name,
         attacker="naive" if plan.naive else "adaptive",
         access=plan.access,
@@ -118,7 +132,7 @@ def run_text_cell(
         confidence=Confidence(reached=float(np.mean([one.certain for one in found]))),
         utility=utility,
         seconds=seconds,
-        details=_details(plan, subject, attacked, exposures, exposures_before),
+        details=_details(plan, subject, attacked, exposures, exposures_before, guard),
     )
     return cell, _arrays(canaries, attacked, exposures)
 
@@ -146,11 +160,27 @@ def _attack(
     rng = np.random.default_rng([plan.seed, 1])
     # From how many queries on each goal's first guess was right, and stayed so.
     since = np.full(len(goals), np.inf)
-    for progress in plan.attack.run(view, goals, rng=rng):
+    for progress in until_refused(plan.attack.run(view, goals, rng=rng), ledger):
         hits = _hits(progress, every)
         since = np.where(hits, np.minimum(since, progress.queries), np.inf)
     points = _course(since[inserted], int(progress.queries[inserted].max()))
     return Attacked(points, progress, hits, ledger.total, plan.attack.adaptation(view))
+
+
+def until_refused(steps: Iterator[SecretProgress], ledger: QueryLedger) -> Iterator[SecretProgress]:
+    """Yields what an attack has until a guard ends it; that it has at the end in any case.
+
+    Args:
+        steps: The attack's.
+        ledger: What every goal cost when the guard refused.
+    """
+    last = SecretProgress(ledger.spent, (NOTHING,) * len(ledger.spent))
+    try:
+        for progress in steps:
+            last = progress
+            yield progress
+    except BudgetExhausted:
+        yield last._replace(queries=ledger.spent)
 
 
 def _course(since: NDArray[np.float64], most: int) -> list[CurvePoint]:
@@ -182,6 +212,7 @@ def _details(
     attacked: Attacked,
     exposures: Sequence[Exposure] | None,
     exposures_before: Sequence[Exposure] | None,
+    guard: GuardRecord | None,
 ) -> TextDetails:
     """Returns what the report shows beside the rates; no secret is in it."""
     canaries = subject.canaries
@@ -192,6 +223,7 @@ def _details(
         attack=Component(name=plan.attack.name, parameters=parameters_of(plan.attack)),
         prior=Component(name="format", parameters={"format": secrets.describe()}),
         worst_off=worst_off(rows, secrets.bits),
+        guard=guard,
         format=Format(
             description=secrets.describe(), candidates=str(secrets.size), bits=secrets.bits
         ),
@@ -200,7 +232,7 @@ def _details(
         canaries=rows,
         memory=_memory(canaries.canaries, exposures),
         before=_before(plan, subject, exposures_before),
-        tree=search_tree(plan, subject, attacked.hits, exposures),
+        tree=None if guard else search_tree(plan, subject, attacked.hits, exposures),
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from darkroom.access import LanguageAccess
 from darkroom.auditing.job import Advance, Arrays, Facts, Job, trained_row, with_control
@@ -31,6 +32,10 @@ from darkroom.text.training.recipe import (
     UndefendedText,
 )
 from darkroom.text.utility import text_utility
+
+if TYPE_CHECKING:
+    from darkroom.remote.guarded import Endpoint
+    from darkroom.text.targets.openai import OpenAITarget
 
 
 class TextBench(NamedTuple):
@@ -118,6 +123,22 @@ class TextJob(Job[TextPlan, TextSubject, TextCellPlan, TextBench]):
     def fit_prior(self, cell: TextCellPlan, subject: TextSubject, advance: Advance) -> None:
         """The format of secrets is all that an attacker knows, and needs no fitting."""
 
+    @cached_property
+    def _endpoint(self) -> Endpoint[OpenAITarget]:
+        """The same model behind the plan's guard, reached when a cell first asks it."""
+        from darkroom.remote.guarded import Endpoint
+        from darkroom.text.targets.openai import OpenAITarget
+
+        def reach() -> OpenAITarget:
+            plan = self.plan
+            assert plan.guarded is not None
+            leave = plan.run.authorized_by
+            target = open_language_target(plan.guarded, authorized_by=leave, ends_with_limit=True)
+            assert isinstance(target, OpenAITarget), "the plan has checked this"
+            return target
+
+        return Endpoint(reach)
+
     def run_cell(
         self,
         key: str,
@@ -133,8 +154,9 @@ class TextJob(Job[TextPlan, TextSubject, TextCellPlan, TextBench]):
         if name not in bench.utility:
             lines, seed = subject.held_out, self.plan.run.seed
             bench.utility[name] = text_utility(subject.target, lines, defense, seed)
+        where = None if cell.guarded is None else self._endpoint
         return run_text_cell(
-            key, cell, subject, bench.exposures, bench.before, bench.utility[name], advance
+            key, cell, subject, bench.exposures, bench.before, bench.utility[name], advance, where
         )
 
 
