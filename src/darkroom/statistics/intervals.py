@@ -67,11 +67,21 @@ def newcombe(hits_a: int, n_a: int, hits_b: int, n_b: int, level: float = 0.95) 
         ValueError: As for :func:`clopper_pearson`, for either sample.
     """
     a, b = wilson(hits_a, n_a, level), wilson(hits_b, n_b, level)
+    found = difference_of(a, b)
+    # Rounding may carry an end past what a difference can be by the last digit.
+    return Interval(found.estimate, max(-1.0, found.low), min(1.0, found.high))
+
+
+def difference_of(a: Interval, b: Interval) -> Interval:
+    """Returns the interval of A less B, of independent estimates with intervals of their own.
+
+    The method of variance estimates recovery (Zou & Donner 2008, Statistics in Medicine 27), of
+    which Newcombe's is the case of two rates. Ends are within [-2, 2], as for two differences.
+    """
     difference = a.estimate - b.estimate
     below = sqrt((a.estimate - a.low) ** 2 + (b.high - b.estimate) ** 2)
     above = sqrt((a.high - a.estimate) ** 2 + (b.estimate - b.low) ** 2)
-    # Rounding may carry an end past what a difference can be by the last digit.
-    return Interval(difference, max(-1.0, difference - below), min(1.0, difference + above))
+    return Interval(difference, difference - below, difference + above)
 
 
 def wilson(hits: int, n: int, level: float = 0.95) -> Interval:

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from darkroom.auditing.record import Difference, Share, WorstOff
 from darkroom.auditing.record import Interval as IntervalRecord
-from darkroom.statistics.intervals import Interval, clopper_pearson, newcombe
+from darkroom.statistics.intervals import Interval, clopper_pearson, difference_of, newcombe
 from darkroom.tables.measures.attributes import confusion_of, measure
-from darkroom.tables.measures.paired import difference_of
 from darkroom.tables.measures.subgroups import calibration, compare, groups_of
 from darkroom.tables.priors.counts import marginals
 from darkroom.tables.priors.imputation import Imputer, Model

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from benchmarks.tables.clustered import pigeonhole
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -17,9 +16,7 @@ from sklearn.metrics import (
 )
 from tests.support.examples import few
 
-from darkroom.statistics.intervals import Interval
 from darkroom.tables.measures.attributes import confusion_of, delong, g_mean, mcc, measure
-from darkroom.tables.measures.paired import difference_of, newcombe_paired, sign_test
 
 
 def _guesses(n: int, k: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -136,71 +133,3 @@ def test_the_geometric_mean_forgets_no_candidate() -> None:
     confusion = confusion_of(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 0]), 3)
     assert confusion.tolist() == [[2, 0, 0], [1, 1, 0], [0, 0, 0]]
     assert float(g_mean(confusion, np.array([True, True, False]))) == pytest.approx(0.5**0.5)
-
-
-@pytest.mark.parametrize(
-    ("counts", "expected"),
-    [
-        # Newcombe 1998, Table II, method 10; and the airway data of Fagerland et al. 2014.
-        ((36, 12, 2, 0), (0.2, 0.0569, 0.3404)),
-        ((1, 1, 7, 12), (-0.2857, -0.5069, -0.0256)),
-    ],
-)
-def test_paired_rates_against_published_examples(
-    counts: tuple[int, int, int, int], expected: tuple[float, float, float]
-) -> None:
-    np.testing.assert_allclose(newcombe_paired(*counts), expected, atol=1e-4)
-
-
-@given(*[st.integers(0, 30)] * 4)
-def test_paired_rates_turn_round(both: int, first: int, second: int, neither: int) -> None:
-    if both + first + second + neither == 0:
-        return
-    one = newcombe_paired(both, first, second, neither)
-    other = newcombe_paired(both, second, first, neither)
-    np.testing.assert_allclose([one.estimate, one.low, one.high], -np.array(other)[[0, 2, 1]])
-    assert -1 <= one.low <= one.estimate <= one.high <= 1
-
-
-def test_a_difference_of_differences() -> None:
-    found = difference_of(Interval(0.5, 0.4, 0.6), Interval(0.1, -0.2, 0.3))
-    np.testing.assert_allclose(found, (0.4, 0.4 - 0.05**0.5, 0.4 + 0.1**0.5))
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "expected"), [(0, 0, 1.0), (3, 0, 0.125), (1, 1, 0.75), (0, 4, 1.0)]
-)
-def test_the_sign_test_is_exact(first: int, second: int, expected: float) -> None:
-    assert sign_test(first, second) == pytest.approx(expected)
-
-
-def _mean(cells: NDArray[np.float64]) -> NDArray[np.float64]:
-    return cells[:, 1] / cells[:, 0]
-
-
-def test_the_pigeonhole_interval_of_one_split_is_about_the_normal_one() -> None:
-    values = np.random.default_rng(0).normal(3, 2, 400)
-    counts = np.stack([np.ones(400), values], axis=1)[None]
-    found = pigeonhole(counts, _mean, rng=np.random.default_rng(1))
-    assert found.estimate == pytest.approx(values.mean())
-    reach = 1.96 * values.std() / 20
-    assert found.high - found.estimate == pytest.approx(reach, rel=0.15)
-    assert found.estimate - found.low == pytest.approx(reach, rel=0.15)
-
-
-def test_the_same_rows_in_many_splits_count_once() -> None:
-    values = np.random.default_rng(0).normal(3, 2, 100)
-    one = np.stack([np.ones(100), values], axis=1)[None]
-    many = np.repeat(one, 20, axis=0)
-    single, repeated = (
-        pigeonhole(part, _mean, rng=np.random.default_rng(1)) for part in (one, many)
-    )
-    assert repeated.high - repeated.low == pytest.approx(single.high - single.low, rel=0.1)
-
-
-def test_splits_that_differ_widen_the_interval() -> None:
-    rng = np.random.default_rng(0)
-    values = rng.normal(0, 0.1, (8, 200)) + rng.normal(0, 1, (8, 1))
-    counts = np.stack([np.ones((8, 200)), values], axis=2)
-    found = pigeonhole(counts, _mean, rng=rng)
-    assert found.high - found.low > 1.5 * 1.96 * values.mean(axis=1).std() / 8**0.5

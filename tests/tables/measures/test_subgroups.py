@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from darkroom.tables.measures.paired import sign_test
+from darkroom.statistics.paired import sign_test
 from darkroom.tables.measures.subgroups import Division, calibration, compare, groups_of
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from darkroom.statistics.intervals import Interval, clopper_pearson
 from darkroom.statistics.multiplicity import holm
-from darkroom.tables.measures.paired import newcombe_paired, sign_test
+from darkroom.statistics.paired import newcombe_paired, sign_test
 
 SMALLEST = 10
 """Groups of fewer rows are neither tested nor shown: they would say much of few people."""

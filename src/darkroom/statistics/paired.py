@@ -1,4 +1,4 @@
-"""Intervals for comparisons: two methods on the same rows, and differences of differences."""
+"""Comparing two methods on the same trials."""
 
 from __future__ import annotations
 
@@ -51,18 +51,6 @@ def newcombe_paired(both: int, first: int, second: int, neither: int) -> Interva
     below = reach(a.estimate - a.low, b.high - b.estimate)
     above = reach(a.high - a.estimate, b.estimate - b.low)
     return Interval(difference, max(-1.0, difference - below), min(1.0, difference + above))
-
-
-def difference_of(a: Interval, b: Interval) -> Interval:
-    """Returns the interval of A less B, of independent estimates with intervals of their own.
-
-    The method of variance estimates recovery (Zou & Donner 2008, Statistics in Medicine 27), of
-    which Newcombe's is the case of two rates. Ends are within [-2, 2], as for two differences.
-    """
-    difference = a.estimate - b.estimate
-    below = sqrt((a.estimate - a.low) ** 2 + (b.high - b.estimate) ** 2)
-    above = sqrt((a.high - a.estimate) ** 2 + (b.estimate - b.low) ** 2)
-    return Interval(difference, difference - below, difference + above)
 
 
 def sign_test(first: int, second: int) -> float:
