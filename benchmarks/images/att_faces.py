@@ -15,9 +15,9 @@ from torch.nn import functional
 
 from darkroom.errors import DataError
 from darkroom.images.priors.spaces import GeneratorPrior
-from darkroom.images.priors.transforms import RandomAffine
 from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.torch import TorchTarget
+from darkroom.images.transforms import RandomAffine
 
 Images = NDArray[np.float32]
 Labels = NDArray[np.int64]

@@ -18,6 +18,7 @@ from darkroom.images.attacks.auto import AutoAttack
 from darkroom.images.attacks.base import Attack
 from darkroom.images.attacks.evolution import EvolutionAttack
 from darkroom.images.attacks.gradient import GradientAttack
+from darkroom.images.attacks.surrogate import SurrogateAttack
 from darkroom.images.priors.spaces import MeanPrior
 from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.torch import TorchTarget
@@ -52,14 +53,12 @@ def test_the_access_decides(seen: View, expected: Attack) -> None:
 
 
 @pytest.mark.parametrize("defense", [LabelOnly(), TopK(1)])
-def test_labels_call_for_an_attack_by_labels(
-    defense: OutputDefense, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_labels_call_for_an_attack_by_labels(defense: OutputDefense) -> None:
     """``top-k`` of one divides by its own score, which leaves a one beside the label."""
     assert auto.effective_access(view(defense)) is Access.LABEL
-    monkeypatch.setitem(auto.STRONGEST, Access.LABEL, ("no such attack",))
-    with pytest.raises(PlanError, match="auto knows no attack for label"):
-        AutoAttack().choose(view(defense))
+    chosen = AutoAttack().choose(view(defense))
+    assert chosen == SurrogateAttack()
+    assert chosen.least_access is Access.LABEL
 
 
 def test_it_says_what_it_chose_and_how_that_adapts() -> None:

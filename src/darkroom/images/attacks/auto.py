@@ -13,16 +13,19 @@ from numpy.typing import NDArray
 from darkroom.access import Access
 from darkroom.errors import PlanError
 from darkroom.images.attacks.base import Attack, Progress
+from darkroom.images.attacks.evolution import EvolutionAttack
+from darkroom.images.attacks.gradient import GradientAttack
+from darkroom.images.attacks.surrogate import SurrogateAttack
 from darkroom.images.priors.base import ImagePrior
 from darkroom.images.targets.view import View
 
-STRONGEST: dict[Access, tuple[str, ...]] = {
-    Access.WEIGHTS: ("gradient",),
-    Access.SCORES: ("evolution",),
-    Access.TOP_K: ("evolution",),
-    Access.LABEL: ("surrogate", "boundary"),
+STRONGEST: dict[Access, type[Attack]] = {
+    Access.WEIGHTS: GradientAttack,
+    Access.SCORES: EvolutionAttack,
+    Access.TOP_K: EvolutionAttack,
+    Access.LABEL: SurrogateAttack,
 }
-"""For each access level the attacks that do best there by ``python -m benchmarks blackbox``."""
+"""For each access level the attack that does best there by ``python -m benchmarks blackbox``."""
 
 
 @dataclass(frozen=True)
@@ -57,24 +60,11 @@ class AutoAttack(Attack):
 
     def expected_queries(self) -> int:
         """Returns the rows a goal of the costliest attack that may be chosen."""
-        return max(
-            self._make(name).expected_queries()
-            for names in STRONGEST.values()
-            for name in names
-            if name in _attacks()
-        )
+        return max(self._make(kind).expected_queries() for kind in STRONGEST.values())
 
     def choose(self, view: View) -> Attack:
-        """Returns the attack that is run against a view; nothing is asked of it.
-
-        Raises:
-            PlanError: If no attack is known for so little access.
-        """
-        access = effective_access(view)
-        for name in STRONGEST[access]:
-            if name in _attacks():
-                return self._make(name)
-        raise PlanError(f"attack auto knows no attack for {access}: allow more access")
+        """Returns the attack that is run against a view; nothing is asked of it."""
+        return self._make(STRONGEST[effective_access(view)])
 
     def adaptation(self, view: View) -> tuple[str, ...]:
         """Says which attack was chosen and how that adapts."""
@@ -85,11 +75,9 @@ class AutoAttack(Attack):
         )
         return (named, *chosen.adaptation(view))
 
-    def _make(self, name: str) -> Attack:
-        kind: Any = _attacks()[name]
-        known = {field.name for field in dataclasses.fields(kind)}
+    def _make(self, kind: Any) -> Attack:
         given: dict[str, Any] = {"confidence": self.confidence}
-        if self.rows and "rows" in known:
+        if self.rows and "rows" in {field.name for field in dataclasses.fields(kind)}:
             given["rows"] = self.rows
         attack: Attack = kind(**given)
         return attack
@@ -105,10 +93,3 @@ def effective_access(view: View) -> Access:
     if view.access is Access.TOP_K and view.k == 1:
         return Access.LABEL
     return view.access
-
-
-def _attacks() -> dict[str, type[Attack]]:
-    # The registry holds this attack too, so it can be asked only once both exist.
-    from darkroom.images.attacks.registry import ATTACKS
-
-    return ATTACKS.own

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from darkroom.errors import DataError
 from darkroom.images.priors.spaces import GeneratorPrior
-from darkroom.images.priors.transforms import RandomAffine
 from darkroom.images.targets.base import ImageSpec
+from darkroom.images.transforms import RandomAffine
 
 _FEWEST = 16
 _COPIES = 6

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from darkroom.errors import DataError, one_line
 from darkroom.images.priors.base import ImagePrior
-from darkroom.images.priors.transforms import RandomAffine
 from darkroom.images.targets.base import ImageSpec
+from darkroom.images.transforms import RandomAffine
 
 
 class MeanPrior(ImagePrior):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from darkroom.images.priors.transforms import RandomAffine, move
+from darkroom.images.transforms import RandomAffine, move
 
 
 def generator(seed: int = 0) -> torch.Generator:
