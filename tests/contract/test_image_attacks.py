@@ -1,9 +1,9 @@
-"""One table of attacks, targets and priors; what every attack owes to its user."""
+"""Every attack on images keeps its promises, on a table of targets, priors and views."""
 
 from __future__ import annotations
 
-import copy
 import dataclasses
+import functools
 import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,8 +14,13 @@ import torch
 from torch import nn
 
 from darkroom.access import Access
+from darkroom.defenses.pipeline import Pipeline
 from darkroom.errors import PlanError
+from darkroom.images.attacks.auto import AutoAttack
 from darkroom.images.attacks.base import Attack, Progress
+from darkroom.images.attacks.boundary import BoundaryAttack
+from darkroom.images.attacks.evolution import EvolutionAttack
+from darkroom.images.attacks.finite_difference import FiniteDifferenceAttack
 from darkroom.images.attacks.gradient import GradientAttack
 from darkroom.images.attacks.mi_face import MIFaceAttack
 from darkroom.images.attacks.policy import PolicyAttack
@@ -25,8 +30,18 @@ from darkroom.images.priors.base import ImagePrior
 from darkroom.images.priors.spaces import EigenfacePrior, GeneratorPrior, MeanPrior
 from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.torch import Outputs, TorchTarget
-from darkroom.images.targets.view import View
-from darkroom.ledger import Limit, QueryLedger
+from darkroom.ledger import Limit
+from darkroom.named import describe
+from darkroom.testing.images import (
+    DEFENSES,
+    PROMISES,
+    Trial,
+    answers_images,
+    check_attack,
+    counts_what_it_asks,
+    follows_the_seed,
+    tells_the_truth,
+)
 
 SHAPE, CLASSES, PIXELS = (1, 8, 8), 4, 64
 STILL: dict[str, Any] = {"shift": 0.0, "turn": 0.0, "zoom": 0.0, "flip": 0.0}
@@ -153,39 +168,6 @@ def make_prior(name: str, spec: ImageSpec) -> ImagePrior:
     return GeneratorPrior(module, 10, spec)
 
 
-@dataclasses.dataclass(frozen=True)
-class Case:
-    """One cell of the table."""
-
-    attacks: AttackCase
-    target: TorchTarget
-    prior: ImagePrior
-
-    @property
-    def sees_scores(self) -> bool:
-        """Whether the attack knows any confidence."""
-        return self.attacks.attack.access is not Access.LABEL
-
-    def run(
-        self,
-        attack: Attack | None = None,
-        *,
-        goals: list[int] | None = None,
-        limit: Limit | None = None,
-        seed: int = 0,
-    ) -> tuple[list[Progress], QueryLedger]:
-        chosen = np.arange(CLASSES) if goals is None else np.array(goals)
-        ledger = QueryLedger(len(chosen), limit)
-        view = View(self.target, Access.WEIGHTS, ledger)
-        rng = np.random.default_rng(seed)
-        answers = list((attack or self.attacks.attack).run(view, self.prior, chosen, rng=rng))
-        return answers, ledger
-
-    def with_changes(self, **changes: Any) -> Attack:
-        attack: Attack = dataclasses.replace(self.attacks.attack, **changes)  # type: ignore[type-var]
-        return attack
-
-
 TABLE = [
     row
     for row in itertools.product(ATTACK_CASES, TARGET_CASES, PRIOR_NAMES)
@@ -204,107 +186,80 @@ TOO_LITTLE = [
 ]
 
 
+class Case(NamedTuple):
+    """One cell of the table."""
+
+    attacks: AttackCase
+    trial: Trial
+
+    def end(self, attack: Attack, goals: list[int] | None = None) -> Progress:
+        """What another attack has on the same target and prior."""
+        return dataclasses.replace(self.trial, attack=attack).run(goals=goals)[0][-1]
+
+    def with_changes(self, **changes: Any) -> Attack:
+        attack: Attack = dataclasses.replace(self.attacks.attack, **changes)  # type: ignore[type-var]
+        return attack
+
+
+def make_case(attack: str, target_name: str, prior: str) -> Case:
+    target, row = make_target(TARGET_CASES[target_name]), ATTACK_CASES[attack]
+    trial = Trial(row.attack, target, make_prior(prior, target.spec), Access.WEIGHTS)
+    return Case(row, trial)
+
+
 @pytest.fixture(params=TABLE, ids=", ".join)
 def case(request: pytest.FixtureRequest) -> Case:
-    attack, target_name, prior = request.param
-    target = make_target(TARGET_CASES[target_name])
-    return Case(ATTACK_CASES[attack], target, make_prior(prior, target.spec))
+    return make_case(*request.param)
 
 
 @pytest.fixture(params=ATTACK_CASES)
 def simple_case(request: pytest.FixtureRequest) -> Case:
     """Each attack against the linear target from the average of noise."""
-    target = make_target(TARGET_CASES["linear"])
-    return Case(ATTACK_CASES[request.param], target, make_prior("mean", target.spec))
+    return make_case(request.param, "linear", "mean")
 
 
 def test_the_tables_have_every_attack() -> None:
-    """Those that need no weights are in the table of ``test_black_box_attacks``."""
-    elsewhere = {"evolution", "finite-difference", "auto", "boundary", "surrogate"}
-    assert {row.attack.name for row in ATTACK_CASES.values()} | elsewhere == set(ATTACKS.own)
+    seeing = {row.attack.name for row in ATTACK_CASES.values()}
+    assert seeing | {attack.name for attack in BLIND.values()} == set(ATTACKS.own)
 
 
-def test_every_attack_beats_its_start_and_tells_the_truth_about_it(case: Case) -> None:
-    answers, ledger = case.run()
-    start, end = answers[0], answers[-1]
-    goals = np.arange(CLASSES)
-    first = case.target.scores(start.reconstructions)[goals, goals]
-    last = case.target.scores(end.reconstructions)[goals, goals]
+def test_every_attack_keeps_its_promises(case: Case) -> None:
+    for promise in (*PROMISES, tells_the_truth):
+        promise(case.trial)
+
+
+def test_every_goal_gains_and_another_seed_draws_otherwise(case: Case) -> None:
+    answers, _ = case.trial.ran
+    first, last = (case.trial.confidence(answer) for answer in (answers[0], answers[-1]))
     assert (last > first + 1e-6).all()
-    if case.sees_scores:
-        np.testing.assert_allclose(end.confidence, last, atol=1e-4)
-    else:
-        assert np.isnan(end.confidence).all()
-    for answer in answers:
-        assert answer.reconstructions.shape == (CLASSES, *SHAPE)
-        assert answer.reconstructions.dtype == np.float32
-        assert float(answer.reconstructions.min()) >= case.target.spec.low
-        assert float(answer.reconstructions.max()) <= case.target.spec.high
-    assert start.queries.tolist() == [0] * CLASSES
-    assert end.queries.tolist() == ledger.spent.tolist()
-    for earlier, later in itertools.pairwise(answers):
-        assert (later.queries >= earlier.queries).all()
+    # Labels do not tell how confident a target is.
+    sees = case.attacks.attack.access is not Access.LABEL
+    assert np.isnan(answers[-1].confidence).any() != sees
+    other = case.trial.run(seed=1)[0][-1].reconstructions
+    assert np.array_equal(answers[-1].reconstructions, other) != case.attacks.draws
+    within = case.trial.run(limit=Limit(per_goal=14))[0][-1]
+    assert not sees or not np.isnan(within.confidence).any()
 
 
-def test_a_seed_decides_everything(case: Case) -> None:
-    runs = [case.run(seed=seed)[0] for seed in (0, 0, 1)]
-    for one, other in zip(runs[0], runs[1], strict=True):
-        for field, again in zip(one, other, strict=True):
-            np.testing.assert_array_equal(field, again)
-    same = np.array_equal(runs[0][-1].reconstructions, runs[2][-1].reconstructions)
-    assert same != case.attacks.draws
-
-
-@pytest.mark.parametrize("limit", [Limit(per_goal=1), Limit(per_goal=14), Limit(total=23)])
-def test_a_budget_is_kept_and_the_best_so_far_returned(case: Case, limit: Limit) -> None:
-    answers, ledger = case.run(limit=limit)
-    assert limit.per_goal is None or ledger.spent.max() <= limit.per_goal
-    assert limit.total is None or ledger.total <= limit.total
-    end = answers[-1]
-    assert end.queries.tolist() == ledger.spent.tolist()
-    case.target.spec.check(end.reconstructions, "reconstructions")
-    known = ~np.isnan(end.confidence)
-    assert known.all() or limit != Limit(per_goal=14) or not case.sees_scores
-    rows = np.arange(CLASSES)
-    seen = case.target.scores(end.reconstructions)[rows, rows]
-    np.testing.assert_allclose(end.confidence[known], seen[known], atol=1e-4)
-
-
-def test_a_budget_that_is_never_reached_changes_nothing(simple_case: Case) -> None:
-    free, paid = (simple_case.run(limit=limit)[0][-1] for limit in (None, Limit(10**6, 10**6)))
-    for field, other in zip(free, paid, strict=True):
-        np.testing.assert_array_equal(field, other)
-
-
-def test_the_caller_may_keep_what_it_was_given(simple_case: Case) -> None:
-    view = View(simple_case.target, Access.WEIGHTS, QueryLedger(CLASSES))
-    rng = np.random.default_rng(0)
-    attack = simple_case.attacks.attack
-    answers = attack.run(view, simple_case.prior, np.arange(CLASSES), rng=rng)
-    kept = [(answer, copy.deepcopy(answer)) for answer in answers]
-    assert len(kept) > 3
-    for answer, copied in kept:
-        for field, original in zip(answer, copied, strict=True):
-            np.testing.assert_array_equal(field, original)
+def test_progress_is_told_more_than_a_few_times(simple_case: Case) -> None:
+    assert len(simple_case.trial.ran[0]) > 3
 
 
 @pytest.mark.parametrize("case", EACH_ITS_OWN, ids=", ".join, indirect=True)
 def test_goals_together_and_alone(case: Case) -> None:
     """Where no draw hangs on how many goals there are; see the attack's random moves."""
-    together = case.run(case.attacks.still, goals=[2, 0, 3])[0][-1]
+    together = case.end(case.attacks.still, [2, 0, 3])
     for position, goal in enumerate([2, 0, 3]):
-        alone = case.run(case.attacks.still, goals=[goal])[0][-1]
+        alone = case.end(case.attacks.still, [goal])
         np.testing.assert_allclose(
-            together.reconstructions[position] / case.target.spec.width_of_range,
-            alone.reconstructions[0] / case.target.spec.width_of_range,
+            together.reconstructions[position] / case.trial.target.spec.width_of_range,
+            alone.reconstructions[0] / case.trial.target.spec.width_of_range,
             atol=1e-4,
         )
 
 
 def test_in_turns_and_at_once(case: Case) -> None:
-    at_once, in_turns = (
-        case.run(case.with_changes(memory=memory))[0][-1] for memory in (1 << 30, 1)
-    )
+    at_once, in_turns = (case.end(case.with_changes(memory=memory)) for memory in (1 << 30, 1))
     np.testing.assert_allclose(at_once.reconstructions, in_turns.reconstructions, atol=1e-4)
     np.testing.assert_allclose(at_once.confidence, in_turns.confidence, atol=1e-4)
     np.testing.assert_array_equal(at_once.queries, in_turns.queries)
@@ -320,41 +275,112 @@ def test_it_stops_early_when_it_is_confident_enough(simple_case: Case) -> None:
     if simple_case.attacks.attack.name == "gradient":
         changes |= {"settle": 0, "learning_rate": 0.3}
     attack: Any = dataclasses.replace(simple_case.attacks.still, **changes)  # type: ignore[type-var]
-    end = simple_case.run(attack)[0][-1]
+    end = simple_case.end(attack)
     assert (end.confidence >= changes["confidence"]).all()
     assert (end.queries < attack.expected_queries() / 2).all()
 
 
 def test_it_never_spends_more_than_it_says(case: Case) -> None:
     attack = case.with_changes(confidence=1.0)
-    assert case.run(attack)[1].spent.max() <= attack.expected_queries()
+    assert case.end(attack).queries.max() <= attack.expected_queries()
 
 
 @pytest.mark.parametrize("goals", [[], [CLASSES], [-1]])
 def test_goals_that_are_none_are_refused(simple_case: Case, goals: list[int]) -> None:
     with pytest.raises(PlanError, match="goals must be classes"):
-        simple_case.run(goals=goals)
+        simple_case.trial.run(goals=goals)
 
 
 @pytest.mark.parametrize(("simple_case", "access"), TOO_LITTLE, indirect=["simple_case"])
 def test_too_little_access_is_refused(simple_case: Case, access: Access) -> None:
-    view = View(simple_case.target, access, QueryLedger(1))
-    attack = simple_case.attacks.attack
+    trial = dataclasses.replace(simple_case.trial, access=access)
+    view, attack = trial.view(), trial.attack
     expected = f"needs {attack.least_access} but the view allows {access}"
     with pytest.raises(PlanError, match=expected):
-        attack.run(view, simple_case.prior, np.array([0]), rng=np.random.default_rng(0))
+        attack.run(view, trial.prior, np.array([0]), rng=np.random.default_rng(0))
     assert view.ledger.total == 0
 
 
 def test_a_prior_of_another_range_is_refused(simple_case: Case) -> None:
-    other = dataclasses.replace(simple_case, prior=make_prior("mean", ImageSpec(SHAPE, -1.0, 1.0)))
+    prior = make_prior("mean", ImageSpec(SHAPE, -1.0, 1.0))
     with pytest.raises(PlanError, match="fit the prior on photos"):
-        other.run()
+        dataclasses.replace(simple_case.trial, prior=prior).run()
 
 
-def test_the_global_random_state_is_left_alone(simple_case: Case) -> None:
-    torch.manual_seed(7)
-    expected = torch.rand(3)
-    torch.manual_seed(7)
-    simple_case.run()
-    assert torch.equal(torch.rand(3), expected)
+# ---------------------------------------------------------------- attacks without weights
+
+BLIND: dict[str, Attack] = {
+    "evolution": EvolutionAttack(rows=300),
+    "finite-difference": FiniteDifferenceAttack(rows=300),
+    "auto": AutoAttack(rows=300),
+    "boundary": BoundaryAttack(rows=300),
+    "surrogate": SurrogateAttack(rows=300, members=2, units=32, epochs=4, least_steps=40, steps=20),
+}
+
+VIEWS = {"scores": (), **DEFENSES}
+
+POSSIBLE = [
+    (name, seen)
+    for name, seen in itertools.product(BLIND, VIEWS)
+    if (seen != "labels" or BLIND[name].least_access is Access.LABEL)
+    # What it chooses is in the table by itself.
+    and (name != "auto" or seen in ("scores", "labels"))
+]
+
+
+@functools.cache
+def blind(name: str, seen: str) -> Trial:
+    return Trial(BLIND[name], access=Access.SCORES, defense=Pipeline(VIEWS[seen]))
+
+
+@pytest.mark.parametrize(("name", "seen"), POSSIBLE)
+def test_whatever_it_sees_it_comes_nearer_and_counts_what_it_asks(name: str, seen: str) -> None:
+    trial = blind(name, seen)
+    counts_what_it_asks(trial)
+    answers_images(trial)
+    answers, ledger = trial.ran
+    first, last = (trial.confidence(answer).mean() for answer in (answers[0], answers[-1]))
+    assert last > first + 0.2
+    assert ledger.spent.max() <= 300
+    asked = [int(answer.queries.max()) for answer in answers]
+    for mark in (100, 300):
+        assert any(mark / 2 <= most <= mark for most in asked), f"{asked}: none near {mark}"
+
+
+@pytest.mark.parametrize(("name", "seen"), [pair for pair in POSSIBLE if pair[1] != "noise"])
+def test_a_confidence_that_it_tells_is_true(name: str, seen: str) -> None:
+    trial = blind(name, seen)
+    if seen == "labels" or BLIND[name].access is Access.LABEL:
+        assert np.isnan(trial.ran[0][-1].confidence).all()
+    elif seen == "scores":
+        tells_the_truth(trial)
+
+
+@pytest.mark.parametrize("name", BLIND)
+def test_behind_noise_a_seed_decides_everything(name: str) -> None:
+    trial = blind(name, "noise")
+    follows_the_seed(trial)
+    other = trial.run(seed=1)[0][-1].reconstructions
+    assert not np.array_equal(trial.ran[0][-1].reconstructions, other)
+
+
+@pytest.mark.parametrize("name", ["evolution", "finite-difference"])
+def test_scores_are_needed_and_labels_are_not_enough(name: str) -> None:
+    trial = dataclasses.replace(blind(name, "scores"), access=Access.LABEL)
+    with pytest.raises(PlanError, match="needs top_k but the view allows label"):
+        trial.run()
+
+
+def test_what_is_hidden_is_said_to_be() -> None:
+    for seen in ("one decimal", "noise", "the best two"):
+        assert BLIND["evolution"].adaptation(blind("evolution", seen).view()), seen
+    plain = blind("evolution", "scores").view()
+    assert BLIND["evolution"].adaptation(plain) == ()
+    assert "evolution" in BLIND["auto"].adaptation(plain)[0]
+    label = dataclasses.replace(blind("auto", "scores"), access=Access.LABEL).view()
+    assert "label" in BLIND["auto"].adaptation(label)[0]
+
+
+@pytest.mark.parametrize("attack", [*BLIND.values(), GradientAttack(steps=12)], ids=describe)
+def test_every_attack_passes_the_check_that_others_run(attack: Attack) -> None:
+    check_attack(attack)
