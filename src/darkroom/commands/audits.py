@@ -26,7 +26,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 
 @audits.command(epilog="Example: darkroom audit plan.toml --resume --fail-on-leak")
 def audit(
-    plan: Annotated[Path, typer.Argument(help="The plan, in TOML; see docs/quick-start.md.")],
+    plan: Annotated[Path, typer.Argument(help="The plan, in TOML; see docs/start/quick-start.md.")],
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run.")] = False,
     fail_on_leak: Annotated[
         bool,

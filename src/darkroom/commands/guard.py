@@ -15,7 +15,7 @@ guard = typer.Typer(
     epilog="Example: darkroom guard --upstream http://127.0.0.1:8080 --policy guard.toml",
 )
 
-PolicyFile = Annotated[Path, typer.Option("--policy", help="The policy; see docs/guard.md.")]
+PolicyFile = Annotated[Path, typer.Option("--policy", help="The policy; see docs/start/guard.md.")]
 DEFAULT = Path("guard.toml")
 
 
@@ -45,7 +45,7 @@ def serve(
 
 @guard.command(epilog="Example: darkroom guard check guard.toml")
 def check(
-    policy: Annotated[Path, typer.Argument(help="The policy, in TOML; see docs/guard.md.")],
+    policy: Annotated[Path, typer.Argument(help="The policy, in TOML; see docs/start/guard.md.")],
 ) -> None:
     """Say whether a policy can be used, and what it does."""
     from darkroom.guard.policy import read_policy

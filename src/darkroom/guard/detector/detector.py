@@ -78,7 +78,7 @@ class Detector:
     about; the streams of classes and of everyone then remain.
 
     Some attacks show little of themselves, and an attacker who mixes in enough real queries shows
-    nothing: see ``docs/guard-detector.md`` for what was measured.
+    nothing: see ``docs/understand/guard-detector.md`` for what was measured.
     """
 
     def __init__(
