@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,30 +23,28 @@ from darkroom.text.targets.base import (
     next_tokens,
 )
 from darkroom.text.targets.key_values import KeyValues, Layer
-
-if TYPE_CHECKING:
-    from darkroom.text.targets.transformers import TransformersTarget
+from darkroom.text.targets.network import Network
 
 
 class CausalTrie(TokenTrie):
     """Prefixes whose keys and values are kept, each once."""
 
-    def __init__(self, target: TransformersTarget) -> None:
+    def __init__(self, network: Network) -> None:
         """Starts empty.
 
         Args:
-            target: The model that reads.
+            network: That reads.
         """
-        self._target = target
+        self._network = network
         self._kept = KeyValues()
-        self._cached = target.cached
+        self._cached = network.cached
 
     def open(self, prompts: Sequence[Prompt], charge: Charge) -> tuple[Integers, NextTokens]:
         """Reads prompts; see :meth:`TokenTrie.open`."""
         charge(np.arange(len(prompts)))
         numbers, answers = [], []
-        for start in range(0, len(prompts), self._target.batch):
-            opened = self._open([_tokens(p) for p in prompts[start : start + self._target.batch]])
+        for start in range(0, len(prompts), self._network.batch):
+            opened = self._open([_tokens(p) for p in prompts[start : start + self._network.batch]])
             numbers.append(opened[0])
             answers.append(opened[1])
         return _joined(numbers, answers)
@@ -56,7 +54,7 @@ class CausalTrie(TokenTrie):
         lengths = np.array([len(prompt) for prompt in prompts])
         if not lengths.all():
             raise TargetError(
-                f"target {self._target.name}: an empty prompt, and the tokenizer marks no start: "
+                f"target {self._network.name}: an empty prompt, and the tokenizer marks no start: "
                 "give text before the secret"
             )
         ids = np.zeros((len(prompts), int(lengths.max())), np.int64)
@@ -81,8 +79,8 @@ class CausalTrie(TokenTrie):
         """Reads one token more behind each prefix; see :meth:`TokenTrie.extend`."""
         charge(np.arange(len(prefixes)))
         numbers, answers = [], []
-        for start in range(0, len(prefixes), self._target.batch):
-            rows = slice(start, start + self._target.batch)
+        for start in range(0, len(prefixes), self._network.batch):
+            rows = slice(start, start + self._network.batch)
             one = np.ones(len(prefixes[rows]), np.int64)
             logits, layers = self._read(prefixes[rows], tokens[rows, None], one)
             at = None if layers is None else [(k[:, :, -1], v[:, :, -1]) for k, v in layers]
@@ -99,8 +97,8 @@ class CausalTrie(TokenTrie):
             endings: The tokens of each ending.
         """
         scores: list[Floats] = []
-        for start in range(0, len(endings), self._target.batch):
-            rows = slice(start, start + self._target.batch)
+        for start in range(0, len(endings), self._network.batch):
+            rows = slice(start, start + self._network.batch)
             scores += self._score(roots[rows], first[rows], endings[rows])
         return scores
 
@@ -148,11 +146,11 @@ class CausalTrie(TokenTrie):
                     cache.update(keys, values, number)
                 present = torch.cat([past.present, present], dim=1)
                 before = past.lengths
-            options[self._target.cache_name] = cache
-        if self._target.takes_positions:
+            options[self._network.cache_name] = cache
+        if self._network.takes_positions:
             positions = before[:, None] + np.arange(ids.shape[1])
-            options["position_ids"] = torch.from_numpy(positions).to(self._target.device)
-        answer = self._target.forward(torch.from_numpy(ids), present, **options)
+            options["position_ids"] = torch.from_numpy(positions).to(self._network.device)
+        answer = self._network.forward(torch.from_numpy(ids), present, **options)
         if not self._cached:
             return answer.logits, None
         length = ids.shape[1]
@@ -167,7 +165,7 @@ class CausalTrie(TokenTrie):
         for place in range(ids.shape[1]):
             np.put_along_axis(whole, (long + place)[:, None], ids[:, place : place + 1], axis=1)
         present = np.arange(whole.shape[1]) < (long + lengths)[:, None]
-        answer = self._target.forward(
+        answer = self._network.forward(
             torch.from_numpy(whole), torch.from_numpy(present), use_cache=False
         )
         places = torch.from_numpy(long[:, None] + np.arange(ids.shape[1]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,23 +19,20 @@ from darkroom.text.targets.base import (
     next_tokens,
 )
 from darkroom.text.targets.causal_trie import as_numpy
-
-if TYPE_CHECKING:
-    from darkroom.text.targets.transformers import TransformersTarget
+from darkroom.text.targets.network import Network
 
 
 class FillTrie(TokenTrie):
     """Texts with a gap that is filled from left to right; nothing can be kept between them."""
 
-    def __init__(self, target: TransformersTarget) -> None:
+    def __init__(self, network: Network, mask: int) -> None:
         """Starts empty.
 
         Args:
-            target: The model that fills.
+            network: That fills.
+            mask: The token that stands for one to be filled in.
         """
-        assert target.codec.mask is not None
-        self._mask = target.codec.mask
-        self._target = target
+        self._network, self._mask = network, mask
         self._blanks: list[Blank] = []
         self._filled: list[Tokens] = []
 
@@ -70,16 +66,14 @@ class FillTrie(TokenTrie):
             masks = (self._mask,) * (blank.missing - len(filled))
             rows.append((*blank.before, *filled, *masks, *blank.after))
             places.append(len(blank.before) + min(len(filled), blank.missing - 1))
-        return NextTokens(*fill(self._target, rows, places))
+        return NextTokens(*fill(self._network, rows, places))
 
 
-def fill(
-    target: TransformersTarget, rows: Sequence[Tokens], places: Sequence[int]
-) -> tuple[Floats, Floats]:
+def fill(network: Network, rows: Sequence[Tokens], places: Sequence[int]) -> tuple[Floats, Floats]:
     """Asks a model that fills masks about one place of each row.
 
     Args:
-        target: The model.
+        network: The model.
         rows: Tokens, with marks of the start and the end; rows may differ in length.
         places: The place of each row that is asked about.
 
@@ -87,15 +81,15 @@ def fill(
         Log-probabilities of all tokens there, ``(n, tokens)``, and that nothing is unseen.
     """
     answers = []
-    for start in range(0, len(rows), target.batch):
-        some = rows[start : start + target.batch]
+    for start in range(0, len(rows), network.batch):
+        some = rows[start : start + network.batch]
         lengths = np.array([len(row) for row in some])
         ids = np.zeros((len(some), int(lengths.max())), np.int64)
         for number, row in enumerate(some):
             ids[number, : len(row)] = row
         present = torch.from_numpy(np.arange(ids.shape[1]) < lengths[:, None])
-        logits = target.forward(torch.from_numpy(ids), present).logits
-        at = torch.tensor(list(places[start : start + target.batch]))
+        logits = network.forward(torch.from_numpy(ids), present).logits
+        at = torch.tensor(list(places[start : start + network.batch]))
         answers.append(next_tokens(as_numpy(logits[torch.arange(len(some)), at])))
     return (
         np.concatenate([answer.logprobs for answer in answers]),
@@ -104,7 +98,8 @@ def fill(
 
 
 def score_masked(
-    target: TransformersTarget,
+    network: Network,
+    mask: int,
     blanks: Sequence[Blank],
     fillings: Sequence[Tokens],
     charge: Charge,
@@ -114,13 +109,12 @@ def score_masked(
     Each token is masked in turn while all others stand, a row each.
 
     Args:
-        target: A model that fills masks.
+        network: A model that fills masks.
+        mask: The token that stands for one to be filled in.
         blanks: The tokens before and behind each filling.
         fillings: The tokens to score.
         charge: Is told the position of a filling for each of its tokens.
     """
-    mask = target.codec.mask
-    assert mask is not None
     rows: list[Tokens] = []
     places, owners, wanted = [], [], []
     for number, (blank, filling) in enumerate(zip(blanks, fillings, strict=True)):
@@ -132,7 +126,7 @@ def score_masked(
             wanted.append(token)
     charge(np.array(owners, np.int64))
     different = list(dict.fromkeys(zip(rows, places, strict=True)))
-    logprobs, _ = fill(target, [row for row, _ in different], [place for _, place in different])
+    logprobs, _ = fill(network, [row for row, _ in different], [place for _, place in different])
     known = {key: place for place, key in enumerate(different)}
     chosen = [known[key] for key in zip(rows, places, strict=True)]
     values = logprobs[chosen, wanted]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -31,6 +30,7 @@ from darkroom.text.targets.base import (
 from darkroom.text.targets.causal_trie import CausalTrie
 from darkroom.text.targets.codec import HuggingFaceCodec, require_fast
 from darkroom.text.targets.fill_trie import FillTrie, score_masked
+from darkroom.text.targets.network import Network
 from darkroom.text.targets.sampling import draw
 
 
@@ -65,14 +65,8 @@ class TransformersTarget(LanguageTarget):
             TargetError: If the tokenizer is not a fast one.
         """
         self.name = name
-        self.batch = batch
-        self.cached = cached
-        self.model = model.eval().requires_grad_(False)
-        parameters = inspect.signature(type(model).forward).parameters
+        self.network = Network(model, name, batch, cached)
         self.masked = type(model).__name__.endswith("ForMaskedLM")
-        # The library has renamed the argument.
-        self.cache_name = "cache" if "cache" in parameters else "past_key_values"
-        self.takes_positions = "position_ids" in parameters
         mask = getattr(tokenizer, "mask_token_id", None)
         backend = (
             require_fast(tokenizer, name) if hasattr(tokenizer, "mask_token_id") else tokenizer
@@ -87,14 +81,21 @@ class TransformersTarget(LanguageTarget):
         return self._codec
 
     @property
-    def device(self) -> torch.device:
-        """Where the model runs."""
-        device: torch.device = self.model.device
-        return device
+    def model(self) -> Any:
+        """The ``PreTrainedModel``."""
+        return self.network.model
+
+    @property
+    def _mask(self) -> int:
+        """The token that stands for one to be filled in."""
+        assert self.codec.mask is not None
+        return self.codec.mask
 
     def trie(self) -> TokenTrie:
         """Returns an empty trie of prefixes."""
-        return FillTrie(self) if self.masked else CausalTrie(self)
+        if self.masked:
+            return FillTrie(self.network, self._mask)
+        return CausalTrie(self.network)
 
     def score(self, prompts: Sequence[str], endings: Sequence[str], charge: Charge) -> list[Floats]:
         """Returns the log-probability of each token of each ending; see the base."""
@@ -120,11 +121,10 @@ class TransformersTarget(LanguageTarget):
         """
         if self.masked:
             closing = self.codec.encode([""])[0].closing
-            return score_masked(
-                self, [Blank(prompt, closing, 0) for prompt in prompts], endings, charge
-            )
+            blanks = [Blank(prompt, closing, 0) for prompt in prompts]
+            return score_masked(self.network, self._mask, blanks, endings, charge)
         charge(np.arange(len(prompts)))
-        trie = CausalTrie(self)
+        trie = CausalTrie(self.network)
         different = list(dict.fromkeys(prompts))
         roots, first = trie.open(different, free())
         known = {prompt: place for place, prompt in enumerate(different)}
@@ -137,7 +137,7 @@ class TransformersTarget(LanguageTarget):
         """Returns the pseudo-log-likelihood of each token of each filling; see the base."""
         if not self.masked:
             return super().score_fillings(blanks, fillings, charge)
-        return score_masked(self, blanks, fillings, charge)
+        return score_masked(self.network, self._mask, blanks, fillings, charge)
 
     def sample(
         self,
@@ -155,7 +155,7 @@ class TransformersTarget(LanguageTarget):
         charge(np.arange(len(prompts)))
         encoded = self.codec.encode(list(dict.fromkeys(prompts)))
         known = {prompt: place for place, prompt in enumerate(dict.fromkeys(prompts))}
-        trie = CausalTrie(self)
+        trie = CausalTrie(self.network)
         roots, first = trie.open([one.opening + one.tokens for one in encoded], free())
         places = np.array([known[prompt] for prompt in prompts], np.int64)
         prefixes, logprobs = roots[places], first.logprobs[places]
@@ -177,36 +177,12 @@ class TransformersTarget(LanguageTarget):
             spelled.append(piece)
         return b"".join(spelled).decode(errors="replace")
 
-    @torch.inference_mode()
-    def forward(self, ids: Tensor, present: Tensor, **options: Any) -> Any:
-        """Runs the model.
-
-        Args:
-            ids: Tokens, int64 ``(n, length)``.
-            present: Which places of past and present hold tokens, ``(n, past + length)``.
-            **options: For the model, such as a cache.
-
-        Raises:
-            TargetError: If the model fails.
-        """
-        try:
-            return self.model(
-                input_ids=ids.to(self.device),
-                attention_mask=present.to(self.device, torch.int64),
-                **options,
-            )
-        except (RuntimeError, ValueError, IndexError, TypeError) as error:
-            # The message of the library may quote its input.
-            raise TargetError(
-                f"target {self.name}: the model failed on {ids.shape[1]} tokens "
-                f"({type(error).__name__}): are prompts longer than it can read?"
-            ) from None
-
     def with_model(self, model: Any) -> TransformersTarget:
         """Returns the same target with another model of the same shape behind its tokenizer."""
         other = copy.copy(self)
         other.__dict__.pop("_digest", None)
-        other.model = model.eval().requires_grad_(False)
+        other.network = copy.copy(self.network)
+        other.network.model = model.eval().requires_grad_(False)
         return other
 
     def tokens_of(self, lines: Sequence[str]) -> tuple[Tensor, Tensor]:
