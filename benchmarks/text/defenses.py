@@ -14,8 +14,8 @@ import numpy as np
 from benchmarks.auditing import audited
 from benchmarks.claims import Claim, Table, tell
 from darkroom.auditing.record import Cell
+from darkroom.demo.corpus import held_out_lines, make_corpus
 from darkroom.demo.language_models import save_model, train_gpt
-from darkroom.demo.records import held_out_lines, make_corpus
 from darkroom.report.defenses import Match, matches
 from darkroom.text.canaries import save_key, write_lines
 from darkroom.text.record import TextCell

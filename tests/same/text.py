@@ -14,8 +14,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from torch.nn import functional
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
+from darkroom.demo.corpus import held_out_lines, make_corpus
 from darkroom.demo.language_models import save_model
-from darkroom.demo.records import held_out_lines, make_corpus
 from darkroom.text.canaries import save_key, write_lines
 from darkroom.text.formats.secrets import make_format
 

@@ -24,8 +24,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from darkroom.demo.corpus import make_corpus
 from darkroom.demo.language_models import train_bert, train_gpt
-from darkroom.demo.records import make_corpus
 from darkroom.text.canaries import Canaries
 from darkroom.text.formats.secrets import make_format
 from darkroom.text.targets.transformers import TransformersTarget

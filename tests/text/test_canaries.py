@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from darkroom.demo.records import make_corpus
+from darkroom.demo.corpus import make_corpus
 from darkroom.demo.text import write_canaries
 from darkroom.errors import DarkroomError, DataError, PlanError
 from darkroom.text.canaries import (

@@ -8,8 +8,8 @@ import pytest
 from tests.support.records import cells_of, known, timeless
 from tests.support.tiny_language import memoriser
 
+from darkroom.demo.corpus import held_out_lines, make_corpus
 from darkroom.demo.language_models import save_model
-from darkroom.demo.records import held_out_lines, make_corpus
 from darkroom.errors import DarkroomError
 from darkroom.report.defenses import recommend
 from darkroom.runs import Run, audit_plan

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from darkroom.auditing.progress import Reporter
+from darkroom.demo.corpus import held_out_lines, make_corpus
 from darkroom.demo.language_models import save_model, train_bert, train_gpt
-from darkroom.demo.records import held_out_lines, make_corpus
 from darkroom.errors import PlanError, RunError
 from darkroom.runs import Run, audit_plan
 from darkroom.text.canaries import (

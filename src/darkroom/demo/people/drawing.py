@@ -6,17 +6,7 @@ import numpy as np
 from numpy.random import Generator
 
 from darkroom.demo.people.hair import paint_back_hair, paint_beard, paint_brows, paint_front_hair
-from darkroom.demo.people.parameters import (
-    Eyes,
-    Glasses,
-    Identity,
-    Mouth,
-    Nose,
-    Picture,
-    Plane,
-    Shots,
-)
-from darkroom.demo.people.stage import (
+from darkroom.demo.people.height_field import (
     Stage,
     build_stage,
     bump,
@@ -28,6 +18,16 @@ from darkroom.demo.people.stage import (
     paint,
     squircle,
     unturn,
+)
+from darkroom.demo.people.parameters import (
+    Eyes,
+    Glasses,
+    Identity,
+    Mouth,
+    Nose,
+    Picture,
+    Plane,
+    Shots,
 )
 
 

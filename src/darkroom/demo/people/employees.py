@@ -18,7 +18,7 @@ from PIL import Image
 
 from darkroom.demo.people.drawing import draw_photos
 from darkroom.demo.people.parameters import draw_shots
-from darkroom.demo.people.people import draw_identity
+from darkroom.demo.people.sampling import draw_identity
 from darkroom.errors import DataError
 
 _BATCH = 10

@@ -4,6 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from darkroom.demo.people.height_field import (
+    Stage,
+    bump,
+    column,
+    illuminate,
+    inside,
+    paint,
+    squircle,
+    unturn,
+)
 from darkroom.demo.people.parameters import (
     Beard,
     Brows,
@@ -14,16 +24,6 @@ from darkroom.demo.people.parameters import (
     Picture,
     Plane,
     Shots,
-)
-from darkroom.demo.people.stage import (
-    Stage,
-    bump,
-    column,
-    illuminate,
-    inside,
-    paint,
-    squircle,
-    unturn,
 )
 
 
