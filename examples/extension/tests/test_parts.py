@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inversion_extras.attack import RandomSearch
+from inversion_extras.random_search import RandomSearch
 
 from darkroom.testing.images import check_attack
 
