@@ -28,6 +28,7 @@ class Nouns(NamedTuple):
         group: What can be worst off, such as ``person``, or ``group`` of records.
         recovers: What an attack does to its goals, between "an attacker" and their number.
         leaks: What the model does where most goals are recovered, after "this model".
+        leaks_some: What it does where fewer are.
     """
 
     goal: str
@@ -35,6 +36,7 @@ class Nouns(NamedTuple):
     group: str
     recovers: str
     leaks: str
+    leaks_some: str
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,14 @@ KINDS = {
             record="darkroom.images.record:ImageCell",
             page="darkroom.report.images.page:PAGE",
             demo="darkroom.demo.images:run_face_demo",
-            nouns=Nouns("person", "people", "person", "reconstructs", "gives its people away"),
+            nouns=Nouns(
+                "person",
+                "people",
+                "person",
+                "reconstructs",
+                "gives its people away",
+                "gives some of its people away",
+            ),
         ),
         Kind(
             name="tables",
@@ -84,7 +93,9 @@ KINDS = {
             record="darkroom.tables.record:TableCell",
             page="darkroom.report.tables.page:PAGE",
             demo="darkroom.demo.tables:run_table_demo",
-            nouns=Nouns("record", "records", "group", "infers the sensitive value of", "leaks"),
+            nouns=Nouns(
+                "record", "records", "group", "infers the sensitive value of", "leaks", "leaks"
+            ),
         ),
         Kind(
             name="text",
@@ -94,7 +105,14 @@ KINDS = {
             record="darkroom.text.record:TextCell",
             page="darkroom.report.text.page:PAGE",
             demo="darkroom.demo.text:run_text_demo",
-            nouns=Nouns("secret", "secrets", "secret", "extracts", "gives its secrets away"),
+            nouns=Nouns(
+                "secret",
+                "secrets",
+                "secret",
+                "extracts",
+                "gives its secrets away",
+                "gives some of its secrets away",
+            ),
         ),
     )
 }

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from darkroom.auditing.record import Cell
 from darkroom.errors import PlanError
-from darkroom.report.wording import count, goals_noun, several
+from darkroom.report.kind_page import nouns_of, page_of
+from darkroom.report.wording import count, several
 
 HALF = 0.5
 
@@ -184,7 +185,7 @@ def answer(held: Sequence[Holding]) -> str:
         held: Of one policy, at least one.
     """
     policy = held[0].policy
-    one = goals_noun(held[0].cell.kind, 1)
+    one = nouns_of(held[0].cell).goal
     inside = [each for each in held if each.reached.queries is not None]
     if not inside:
         longest = max(held, key=lambda each: each.reached.asked)
@@ -195,7 +196,7 @@ def answer(held: Sequence[Holding]) -> str:
         )
     fastest = min(inside, key=lambda each: each.reached.queries or 0)
     behind = "" if fastest.cell.defense == "none" else f" behind {fastest.cell.defense}"
-    shares = fastest.cell.kind == "images" and fastest.cell.access == "label"
+    shares = fastest.cell.access in page_of(fastest.cell.kind).shared
     goals = fastest.cell.goals
     shared = (
         f" Its first draws serve all {goals} at once: one alone costs up to {goals} times as much."

@@ -19,7 +19,8 @@ from darkroom.report.defenses import (
     measure_of,
     standings,
 )
-from darkroom.report.wording import access_phrase, percent, points, several
+from darkroom.report.kind_page import attacker
+from darkroom.report.wording import percent, points, several
 
 _DASH = "\N{EN DASH}"
 
@@ -139,7 +140,7 @@ def _lead(all_of: Sequence[Standing]) -> str:
     return (
         f"Every attack that asks the model met {several(len(others), 'defence', 'defences')}."
         f"{before} The least is left by {best.defense}: {_advantage(best)} to an attacker "
-        f"{access_phrase(best.by.access, best.by.kind)}."
+        f"{attacker(best.by)}."
     )
 
 

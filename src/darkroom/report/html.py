@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import (
+    ChoiceLoader,
+    Environment,
+    FileSystemLoader,
+    PackageLoader,
+    PrefixLoader,
+    StrictUndefined,
+)
 from markupsafe import Markup
 
 from darkroom.files import write_private
 from darkroom.report import wording
 from darkroom.report.files import read_text
+from darkroom.report.kind_page import nouns_of
 from darkroom.report.results import collect, read_run, write_results
 from darkroom.report.verdict import judge, reach
 
@@ -52,13 +62,16 @@ def write_report(run: Path, *, reveal: bool = False) -> Path:
 
 def render(page: Page) -> str:
     """Returns the HTML of a page."""
-    return _environment().get_template("report.html.jinja").render(page=page)
+    folders = {name: kind.templates for name, kind in page.kinds.items()}
+    return _environment(folders).get_template("report.html.jinja").render(page=page)
 
 
-def _environment() -> Environment:
+def _environment(folders: Mapping[str, Path | None]) -> Environment:
+    """Returns what renders templates: the common ones, and each kind's under its name."""
+    kinds = {name: FileSystemLoader(folder) for name, folder in folders.items() if folder}
     # Names of people and plans are strangers' text: escaping is on whatever a file is called.
     environment = Environment(
-        loader=PackageLoader("darkroom.report", "templates"),
+        loader=ChoiceLoader([PackageLoader("darkroom.report", "templates"), PrefixLoader(kinds)]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -72,6 +85,8 @@ def _environment() -> Environment:
         probability=wording.probability,
         score=wording.score,
         count=wording.count,
+        duration=wording.duration,
+        finite=math.isfinite,
         bits=wording.bits,
         moment=wording.moment,
         reach=reach,
@@ -81,8 +96,7 @@ def _environment() -> Environment:
     )
     environment.globals.update(
         several=wording.several,
-        goals_noun=wording.goals_noun,
-        recovers=wording.recovers,
+        nouns=nouns_of,
     )
     return environment
 

@@ -13,8 +13,9 @@ from darkroom.guard.stores.base import RETENTION, Entry, Store
 from darkroom.guard.stores.registry import open_store
 from darkroom.guard.windows import DAY, Window
 from darkroom.report.budget import queries_to
+from darkroom.report.kind_page import nouns_of
 from darkroom.report.results import collect
-from darkroom.report.wording import count, goals_noun, several
+from darkroom.report.wording import count, several
 
 RECENT = 7
 """Days over which a client's rate is taken."""
@@ -66,7 +67,7 @@ class Outlook(NamedTuple):
     @property
     def words(self) -> str:
         """The outlook in a sentence."""
-        one = goals_noun(self.cell.kind, 1)
+        one = nouns_of(self.cell).goal
         attack = f"{self.cell.attack} ({self.cell.access}, defence {self.cell.defense})"
         if self.days is None:
             return f"{self.client} asks nothing lately."

@@ -7,20 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from darkroom.auditing.record import Cell
-from darkroom.images.record import ImageCell
-from darkroom.report.wording import (
-    access_phrase,
-    goals_noun,
-    percent,
-    points,
-    recovers,
-    several,
-    spread,
-    unit_noun,
-)
+from darkroom.kinds import Nouns
+from darkroom.report.kind_page import attacker, nouns_of, page_of
+from darkroom.report.wording import percent, points, several, spread
 
-LARGEST_FALSE_POSITIVE_RATE = 0.05
-SMALLEST_ACCURACY = 0.8
 _SIGNIFICANCE = 0.05
 
 
@@ -72,24 +62,8 @@ class Verdict:
 
 
 def judge(cell: Cell) -> Judged:
-    """Says whether the judges of a cell can support a verdict; only images need judges."""
-    if not isinstance(cell, ImageCell):
-        return Judged(cell, ())
-    rates = cell.judges
-    reasons = []
-    if rates.accuracy is None:
-        reasons.append("their accuracy on real photos was not measured")
-    elif rates.accuracy < SMALLEST_ACCURACY:
-        reasons.append(f"they name only {percent(rates.accuracy)} of real photos rightly")
-    wrong = (
-        (rates.false_positive_noise, "noise"),
-        (rates.false_positive_adversarial, "slightly changed photos of other people"),
-        (rates.false_positive_others, "photos of other people"),
-    )
-    for rate, what in wrong:
-        if rate is not None and rate > LARGEST_FALSE_POSITIVE_RATE:
-            reasons.append(f"they take {percent(rate)} of {what} for the person")
-    return Judged(cell, tuple(reasons))
+    """Says whether the judges of a cell can support a verdict."""
+    return Judged(cell, page_of(cell.kind).unsound(cell))
 
 
 def reach(cell: Cell) -> str:
@@ -98,7 +72,8 @@ def reach(cell: Cell) -> str:
     Args:
         cell: The cell; no hit at all is given as an upper bound.
     """
-    goals = f"{cell.hits} of {several(cell.goals, *_nouns(cell))}"
+    nouns = nouns_of(cell)
+    goals = f"{cell.hits} of {several(cell.goals, nouns.goal, nouns.goals)}"
     if cell.hits == 0:
         return f"{goals} (at most {percent(cell.success.high)}, the upper end of the 95% interval)"
     return f"{goals} ({percent(cell.success.estimate)}, interval {spread(cell.success)})"
@@ -119,7 +94,7 @@ def decide(cells: Sequence[Judged], limit: float | None) -> Verdict:
     standing = _stand(strongest, sound, limit)
     return Verdict(
         standing=standing,
-        label=_label(standing, strongest.cell.kind),
+        label=_label(standing, nouns_of(strongest.cell)),
         headline=_headline(standing, strongest.cell),
         sentences=tuple(_sentences(standing, strongest, cells, sound)),
         by_defense=tuple(_by_defense(sound)),
@@ -143,14 +118,14 @@ def _stand(strongest: Judged, sound: Sequence[Judged], limit: float | None) -> S
     return Standing.PERSON if any(judged.exposed for judged in sound) else Standing.CLEAR
 
 
-def _label(standing: Standing, kind: str) -> str:
+def _label(standing: Standing, nouns: Nouns) -> str:
     match standing:
         case Standing.LEAK:
             return "Leak"
         case Standing.WITHIN:
             return "Leak within the limit"
         case Standing.PERSON:
-            return f"A {unit_noun(kind)} stands out"
+            return f"A {nouns.group} stands out"
         case Standing.UNSUPPORTED:
             return "No verdict"
         case Standing.CLEAR:
@@ -158,33 +133,30 @@ def _label(standing: Standing, kind: str) -> str:
 
 
 def _headline(standing: Standing, cell: Cell) -> str:
-    attacker = f"an attacker {access_phrase(cell.access, cell.kind)}{_against(cell)}"
+    nouns = nouns_of(cell)
+    who = f"an attacker {attacker(cell)}{_against(cell)}"
+    found = f"{who} {nouns.recovers} {reach(cell)}"
     without = f"without the model the same attacker gets {percent(cell.baseline.estimate)}"
-    many, verb = goals_noun(cell.kind), recovers(cell.kind)
     match standing:
         case Standing.LEAK:
-            whom = f"its {many}" if cell.success.estimate >= 0.5 else f"some of its {many}"
-            start = "leaks" if cell.kind == "tables" else f"gives {whom} away"
-            return f"This model {start}: {attacker} {verb} {reach(cell)}; {without}."
+            does = nouns.leaks if cell.success.estimate >= 0.5 else nouns.leaks_some
+            return f"This model {does}: {found}; {without}."
         case Standing.WITHIN:
-            return (
-                f"This model leaks, within the plan's limit: {attacker} {verb} "
-                f"{reach(cell)}; {without}."
-            )
+            return f"This model leaks, within the plan's limit: {found}; {without}."
         case Standing.UNSUPPORTED:
             return (
                 "No verdict: the judges of this run are not good enough to tell a recognised "
-                "person from a mistake."
+                f"{nouns.goal} from a mistake."
             )
         case Standing.PERSON:
             start = (
                 "No leak found above the baseline on average, but at least one "
-                f"{unit_noun(cell.kind)} stands out"
+                f"{nouns.group} stands out"
             )
         case Standing.CLEAR:
             start = "No leak found above the baseline"
     return (
-        f"{start}: {attacker} {verb} {reach(cell)}; {without}, so the model adds at most "
+        f"{start}: {found}; {without}, so the model adds at most "
         f"{points(max(cell.advantage.high, 0.0)).removeprefix('+')} percentage points."
     )
 
@@ -206,8 +178,7 @@ def _sentences(
         )
     worst = _worst_off(strongest, sound)
     if worst:
-        unit = unit_noun(strongest.cell.kind)
-        sentences.append(f"Worst-off {unit}: {worst}")
+        sentences.append(f"Worst-off {nouns_of(strongest.cell).group}: {worst}")
     if standing in (Standing.CLEAR, Standing.PERSON):
         sentences.append(
             "This speaks for the attacks, access and query budgets listed here, not for others."
@@ -236,7 +207,7 @@ def _by_defense(sound: Sequence[Judged]) -> list[str]:
         if cell.guarded:
             start = "Behind the guard, until it refused"
         sentences.append(
-            f"{start}, the strongest attack tried ({cell.attack}) {recovers(cell.kind)} "
+            f"{start}, the strongest attack tried ({cell.attack}) {nouns_of(cell).recovers} "
             f"{reach(cell)}."
         )
     return sentences
@@ -266,7 +237,3 @@ def _against(cell: Cell) -> str:
         return ", behind the guard,"
     told = " of which it is not told" if cell.attacker == "naive" else ""
     return f", against the defence {cell.defense}{told},"
-
-
-def _nouns(cell: Cell) -> tuple[str, str]:
-    return goals_noun(cell.kind, 1), goals_noun(cell.kind)

@@ -8,38 +8,40 @@ from pathlib import Path
 
 from darkroom.auditing.record import Cell, CurvePoint
 from darkroom.auditing.run_record import RunRecord
-from darkroom.images.record import ImageCell
 from darkroom.report.budget import USUAL, Holding, answer, holdings
 from darkroom.report.charts import MOST_SERIES, Chart, Series, curve_chart
+from darkroom.report.defenses import Measure, measure_of
 from darkroom.report.defenses_view import DefensesView, defenses_view
 from darkroom.report.guard_view import GuardView, guard_view
-from darkroom.report.images.pictures import read_pictures
-from darkroom.report.images.view import ImageView, image_view
-from darkroom.report.tables.view import TableView, table_view
-from darkroom.report.text.view import TextView, text_view
-from darkroom.report.verdict import (
-    Judged,
-    Verdict,
-    decide,
-)
+from darkroom.report.kind_page import KindPage, Part, Place, page_of
+from darkroom.report.verdict import Judged, Verdict, decide
 from darkroom.report.wording import percent, spread
-from darkroom.tables.record import TableCell
-from darkroom.text.canaries import load_key
-from darkroom.text.record import TextCell
 
 
 @dataclass(frozen=True)
 class CellView:
-    """A cell as the page shows it."""
+    """A cell as the page shows it.
+
+    Attributes:
+        cell: The cell.
+        number: Its place on the page, from 1.
+        unsound: Why its judges cannot support a verdict.
+        threats: Sentences of its threat model that do not hold for every cell.
+        chart: Success against queries, for kinds with such a curve.
+        part: What its kind alone shows.
+    """
 
     cell: Cell
     number: int
-    name: str
     unsound: tuple[str, ...]
+    threats: tuple[str, ...]
     chart: Chart | None
-    image: ImageView | None = None
-    table: TableView | None = None
-    text: TextView | None = None
+    part: Part
+
+    @property
+    def name(self) -> str:
+        """What the page calls it."""
+        return self.cell.title
 
     @property
     def anchor(self) -> str:
@@ -94,19 +96,25 @@ class Page:
     digest: str
 
     @property
-    def kinds(self) -> frozenset[str]:
-        """What the cells are of."""
-        return frozenset(view.cell.kind for view in self.cells)
+    def kinds(self) -> dict[str, KindPage]:
+        """What the cells are of, with what each kind brings."""
+        return {view.cell.kind: page_of(view.cell.kind) for view in self.cells}
 
     @property
-    def tables_alone(self) -> bool:
-        """Whether all cells are of tables."""
-        return self.kinds == {"tables"}
+    def trained(self) -> bool:
+        """Whether the audit trained models with differential privacy."""
+        trainings = [view.cell.details.training for view in self.cells]
+        return any(one is not None and one.privacy is not None for one in trainings)
 
     @property
-    def shows_people(self) -> bool:
-        """Whether the page holds faces."""
-        return any(view.image or (view.table and view.table.rows) for view in self.cells)
+    def measure(self) -> Measure:
+        """What says what the models are worth."""
+        return measure_of(*(view.cell.utility for view in self.cells))
+
+    @property
+    def personal(self) -> str:
+        """What personal data the page shows; empty for none."""
+        return next((view.part.personal for view in self.cells if view.part.personal), "")
 
 
 def build_page(
@@ -121,7 +129,7 @@ def build_page(
     """Works out the page of a run.
 
     Args:
-        run: The run folder, for the pictures.
+        run: The run folder.
         record: ``run.json``.
         judged: Its cells, in order.
         plan: The plan's text, without credentials.
@@ -129,31 +137,22 @@ def build_page(
         reveal: Whether single records of tables, and secrets in the clear, are shown.
 
     Raises:
-        RunError: If pictures are missing or damaged.
+        DarkroomError: If pictures, or what is to be revealed, are missing or damaged.
     """
     threats = _shared_threats(judged)
-    secrets = _secrets(record) if reveal and record.target.key_file else {}
-    cells = []
-    for number, one in enumerate(judged, 1):
-        image = table = text = None
-        if isinstance(one.cell, TableCell):
-            table = table_view(run, one.cell, threats, number, reveal=reveal)
-        elif isinstance(one.cell, TextCell):
-            text = text_view(one.cell.details, threats, number, secrets)
-        elif isinstance(one.cell, ImageCell):
-            path = run / "cells" / one.cell.key / "reconstructions.npz"
-            pictures = read_pictures(path, record.target.range or (0.0, 1.0))
-            image = image_view(one.cell.details, pictures, threats, len(judged))
-        cells.append(_cell_view(one, number, image, table, text))
+    cells = [one.cell for one in judged]
     return Page(
         record=record,
         verdict=decide(judged, record.limit.advantage if record.limit else None),
         threats=threats,
-        cells=tuple(cells),
-        overview=_overview(judged),
-        budget=_budget([one.cell for one in judged if one.cell.kind != "tables"]),
-        defenses=defenses_view([one.cell for one in judged]),
-        guard=guard_view([one.cell for one in judged]),
+        cells=tuple(
+            _cell_view(one, Place(run, record.target, number, len(judged), reveal), threats)
+            for number, one in enumerate(judged, 1)
+        ),
+        overview=_overview([cell for cell in cells if page_of(cell.kind).curves]),
+        budget=_budget([cell for cell in cells if page_of(cell.kind).curves]),
+        defenses=defenses_view(cells),
+        guard=guard_view(cells),
         plan=plan,
         digest=digest,
     )
@@ -164,48 +163,38 @@ def _shared_threats(judged: Sequence[Judged]) -> tuple[str, ...]:
     return tuple(line for line in models[0] if all(line in model for model in models))
 
 
-def _secrets(record: RunRecord) -> dict[str, str]:
-    """Returns the canaries' secrets by their keyed hash, from the key file itself.
-
-    Raises:
-        DataError: If it is not where it was, or was changed.
-    """
-    assert record.target.key_file is not None
-    canaries = load_key(Path(record.target.key_file))
-    return {canaries.hashed(one.secret): one.secret for one in canaries.canaries}
-
-
-def _cell_view(
-    judged: Judged,
-    number: int,
-    image: ImageView | None,
-    table: TableView | None,
-    text: TextView | None,
-) -> CellView:
+def _cell_view(judged: Judged, place: Place, threats: Sequence[str]) -> CellView:
     cell = judged.cell
-    name = cell.title
-    if table is not None:
-        return CellView(cell, number, name, judged.unsound, None, None, table)
-    title = (
-        f"Success against queries, {name}: {percent(cell.success.estimate)} in the end, interval "
-        f"{spread(cell.success)}; {percent(cell.baseline.estimate)} without the model"
+    page = page_of(cell.kind)
+    return CellView(
+        cell=cell,
+        number=place.number,
+        unsound=judged.unsound,
+        threats=tuple(line for line in cell.details.threat_model if line not in threats),
+        chart=_curve(cell, place.number) if page.curves else None,
+        part=page.view(cell, place),
     )
-    chart = curve_chart(
+
+
+def _curve(cell: Cell, number: int) -> Chart | None:
+    title = (
+        f"Success against queries, {cell.title}: {percent(cell.success.estimate)} in the end, "
+        f"interval {spread(cell.success)}; {percent(cell.baseline.estimate)} without the model"
+    )
+    return curve_chart(
         (Series("success, 95% interval shaded", cell.curve, shaded=True),),
         baseline=cell.baseline.estimate,
         name=f"chart-{number}",
         title=title,
     )
-    return CellView(cell, number, name, judged.unsound, chart, image, text=text)
 
 
-def _overview(judged: Sequence[Judged]) -> Chart | None:
-    judged = [one for one in judged if one.cell.kind != "tables"]  # they ask but once
-    if len(judged) < 2:
+def _overview(cells: Sequence[Cell]) -> Chart | None:
+    if len(cells) < 2:
         return None
-    strongest = sorted(judged, key=lambda one: -one.cell.advantage.low)[:MOST_SERIES]
-    lines = tuple(Series(one.cell.title, one.cell.curve) for one in judged if one in strongest)
-    baselines = {one.cell.baseline.estimate for one in strongest}
+    strongest = sorted(cells, key=lambda cell: -cell.advantage.low)[:MOST_SERIES]
+    lines = tuple(Series(cell.title, cell.curve) for cell in cells if cell in strongest)
+    baselines = {cell.baseline.estimate for cell in strongest}
     return curve_chart(
         lines,
         baseline=max(baselines),

@@ -85,6 +85,18 @@ def bits(value: float) -> str:
     return f"about {digit * 10**power:,}" if power < 15 else f"about {digit} with {power} zeros"
 
 
+def duration(seconds: float) -> str:
+    """Writes a time to two or three significant digits.
+
+    >>> duration(0.084), duration(22.56), duration(600.0), duration(7200.0)
+    ('0.084 seconds', '23 seconds', '10 minutes', '2 hours')
+    """
+    for size, unit in ((3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.2g} seconds" if seconds < 99.5 else f"{seconds:.0f} seconds"
+
+
 def several(value: float, one: str, many: str) -> str:
     """Writes a number with its noun.
 
@@ -105,45 +117,6 @@ def moment(when: datetime) -> str:
     return f"{utc.day} {months.split()[utc.month - 1]} {utc.year}, {utc:%H:%M} UTC"
 
 
-def goals_noun(kind: str, number: int = 2) -> str:
-    """Names what an attack on this kind of data recovers.
-
-    >>> goals_noun("images"), goals_noun("images", 1), goals_noun("text")
-    ('people', 'person', 'secrets')
-    """
-    match kind:
-        case "images":
-            return "person" if number == 1 else "people"
-        case "tables":
-            return "record" if number == 1 else "records"
-        case _:
-            return "secret" if number == 1 else "secrets"
-
-
-def unit_noun(kind: str) -> str:
-    """Names what can be worst off.
-
-    >>> unit_noun("images"), unit_noun("tables")
-    ('person', 'group')
-    """
-    return "group" if kind == "tables" else goals_noun(kind, 1)
-
-
-def recovers(kind: str) -> str:
-    """Says what an attack does to its goals, between "an attacker" and their number.
-
-    >>> recovers("images"), recovers("tables")
-    ('reconstructs', 'infers the sensitive value of')
-    """
-    match kind:
-        case "tables":
-            return "infers the sensitive value of"
-        case "text":
-            return "extracts"
-        case _:
-            return "reconstructs"
-
-
 def score(value: float) -> str:
     """Writes a measure between -1 and 1 to two decimals.
 
@@ -153,15 +126,13 @@ def score(value: float) -> str:
     return f"{MINUS if value < 0 else ''}{abs(value):.2f}"
 
 
-def access_phrase(access: str, kind: str = "images") -> str:
-    """Says what an attacker needs at an access level, to follow "an attacker".
+def access_phrase(access: str) -> str:
+    """Says what an attacker has at an access level, to follow "an attacker".
 
-    >>> access_phrase("weights"), access_phrase("label", "tables")
-    ('with its weights', 'who sees its predictions alone')
+    >>> access_phrase("weights"), access_phrase("label")
+    ('with its weights', 'who sees the label alone')
     """
     match access:
-        case "label" if kind == "tables":
-            return "who sees its predictions alone"
         case "weights":
             return "with its weights"
         case "scores":

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from darkroom.images.record import ImageDetails, MeasuredRate, Person
-from darkroom.report.images.pictures import Development, Pictures
-from darkroom.report.verdict import (
-    LARGEST_FALSE_POSITIVE_RATE,
-    SMALLEST_ACCURACY,
-)
+from darkroom.images.record import ImageCell, ImageDetails, MeasuredRate, Person
+from darkroom.report.images.pictures import Development, Pictures, read_pictures
+from darkroom.report.images.soundness import LARGEST_FALSE_POSITIVE_RATE, SMALLEST_ACCURACY
+from darkroom.report.kind_page import Part, Place
 
 _MOST_PEOPLE = 60
 _FEWEST_PEOPLE = 6
@@ -24,7 +19,7 @@ class JudgeRow:
     """A line of the table of the judges' errors; ``alone`` marks a single judge."""
 
     name: str
-    rate: MeasuredRate | None
+    rate: MeasuredRate
     bad: bool
     alone: bool = False
 
@@ -39,55 +34,58 @@ class PersonView:
 
 
 @dataclass(frozen=True)
-class ImageView:
-    """The part of a cell that only images have."""
+class ImageView(Part):
+    """The part of a cell that only images have.
 
-    details: ImageDetails
+    Attributes:
+        judge_rows: How often the judges err.
+        people: With pictures, the worst-off first, as many as there is room for.
+        worst_off: The person whom the model exposes most.
+        passed_gate: How many reconstructions pass the plausibility gate.
+        left_out: How many people the page does not show.
+    """
+
     judge_rows: tuple[JudgeRow, ...]
     people: tuple[PersonView, ...]
     worst_off: PersonView | None
     passed_gate: int
-    own_threats: tuple[str, ...]
-
-    @property
-    def left_out(self) -> int:
-        """How many people the page does not show."""
-        return len(self.details.people) - len(self.people)
+    left_out: int
 
 
-def image_view(
-    details: ImageDetails, pictures: Pictures, threats: Sequence[str], cells: int
-) -> ImageView:
+def image_view(cell: ImageCell, place: Place) -> ImageView:
     """Works out what a page shows of a cell.
 
     Args:
-        details: The cell's.
-        pictures: Of its people.
-        threats: What the page says of every cell already.
-        cells: How many the page shows; they share its size.
+        cell: The cell.
+        place: Where it stands.
+
+    Raises:
+        RunError: If pictures are missing or damaged.
     """
+    details = cell.details
+    path = place.run / "cells" / cell.key / "reconstructions.npz"
+    pictures = read_pictures(path, place.target.range or (0.0, 1.0))
     people = sorted(details.people, key=_exposure)
-    room = int(_MOST_BYTES / cells / pictures.weight)
+    room = int(_MOST_BYTES / place.cells / pictures.weight)
     shown = people[: max(_FEWEST_PEOPLE, min(_MOST_PEOPLE, room))]
     views = tuple(_person_view(person, details, pictures) for person in shown)
-    goal = details.worst_off.goal if details.worst_off else None
+    goal = details.worst_off.goal
     worst = next((view for view in views if view.record.goal == goal), None)
     if worst is None:
         left = [person for person in people if person.goal == goal]
         worst = _person_view(left[0], details, pictures) if left else None
     return ImageView(
-        details=details,
         judge_rows=_judge_rows(details),
         people=views,
         worst_off=worst,
         passed_gate=sum(person.plausible for person in people),
-        own_threats=tuple(line for line in details.threat_model if line not in threats),
+        left_out=len(people) - len(views),
+        personal="reconstructed faces beside the real photos of the people they belong to",
     )
 
 
-def _exposure(person: Person) -> tuple[Any, ...]:
-    p_value = math.inf if person.p_value is None else person.p_value
-    return p_value, -(person.confidence or 0.0), person.goal
+def _exposure(person: Person) -> tuple[float, float, int]:
+    return person.p_value, -(person.confidence or 0.0), person.goal
 
 
 def _person_view(person: Person, details: ImageDetails, pictures: Pictures) -> PersonView:
@@ -102,9 +100,10 @@ def _person_view(person: Person, details: ImageDetails, pictures: Pictures) -> P
 
 def _judge_rows(details: ImageDetails) -> tuple[JudgeRow, ...]:
     judges = details.judges
-    rows = [_judge_row("Right on real held-out photos, by majority", judges.accuracy, good=True)]
+    rows = [_judge_row("Right on real photos, by majority", judges.accuracy, good=True)]
     for name, rate in zip(details.judge_names, judges.each, strict=False):
         rows.append(JudgeRow(f"{name} alone", rate, bad=False, alone=True))
+    rows.append(JudgeRow("Real photos that pass the gate", judges.gate, bad=False))
     wrong = (
         ("Fooled by noise that fools the model", judges.false_positive_noise),
         ("Fooled by slightly changed photos of others", judges.false_positive_adversarial),
@@ -114,8 +113,8 @@ def _judge_rows(details: ImageDetails) -> tuple[JudgeRow, ...]:
     return tuple(rows)
 
 
-def _judge_row(name: str, rate: MeasuredRate | None, *, good: bool) -> JudgeRow:
-    if rate is None or rate.estimate is None:
+def _judge_row(name: str, rate: MeasuredRate, *, good: bool) -> JudgeRow:
+    if rate.estimate is None:
         return JudgeRow(name, rate, bad=False)
     low, high = rate.estimate < SMALLEST_ACCURACY, rate.estimate > LARGEST_FALSE_POSITIVE_RATE
     return JudgeRow(name, rate, bad=low if good else high)

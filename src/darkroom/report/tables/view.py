@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from darkroom.auditing.record import Interval
+from darkroom.auditing.record import Interval, Share
 from darkroom.report.charts import Chart, calibration_chart
 from darkroom.report.files import damaged
-from darkroom.tables.record import Members, Part, TableCell, TableDetails
+from darkroom.report.kind_page import Part, Place
+from darkroom.tables.record import Members, TableCell
+from darkroom.tables.record import Part as RowsPart
 
 MOST_GROUPS = 12
 MOST_VALUES = 12
@@ -67,33 +69,33 @@ class PartView:
 
     Attributes:
         title: What they are called.
-        part: Their figures.
-        measures: A row a guesser.
+        rows: Their figures.
+        success: How often each guesser is right.
+        measures: More about each guesser, of categories.
     """
 
     title: str
-    part: Part
+    rows: RowsPart
+    success: tuple[tuple[str, Share], ...]
     measures: tuple[MeasureRow, ...]
 
 
 @dataclass(frozen=True)
-class TableView:
+class TableView(Part):
     """The part of a cell that only tables have.
 
     Attributes:
-        details: Its figures.
         parts: Members, and others where there are any.
         confusion: Of members, a row a true value; empty for numbers and for too many values.
         calibration: How often the attacker is right, by how sure it is.
-        own_threats: Sentences of the threat model that stand nowhere else.
+        about: What precision, recall and AUC are about.
         rows: Single records, where they are revealed.
     """
 
-    details: TableDetails
     parts: tuple[PartView, ...]
     confusion: tuple[ConfusionRow, ...]
     calibration: Chart | None
-    own_threats: tuple[str, ...]
+    about: str
     rows: tuple[RevealedRow, ...]
 
     @property
@@ -101,30 +103,13 @@ class TableView:
         """How many groups come first, before the rest is folded away."""
         return MOST_GROUPS
 
-    @property
-    def about(self) -> str:
-        """What precision, recall and AUC are about."""
-        if len(self.details.values) == 2:
-            return f"of the value {self.details.positive}"
-        return "averaged over the values"
 
-
-def table_view(
-    run: Path,
-    cell: TableCell,
-    threats: Sequence[str],
-    number: int,
-    *,
-    reveal: bool,
-) -> TableView:
+def table_view(cell: TableCell, place: Place) -> TableView:
     """Works out what the page shows of a cell.
 
     Args:
-        run: The run folder.
         cell: The cell.
-        threats: Sentences of the threat model that stand elsewhere.
-        number: The cell's place on the page.
-        reveal: Whether single records are shown.
+        place: Where it stands.
 
     Raises:
         RunError: If records are to be shown and their file is missing or damaged.
@@ -135,31 +120,34 @@ def table_view(
     if len(bins) > 1:
         chart = calibration_chart(
             [(one.claimed, one.right) for one in bins],
-            name=f"calibration-{number}",
+            name=f"calibration-{place.number}",
             title=f"How often the attacker is right, by how sure it is, in {len(bins)} parts",
         )
     parts = [_part_view("Members: the model was trained on them", details.members)]
     if details.others is not None:
         parts.append(_part_view("Others: the model never saw them", details.others))
+    rows = _revealed(place.run, cell) if place.reveal else ()
+    two = len(details.values) == 2
     return TableView(
-        details=details,
         parts=tuple(parts),
         confusion=_confusion(details.members, details.values),
         calibration=chart,
-        own_threats=tuple(line for line in details.threat_model if line not in threats),
-        rows=_revealed(run, cell) if reveal else (),
+        about=f"of the value {details.positive}" if two else "averaged over the values",
+        rows=rows,
+        personal="what was inferred of single records beside the truth" if rows else "",
     )
 
 
-def _part_view(title: str, part: Part) -> PartView:
+def _part_view(title: str, part: RowsPart) -> PartView:
+    success = tuple((name, getattr(part.success, key)) for key, name in GUESSERS)
     if part.measures is None:
-        return PartView(title, part, ())
+        return PartView(title, part, success, ())
     measured = [(name, getattr(part.measures, key)) for key, name in GUESSERS]
     rows = tuple(
         MeasureRow(name, tuple((label, getattr(measures, field)) for field, label in MEASURES))
         for name, measures in measured
     )
-    return PartView(title, part, rows)
+    return PartView(title, part, success, rows)
 
 
 def _confusion(part: Members, values: Sequence[str]) -> tuple[ConfusionRow, ...]:

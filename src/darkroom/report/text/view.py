@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from darkroom.report.charts import Chart
+from darkroom.report.kind_page import Part, Place
 from darkroom.report.text.charts import exposure_chart, repetition_chart, tree_chart
-from darkroom.text.record import CanaryRecord, Repetition, TextDetails
+from darkroom.text.canaries import load_key
+from darkroom.text.record import CanaryRecord, Repetition, TextCell, TextDetails
 
 MOST_CANARIES = 12
 
@@ -21,33 +24,22 @@ class CanaryView:
 
 
 @dataclass(frozen=True)
-class TextView:
+class TextView(Part):
     """The part of a cell that only language models have.
 
     Attributes:
-        details: Its figures.
         exposure: Exposure by repetition, where it was measured.
         extraction: Extraction by repetition, where there are several numbers of them.
         tree: The search for one secret, for attacks that search.
         canaries: Inserted ones, the most exposed first.
-        controls: The controls' group.
-        own_threats: Sentences of the threat model that stand nowhere else.
         revealed: Whether secrets are shown in the clear.
     """
 
-    details: TextDetails
     exposure: Chart | None
     extraction: Chart | None
     tree: Chart | None
     canaries: tuple[CanaryView, ...]
-    controls: Repetition
-    own_threats: tuple[str, ...]
     revealed: bool
-
-    @property
-    def groups(self) -> tuple[Repetition, ...]:
-        """Inserted canaries by repetition."""
-        return tuple(group for group in self.details.groups if group.repetitions)
 
     @property
     def shown_first(self) -> int:
@@ -55,20 +47,19 @@ class TextView:
         return MOST_CANARIES
 
 
-def text_view(
-    details: TextDetails,
-    threats: Sequence[str],
-    number: int,
-    secrets: Mapping[str, str],
-) -> TextView:
+def text_view(cell: TextCell, place: Place) -> TextView:
     """Works out what the page shows of a cell.
 
     Args:
-        details: Of the cell.
-        threats: Sentences of the threat model that stand elsewhere.
-        number: The cell's place on the page.
-        secrets: Secrets in the clear by their keyed hash; empty unless they shall be shown.
+        cell: The cell.
+        place: Where it stands.
+
+    Raises:
+        DataError: If secrets are to be revealed, and their key file is not where it was, or was
+            changed.
     """
+    details, number = cell.details, place.number
+    secrets = _secrets(place.target.key_file) if place.reveal and place.target.key_file else {}
     controls = next(group for group in details.groups if not group.repetitions)
     groups = [group for group in details.groups if group.repetitions]
     extraction = None
@@ -89,15 +80,18 @@ def text_view(
     inserted = [canary for canary in details.canaries if canary.repetitions]
     inserted.sort(key=lambda one: (-_bits(one), not one.extracted, one.queries))
     return TextView(
-        details=details,
         exposure=_exposure(details, groups, number),
         extraction=extraction,
         tree=tree,
         canaries=tuple(CanaryView(one, secrets.get(one.secret, one.masked)) for one in inserted),
-        controls=controls,
-        own_threats=tuple(line for line in details.threat_model if line not in threats),
         revealed=bool(secrets),
     )
+
+
+def _secrets(key_file: str) -> dict[str, str]:
+    """Returns the canaries' secrets by their keyed hash, from the key file itself."""
+    canaries = load_key(Path(key_file))
+    return {canaries.hashed(one.secret): one.secret for one in canaries.canaries}
 
 
 def _bits(canary: CanaryRecord) -> float:

@@ -1,0 +1,101 @@
+"""What a kind of audit brings to the page: the contract of its folder under ``report/``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from darkroom.auditing.record import Cell
+from darkroom.auditing.run_record import TargetRecord
+from darkroom.kinds import KINDS, Nouns, imported
+from darkroom.report.wording import access_phrase
+
+
+class Place(NamedTuple):
+    """Where a cell stands.
+
+    Attributes:
+        run: The run folder.
+        target: The model.
+        number: The cell's place on the page, from 1; makes identifiers unique.
+        cells: How many the page has; they share its size.
+        reveal: Whether single records, and secrets in the clear, are shown.
+    """
+
+    run: Path
+    target: TargetRecord
+    number: int
+    cells: int
+    reveal: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """What the page shows of a cell that its kind alone has; kinds add their own.
+
+    Attributes:
+        personal: What personal data that is, after "this page shows"; empty for none.
+    """
+
+    personal: str = ""
+
+
+def nothing(cell: Any, place: Place) -> Part:  # noqa: ARG001 - a view sees both
+    """Shows nothing that its kind alone has."""
+    return Part()
+
+
+def sound(cell: Any) -> tuple[str, ...]:  # noqa: ARG001 - others look at it
+    """Finds no fault with judges, where there are none."""
+    return ()
+
+
+@dataclass(frozen=True)
+class KindPage:
+    """What the page shows of a kind, and in which words.
+
+    Attributes:
+        recovered: What heads the share of goals that an attack recovered.
+        view: Works out what a cell's template shows as ``part``.
+        templates: The folder of the kind's templates: ``cell.html.jinja`` is the middle of a
+            cell's section, or the curve alone where there is none; ``meaning.html.jinja`` says what
+            each number means.
+        unsound: Says why the judges of a cell cannot support a verdict; nothing where they can.
+        curves: Whether an attack goes on asking, so that success has a curve over queries, and a
+            limit of queries is worth something.
+        access: What an attacker has at an access level, to follow "an attacker", where that is not
+            the usual phrase.
+        shared: Access at which an attack's first queries serve all goals at once.
+        standards: Entries of catalogues that such attacks fall under, beside those of all: the
+            catalogue, the entry, and what it names.
+        uncovered: What the run does not cover.
+    """
+
+    recovered: str
+    view: Callable[[Any, Place], Part] = nothing
+    templates: Path | None = None
+    unsound: Callable[[Any], tuple[str, ...]] = sound
+    curves: bool = True
+    access: Mapping[str, str] | None = None
+    shared: frozenset[str] = frozenset()
+    standards: tuple[tuple[str, str, str], ...] = ()
+    uncovered: str = "Membership inference, regurgitation and attribute inference"
+
+
+def page_of(kind: str) -> KindPage:
+    """Returns what a kind brings to the page."""
+    page: KindPage = imported(KINDS[kind].page)
+    return page
+
+
+def nouns_of(cell: Cell) -> Nouns:
+    """Returns what sentences about a cell call things."""
+    return KINDS[cell.kind].nouns
+
+
+def attacker(cell: Cell) -> str:
+    """Says what the attacker of a cell has, to follow "an attacker"."""
+    own = page_of(cell.kind).access or {}
+    return own.get(cell.access) or access_phrase(cell.access)
