@@ -276,8 +276,8 @@ def _nobody_rows(run: Path, inputs: Path, size: Size, seed: int) -> list[list[ob
     """Returns the mean confidence of both models in each kind of image."""
     from darkroom.auditing.progress import Reporter
     from darkroom.images.job import ImageJob
-    from darkroom.images.models import TrainedModel
     from darkroom.kinds import load_job
+    from darkroom.training.models import TrainedModel
 
     job = load_job(inputs / "plan.toml", Reporter(shown=False))
     assert isinstance(job, ImageJob)
@@ -286,7 +286,7 @@ def _nobody_rows(run: Path, inputs: Path, size: Size, seed: int) -> list[list[ob
         assert isinstance(model, TrainedModel)
         if model.defense.name in ("none", UNIFORM):
             module = face_net(size.people)
-            module.load_state_dict(load_file(run / "models" / model.weights.name))
+            module.load_state_dict(load_file(run / "models" / model.stored.file.name))
             models[model.defense.name] = module.eval()
     held_out = job.subject.held_out
     others = {

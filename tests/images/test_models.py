@@ -128,12 +128,12 @@ def test_a_resumed_run_trains_nothing_twice_and_ends_the_same(
     plan.write_text(ONE_ATTACK)
     whole = run(plan)
     kept = sorted((whole.folder / "models").iterdir())
-    assert [file.suffix for file in kept] == [".safetensors"] * 3
+    assert [file.suffix for file in kept] == [".json", ".safetensors"] * 3
     assert all(file.stat().st_mode & 0o77 == 0 for file in kept)
     before = timeless(whole)
     for cell in whole.cells[1:]:
         shutil.rmtree(whole.folder / "cells" / cell.key)
-    monkeypatch.setattr(models.TrainedModel, "_train", None)
+    monkeypatch.setattr(models.ImageTrainer, "train", None)
     again = run(plan, resume=True)
     assert timeless(again) == before
 

@@ -23,7 +23,8 @@ from darkroom.report.defenses import recommend
 from darkroom.runs import audit_plan
 from darkroom.tables.schema import schema_of
 from darkroom.tables.training.columns import PublicTable
-from darkroom.tables.training.defenses import TABLE_TRAINING_DEFENSES
+from darkroom.tables.training.course import TableCourse
+from darkroom.tables.training.registry import TABLE_TRAINING_DEFENSES
 
 N, MEMBERS, PRIVATE = 420, 200, 320
 
@@ -163,7 +164,7 @@ def test_nothing_is_trained_twice(
     def refuse(*_: object) -> None:
         raise AssertionError("trained twice")
 
-    monkeypatch.setattr("darkroom.tables.models.TrainedTableModel._train", refuse)
+    monkeypatch.setattr("darkroom.tables.models.TableTrainer.train", refuse)
     again = audit_plan(folder / "plan.toml", resume=True, progress=False)
     assert timeless(again) == timeless(run)
 
@@ -255,20 +256,18 @@ def test_private_regression_stays_near_the_plain_one_with_a_large_epsilon() -> N
     public = public_of(frame[PRIVATE:])
     defense = TABLE_TRAINING_DEFENSES.make("dp-linear", {"epsilon": 1e5})
     inputs = frame.drop(columns="dose")
-    model = defense.apply_to(LinearRegression(), public, 0).fit(inputs, frame["dose"])
+    model = defense.train(TableCourse(LinearRegression(), inputs, frame["dose"], public, 0)).model
     plain = LinearRegression().fit(pd.get_dummies(inputs), frame["dose"])
     off = model.predict(inputs) - plain.predict(pd.get_dummies(inputs))
     assert np.abs(off).mean() < 0.5
     with pytest.raises(DarkroomError, match="for regressors"):
-        defense.apply_to(LogisticRegression(), public, 0)
+        defense.train(TableCourse(LogisticRegression(), inputs, frame["dose"], public, 0))
 
 
 def test_estimators_that_draw_get_the_seed_of_the_run() -> None:
     frame = doses()
-    public = public_of(frame)
-    made = TABLE_TRAINING_DEFENSES.make("none", {}).apply_to(DecisionTreeRegressor(), public, 7)
-    assert made.random_state == 7
-    kept = TABLE_TRAINING_DEFENSES.make("none", {}).apply_to(
-        DecisionTreeRegressor(random_state=3), public, 7
-    )
-    assert kept.random_state == 3
+    inputs, none = frame[["age"]], TABLE_TRAINING_DEFENSES.make("none", {})
+    for own, found in ((None, 7), (3, 3)):
+        tree = DecisionTreeRegressor(random_state=own)
+        made = none.train(TableCourse(tree, inputs, frame["dose"], public_of(frame), 7)).model
+        assert made.random_state == found

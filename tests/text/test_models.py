@@ -126,8 +126,8 @@ def test_what_is_said_of_each_training(run: Run) -> None:
 
 def test_nothing_is_trained_twice(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     models = list((run.folder / "models").iterdir())
-    assert {file.suffix for file in models} == {".safetensors"}
-    assert len(models) == 4
+    assert {file.suffix for file in models} == {".safetensors", ".json"}
+    assert len(models) == 8
     # Four digits are found in any number; a whole line, or whose it is, would be a leak.
     told = b"".join(file.read_bytes()[:9000] for file in models)
     canaries = load_key(folder / "key.json").canaries
@@ -138,7 +138,7 @@ def test_nothing_is_trained_twice(run: Run, folder: Path, monkeypatch: pytest.Mo
     def refuse(*_: object) -> None:
         raise AssertionError("trained twice")
 
-    monkeypatch.setattr("darkroom.text.models.TrainedTextModel._train", refuse)
+    monkeypatch.setattr("darkroom.text.models.TextTrainer.train", refuse)
     again = audit_plan(folder / "plan.toml", resume=True, progress=False)
     assert timeless(again) == timeless(run)
 

@@ -31,6 +31,10 @@ class Model(Protocol[S_co]):
     def digest(self) -> str:
         """A hash of all that decides the model, and of all data."""
 
+    @property
+    def replaced(self) -> bool:
+        """Whether a training put a model of its own in the place of the given one."""
+
     def open(self, reporter: Reporter) -> S_co:
         """Returns the model with the truth about it."""
 
@@ -65,7 +69,6 @@ class FinishedCell(NamedTuple):
     arrays: Arrays
 
 
-T = TypeVar("T")
 Plan = TypeVar("Plan", bound=BasePlan)
 Subject = TypeVar("Subject")
 Cells = TypeVar("Cells", bound=CellPlan[Any, Any, Any, Any])
@@ -193,11 +196,6 @@ class Job(ABC, Generic[Plan, Subject, Cells, Bench]):
             with reporter.stage(cell.title) as advance:
                 result, arrays = self.run_cell(key, cell, subject, priors[words], bench, advance)
             yield FinishedCell(key, model.dress(result), arrays)
-
-
-def with_control(control: T, named: Sequence[T]) -> list[T]:
-    """Returns training defences after the control without any; nothing if none is named."""
-    return [control, *(one for one in named if one != control)] if named else []
 
 
 def trained_row(defenses: Sequence[Any], on: str = "") -> list[tuple[str, str]]:

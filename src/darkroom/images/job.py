@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from darkroom.auditing.job import Advance, Arrays, Facts, Job, trained_row, with_control
+from darkroom.auditing.job import Advance, Arrays, Facts, Job, Model, trained_row
 from darkroom.auditing.plan import parse_slice
 from darkroom.auditing.progress import Reporter
 from darkroom.auditing.run_record import TargetRecord
@@ -19,7 +19,7 @@ from darkroom.images.cell_plan import ImageCellPlan, cell_plans
 from darkroom.images.cells import run_cell
 from darkroom.images.guarded import reach_guard
 from darkroom.images.judging import Bench, set_up_bench
-from darkroom.images.models import GivenModel, Model, TrainedModel
+from darkroom.images.models import ImageTrainer
 from darkroom.images.photos import Photos, load_photos
 from darkroom.images.plan import ImagePlan, PublicSection
 from darkroom.images.priors.base import ImagePrior
@@ -28,8 +28,11 @@ from darkroom.images.record import ImageCell
 from darkroom.images.subject import Subject
 from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.load import open_target
-from darkroom.images.training.base import Recipe, TrainingDefense, Undefended
+from darkroom.images.training.base import ImageTraining, Undefended
+from darkroom.images.training.course import Recipe
 from darkroom.images.training.registry import TRAINING_DEFENSES
+from darkroom.training.defense import with_control
+from darkroom.training.models import GivenModel, TrainedModel
 
 if TYPE_CHECKING:
     from darkroom.images.targets.http import HttpTarget
@@ -40,18 +43,17 @@ if TYPE_CHECKING:
 class ImageJob(Job[ImagePlan, Subject, ImageCellPlan, Bench]):
     """An audit of a classifier of images; see :class:`Job`."""
 
-    def models(self) -> Sequence[Model]:
+    def models(self) -> Sequence[Model[Subject]]:
         """Returns the model that is given, or those to train; see :meth:`Job.models`."""
         plan = self.plan
         if not plan.training:
             return [GivenModel(self.subject)]
         recipe = plan.recipe
         shared = Recipe(recipe.epochs, recipe.batch, recipe.learning_rate, recipe.weight_decay)
+        trainer = ImageTrainer(self.subject, shared, recipe.augment, plan.run.seed)
         return [
-            TrainedModel(
-                self.subject, defense, shared, recipe.augment, plan.run.seed, plan.models_folder
-            )
-            for defense in training_defenses(plan, self.folder)
+            TrainedModel(trainer, one, plan.models_folder)
+            for one in training_defenses(plan, self.folder)
         ]
 
     def cells(self) -> Sequence[ImageCellPlan]:
@@ -154,7 +156,7 @@ def _photos(section: PublicSection, spec: ImageSpec) -> Photos:
     return load_photos(section.images, spec, people=people, resize=section.resize)
 
 
-def training_defenses(plan: ImagePlan, folder: Path) -> list[TrainingDefense]:
+def training_defenses(plan: ImagePlan, folder: Path) -> list[ImageTraining]:
     """Returns the training defences of a plan, without any first; none if it trains nothing.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from darkroom.defenses.pipeline import Pipeline
 from darkroom.errors import DataError
 from darkroom.images.photos import Photos
 from darkroom.images.targets.base import Target
+from darkroom.named import origin
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,17 @@ class Subject:
         if not defense.learns:
             return defense
         return defense.fitted(self.target.scores(self.seen.images), self.seen.people)
+
+    def digest(self) -> str:
+        """Returns a hash of the target and all photos."""
+        parts = [
+            self.target.fingerprint(),
+            *origin(type(self.target)),
+            self.private.digest(),
+            hashlib.sha256(np.packbits(self.trained).tobytes()).hexdigest(),
+            "" if self.public is None else self.public.digest(),
+        ]
+        return hashlib.sha256("".join(parts).encode()).hexdigest()
 
     def unit(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Returns images of the target's range scaled to 0 to 1."""

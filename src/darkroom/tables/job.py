@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from darkroom.auditing.job import Advance, Arrays, Facts, Job, Model, trained_row, with_control
+from darkroom.auditing.job import Advance, Arrays, Facts, Job, Model, trained_row
 from darkroom.auditing.progress import Reporter
 from darkroom.auditing.run_record import TargetRecord
 from darkroom.defenses.pipeline import Pipeline
@@ -18,7 +18,7 @@ from darkroom.imports import call_import
 from darkroom.tables.cell_plan import TableCellPlan, table_cell_plans
 from darkroom.tables.cells import run_table_cell
 from darkroom.tables.judging import TableBench, set_up_table_bench
-from darkroom.tables.models import GivenTableModel, TableModel, TrainedTableModel
+from darkroom.tables.models import TableTrainer
 from darkroom.tables.plan import TablePlan
 from darkroom.tables.priors.counts import TablePrior
 from darkroom.tables.record import TableCell
@@ -30,11 +30,10 @@ from darkroom.tables.targets.load import open_table_target
 from darkroom.tables.targets.sections import TableTargetSection
 from darkroom.tables.targets.sklearn import UntrainedTableTarget
 from darkroom.tables.targets.view import require_fitting
-from darkroom.tables.training.defenses import (
-    TABLE_TRAINING_DEFENSES,
-    TableTrainingDefense,
-    UndefendedTable,
-)
+from darkroom.tables.training.base import TableTraining, UndefendedTable
+from darkroom.tables.training.registry import TABLE_TRAINING_DEFENSES
+from darkroom.training.defense import with_control
+from darkroom.training.models import GivenModel, TrainedModel
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,15 +46,16 @@ if TYPE_CHECKING:
 class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
     """An audit of a model of tables; see :class:`Job`."""
 
-    def models(self) -> Sequence[TableModel]:
+    def models(self) -> Sequence[Model[TableSubject]]:
         """Returns the model that is given, or those to train; see :meth:`Job.models`."""
         plan, target = self.plan, self.plan.target
         if not plan.training:
-            return [GivenTableModel(self.subject)]
+            return [GivenModel(self.subject)]
         trusted = tuple(target.trusted) if isinstance(target, TableTargetSection) else ()
+        trainer = TableTrainer(self.subject, plan.run.seed, trusted)
         return [
-            TrainedTableModel(self.subject, defense, plan.run.seed, plan.models_folder, trusted)
-            for defense in table_training_defenses(plan, self.folder)
+            TrainedModel(trainer, one, plan.models_folder)
+            for one in table_training_defenses(plan, self.folder)
         ]
 
     def cells(self) -> Sequence[TableCellPlan]:
@@ -72,8 +72,7 @@ class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
 
     def attacks(self, model: Model[TableSubject], cell: TableCellPlan) -> bool:
         """Tells that what takes a tree apart makes no sense against what replaces the tree."""
-        replaces = isinstance(model, TrainedTableModel) and model.defense.replaces
-        return not (cell.attack.trees_only and replaces)
+        return not (cell.attack.trees_only and model.replaced)
 
     def facts(self) -> Facts:
         """Returns what the report says of the model and the rows; see :meth:`Job.facts`."""
@@ -216,7 +215,7 @@ def table_subject(
     )
 
 
-def table_training_defenses(plan: TablePlan, folder: Path) -> list[TableTrainingDefense]:
+def table_training_defenses(plan: TablePlan, folder: Path) -> list[TableTraining]:
     """Returns the training defences of a plan, without any first; none if it trains nothing.
 
     Args:

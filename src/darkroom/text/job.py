@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from darkroom.access import LanguageAccess
-from darkroom.auditing.job import Advance, Arrays, Facts, Job, trained_row, with_control
+from darkroom.auditing.job import Advance, Arrays, Facts, Job, Model, trained_row
 from darkroom.auditing.progress import Reporter
 from darkroom.auditing.record import Utility
 from darkroom.auditing.run_record import TargetRecord
@@ -18,20 +18,19 @@ from darkroom.text.canaries import load_key, read_lines
 from darkroom.text.cell_plan import TextCellPlan, text_cell_plans
 from darkroom.text.cells import run_text_cell
 from darkroom.text.exposure.measure import Exposure, measure
-from darkroom.text.models import GivenTextModel, TextModel, TrainedTextModel
+from darkroom.text.models import TextTrainer
 from darkroom.text.plan import TextPlan
 from darkroom.text.record import TextCell
 from darkroom.text.subject import TextSubject
 from darkroom.text.targets.base import LanguageTarget
 from darkroom.text.targets.load import open_folder, open_language_target
 from darkroom.text.targets.sections import TransformersSection
-from darkroom.text.training.recipe import (
-    TEXT_TRAININGS,
-    TextRecipe,
-    TextTraining,
-    UndefendedText,
-)
+from darkroom.text.training.base import TextTraining, UndefendedText
+from darkroom.text.training.course import TextRecipe
+from darkroom.text.training.registry import TEXT_TRAINING_DEFENSES
 from darkroom.text.utility import text_utility
+from darkroom.training.defense import with_control
+from darkroom.training.models import GivenModel, TrainedModel
 
 if TYPE_CHECKING:
     from darkroom.remote.guarded import Endpoint
@@ -62,15 +61,16 @@ class TextJob(Job[TextPlan, TextSubject, TextCellPlan, TextBench]):
 
     corpus: tuple[str, ...] = ()
 
-    def models(self) -> Sequence[TextModel]:
+    def models(self) -> Sequence[Model[TextSubject]]:
         """Returns the model that is given, or those to train; see :meth:`Job.models`."""
         plan = self.plan
         if not plan.training:
-            return [GivenTextModel(self.subject)]
-        recipe, folder = TextRecipe(**plan.recipe.model_dump()), plan.models_folder
+            return [GivenModel(self.subject)]
+        recipe = TextRecipe(**plan.recipe.model_dump())
+        trainer = TextTrainer(self.subject, self.corpus, recipe, plan.run.seed)
         return [
-            TrainedTextModel(self.subject, self.corpus, defense, recipe, plan.run.seed, folder)
-            for defense in text_trainings(plan, self.folder)
+            TrainedModel(trainer, one, plan.models_folder)
+            for one in text_trainings(plan, self.folder)
         ]
 
     def cells(self) -> Sequence[TextCellPlan]:
@@ -230,5 +230,5 @@ def text_trainings(plan: TextPlan, folder: Path) -> list[TextTraining]:
     Raises:
         PlanError: If a name or a parameter is wrong.
     """
-    named = [TEXT_TRAININGS.find(one, folder) for one in plan.training]
+    named = [TEXT_TRAINING_DEFENSES.find(one, folder) for one in plan.training]
     return with_control(UndefendedText(), named)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from darkroom.auditing.record import Bound, Cell, Privacy, Training, TrainingFacts
-from darkroom.errors import RunError, one_line
+from darkroom.auditing.record import Bound, Cell, Training, TrainingFacts
+from darkroom.training.defense import TrainingDefense
 
 C = TypeVar("C", bound=Cell)
 
@@ -16,9 +14,7 @@ def dressed(
     cell: C,
     facts: TrainingFacts,
     control: TrainingFacts,
-    *,
-    name: str,
-    paper: str,
+    defense: TrainingDefense[Any, Any],
     bound: Bound | None,
 ) -> C:
     """Returns a cell with the training of its model, its cost and what it guarantees.
@@ -27,20 +23,17 @@ def dressed(
         cell: Of a model that was trained.
         facts: Of its training.
         control: Of the training without a defence.
-        name: The defence; ``none`` for the control.
-        paper: Where it comes from.
+        defense: It was trained with.
         bound: What training guarantees of this cell, if anything.
     """
     training = Training(
-        defense=facts.defense,
-        seconds=facts.seconds,
-        privacy=facts.privacy,
-        name=name,
-        paper=paper,
+        **dict(facts),
+        name=defense.name,
+        paper=defense.paper,
         time_factor=facts.times_longer_than(control),
         bound=bound,
     )
-    said = () if name == "none" else _said(facts.defense, facts.privacy)
+    said = () if defense.is_control else _said(facts)
     details = cell.details.model_copy(
         update={"training": training, "threat_model": (*cell.details.threat_model, *said)}
     )
@@ -48,20 +41,11 @@ def dressed(
     return cell.model_copy(update={"defense": " + ".join(parts) or "none", "details": details})
 
 
-def _said(defense: str, privacy: Privacy | None) -> Sequence[str]:
+def _said(facts: TrainingFacts) -> list[str]:
     """Says in sentences how a model was trained."""
-    said = [f"The model was trained with {defense}, and the attacker knows how."]
-    if privacy is not None:
-        said.append(
-            f"Training protects one {privacy.unit} with epsilon {privacy.epsilon:.3g}"
-            + (f" at delta {privacy.delta:.0e}." if privacy.delta else ".")
-        )
+    said = [f"The model was trained with {facts.defense}, and the attacker knows how."]
+    if facts.privacy is not None:
+        privacy = facts.privacy
+        at = f" at delta {privacy.delta:.0e}" if privacy.delta else ""
+        said.append(f"Training protects one {privacy.unit} with epsilon {privacy.epsilon:.3g}{at}.")
     return said
-
-
-def damaged(file: Path, error: Exception) -> RunError:
-    """Returns the error for what is kept of a training and cannot be read."""
-    return RunError(
-        f"{file}: what is kept of a training is damaged ({one_line(error)}): remove the file, "
-        "then go on with --resume"
-    )

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from darkroom.auditing.record import Privacy
 from darkroom.errors import MissingExtraError, PlanError, one_line
 
 ACCOUNTANT = "prv"
@@ -112,27 +113,11 @@ class Descent:
         Raises:
             PlanError: If Opacus has no gradients of single records for the module.
         """
-        from opacus import GradSampleModule
-        from opacus.optimizers import DPOptimizer
-
         weights = [weight for group in plain.param_groups for weight in group["params"]]
         count, largest = int(units.max()) + 1, int(units.bincount().max())
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(plain, self.steps)
-        try:
-            wrapped = GradSampleModule(module.train(), loss_reduction="sum")
-        except NotImplementedError as error:
-            raise PlanError(
-                f"{self.owner}: Opacus has no gradients of single records for this module "
-                f"({one_line(error)})"
-            ) from error
-        device = weights[0].device
-        optimizer = DPOptimizer(
-            plain,
-            noise_multiplier=self.noise,
-            max_grad_norm=self.clip,
-            expected_batch_size=max(1, round(self.rate * count)),
-            generator=torch.Generator(device).manual_seed(generator.initial_seed()),
-        )
+        wrapped = self._wrapped(module)
+        optimizer = self._noisy(plain, count, generator.initial_seed())
         for step in range(self.steps):
             drawn = (torch.rand(count, generator=generator) < self.rate).nonzero().flatten()
             parts = torch.split(drawn, max(1, self.at_once // largest))
@@ -146,6 +131,47 @@ class Descent:
         wrapped.to_standard_module()
         for weight in module.parameters():
             weight.grad = None
+
+    def privacy(self, unit: str, delta: float) -> Privacy:
+        """Returns what all steps together guarantee.
+
+        Args:
+            unit: What is protected.
+            delta: At which.
+        """
+        return Privacy(
+            unit=unit,
+            epsilon=epsilon_of(self.noise, delta, self.rate, self.steps),
+            delta=delta,
+            noise_multiplier=self.noise,
+            sample_rate=self.rate,
+            steps=self.steps,
+        )
+
+    def _wrapped(self, module: nn.Module) -> Any:
+        """Returns a module that keeps the gradient of each record apart."""
+        from opacus import GradSampleModule
+
+        try:
+            return GradSampleModule(module.train(), loss_reduction="sum")
+        except NotImplementedError as error:
+            raise PlanError(
+                f"{self.owner}: Opacus has no gradients of single records for this module "
+                f"({one_line(error)})"
+            ) from error
+
+    def _noisy(self, plain: torch.optim.Optimizer, units: int, seed: int) -> Any:
+        """Returns an optimizer that clips each unit's gradient and adds noise to their sum."""
+        from opacus.optimizers import DPOptimizer
+
+        device = plain.param_groups[0]["params"][0].device
+        return DPOptimizer(
+            plain,
+            noise_multiplier=self.noise,
+            max_grad_norm=self.clip,
+            expected_batch_size=max(1, round(self.rate * units)),
+            generator=torch.Generator(device).manual_seed(seed),
+        )
 
 
 def _fill(

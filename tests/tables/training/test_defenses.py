@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
@@ -10,8 +12,14 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from darkroom.errors import DataError, PlanError
-from darkroom.tables.training.defenses import TABLE_TRAINING_DEFENSES
+from darkroom.tables.training.course import TableCourse
 from darkroom.tables.training.estimators import PrivateRidge, PrivateTree, gaussian_deviation
+from darkroom.tables.training.registry import TABLE_TRAINING_DEFENSES
+
+
+def fit(name: str, model: Any, inputs: Any, response: Any, **parameters: object) -> Any:
+    course = TableCourse(model, inputs, response, public=None, seed=0)
+    return TABLE_TRAINING_DEFENSES.make(name, parameters).train(course).model
 
 
 def linear_rows(n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -27,16 +35,12 @@ def bounds() -> dict[str, object]:
 def test_leaves_are_large_and_trees_pruned_in_pipelines_too() -> None:
     rows, response = linear_rows(200)
     tree = DecisionTreeRegressor(random_state=0)
-    large = (
-        TABLE_TRAINING_DEFENSES.make("minimum-leaf", {"rows": 20}).apply(tree).fit(rows, response)
-    )
+    large = fit("minimum-leaf", tree, rows, response, rows=20)
     leaves = large.tree_.children_left < 0
     assert large.tree_.n_node_samples[leaves].min() >= 20
     assert tree.min_samples_leaf == 1
     pipeline = make_pipeline(StandardScaler(), tree)
-    pruned = (
-        TABLE_TRAINING_DEFENSES.make("pruning", {"alpha": 5.0}).apply(pipeline).fit(rows, response)
-    )
+    pruned = fit("pruning", pipeline, rows, response, alpha=5.0)
     assert pruned[-1].get_n_leaves() < tree.fit(rows, response).get_n_leaves() / 4
 
 
@@ -45,10 +49,8 @@ def test_private_regression_nears_the_plain_one_as_epsilon_grows() -> None:
     plain = LinearRegression().fit(rows, response)
     errors = []
     for epsilon in (0.05, 1.0, 1000.0):
-        defense = TABLE_TRAINING_DEFENSES.make(
-            "dp-linear", dict(epsilon=epsilon, seed=1, **bounds())
-        )
-        private = defense.apply(LinearRegression()).fit(rows, response)
+        settings = {"epsilon": epsilon, "seed": 1, **bounds()}
+        private = fit("dp-linear", LinearRegression(), rows, response, **settings)
         errors.append(float(np.abs(private.predict(rows) - plain.predict(rows)).mean()))
     assert errors[2] < 0.1
     assert errors[0] > errors[1] > errors[2]
@@ -75,10 +77,8 @@ def test_private_tree_learns_with_much_epsilon_and_guesses_with_little() -> None
     named = np.where(rows[:, 0] > 0.5, "yes", "no")
     right = []
     for epsilon in (0.001, 100.0):
-        defense = TABLE_TRAINING_DEFENSES.make(
-            "dp-tree", {"epsilon": epsilon, "classes": ("no", "yes"), "depth": 6, "seed": 3}
-        )
-        tree = defense.apply(DecisionTreeClassifier()).fit(rows, named)
+        settings = {"epsilon": epsilon, "classes": ("no", "yes"), "depth": 6, "seed": 3}
+        tree = fit("dp-tree", DecisionTreeClassifier(), rows, named, **settings)
         chances = tree.predict_proba(rows)
         assert chances.shape == (4000, 2)
         assert np.allclose(chances.sum(axis=1), 1)
@@ -120,11 +120,11 @@ def test_what_does_not_do_is_refused() -> None:
         with pytest.raises(PlanError, match=name):
             TABLE_TRAINING_DEFENSES.make(name, wrong)
     with pytest.raises(PlanError, match="no min_samples_leaf"):
-        TABLE_TRAINING_DEFENSES.make("minimum-leaf", {}).apply(LinearRegression())
+        fit("minimum-leaf", LinearRegression(), rows, response)
     with pytest.raises(PlanError, match="regressors"):
-        TABLE_TRAINING_DEFENSES.make("dp-linear", {}).apply(DecisionTreeClassifier())
+        fit("dp-linear", DecisionTreeClassifier(), rows, response)
     with pytest.raises(PlanError, match="classifiers"):
-        TABLE_TRAINING_DEFENSES.make("dp-tree", {}).apply(LinearRegression())
+        fit("dp-tree", LinearRegression(), rows, response)
     with pytest.raises(DataError, match="3 bounds for 2 inputs"):
         PrivateRidge(low=(0, 0, 0), high=(1, 1, 1)).fit(rows, response)
     with pytest.raises(DataError, match="none of the classes"):

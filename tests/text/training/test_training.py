@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,11 @@ from darkroom.errors import DataError, PlanError
 from darkroom.text.formats.secrets import make_format
 from darkroom.text.models import formats_of
 from darkroom.text.training.corpus import NAMED_FORMATS, Deduplication, Scrubbing
+from darkroom.text.training.course import TextCourse
+
+
+def _untold(lines: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
+    raise AssertionError("nothing is to be trained")
 
 
 def test_of_nearly_the_same_lines_the_first_stays() -> None:
@@ -83,12 +89,13 @@ def test_named_formats_of_secrets_are_found_by_name(name: str) -> None:
     ],
 )
 def test_any_format_of_an_audit_is_scrubbed(name: str | dict[str, object], secret: str) -> None:
-    scrubber = Scrubbing().knowing(formats_of(make_format(name)))
-    (line,) = scrubber.clean([f"It is {secret}."]).lines
+    formats = formats_of(make_format(name))
+    course = TextCourse(None, [f"It is {secret}."], _untold, seed=0, formats=formats)
+    (line,) = Scrubbing().prepare(course).lines
     assert secret not in line
     assert "blue" not in line
-    own = Scrubbing(["card"])
-    assert own.knowing(["x"]) == own
+    (kept,) = Scrubbing(["card"]).prepare(course).lines
+    assert secret in kept
 
 
 def test_what_does_not_do_is_refused() -> None:
@@ -123,15 +130,16 @@ def test_dp_language_model_learns_and_forgets_with_noise() -> None:
 
     free = PrivateText(epsilon=math.inf, batch=12, epochs=20, learning_rate=0.02, at_once=7)
     tight = PrivateText(epsilon=1.0, batch=12, epochs=3, learning_rate=0.02)
-    first = free.train(model, ids, present, rng=np.random.default_rng(0))
-    again = free.train(model, ids, present, rng=np.random.default_rng(0))
-    noisy = tight.train(model, ids, present, rng=np.random.default_rng(0))
+    course = TextCourse(model, (), lambda _: (ids, present), seed=0)
+    first, again, noisy = free.train(course), free.train(course), tight.train(course)
     assert loss(first.model) < 0.5 < loss(noisy.model)
     assert loss(first.model) == loss(again.model)
-    assert math.isinf(first.privacy.epsilon)
-    assert 0.95 < noisy.privacy.epsilon <= 1.0
-    assert noisy.privacy.unit == "line"
+    assert first.facts.privacy is not None
+    assert noisy.facts.privacy is not None
+    assert math.isinf(first.facts.privacy.epsilon)
+    assert 0.95 < noisy.facts.privacy.epsilon <= 1.0
+    assert noisy.facts.privacy.unit == "line"
     with pytest.raises(DataError, match="two tokens"):
-        free.train(model, ids, present & False, rng=np.random.default_rng(0))
+        free.train(TextCourse(model, (), lambda _: (ids, present & False), seed=0))
     with pytest.raises(PlanError, match="epsilon"):
         PrivateText(epsilon=0.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -11,15 +11,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from darkroom.auditing.record import Privacy
 from darkroom.errors import MissingExtraError, PlanError, one_line
-from darkroom.images.training.base import Course, Privacy, TrainingDefense
-from darkroom.images.training.modules import output_layer
+from darkroom.images.training.base import ImageTraining
+from darkroom.images.training.course import ImageCourse
 from darkroom.images.training.transfer import freeze, pretrain
-from darkroom.training.private_sgd import Descent, epsilon_of, noise_for
+from darkroom.training.private_sgd import Descent, noise_for
 
 
 @dataclass(frozen=True)
-class PrivateSGD(TrainingDefense):
+class PrivateSGD(ImageTraining):
     """Clips what each photo adds to a step and drowns it in noise.
 
     Abadi et al., Deep Learning with Differential Privacy (CCS 2016), with Opacus' gradients,
@@ -98,7 +99,7 @@ class PrivateSGD(TrainingDefense):
                 "freeze a share below 1, of layers that strangers have trained"
             )
 
-    def prepare(self, module: nn.Module) -> nn.Module:
+    def prepare(self, course: ImageCourse) -> ImageCourse:
         """Replaces or refuses layers that mix photos; see :meth:`TrainingDefense.prepare`.
 
         Raises:
@@ -109,7 +110,7 @@ class PrivateSGD(TrainingDefense):
             from opacus.validators import ModuleValidator
         except ImportError as error:
             raise MissingExtraError("opacus", "dp") from error
-        module.requires_grad_(True).train()
+        module = course.model.train()
         if self.group_norm:
             module = ModuleValidator.fix(module)
         errors = ModuleValidator.validate(module)
@@ -125,11 +126,9 @@ class PrivateSGD(TrainingDefense):
                 f"training defence {self.name}: the module has layers that mix photos, such as "
                 f"batch normalisation, so no photo's share of a step can be bounded: {hint}"
             )
-        if self.pretrain_epochs:
-            output_layer(module, f"training defence {self.name}")
-        return module
+        return replace(course, model=module)
 
-    def _fit(self, course: Course) -> Privacy | None:
+    def _fit(self, course: ImageCourse) -> Privacy | None:
         if self.pretrain_epochs:
             if course.strangers is None:
                 raise PlanError(
@@ -137,40 +136,33 @@ class PrivateSGD(TrainingDefense):
                 )
             pretrain(course, self.pretrain_epochs, self.name)
         if self.frozen:
-            freeze(course.module, self.frozen)
+            freeze(course.model, self.frozen)
         epochs = self.epochs or course.recipe.epochs
         rate = min(1.0, (self.batch or course.recipe.batch) / len(course.images))
         steps = math.ceil(epochs / rate)
         noise = noise_for(self.epsilon, self.delta, rate, steps, self._owner)
-        weights = [weight for weight in course.module.parameters() if weight.requires_grad]
+        weights = [weight for weight in course.model.parameters() if weight.requires_grad]
 
         def losses(module: nn.Module, rows: Tensor) -> Tensor:
             people = course.labels[rows].to(course.device)
             return functional.cross_entropy(module(course.seen(rows)), people, reduction="sum")
 
-        Descent(noise, self.clip, rate, steps, self.at_once, self._owner).run(
-            course.module,
+        descent = Descent(noise, self.clip, rate, steps, self.at_once, self._owner)
+        descent.run(
+            course.model,
             losses,
             self._units(course),
             torch.optim.SGD(weights, lr=self.learning_rate, momentum=self.momentum),
             course.generator,
             lambda done: course.advance(min(epochs, int(done * rate)), epochs),
         )
-        spent = epsilon_of(noise, self.delta, rate, steps)
-        return Privacy(
-            unit=self.unit,
-            epsilon=spent,
-            delta=self.delta,
-            noise_multiplier=noise,
-            sample_rate=rate,
-            steps=steps,
-        )
+        return descent.privacy(self.unit, self.delta)
 
     @property
     def _owner(self) -> str:
         return f"training defence {self.name}"
 
-    def _units(self, course: Course) -> Tensor:
+    def _units(self, course: ImageCourse) -> Tensor:
         """Returns the unit to which each photo belongs, int64 ``(n,)`` from 0 without gaps."""
         if self.unit == "photo":
             return torch.arange(len(course.images))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from darkroom.images.training.base import TrainingDefense, Undefended
+from darkroom.images.training.base import ImageTraining, Undefended
 from darkroom.images.training.dp_sgd import PrivateSGD
 from darkroom.images.training.regularised import (
     BilateralDependency,
@@ -13,9 +13,9 @@ from darkroom.images.training.transfer import Transfer
 from darkroom.images.training.uniform import UniformConfidence
 from darkroom.named import Registry
 
-TRAINING_DEFENSES: Registry[TrainingDefense] = Registry(
+TRAINING_DEFENSES: Registry[ImageTraining] = Registry(
     "training defence",
-    TrainingDefense,
+    ImageTraining,
     Undefended,
     UniformConfidence,
     PrivateSGD,

@@ -11,13 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from darkroom.auditing.record import Privacy
 from darkroom.errors import PlanError
-from darkroom.images.training.base import Course, Privacy, TrainingDefense, run_epochs
+from darkroom.images.training.base import ImageTraining, run_epochs
+from darkroom.images.training.course import ImageCourse
 from darkroom.images.training.modules import hidden_layers, output_layer, replace_layer
 
 
 @dataclass(frozen=True)
-class NegativeLabelSmoothing(TrainingDefense):
+class NegativeLabelSmoothing(ImageTraining):
     """Pushes a photo below the uniform answer for every class that it does not show.
 
     Struppek, Hintersdorf and Kersting, Be Careful What You Smooth For (ICLR 2024): cross-entropy
@@ -63,9 +65,9 @@ class NegativeLabelSmoothing(TrainingDefense):
             return self.smoothing if self.ends == 0 else 0.0
         return self.smoothing * min(1.0, (share - self.begins) / max(self.ends - self.begins, 1e-9))
 
-    def _fit(self, course: Course) -> Privacy | None:
+    def _fit(self, course: ImageCourse) -> Privacy | None:
         def loss(seen: Tensor, people: Tensor, share: float) -> Tensor:
-            log_scores = functional.log_softmax(course.module(seen), dim=1)
+            log_scores = functional.log_softmax(course.model(seen), dim=1)
             smoothing = self.at(share)
             named = functional.nll_loss(log_scores, people)
             return (1 - smoothing) * named - smoothing * log_scores.mean()
@@ -75,7 +77,7 @@ class NegativeLabelSmoothing(TrainingDefense):
 
 
 @dataclass(frozen=True)
-class BilateralDependency(TrainingDefense):
+class BilateralDependency(ImageTraining):
     """Keeps hidden layers from depending on the photo, and makes them depend on who is on it.
 
     Peng et al., Bilateral Dependency Optimization (KDD 2022): cross-entropy, plus ``on_input``
@@ -112,18 +114,13 @@ class BilateralDependency(TrainingDefense):
         if self.on_input < 0 or self.on_label < 0:
             raise PlanError(f"training defence {self.name}: weights must be 0 or more")
 
-    def prepare(self, module: nn.Module) -> nn.Module:
-        """Checks that there are layers to watch; see :meth:`TrainingDefense.prepare`."""
-        hidden_layers(module, self.layers, f"training defence {self.name}")
-        return module
-
-    def _fit(self, course: Course) -> Privacy | None:
-        watched = hidden_layers(course.module, self.layers, f"training defence {self.name}")
+    def _fit(self, course: ImageCourse) -> Privacy | None:
+        watched = hidden_layers(course.model, self.layers, f"training defence {self.name}")
         with _outputs(watched) as outputs:
 
             def loss(seen: Tensor, people: Tensor, _: float) -> Tensor:
                 outputs.clear()
-                named = functional.cross_entropy(course.module(seen), people)
+                named = functional.cross_entropy(course.model(seen), people)
                 labels = functional.one_hot(people, course.classes).to(seen.dtype)
                 with torch.no_grad():
                     photos, classes = _gaussian(seen), _centred(labels @ labels.T)
@@ -206,7 +203,7 @@ class Bottleneck(nn.Module):
 
 
 @dataclass(frozen=True)
-class MutualInformation(TrainingDefense):
+class MutualInformation(ImageTraining):
     """Limits how much an answer can say of the photo.
 
     Wang et al., Improving Robustness to Model Inversion Attacks via Mutual Information
@@ -242,18 +239,18 @@ class MutualInformation(TrainingDefense):
                 "give 0 or more, and 1 or more"
             )
 
-    def prepare(self, module: nn.Module) -> nn.Module:
+    def prepare(self, course: ImageCourse) -> ImageCourse:
         """Puts a bottleneck in the place of the last layer; see :meth:`TrainingDefense.prepare`."""
-        name, layer = output_layer(module, f"training defence {self.name}")
+        name, layer = output_layer(course.model, f"training defence {self.name}")
         bottleneck = Bottleneck(layer.in_features, self.width, layer.out_features)
-        replace_layer(module, name, lambda _: bottleneck.to(layer.weight.device))
-        return module
+        replace_layer(course.model, name, lambda _: bottleneck.to(layer.weight.device))
+        return course
 
-    def _fit(self, course: Course) -> Privacy | None:
-        inside = [one for one in course.module.modules() if isinstance(one, Bottleneck)]
+    def _fit(self, course: ImageCourse) -> Privacy | None:
+        inside = [one for one in course.model.modules() if isinstance(one, Bottleneck)]
 
         def loss(seen: Tensor, people: Tensor, _: float) -> Tensor:
-            named = functional.cross_entropy(course.module(seen), people)
+            named = functional.cross_entropy(course.model(seen), people)
             information = inside[0].information
             assert information is not None, "a step runs the module in training mode"
             return named + self.weight * information

@@ -9,20 +9,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from darkroom.errors import PlanError
-from darkroom.images.training.base import (
-    Course,
-    Privacy,
-    TrainingDefense,
-    ignore,
-    plain_loss,
-    run_epochs,
-)
+from darkroom.auditing.record import Privacy
+from darkroom.errors import DataError, PlanError
+from darkroom.images.training.base import ImageTraining, plain_loss, run_epochs
+from darkroom.images.training.course import ImageCourse
 from darkroom.images.training.modules import output_layer, replace_layer, weighted_layers
+from darkroom.training.defense import ignore
 
 
 @dataclass(frozen=True)
-class Transfer(TrainingDefense):
+class Transfer(ImageTraining):
     """Trains on strangers first, then freezes early layers and trains the others on private photos.
 
     Ho et al., Model Inversion Robustness: Can Transfer Learning Help? (CVPR 2024), TL-DMI: early
@@ -42,7 +38,6 @@ class Transfer(TrainingDefense):
 
     name: ClassVar[str] = "transfer"
     paper: ClassVar[str] = "Ho et al. 2024"
-    needs_strangers: ClassVar[bool] = True
 
     frozen: float = 0.5
     pretrain_epochs: int | None = None
@@ -59,19 +54,19 @@ class Transfer(TrainingDefense):
                 f"{self.pretrain_epochs}: give between 0 and 1, and 1 or more"
             )
 
-    def prepare(self, module: nn.Module) -> nn.Module:
-        """Checks for an output layer; see :meth:`TrainingDefense.prepare`."""
-        output_layer(module, f"training defence {self.name}")
-        return module
-
-    def _fit(self, course: Course) -> Privacy | None:
+    def _fit(self, course: ImageCourse) -> Privacy | None:
+        if course.strangers is None:
+            raise DataError(
+                f"training defence {self.name} learns from photos of strangers: give some "
+                "([public] in a plan)"
+            )
         pretrain(course, self.pretrain_epochs or course.recipe.epochs, self.name)
-        run_epochs(course, plain_loss(course.module), frozen=freeze(course.module, self.frozen))
+        run_epochs(course, plain_loss(course.model), frozen=freeze(course.model, self.frozen))
         return None
 
 
-def pretrain(course: Course, epochs: int, owner: str) -> None:
-    """Trains ``course.module`` to tell strangers apart, then gives it a fresh output layer.
+def pretrain(course: ImageCourse, epochs: int, owner: str) -> None:
+    """Trains ``course.model`` to tell strangers apart, then gives it a fresh output layer.
 
     Args:
         course: Has strangers.
@@ -81,11 +76,11 @@ def pretrain(course: Course, epochs: int, owner: str) -> None:
     Raises:
         PlanError: If the strangers are one person, or the module has no output layer.
     """
-    assert course.strangers is not None, "train has checked this"
+    assert course.strangers is not None, "the defence has checked this"
     names, people = np.unique(course.strangers.people, return_inverse=True)
     if len(names) < 2:
         raise PlanError(f"training defence {owner}: strangers must be two people at least")
-    module = course.module
+    module = course.model
     name, layer = output_layer(module, f"training defence {owner}")
 
     def head(classes: int) -> nn.Module:

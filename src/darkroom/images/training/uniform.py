@@ -9,13 +9,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from darkroom.auditing.record import Privacy
 from darkroom.errors import PlanError
-from darkroom.images.training.base import Course, Privacy, TrainingDefense, run_epochs
+from darkroom.images.training.base import ImageTraining, run_epochs
+from darkroom.images.training.course import ImageCourse
 from darkroom.images.training.not_people import averaged, blurred, noise
 
 
 @dataclass(frozen=True)
-class UniformConfidence(TrainingDefense):
+class UniformConfidence(ImageTraining):
     """Teaches a model to answer everybody alike to whatever is not a sharp photo of one person.
 
     An inversion starts at a mean face or noise and climbs along the confidence; here there is
@@ -58,13 +60,13 @@ class UniformConfidence(TrainingDefense):
                 "0, and climbs 0 or more"
             )
 
-    def _fit(self, course: Course) -> Privacy | None:
+    def _fit(self, course: ImageCourse) -> Privacy | None:
         others = Others(course, self)
 
         def loss(seen: Tensor, people: Tensor, _: float) -> Tensor:
             nobody = others.draw(max(1, round(self.share * len(seen)))).to(seen.device)
             # Together, so that batch normalisation learns from both what is usual.
-            logits = course.module(torch.cat([seen, nobody]))
+            logits = course.model(torch.cat([seen, nobody]))
             named = functional.cross_entropy(logits[: len(seen)], people)
             log_scores = functional.log_softmax(logits[len(seen) :], dim=1)
             return named - self.weight * log_scores.mean()
@@ -76,7 +78,7 @@ class UniformConfidence(TrainingDefense):
 class Others:
     """A source of images that are no person, and of inversions that it carries on."""
 
-    def __init__(self, course: Course, defense: UniformConfidence) -> None:
+    def __init__(self, course: ImageCourse, defense: UniformConfidence) -> None:
         """Starts a pool of inversions.
 
         Args:
@@ -174,7 +176,7 @@ class Others:
 
     def _climbed(self, n: int) -> Tensor:
         """Carries some inversions on, and returns them in the target's range."""
-        course, module = self._course, self._course.module
+        course, module = self._course, self._course.model
         rows = torch.randperm(len(self._pool), generator=course.generator)[:n]
         # An inversion of its own life each: about one in ten begins anew.
         fresh = self._uniform(n) < 0.1

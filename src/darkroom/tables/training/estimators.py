@@ -62,7 +62,7 @@ class PrivateRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         response_high: float = 1.0,
         random_state: int | None = None,
     ) -> None:
-        """Keeps parameters; see :class:`darkroom.tables.training.defenses.PrivateRegression`."""
+        """Keeps parameters; see :class:`darkroom.tables.training.private.PrivateRegression`."""
         self.epsilon = epsilon
         self.delta = delta
         self.low = low
@@ -142,7 +142,7 @@ class PrivateTree(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         high: tuple[float, ...] = (1.0,),
         random_state: int | None = None,
     ) -> None:
-        """Keeps parameters; see :class:`darkroom.tables.training.defenses.PrivateForest`."""
+        """Keeps parameters; see :class:`darkroom.tables.training.private.PrivateForest`."""
         self.epsilon = epsilon
         self.classes = classes
         self.depth = depth

@@ -1,17 +1,19 @@
 """Training defences for language models that change the corpus: deduplication and scrubbing.
 
-Both take lines and return lines, so that any training can follow. Differentially private training
-of a language model is in :mod:`darkroom.text.training.private`.
+Both change the lines of a course before it is trained as its recipe says. Differentially private
+training of a language model is in :mod:`darkroom.text.training.private`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple
 
 from darkroom.errors import PlanError
+from darkroom.text.training.base import TextTraining
+from darkroom.text.training.course import TextCourse
 
 _WORD = re.compile(r"\w+")
 
@@ -31,7 +33,7 @@ class Cleaned(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Deduplication:
+class Deduplication(TextTraining):
     """Keeps one of all lines that are nearly the same.
 
     After Lee et al., Deduplicating Training Data Makes Language Models Better (ACL 2022), and
@@ -65,6 +67,10 @@ class Deduplication:
                 f"deduplication: similarity {self.similarity:g}, words {self.words}, keep "
                 f"{self.keep}: give in (0, 1], 1 or more, and 1 or more"
             )
+
+    def prepare(self, course: TextCourse) -> TextCourse:
+        """Drops lines of a course; see :meth:`TrainingDefense.prepare`."""
+        return replace(course, lines=self.clean(course.lines).lines)
 
     def clean(self, lines: Iterable[str]) -> Cleaned:
         """Drops lines; of nearly the same ones, the first stay."""
@@ -110,7 +116,7 @@ NAMED_FORMATS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Scrubbing:
+class Scrubbing(TextTraining):
     """Replaces what has the format of a secret by the name of the format.
 
     It finds what its formats describe and nothing else: a secret in words, a name or an address
@@ -119,8 +125,8 @@ class Scrubbing:
     it has scrubbed can be given to the same training.
 
     Attributes:
-        formats: Names among :data:`NAMED_FORMATS`, or regular expressions; all names when left
-            out, and in an audit the format of its own secrets too.
+        formats: Names among :data:`NAMED_FORMATS`, or regular expressions; when left out, all
+            names and the formats of secrets that the course knows.
     """
 
     name: ClassVar[str] = "scrubbing"
@@ -138,9 +144,10 @@ class Scrubbing:
             raise PlanError("scrubbing: give at least one format")
         self._expression()
 
-    def knowing(self, formats: Sequence[str]) -> Scrubbing:
-        """Returns the same with further formats, unless its own were given."""
-        return self if self.formats is not None else Scrubbing((*formats, *NAMED_FORMATS))
+    def prepare(self, course: TextCourse) -> TextCourse:
+        """Replaces secrets in the lines of a course; see :meth:`TrainingDefense.prepare`."""
+        known = self if self.formats is not None else Scrubbing((*course.formats, *NAMED_FORMATS))
+        return replace(course, lines=known.clean(course.lines).lines)
 
     def clean(self, lines: Iterable[str]) -> Cleaned:
         """Replaces secrets by ``[NAME]``."""

@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar
 
-import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
 
 from darkroom.auditing.record import Privacy
-from darkroom.errors import DataError, PlanError
-from darkroom.training.private_sgd import Descent, epsilon_of, noise_for
+from darkroom.errors import PlanError
+from darkroom.text.training.base import TextTraining, line_losses
+from darkroom.text.training.course import TextCourse
+from darkroom.training.private_sgd import Descent, noise_for
 
 _OWNER = "training defence dp-sgd for text"
 
 
-class TrainedText(NamedTuple):
-    """A trained language model.
-
-    Attributes:
-        model: In evaluation mode.
-        privacy: What its training guarantees, for one line.
-    """
-
-    model: Any
-    privacy: Privacy
-
-
 @dataclass(frozen=True)
-class PrivateText:
+class PrivateText(TextTraining):
     """Trains a causal language model so that no single line can change it much.
 
     DP-SGD (Abadi et al. 2016) with Adam on the noisy gradients, as Li et al. 2022 (Large Language
@@ -85,74 +70,24 @@ class PrivateText:
                 "more"
             )
 
-    def train(
-        self,
-        model: Any,
-        ids: Tensor,
-        present: Tensor,
-        *,
-        rng: np.random.Generator,
-        on_progress: Callable[[int, int], None] | None = None,
-    ) -> TrainedText:
-        """Trains a copy of a model on lines.
-
-        Args:
-            model: A causal language model of ``transformers``, with dropout or without.
-            ids: Tokens, padded behind, int64 ``(lines, length)``.
-            present: Which are no padding, bool ``(lines, length)``.
-            rng: Decides everything random; must be secret where the model is released.
-            on_progress: Told how many steps are done, of how many.
+    def _fit(self, course: TextCourse) -> Privacy:
+        """Trains ``course.model`` with clipped and noisy gradients.
 
         Raises:
-            DataError: If the two do not fit, or a line has fewer than two tokens.
             PlanError: If the module cannot be trained, or no noise is enough.
             MissingExtraError: If Opacus is not installed.
         """
-        if ids.shape != present.shape or ids.ndim != 2 or not (present.sum(dim=1) >= 2).all():
-            raise DataError(
-                f"{_OWNER}: tokens {list(ids.shape)} and marks {list(present.shape)}: give both "
-                "(lines, length), two tokens a line at least"
-            )
-        seed, lines = int(rng.integers(2**31)), len(ids)
-        rate = min(1.0, self.batch / lines)
+        ids, present = course.tokens()
+        rate = min(1.0, self.batch / len(ids))
         steps = math.ceil(self.epochs / rate)
         noise = noise_for(self.epsilon, self.delta, rate, steps, _OWNER)
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
-            trained = copy.deepcopy(model).requires_grad_(True)
-            plain = torch.optim.Adam(trained.parameters(), lr=self.learning_rate)
-            Descent(noise, self.clip, rate, steps, self.at_once, _OWNER).run(
-                trained,
-                line_losses(ids, present),
-                torch.arange(lines),
-                plain,
-                torch.Generator().manual_seed(seed),
-                lambda done: on_progress(done, steps) if on_progress else None,
-            )
-        return TrainedText(trained.eval(), self._privacy(noise, rate, steps))
-
-    def _privacy(self, noise: float, rate: float, steps: int) -> Privacy:
-        return Privacy(
-            unit="line",
-            epsilon=epsilon_of(noise, self.delta, rate, steps),
-            delta=self.delta,
-            noise_multiplier=noise,
-            sample_rate=rate,
-            steps=steps,
+        descent = Descent(noise, self.clip, rate, steps, self.at_once, _OWNER)
+        descent.run(
+            course.model,
+            line_losses(ids, present),
+            torch.arange(len(ids)),
+            torch.optim.Adam(course.model.parameters(), lr=self.learning_rate),
+            torch.Generator().manual_seed(course.seed),
+            lambda done: course.advance(done, steps),
         )
-
-
-def line_losses(ids: Tensor, present: Tensor) -> Callable[[nn.Module, Tensor], Tensor]:
-    """Returns the sum over lines of each line's mean loss a token."""
-
-    def losses(model: nn.Module, rows: Tensor) -> Tensor:
-        length = int(present[rows].sum(dim=1).max())
-        some, there = ids[rows, :length], present[rows, :length]
-        # Every line has places of its own, or their embedding's gradient would be everybody's.
-        places = torch.arange(length - 1).expand(len(rows), -1)
-        logits = model(input_ids=some[:, :-1], position_ids=places, use_cache=False).logits
-        wanted = some[:, 1:].masked_fill(~there[:, 1:], -100)
-        each = functional.cross_entropy(logits.transpose(1, 2), wanted, reduction="none")
-        return (each.sum(dim=1) / there[:, 1:].sum(dim=1)).sum()
-
-    return losses
+        return descent.privacy("line", self.delta)
