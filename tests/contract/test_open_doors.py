@@ -21,6 +21,7 @@ import darkroom
 from darkroom.access import LanguageAccess
 from darkroom.auditing.progress import Reporter
 from darkroom.defenses.logprobs import LogprobRounding
+from darkroom.defenses.values import ValueRounding
 from darkroom.errors import DarkroomError, PlanError
 from darkroom.images.attacks.gradient import GradientAttack
 from darkroom.images.priors.build import EigenfacesConfiguration
@@ -206,8 +207,11 @@ def test_darkrooms_own_parts_are_objects_too(
         "load": "darkroom.images.targets.torch:TorchTarget",
     }
     assert recorded["attack"][0]["name"] == "gradient"
+    options: dict[str, Any] = {"out": tmp_path, "name": "other", "progress": False}
     with pytest.raises(PlanError, match="GradientAttack is a class: give an object"):
-        darkroom.audit(model, photos, attacks=[GradientAttack], out=tmp_path, progress=False)
+        darkroom.audit(model, photos, attacks=[GradientAttack], **options)
+    with pytest.raises(PlanError, match="value-rounding changes predicted numbers"):
+        darkroom.audit(model, photos, defenses=[ValueRounding()], **options)
 
 
 # ---------------------------------------------------------------- tables

@@ -17,6 +17,7 @@ from darkroom.defenses.sticky_noise import StickyNoise
 from darkroom.defenses.temperature import Temperature
 from darkroom.defenses.top_k import LabelOnly, TopK
 from darkroom.defenses.values import ValueNoise, ValueRounding
+from darkroom.errors import PlanError
 from darkroom.named import Registry, Wanted
 
 OUTPUT_DEFENSES: Registry[OutputDefense] = Registry(
@@ -69,9 +70,15 @@ def make_pipeline(
         registry: The defences to choose from.
 
     Raises:
-        PlanError: If there is no such defence or parameter, a value is wrong, or a secret or a
-            file that one names is missing.
+        PlanError: If there is no such defence or parameter, a value is wrong, a secret or a file
+            that one names is missing, or one is for answers of another kind.
         TargetError: If one cannot be imported.
     """
     made = [registry.find(one, folder).prepared(folder or Path()) for one in wanted]
+    for one in made:
+        if one.numbers and registry is not TABLE_DEFENSES:
+            raise PlanError(
+                f"defence {one.name} changes predicted numbers, and this model answers scores: use "
+                "rounding or another defence of confidences"
+            )
     return Pipeline(tuple(made))
