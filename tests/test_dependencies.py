@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-OURS = frozenset(["darkroom", "tests", "benchmarks"])
+OURS = frozenset(["darkroom", "tests", "benchmarks", "inversion_extras"])
 
 NOT_IMPORTED = {
     "httptools": "uvicorn parses HTTP with it",

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from darkroom.tables.training.defenses import MinimumLeaf
 from numpy.typing import NDArray
 from sklearn.tree import DecisionTreeClassifier
 from torch import nn
@@ -34,6 +33,7 @@ from darkroom.tables.priors.build import TablePriorConfiguration, UniformConfigu
 from darkroom.tables.priors.counts import TablePrior, UniformPrior
 from darkroom.tables.schema import Rows, Schema, schema_of
 from darkroom.tables.targets.base import CallableTableTarget
+from darkroom.tables.training.trees import MinimumLeaf
 from darkroom.text.attacks.sampling import SamplingAttack
 from darkroom.text.cell_plan import text_cell_plans
 from darkroom.text.plan import TextPlan

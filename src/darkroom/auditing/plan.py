@@ -159,7 +159,8 @@ class BasePlan(Section):
     @model_validator(mode="after")
     def _leave(self) -> Self:
         remote = self.guarded is not None or self.target.kind == self.guard_kind
-        if remote and not (self.run.authorized_by or "").strip():
+        # A served model cannot be trained, which is said first.
+        if remote and not self.training and not (self.run.authorized_by or "").strip():
             raise PlanError(
                 "a remote target is audited only with leave: set [run] authorized_by = "
                 '"name and role"'
