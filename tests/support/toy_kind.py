@@ -27,6 +27,7 @@ from darkroom.auditing.record import (
     Queries,
     Share,
 )
+from darkroom.auditing.run_record import TargetRecord
 from darkroom.defenses.pipeline import Pipeline
 from darkroom.defenses.registry import OUTPUT_DEFENSES, make_pipeline
 from darkroom.kinds import Kind, Nouns
@@ -110,6 +111,11 @@ class Safe:
         """What decides it."""
         return repr(self.locks)
 
+    @property
+    def replaced(self) -> bool:
+        """Never: nothing is trained."""
+        return False
+
     def open(self, reporter: Reporter) -> Safe:
         """Returns itself."""
         del reporter
@@ -148,7 +154,9 @@ class LockJob(Job[LockPlan, Safe, LockCellPlan, int]):
 
     def facts(self) -> Facts:
         """Returns what was tested."""
-        return Facts({"name": "safe", "kind": "safe"}, [("Locks", str(len(self.subject.locks)))])
+        return Facts(
+            TargetRecord(name="safe", kind="safe"), [("Locks", str(len(self.subject.locks)))]
+        )
 
     def bench(self, subject: Safe, former: int | None, reporter: Reporter) -> int:
         """Returns how many digits are guessed rightly without the safe."""
