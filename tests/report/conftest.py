@@ -127,6 +127,32 @@ def image_cell(key: str = "cell1", goals: int = 4, hits: int = 3) -> dict[str, A
     }
 
 
+def training(**changes: Any) -> dict[str, Any]:
+    """How a model was trained with differential privacy, and what that guarantees."""
+    privacy = {
+        "unit": "photo",
+        "epsilon": 7.25,
+        "delta": 1e-5,
+        "noise_multiplier": 1.375,
+        "sample_rate": 0.125,
+        "steps": 480,
+    }
+    chances = [
+        {"about": "person", "examples": 20, "most": 0.83},
+        {"about": "photo", "examples": 1, "most": 0.21},
+    ]
+    return {
+        "defense": "dp-sgd(epsilon=7.25)",
+        "seconds": 84.0,
+        "privacy": privacy,
+        "name": "dp-sgd",
+        "paper": "Abadi et al. 2016",
+        "time_factor": 3.6,
+        "bound": {"baseline": 0.031, "chances": chances, "exceeded": False},
+        **changes,
+    }
+
+
 def run_record(keys: list[str]) -> dict[str, Any]:
     """The content of ``run.json``."""
     return {

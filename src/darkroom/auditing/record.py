@@ -149,13 +149,12 @@ class Component(Record):
 
 
 class WorstOff(Record):
-    """Whom the model exposes most, with a p-value and the same corrected for having looked at all.
+    """Whom the model exposes most, with a p-value that is corrected for having looked at all.
 
     ``sentence`` says it all in words.
     """
 
     name: str
-    p_value: Rate
     p_adjusted: Rate
     sentence: Words
 

@@ -82,6 +82,7 @@ class WorstPerson(WorstOff):
     """The person whom the model exposes most, among so many ``draws`` made without the model."""
 
     goal: Count
+    p_value: Rate
     draws: Count
 
 

@@ -346,7 +346,7 @@ def _dress(axes: Axes, queries: Sequence[int], across: str) -> None:
     axes.yaxis.set_major_locator(FixedLocator([0, 0.25, 0.5, 0.75, 1]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
     axes.set_xlabel(across, color=MUTED)
-    axes.set_ylabel("reconstructed", color=MUTED)
+    axes.set_ylabel("recovered", color=MUTED)
     plain(axes)
 
 

@@ -113,7 +113,7 @@ def _lead(pairs: Sequence[tuple[Cell | None, Cell, GuardRecord]]) -> str:
     without = "" if free is None else f"; without the guard, {percent(free.success.estimate)}"
     return (
         f"Behind the guard {held.attack} {ended}, with {percent(held.success.estimate)} "
-        f"reconstructed{without}; without the model, {percent(held.baseline.estimate)}."
+        f"recovered{without}; without the model, {percent(held.baseline.estimate)}."
     )
 
 

@@ -174,9 +174,7 @@ def worst_off(groups: Sequence[Group]) -> WorstOff | None:
         f"{worst.n}, imputation about {usual} (p = {worst.p_value:.2g}; "
         f"{worst.p_adjusted:.2g} after Holm's correction for {len(groups)} groups)."
     )
-    return WorstOff(
-        name=where, p_value=worst.p_value, p_adjusted=worst.p_adjusted, sentence=sentence
-    )
+    return WorstOff(name=where, p_adjusted=worst.p_adjusted, sentence=sentence)
 
 
 def _over_strongest(hits: dict[str, NDArray[np.bool_]]) -> OverStrongest:

@@ -58,6 +58,4 @@ def worst_off(rows: Sequence[CanaryRecord], bits: float) -> WorstOff | None:
         f"{', extracted' if worst.extracted else ''} (p = {p_value:.2g}; "
         f"{worst.p_adjusted:.2g} after Holm's correction for {len(rows)} secrets)."
     )
-    return WorstOff(
-        name=worst.owner, p_value=p_value, p_adjusted=worst.p_adjusted, sentence=sentence
-    )
+    return WorstOff(name=worst.owner, p_adjusted=worst.p_adjusted, sentence=sentence)
