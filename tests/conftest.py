@@ -5,14 +5,18 @@ Judges train for a moment only: few tests here ask how good they are.
 
 from __future__ import annotations
 
+import io
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 from tests.support import examples  # noqa: F401 - loads the profile of Hypothesis
@@ -20,6 +24,8 @@ from tests.support.needs import absent
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped,unused-ignore]
 from torch import nn
 from torch.nn import functional
+
+from darkroom.runs import audit_plan
 
 # The problems here are so small that threads cost more than they give.
 torch.set_num_threads(1)
@@ -139,20 +145,50 @@ def weights(private_photos: NDArray[np.float32]) -> dict[str, torch.Tensor]:
     return {f"1.{name}": value.detach() for name, value in layer.named_parameters()}
 
 
-@pytest.fixture
-def plan_folder(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.fixture(scope="session")
+def finished_folder(
+    tmp_path_factory: pytest.TempPathFactory,
     private_photos: NDArray[np.float32],
     public_photos: NDArray[np.float32],
     weights: dict[str, torch.Tensor],
+) -> Path:
+    """A folder with a plan, all that it names, and its finished run: to read, not to change."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "tiny_model.py").write_text(MODEL)
+    np.savez(folder / "people.npz", images=private_photos)
+    np.savez(folder / "strangers.npz", images=public_photos)
+    save_file(weights, folder / "weights.safetensors")
+    (folder / "plan.toml").write_text(PLAN)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        audit_plan(folder / "plan.toml", progress=False)
+    sys.modules.pop("tiny_model", None)
+    return folder
+
+
+@pytest.fixture
+def audited_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finished_folder: Path
 ) -> Iterator[Path]:
-    """The working folder, with a plan and all that it names."""
+    """The working folder, with a plan, all that it names, and its finished run."""
+    shutil.copytree(finished_folder, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "tiny_model.py").write_text(MODEL)
-    np.savez(tmp_path / "people.npz", images=private_photos)
-    np.savez(tmp_path / "strangers.npz", images=public_photos)
-    save_file(weights, tmp_path / "weights.safetensors")
-    (tmp_path / "plan.toml").write_text(PLAN)
     yield tmp_path
     sys.modules.pop("tiny_model", None)
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves charts empty, which take most of a report's time: for tests that look at no page."""
+
+    def save(figure: Figure, buffer: io.StringIO, **options: Any) -> None:
+        buffer.write("<svg></svg>")
+
+    monkeypatch.setattr(Figure, "savefig", save)
+
+
+@pytest.fixture
+def plan_folder(audited_folder: Path) -> Path:
+    """The working folder, with a plan and all that it names."""
+    shutil.rmtree(audited_folder / "runs")
+    return audited_folder

@@ -22,11 +22,12 @@ from tests.support.needs import absent
 from tests.support.processes import cpu_seconds
 
 from darkroom.auditing.progress import Reporter
+from darkroom.auditing.runner import run_job
 from darkroom.errors import RunError
 from darkroom.images import cells
 from darkroom.images import job as image_job
 from darkroom.kinds import load_job
-from darkroom.runs import audit_plan
+from darkroom.report.results import write_results
 
 # Waits for nobody's threads.
 ALONE = """
@@ -52,7 +53,10 @@ def results_of(folder: Path) -> dict[str, Any]:
 
 
 def run(folder: Path, *, resume: bool = False) -> dict[str, Any]:
-    audit_plan(folder / "plan.toml", resume=resume, progress=False)
+    """Runs the plan without writing its page."""
+    reporter = Reporter(shown=False)
+    made = run_job(load_job(folder / "plan.toml", reporter), resume=resume, reporter=reporter)
+    write_results(made)
     return results_of(folder)
 
 
@@ -62,10 +66,9 @@ def keys_of(folder: Path) -> list[str]:
 
 
 def test_a_run_stopped_between_cells_goes_on_and_ends_the_same(
-    plan_folder: Path, monkeypatch: pytest.MonkeyPatch
+    plan_folder: Path, finished_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    undisturbed = run(plan_folder)
-    shutil.rmtree(plan_folder / "runs")
+    undisturbed = results_of(finished_folder)
     done: list[str] = []
     real = cells.run_cell
 
@@ -94,9 +97,9 @@ def test_a_run_stopped_between_cells_goes_on_and_ends_the_same(
     assert len(done) == 2
 
 
-def test_cells_and_their_pictures_belong_together(plan_folder: Path) -> None:
-    for cell in run(plan_folder)["cells"]:
-        folder = plan_folder / "runs" / "tiny" / "cells" / cell["key"]
+def test_cells_and_their_pictures_belong_together(finished_folder: Path) -> None:
+    for cell in results_of(finished_folder)["cells"]:
+        folder = finished_folder / "runs" / "tiny" / "cells" / cell["key"]
         with np.load(folder / "reconstructions.npz", allow_pickle=False) as arrays:
             assert arrays["images"].shape == (6, 1, 16, 16)
             assert arrays["images"].dtype == np.float32
@@ -117,15 +120,15 @@ def test_cells_and_their_pictures_belong_together(plan_folder: Path) -> None:
         assert all(person["p_adjusted"] >= person["p_value"] > 0 for person in people)
 
 
-def test_another_plan_with_the_same_name_keeps_the_cells_it_shares(plan_folder: Path) -> None:
-    first = run(plan_folder)
-    plan = (plan_folder / "plan.toml").read_text()
-    (plan_folder / "plan.toml").write_text(plan.replace('prior = "eigenfaces"', "probes = 0"))
-    second = run(plan_folder, resume=True)
+def test_another_plan_with_the_same_name_keeps_the_cells_it_shares(audited_folder: Path) -> None:
+    first = results_of(audited_folder)
+    plan = (audited_folder / "plan.toml").read_text()
+    (audited_folder / "plan.toml").write_text(plan.replace('prior = "eigenfaces"', "probes = 0"))
+    second = run(audited_folder, resume=True)
     assert second["cells"][0] == first["cells"][0]
     assert second["cells"][1]["key"] != first["cells"][1]["key"]
-    (plan_folder / "plan.toml").write_text(plan)
-    assert run(plan_folder, resume=True) == first
+    (audited_folder / "plan.toml").write_text(plan)
+    assert run(audited_folder, resume=True) == first
 
 
 @pytest.mark.parametrize(
@@ -181,7 +184,7 @@ def small_disk(plan_folder: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_stops_a_run_that_ends_the_same_when_there_is_room(
-    plan_folder: Path, small_disk: Path
+    plan_folder: Path, finished_folder: Path, small_disk: Path
 ) -> None:
     (small_disk / "in-the-way").write_bytes(bytes(28 << 10))
     with pytest.raises(RunError, match="No space left on device") as caught:
@@ -193,10 +196,7 @@ def test_a_full_disk_stops_a_run_that_ends_the_same_when_there_is_room(
     assert left <= {"plan.toml", "run.json", "cell.json", "reconstructions.npz", "results.json"}
     (small_disk / "in-the-way").unlink()
     subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
-    resumed = run(plan_folder, resume=True)
-    moved = small_disk / "first"
-    (small_disk / "tiny").rename(moved)
-    assert run(plan_folder) == resumed
+    assert run(plan_folder, resume=True) == results_of(finished_folder)
 
 
 def _start(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:

@@ -131,9 +131,10 @@ def test_photos_from_a_folder_and_a_range_of_their_own(
         assert archive["images"].min() < 0
 
 
-def test_exit_status_tells_of_a_leak_above_the_limit(darkroom: Call, plan_folder: Path) -> None:
-    assert darkroom("audit", "plan.toml").status == 0
-    plan = (plan_folder / "plan.toml").read_text()
+def test_exit_status_tells_of_a_leak_above_the_limit(
+    darkroom: Call, audited_folder: Path, undrawn: None
+) -> None:
+    plan = (audited_folder / "plan.toml").read_text()
     for low, limit, status in [
         (0.3, "[limit]\nadvantage = 0.05", 1),
         (0.3, "[limit]\nadvantage = 0.4", 0),
@@ -142,9 +143,9 @@ def test_exit_status_tells_of_a_leak_above_the_limit(darkroom: Call, plan_folder
         (0.0, "", 0),
         (-0.2, "[limit]\nadvantage = 0.0", 0),
     ]:
-        (plan_folder / "plan.toml").write_text(plan.replace("[limit]\nadvantage = 0.05", limit))
+        (audited_folder / "plan.toml").write_text(plan.replace("[limit]\nadvantage = 0.05", limit))
         # The last cell alone leaks.
-        for file, least in zip(_cells(plan_folder), (-0.5, low), strict=True):
+        for file, least in zip(_cells(audited_folder), (-0.5, low), strict=True):
             cell = json.loads(file.read_text())
             cell["advantage"] = {"estimate": 0.5, "low": least, "high": 0.9}
             file.write_text(json.dumps(cell))
@@ -397,10 +398,9 @@ def test_mistakes_found_before_any_work_are_the_only_line(
     assert len(darkroom("audit", "plan.toml").err.splitlines()) == 1
 
 
-def test_a_report_of_a_run_that_is_not_whole(darkroom: Call, plan_folder: Path) -> None:
-    assert darkroom("audit", "plan.toml").status == 0
-    run = plan_folder / "runs" / "tiny"
-    cell = str(_cells(plan_folder)[0].relative_to(run))
+def test_a_report_of_a_run_that_is_not_whole(darkroom: Call, audited_folder: Path) -> None:
+    run = audited_folder / "runs" / "tiny"
+    cell = str(_cells(audited_folder)[0].relative_to(run))
     for name, content, expected in [
         (cell, None, "cell.json is missing: finish the run with"),
         (cell, "{", "cell.json is damaged"),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,13 +62,14 @@ def write_report(run: Path, *, reveal: bool = False) -> Path:
 
 def render(page: Page) -> str:
     """Returns the HTML of a page."""
-    folders = {name: kind.templates for name, kind in page.kinds.items()}
+    folders = tuple((name, kind.templates) for name, kind in page.kinds.items())
     return _environment(folders).get_template("report.html.jinja").render(page=page)
 
 
-def _environment(folders: Mapping[str, Path | None]) -> Environment:
+@functools.cache  # templates are compiled once
+def _environment(folders: tuple[tuple[str, Path | None], ...]) -> Environment:
     """Returns what renders templates: the common ones, and each kind's under its name."""
-    kinds = {name: FileSystemLoader(folder) for name, folder in folders.items() if folder}
+    kinds = {name: FileSystemLoader(folder) for name, folder in folders if folder}
     # Names of people and plans are strangers' text: escaping is on whatever a file is called.
     environment = Environment(
         loader=ChoiceLoader([PackageLoader("darkroom.report", "templates"), PrefixLoader(kinds)]),
