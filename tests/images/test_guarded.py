@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import tomllib
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -28,7 +31,7 @@ from darkroom.guard.stores.sqlite import SqliteStore
 from darkroom.images.plan import ImagePlan
 from darkroom.images.targets.sections import HttpTable
 from darkroom.report.spending import spending_report
-from darkroom.runs import audit_plan
+from darkroom.runs import Run, audit_plan
 
 KEY, PER_DAY = "dk_auditor", 10
 
@@ -36,6 +39,18 @@ ATTACKS = """
 [[attack]]
 name = "evolution"
 rows = 600
+"""
+
+
+SURROGATE = """
+[[attack]]
+name = "surrogate"
+rows = 40
+members = 2
+units = 32
+epochs = 2
+least_steps = 40
+steps = 20
 """
 
 
@@ -79,20 +94,25 @@ budget = [{{ name = "daily", rows = {PER_DAY} }}]
 """
 
 
-@pytest.fixture
-def served_plan(
-    plan_folder: Path,
-    weights: dict[str, torch.Tensor],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[tuple[Path, Model]]:
-    """A plan of a served model and of the same behind a guard; and what is behind that."""
-    (plan_folder / "guard.toml").write_text(POLICY)
+@contextmanager
+def serving(folder: Path, weights: dict[str, torch.Tensor]) -> Iterator[Model]:
+    """Makes a folder's plan one of a served model and of the same behind a guard.
+
+    Yields:
+        What is behind the guard.
+    """
+    (folder / "guard.toml").write_text(POLICY)
     policy = parse_policy(tomllib.loads(POLICY), "policy")
-    store = SqliteStore("faces", plan_folder / "guard.sqlite")
+    store = SqliteStore("faces", folder / "guard.sqlite")
     hidden = Model(weights)
-    monkeypatch.setenv("GUARD_KEY", KEY)
-    with served(Model(weights)) as free, served(Guard(hidden, policy, store=store)) as guarded:
-        text = (plan_folder / "plan.toml").read_text()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        served(Model(weights)) as free,
+        served(Guard(hidden, policy, store=store)) as guarded,
+    ):
+        patch.chdir(folder)
+        patch.setenv("GUARD_KEY", KEY)
+        text = (folder / "plan.toml").read_text()
         begin, rest = text.index("[target]"), text.index("[private]")
         end = text.index("[[attack]]")
         targets = f"""\
@@ -109,27 +129,49 @@ url = "{guarded}/faces"
 api_key_env = "GUARD_KEY"
 
 """
-        (plan_folder / "plan.toml").write_text(text[:begin] + targets + text[rest:end] + ATTACKS)
-        yield plan_folder, hidden
+        (folder / "plan.toml").write_text(text[:begin] + targets + text[rest:end] + ATTACKS)
+        yield hidden
 
 
-def test_one_plan_shows_success_with_the_guard_and_without(
-    served_plan: tuple[Path, Model],
-) -> None:
-    folder, hidden = served_plan
-    run = audit_plan(folder / "plan.toml", progress=False)
-    free, held = run.cells
+class Asked(NamedTuple):
+    """A finished run of that plan, in the folder of the plan.
+
+    Attributes:
+        run: The run.
+        rows: How many the guard let through.
+    """
+
+    run: Run
+    rows: int
+
+
+@pytest.fixture(scope="module")
+def asked(
+    finished_folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    weights: dict[str, torch.Tensor],
+) -> Asked:
+    folder = tmp_path_factory.mktemp("guarded")
+    shutil.copytree(finished_folder, folder, dirs_exist_ok=True)
+    shutil.rmtree(folder / "runs")
+    with serving(folder, weights) as hidden:
+        run = audit_plan(folder / "plan.toml", progress=False)
+        return Asked(replace(run, folder=folder / run.folder), hidden.rows)
+
+
+def test_one_plan_shows_success_with_the_guard_and_without(asked: Asked) -> None:
+    free, held = asked.run.cells
     assert (free.defense, held.defense) == ("none", "guard")
     assert (free.attack, held.attack) == ("evolution", "evolution")
     assert held.success.estimate < free.success.estimate
     guard = known(held.details.guard)
     assert guard.limits == (GuardLimit(name="daily", rows=PER_DAY, seconds=86_400),)
     # Every row that the guard let through, and no other, is accounted for.
-    assert hidden.rows == PER_DAY == guard.rows + guard.opened
+    assert asked.rows == PER_DAY == guard.rows + guard.opened
     assert guard.refusals >= 1
     assert held.curve[-1].queries < free.curve[-1].queries
     assert held.utility == Utility()
-    page = (folder / "runs/tiny/report.html").read_text()
+    page = (asked.run.folder / "report.html").read_text()
     section = page[page.index('<section id="guard">') : page.index('<section id="budget">')]
     assert f"Days at {PER_DAY} a day" in section
     assert f"was refused after {guard.rows} rows" in section
@@ -141,32 +183,32 @@ def test_one_plan_shows_success_with_the_guard_and_without(
     assert "behind the guard" not in budget[: budget.index("</section>")]
 
 
-def test_a_second_attack_finds_the_account_spent(served_plan: tuple[Path, Model]) -> None:
-    folder, hidden = served_plan
-    with (folder / "plan.toml").open("a") as plan:
-        plan.write('[[attack]]\nname = "surrogate"\nrows = 40\n')
-    held = audit_plan(folder / "plan.toml", progress=False).cells[2:]
-    guards = [known(one.details.guard) for one in held]
-    assert [one.rows for one in guards] == [PER_DAY - 2, 0]
-    assert all(one.refusals for one in guards)
-    assert hidden.rows == PER_DAY
-    # A resumed run asks the guard nothing; a new one is told why it cannot.
-    audit_plan(folder / "plan.toml", resume=True, progress=False)
-    text = (folder / "plan.toml").read_text().replace('"tiny"', '"later"')
-    (folder / "plan.toml").write_text(text)
-    with pytest.raises(TargetError, match="refuses before the attack begins"):
-        audit_plan(folder / "plan.toml", progress=False)
-    assert hidden.rows == PER_DAY
+@pytest.mark.usefixtures("undrawn")
+def test_a_second_attack_finds_the_account_spent(
+    plan_folder: Path, weights: dict[str, torch.Tensor]
+) -> None:
+    with serving(plan_folder, weights) as hidden:
+        plan = plan_folder / "plan.toml"
+        plan.write_text(plan.read_text() + SURROGATE)
+        held = audit_plan(plan, progress=False).cells[2:]
+        guards = [known(one.details.guard) for one in held]
+        assert [one.rows for one in guards] == [PER_DAY - 2, 0]
+        assert all(one.refusals for one in guards)
+        assert hidden.rows == PER_DAY
+        # A resumed run asks the guard nothing; a new one is told why it cannot.
+        audit_plan(plan, resume=True, progress=False)
+        plan.write_text(plan.read_text().replace('"tiny"', '"later"'))
+        with pytest.raises(TargetError, match="refuses before the attack begins"):
+            audit_plan(plan, progress=False)
+        assert hidden.rows == PER_DAY
 
 
 def test_the_guards_report_puts_its_clients_on_the_curve_without_it(
-    served_plan: tuple[Path, Model],
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    asked: Asked, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, _ = served_plan
-    run = audit_plan(folder / "plan.toml", progress=False)
-    (cell,) = [one for one in run.cells if one.defense == "none"]
+    (cell,) = [one for one in asked.run.cells if one.defense == "none"]
+    folder = asked.run.folder.parents[1]
+    monkeypatch.chdir(folder)
     made = spending_report(folder / "guard.toml", folder / "runs/tiny")
     assert [(one.name, one.today) for one in made.clients] == [("auditor", PER_DAY)]
     outlook = made.outlook

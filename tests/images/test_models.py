@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,10 @@ from torch import nn
 import darkroom
 from darkroom.errors import PlanError, RunError
 from darkroom.images import models
+from darkroom.report import collect
 from darkroom.runs import Run, audit_plan
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 MODEL = """\
 from torch import nn
@@ -88,6 +92,29 @@ ONE_ATTACK = PLAN.split('[[attack]]\nname = "evolution"')[0].replace(
 )
 
 
+@pytest.fixture(scope="module")
+def finished_trainings(finished_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a plan of three trainings and one attack, and its finished run."""
+    folder = tmp_path_factory.mktemp("trainings")
+    shutil.copytree(finished_folder, folder, dirs_exist_ok=True)
+    shutil.rmtree(folder / "runs")
+    (folder / "tiny_model.py").write_text(MODEL)
+    (folder / "plan.toml").write_text(ONE_ATTACK)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        run(folder / "plan.toml")
+    sys.modules.pop("tiny_model", None)
+    return folder
+
+
+@pytest.fixture
+def trained(finished_trainings: Path, plan: Path) -> Run:
+    """That run and its plan, in the working folder."""
+    shutil.copytree(finished_trainings, plan.parent, dirs_exist_ok=True)
+    folder = plan.parent / "runs" / "tiny"
+    return Run(folder, collect(folder), folder / "report.html")
+
+
 def run(plan: Path, *, resume: bool = False) -> Run:
     return audit_plan(plan, resume=resume, progress=False)
 
@@ -123,33 +150,27 @@ def test_every_model_meets_every_attack_and_its_cells_say_how_it_was_trained(pla
 
 
 def test_a_resumed_run_trains_nothing_twice_and_ends_the_same(
-    plan: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Run, plan: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan.write_text(ONE_ATTACK)
-    whole = run(plan)
-    kept = sorted((whole.folder / "models").iterdir())
+    kept = sorted((trained.folder / "models").iterdir())
     assert [file.suffix for file in kept] == [".json", ".safetensors"] * 3
     assert all(file.stat().st_mode & 0o77 == 0 for file in kept)
-    before = timeless(whole)
-    for cell in whole.cells[1:]:
-        shutil.rmtree(whole.folder / "cells" / cell.key)
+    before = timeless(trained)
+    for cell in trained.cells[1:]:
+        shutil.rmtree(trained.folder / "cells" / cell.key)
     monkeypatch.setattr(models.ImageTrainer, "train", None)
     again = run(plan, resume=True)
     assert timeless(again) == before
 
 
-def test_a_new_run_ends_the_same(plan: Path) -> None:
-    plan.write_text(ONE_ATTACK)
-    first = run(plan)
-    shutil.rmtree(first.folder)
-    assert timeless(run(plan)) == timeless(first)
+def test_a_new_run_ends_the_same(trained: Run, plan: Path) -> None:
+    shutil.rmtree(trained.folder)
+    assert timeless(run(plan)) == timeless(trained)
 
 
-def test_damaged_weights_are_one_line(plan: Path) -> None:
-    plan.write_text(ONE_ATTACK)
-    whole = run(plan)
-    shutil.rmtree(whole.folder / "cells" / whole.cells[0].key)
-    for file in (whole.folder / "models").iterdir():
+def test_damaged_weights_are_one_line(trained: Run, plan: Path) -> None:
+    shutil.rmtree(trained.folder / "cells" / trained.cells[0].key)
+    for file in (trained.folder / "models").iterdir():
         file.write_bytes(b"nothing")
     with pytest.raises(RunError, match="damaged"):
         run(plan, resume=True)

@@ -9,6 +9,7 @@ chance above the bounds here.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -51,6 +52,7 @@ class Mechanism(NamedTuple):
             )
 
 
+@functools.lru_cache(maxsize=128)  # cells of one model ask for the same
 def reconstruction_bound(baseline: float, mechanism: Mechanism, *, records: int = 1) -> float:
     """Bounds the chance of a reconstruction from a model that DP-SGD trained.
 
