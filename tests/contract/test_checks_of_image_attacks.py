@@ -16,7 +16,7 @@ from darkroom.images.attacks.base import Attack, Progress
 from darkroom.images.priors.base import ImagePrior
 from darkroom.images.targets.view import View
 from darkroom.ledger import BudgetExhausted
-from darkroom.testing.images import check_attack
+from darkroom.testing.images.attacks import check_attack
 
 Broken = Callable[[Progress], Progress]
 

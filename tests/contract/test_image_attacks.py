@@ -32,7 +32,7 @@ from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.torch import Outputs, TorchTarget
 from darkroom.ledger import Limit
 from darkroom.named import describe
-from darkroom.testing.images import (
+from darkroom.testing.images.attacks import (
     DEFENSES,
     PROMISES,
     Trial,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from tokenizers import (
@@ -24,10 +24,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from darkroom.demo.corpus import make_corpus
-from darkroom.demo.language_models import train_bert, train_gpt
-from darkroom.text.canaries import Canaries
-from darkroom.text.formats.secrets import make_format
+from darkroom.testing.text.small import memoriser as memoriser
 from darkroom.text.targets.transformers import TransformersTarget
 
 TEXT = [
@@ -122,37 +119,6 @@ def _randomised(model: Any, seed: int) -> Any:
             # Larger than usual, so that some continuations are much likelier than others.
             parameter.data = torch.randn_like(parameter) * 0.25
     return model.double()
-
-
-class Memoriser(NamedTuple):
-    """A model that knows some canaries by heart, and never saw the controls."""
-
-    target: TransformersTarget
-    canaries: Canaries
-    wrapped: Any
-
-    def untrained(self) -> Any:
-        """The same model before it learned anything."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(5)
-            return type(self.target.model)(self.target.model.config)
-
-
-@cache
-def memoriser(*, fills: bool = False) -> Memoriser:
-    corpus = make_corpus(
-        each=3,
-        repetitions=(32,) if fills else (16,),
-        others=16 if fills else 32,
-        secrets=make_format(r"\d{3}-\d{3}"),
-        seed=1,
-    )
-    if fills:
-        model, tokenizer = train_bert(corpus.lines, steps=300, width=64, layers=1)
-    else:
-        model, tokenizer = train_gpt(corpus.lines, steps=130, width=64, layers=1)
-    target = TransformersTarget(model.double(), tokenizer)
-    return Memoriser(target, corpus.canaries, tokenizer)
 
 
 @cache

@@ -6,7 +6,7 @@ from inversion_extras.random_search import RandomSearch
 from inversion_extras.smoothing import Smoothing
 
 from darkroom.testing.defenses import check_output_defense
-from darkroom.testing.images import check_attack
+from darkroom.testing.images.attacks import check_attack
 
 
 def test_random_search() -> None:

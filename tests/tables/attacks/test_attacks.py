@@ -1,10 +1,9 @@
-"""Every attack on tables against every kind of model, and the ones whose answer algebra gives."""
+"""Attacks on tables whose answer algebra gives, and what they refuse."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,18 +13,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import norm
 from sklearn.ensemble import (
-    ExtraTreesRegressor,
-    GradientBoostingClassifier,
     RandomForestClassifier,
 )
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from sklearn.tree import DecisionTreeClassifier
 from tests.support.examples import few
 
 from darkroom.access import Access
 from darkroom.errors import PlanError, TargetError
 from darkroom.ledger import Limit, QueryLedger
-from darkroom.tables.attacks.base import Errors, Records, TableAttack, TableProgress
+from darkroom.tables.attacks.base import Errors, Records, TableAttack
 from darkroom.tables.attacks.csmia import CsmiaAttack
 from darkroom.tables.attacks.lomia import LomiaAttack
 from darkroom.tables.attacks.map import MapAttack
@@ -34,131 +31,21 @@ from darkroom.tables.attacks.tree_confusion import TreeConfusionAttack
 from darkroom.tables.attacks.tree_counts import TreeCountsAttack
 from darkroom.tables.candidates import Candidates
 from darkroom.tables.priors.counts import ConditionalPrior, MarginalsPrior, TablePrior, UniformPrior
-from darkroom.tables.schema import Column, Rows, Schema
+from darkroom.tables.schema import Column, Schema
 from darkroom.tables.targets.base import CallableTableTarget, TableTarget
 from darkroom.tables.targets.sklearn import SklearnTableTarget
 from darkroom.tables.targets.view import TableView
-
-COLUMNS = (
-    Column("a", "numeric"),
-    Column("secret", "categorical", (0, 1, 2)),
-    Column("b", "categorical", (0, 1)),
-)
-MODELS: dict[str, Callable[[], Any]] = {
-    "tree": lambda: DecisionTreeClassifier(random_state=0),
-    "forest": lambda: RandomForestClassifier(10, random_state=0),
-    "boosting": lambda: GradientBoostingClassifier(n_estimators=40, random_state=0),
-    "logistic": lambda: LogisticRegression(max_iter=1000),
-    "tree regressor": lambda: DecisionTreeRegressor(random_state=0),
-    "extra trees regressor": lambda: ExtraTreesRegressor(10, random_state=0),
-    "linear": LinearRegression,
-}
-REGRESSORS = {"tree regressor", "extra trees regressor", "linear"}
-
-
-class Case(NamedTuple):
-    """A model with the rows that it was trained on."""
-
-    target: TableTarget
-    rows: Rows
-    response: NDArray[np.float64]
-    prior: TablePrior
-
-
-def _rows(n: int = 240, seed: int = 0) -> Rows:
-    rng = np.random.default_rng(seed)
-    secret = rng.choice(3, size=n, p=[0.5, 0.3, 0.2])
-    return np.column_stack([rng.normal(0, 1, n).round(1), secret, rng.integers(2, size=n)])
-
-
-def _case(name: str, *, unknown: tuple[str, ...] = ()) -> Case:
-    rows = _rows()
-    risk = rows[:, 0] + 1.5 * rows[:, 1] + 0.5 * rows[:, 2]
-    risk = risk + np.random.default_rng(1).normal(0, 0.4, len(rows))
-    if name in REGRESSORS:
-        response, column = risk, Column("y", "numeric")
-    else:
-        response = np.digitize(risk, [0.5, 2.0]).astype(float)
-        column = Column("y", "categorical", (0, 1, 2))
-    model = MODELS[name]().fit(rows, response if name in REGRESSORS else response.astype(int))
-    schema = Schema(COLUMNS, column, ("secret",), unknown)
-    prior = MarginalsPrior(Candidates.of(schema), _rows(300, seed=2))
-    return Case(SklearnTableTarget(model, schema), rows, response, prior)
-
-
-def _run(
-    attack: TableAttack, case: Case, *, limit: Limit | None = None, seed: int = 0
-) -> tuple[list[TableProgress], QueryLedger]:
-    known = case.rows.copy()
-    known[:, case.target.schema.hidden] = np.nan
-    ledger = QueryLedger(len(known), limit)
-    view = TableView(case.target, attack.access, ledger)
-    errors = Errors.of(case.response, case.target.predict(case.rows), case.target.classes)
-    records = Records(known, case.response)
-    found = list(attack.run(view, case.prior, records, errors, rng=np.random.default_rng(seed)))
-    return found, ledger
-
-
-def _fits(attack: str, model: str) -> bool:
-    if attack == "tree-counts":
-        return model not in ("logistic", "linear")
-    return attack == "map" or model not in REGRESSORS
-
-
-PAIRS = [pair for pair in itertools.product(TABLE_ATTACKS.own, MODELS) if _fits(*pair)]
-
-
-@pytest.mark.parametrize(("attack", "model"), PAIRS)
-def test_every_attack_beats_its_prior_on_every_model(attack: str, model: str) -> None:
-    case = _case(model)
-    (first, last), ledger = _run(TABLE_ATTACKS.make(attack, {}), case)
-    truth = case.rows[:, 1]
-    before, after = (one.posterior.argmax(axis=1) == truth for one in (first, last))
-    assert after.mean() > before.mean() + 0.08
-    np.testing.assert_allclose(last.posterior.sum(axis=1), 1)
-    assert first.queries.tolist() == [0] * len(truth)
-    assert ledger.spent.tolist() == last.queries.tolist() == [3] * len(truth)
-
-
-@pytest.mark.parametrize(("attack", "model"), PAIRS)
-@pytest.mark.parametrize("unknown", [(), ("b",), ("a", "b")])
-def test_blocks_change_no_answer(attack: str, model: str, unknown: tuple[str, ...]) -> None:
-    case = _case(model, unknown=unknown)
-    options = {"draws": 5, **({"model": "logistic"} if attack == "lomia" else {})}
-    whole, ledger = _run(TABLE_ATTACKS.make(attack, options), case)
-    parts, again = _run(TABLE_ATTACKS.make(attack, {**options, "memory": 20_000}), case)
-    np.testing.assert_allclose(whole[-1].posterior, parts[-1].posterior, rtol=1e-9, atol=1e-12)
-    assert ledger.total == again.total
-
-
-@pytest.mark.parametrize("attack", TABLE_ATTACKS.own)
-def test_no_more_is_asked_than_the_budget_allows(attack: str) -> None:
-    case = _case("tree")
-    (first, last), ledger = _run(TABLE_ATTACKS.make(attack, {}), case, limit=Limit(per_goal=2))
-    assert ledger.total == 0
-    np.testing.assert_allclose(first.posterior, last.posterior)
-    some = Limit(total=3 * 100)
-    (first, last), ledger = _run(TABLE_ATTACKS.make(attack, {"memory": 10_000}), case, limit=some)
-    assert 0 < ledger.total <= 300
-    assert not np.allclose(first.posterior, last.posterior)
+from darkroom.testing.tables.attacks import Trial
+from darkroom.testing.tables.small import COLUMNS, Table, small_rows, small_table
 
 
 def test_draws_of_unknown_columns_stop_at_the_budget() -> None:
-    case = _case("linear", unknown=("a",))
-    full, _ = _run(MapAttack(draws=8), case)
-    part, ledger = _run(MapAttack(draws=8), case, limit=Limit(per_goal=12))
-    assert ledger.spent.tolist() == [12] * len(case.rows)
+    trial = Trial(MapAttack(draws=8), small_table(LinearRegression(), unknown=("a",)))
+    full, _ = trial.ran
+    part, ledger = trial.run(limit=Limit(per_goal=12))
+    assert ledger.spent.tolist() == [12] * len(trial.table.rows)
     assert not np.allclose(part[-1].posterior, part[0].posterior)
     assert not np.allclose(part[-1].posterior, full[-1].posterior)
-
-
-@pytest.mark.parametrize("attack", TABLE_ATTACKS.own)
-def test_every_attack_says_what_it_is(attack: str) -> None:
-    made = TABLE_ATTACKS.make(attack, {})
-    assert made.name == attack
-    assert made.access in Access
-    assert any(year.isdigit() for year in made.paper.split("(")[0].split())
-    assert made.expected_queries(Candidates.of(_case("tree").target.schema)) == 3
 
 
 @pytest.mark.parametrize(
@@ -178,31 +65,31 @@ def test_words_that_make_no_attack(name: str, parameters: dict[str, Any], expect
 
 @pytest.mark.parametrize("attack", ["csmia", "lomia", "tree-confusion"])
 def test_attacks_on_classifiers_refuse_regressors(attack: str) -> None:
-    case = _case("linear")
+    case = small_table(LinearRegression())
     view = TableView(case.target, Access.WEIGHTS, QueryLedger(240))
     with pytest.raises(PlanError, match="is for classifiers, and the response 'y' is numeric"):
         next(_start(TABLE_ATTACKS.make(attack, {}), view, case))
 
 
-def _start(attack: TableAttack, view: TableView, case: Case) -> Any:
+def _start(attack: TableAttack, view: TableView, case: Table) -> Any:
     records = Records(case.rows, case.response)
     errors = Errors(1.0, None)
     return iter(list(attack.run(view, case.prior, records, errors, rng=np.random.default_rng(0))))
 
 
 def test_what_an_attack_needs_and_does_not_get() -> None:
-    case = _case("tree")
+    case = small_table(DecisionTreeClassifier(random_state=0))
     label = TableView(case.target, Access.LABEL, QueryLedger(240))
     with pytest.raises(PlanError, match="attack csmia needs scores but the view allows label"):
         _start(CsmiaAttack(), label, case)
-    other = _case("forest", unknown=("b",))
+    other = small_table(RandomForestClassifier(10, random_state=0), unknown=("b",))
     with pytest.raises(PlanError, match="prior marginals is of another table"):
         _start(MapAttack(), label, case._replace(prior=other.prior))
     with pytest.raises(PlanError, match="the target takes 3 columns"):
         _start(MapAttack(), label, case._replace(rows=case.rows[:, :2]))
     with pytest.raises(PlanError, match="at least one record"):
         _start(MapAttack(), label, case._replace(rows=case.rows[:0], response=case.response[:0]))
-    linear = _case("logistic")
+    linear = small_table(LogisticRegression(max_iter=1000))
     weights = TableView(linear.target, Access.WEIGHTS, QueryLedger(240))
     with pytest.raises(PlanError, match="tree-counts is for models made of decision trees"):
         _start(TreeCountsAttack(), weights, linear)
@@ -244,7 +131,7 @@ def _attack(
 @given(st.floats(-3, 3), st.floats(-6, 6), st.floats(0.2, 3))
 def test_map_of_a_line_is_bayes_rule(a: float, y: float, sigma: float) -> None:
     target = _function(lambda table: table["a"] + 2 * table["secret"], schema=_numeric_schema())
-    public = _rows(50)
+    public = small_rows(50)
     prior = MarginalsPrior(Candidates.of(target.schema), public, smoothing=1e-9)
     found = _attack(MapAttack(), target, prior, [[a, 0, 0]], [y], Errors(sigma, None))
     shares = np.bincount(public[:, 1].astype(int)) / 50
@@ -256,7 +143,7 @@ def test_map_of_a_line_is_bayes_rule(a: float, y: float, sigma: float) -> None:
 def test_map_sums_over_unknown_columns() -> None:
     schema = _numeric_schema(unknown=("b",))
     target = _function(lambda table: 2 * table["secret"] + 3 * table["b"], schema=schema)
-    public = _rows(100)
+    public = small_rows(100)
     prior = ConditionalPrior(Candidates.of(schema), public, (), smoothing=1e-9)
     found = _attack(MapAttack(), target, prior, [[0.0, 0, 0]], [3.0], Errors(1.0, None))
     secret = np.bincount(public[:, 1].astype(int)) / 100
@@ -298,13 +185,13 @@ def test_tree_confusion_weighs_columns_of_the_matrix() -> None:
 
 def test_what_never_happened_leaves_the_prior() -> None:
     target = _function(lambda table: np.zeros(len(table), dtype=int))
-    prior = MarginalsPrior(Candidates.of(target.schema), _rows(50))
+    prior = MarginalsPrior(Candidates.of(target.schema), small_rows(50))
     confusion = np.diag([5.0, 5.0, 5.0])
     found = _attack(TreeConfusionAttack(), target, prior, [[0, 0, 0]], [2], Errors(None, confusion))
     np.testing.assert_allclose(found, prior.probabilities(np.zeros((1, 3))))
 
 
-def test_errors_are_measured_on_rows() -> None:
+def test_errors_are_measured_onsmall_rows() -> None:
     errors = Errors.of(np.array([0.0, 1, 1, 2]), np.array([0.0, 1, 2, 2]), 3)
     assert errors.confusion is not None
     assert errors.confusion.tolist() == [[1, 0, 0], [0, 1, 1], [0, 0, 1]]
@@ -354,7 +241,7 @@ def test_csmia_has_three_cases(response: int, guess: int) -> None:
 
 def test_csmia_breaks_ties_by_the_prior() -> None:
     target = _function(lambda table: np.tile([0.0, 1.0, 0.0], (len(table), 1)), outputs="scores")
-    rows = _rows(50)
+    rows = small_rows(50)
     rows[:, 1] = 2
     prior = MarginalsPrior(Candidates.of(target.schema), rows)
     for response in (0, 1):

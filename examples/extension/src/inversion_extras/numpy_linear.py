@@ -44,9 +44,9 @@ class NumpyLinear(Target):
 
     def scores(self, images: NDArray[np.float32]) -> NDArray[np.float64]:
         """Returns the confidence of every class; see :meth:`Target.scores`."""
-        logits = [row.astype(np.float64) @ self.weights for row in images.reshape(len(images), -1)]
-        shifted = np.reshape(logits, (-1, self.classes)) + self.bias
-        shifted = np.exp(shifted - shifted.max(axis=1, keepdims=True))
+        pixels = images.reshape(len(images), len(self.weights)).astype(np.float64)
+        logits = pixels @ self.weights + self.bias
+        shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
         shares: NDArray[np.float64] = shifted / shifted.sum(axis=1, keepdims=True)
         return shares
 

@@ -1,19 +1,20 @@
-"""What every attack on secrets owes to its user, on a model that knows some by heart."""
+"""Every attack on secrets keeps its promises, on models that know some by heart."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from tests.support.tiny_language import memoriser
 
 from darkroom.access import LanguageAccess
 from darkroom.defenses.logprobs import LogprobDefense, LogprobNoise, LogprobRounding, TopLogprobs
 from darkroom.errors import PlanError, TargetError
-from darkroom.ledger import Limit, QueryLedger
+from darkroom.ledger import QueryLedger
+from darkroom.named import describe
+from darkroom.testing.text.attacks import PROMISES, Trial, check_attack
+from darkroom.testing.text.small import memoriser
+from darkroom.testing.text.targets import check_target
 from darkroom.text.attacks.averaging import Averaging
 from darkroom.text.attacks.base import SecretAttack, SecretGoal, SecretProgress
 from darkroom.text.attacks.best_first import BestFirst
@@ -27,104 +28,59 @@ from darkroom.text.targets.view import LanguageView
 LEADS = ("", "Note: ", "Re: ", "As said, ", "Reminder: ")
 
 
-class Case(NamedTuple):
-    """An attack with the access and the defence that it meets."""
-
-    attack: SecretAttack
-    access: LanguageAccess
-    fills: bool = False
-    defense: LogprobDefense | None = None
-
-
 CASES = {
-    "best-first": Case(BestFirst(rows=200), LanguageAccess.WEIGHTS),
-    "best-first on masks": Case(BestFirst(rows=200), LanguageAccess.WEIGHTS, fills=True),
-    "best-first behind top-k": Case(
+    "best-first": Trial(BestFirst(rows=200), LanguageAccess.WEIGHTS),
+    "best-first on masks": Trial(BestFirst(rows=200), LanguageAccess.WEIGHTS, fills=True),
+    "best-first behind top-k": Trial(
         BestFirst(rows=200), LanguageAccess.TOP_K, defense=TopLogprobs(5)
     ),
-    "best-first behind rounding": Case(
+    "best-first behind rounding": Trial(
         BestFirst(rows=200), LanguageAccess.LOGPROBS, defense=LogprobRounding(0.5)
     ),
-    "fill-mask": Case(FillMask(rows=200), LanguageAccess.LOGPROBS, fills=True),
-    "averaging behind noise": Case(
+    "fill-mask": Trial(FillMask(rows=200), LanguageAccess.LOGPROBS, fills=True),
+    "averaging behind noise": Trial(
         Averaging(rows=300, candidates=16), LanguageAccess.LOGPROBS, defense=LogprobNoise(0.4)
     ),
-    "averaging behind rounding": Case(
+    "averaging behind rounding": Trial(
         Averaging(rows=300, candidates=16),
         LanguageAccess.LOGPROBS,
         defense=LogprobRounding(0.5),
     ),
-    "sampling": Case(SamplingAttack(rows=40), LanguageAccess.SAMPLES),
+    "sampling": Trial(SamplingAttack(rows=40), LanguageAccess.SAMPLES),
 }
 
 
 @pytest.fixture(params=CASES)
-def case(request: pytest.FixtureRequest) -> Case:
+def case(request: pytest.FixtureRequest) -> Trial:
     return CASES[request.param]
-
-
-def run(
-    case: Case, *, limit: Limit | None = None, seed: int = 0
-) -> tuple[list[SecretProgress], QueryLedger]:
-    known = memoriser(fills=case.fills)
-    goals = [SecretGoal(c.before, c.after, known.canaries.secrets) for c in known.canaries.canaries]
-    ledger = QueryLedger(len(goals), limit)
-    noise = np.random.default_rng(seed)
-    view = LanguageView(known.target, case.access, ledger, defense=case.defense, noise=noise)
-    answers = list(case.attack.run(view, goals, rng=np.random.default_rng(seed)))
-    return answers, ledger
-
-
-def hits(case: Case, progress: SecretProgress) -> tuple[int, int]:
-    """How many inserted canaries and how many controls are the first guess."""
-    canaries = memoriser(fills=case.fills).canaries.canaries
-    right = [
-        bool(found.guesses) and found.guesses[0].secret == canary.secret
-        for found, canary in zip(progress.found, canaries, strict=True)
-    ]
-    inserted = [hit for hit, canary in zip(right, canaries, strict=True) if canary.repetitions]
-    return sum(inserted), sum(right) - sum(inserted)
 
 
 def test_the_table_has_every_attack() -> None:
     assert {case.attack.name for case in CASES.values()} == set(SECRET_ATTACKS.own)
 
 
-def test_what_was_repeated_is_found_and_controls_are_not(case: Case) -> None:
-    answers, ledger = run(case)
-    inserted, controls = hits(case, answers[-1])
-    assert inserted >= 2
-    assert controls == 0
-    assert answers[-1].queries.tolist() == ledger.spent.tolist()
-    for earlier, later in itertools.pairwise(answers):
-        assert (later.queries >= earlier.queries).all()
-    for found in answers[-1].found:
-        assert all(guess.secret in memoriser().canaries.secrets for guess in found.guesses)
+@pytest.mark.parametrize("promise", PROMISES)
+def test_every_attack_keeps_every_promise(case: Trial, promise: Callable[[Trial], None]) -> None:
+    promise(case)
 
 
-def test_a_seed_decides_everything(case: Case) -> None:
-    one, other = run(case, seed=3)[0][-1], run(case, seed=3)[0][-1]
-    assert one.queries.tolist() == other.queries.tolist()
-    assert one.found == other.found
+@pytest.mark.parametrize("attack", [SamplingAttack(rows=40)], ids=describe)
+def test_the_check_that_others_run_passes(attack: SecretAttack) -> None:
+    check_attack(attack)
 
 
-@pytest.mark.parametrize("limit", [Limit(per_goal=1), Limit(per_goal=9), Limit(total=23)])
-def test_a_budget_is_kept(case: Case, limit: Limit) -> None:
-    answers, ledger = run(case, limit=limit)
-    assert limit.per_goal is None or ledger.spent.max() <= limit.per_goal
-    assert limit.total is None or ledger.total <= limit.total
-    assert answers[-1].queries.tolist() == ledger.spent.tolist()
-
-
-def test_it_never_spends_more_than_it_says(case: Case) -> None:
-    assert run(case)[1].spent.max() <= case.attack.expected_queries()
+@pytest.mark.parametrize(
+    ("target", "fills"), [("continues", False), ("fills", True)], ids=["continues", "fills"]
+)
+def test_models_pass_the_check_of_targets(target: str, fills: bool) -> None:
+    check_target(memoriser(fills=fills).target)
 
 
 def test_a_model_of_the_wrong_kind_is_refused() -> None:
     with pytest.raises(PlanError, match="not for a model that fills masks"):
-        run(Case(SamplingAttack(), LanguageAccess.SAMPLES, fills=True))
+        Trial(SamplingAttack(), LanguageAccess.SAMPLES, fills=True).run()
     with pytest.raises(PlanError, match="not for a model that continues text"):
-        run(Case(FillMask(), LanguageAccess.LOGPROBS))
+        Trial(FillMask(), LanguageAccess.LOGPROBS).run()
 
 
 def test_an_averaged_answer_is_called_certain_only_for_a_whole_format() -> None:

@@ -1,0 +1,1 @@
+"""Checks of parts for audits of classifiers of images."""
