@@ -26,7 +26,6 @@ from darkroom.images.attacks.base import Progress
 from darkroom.images.cell_plan import ImageCellPlan
 from darkroom.images.guarded import until_refused
 from darkroom.images.judges.images import nearest_photo
-from darkroom.images.judges.panel import Panel
 from darkroom.images.judging import Bench, chance_of, guess
 from darkroom.images.priors.base import ImagePrior
 from darkroom.images.record import Gate, ImageCell, ImageDetails, NearestPhoto, Person
@@ -290,7 +289,7 @@ def _details(
         threat_model=(*threat_model(plan, subject), *adaptation),
         attack=Component(name=plan.attack.name, parameters=parameters_of(plan.attack)),
         prior=Component(name=plan.prior.name, parameters=parameters_of(plan.prior)),
-        judge_names=Panel.names,
+        judge_names=bench.panel.names,
         judges=bench.errors(),
         gate=Gate(limit=bench.panel.gate.limits.residual),
         snapshots=tuple(attacked.points[place].queries for place in attacked.kept),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,9 +16,12 @@ from darkroom.auditing.job import Advance, Arrays, Facts, Job, Model, trained_ro
 from darkroom.auditing.plan import parse_slice
 from darkroom.auditing.progress import Reporter
 from darkroom.auditing.run_record import TargetRecord
+from darkroom.errors import PlanError
 from darkroom.images.cell_plan import ImageCellPlan, cell_plans
 from darkroom.images.cells import run_cell
 from darkroom.images.guarded import reach_guard
+from darkroom.images.judges.base import Judge
+from darkroom.images.judges.recognisers import JUDGES, own_judges
 from darkroom.images.judging import Bench, set_up_bench
 from darkroom.images.models import ImageTrainer
 from darkroom.images.photos import Photos, load_photos
@@ -31,6 +35,7 @@ from darkroom.images.targets.load import open_target
 from darkroom.images.training.base import ImageTraining, Undefended
 from darkroom.images.training.course import Recipe
 from darkroom.images.training.registry import TRAINING_DEFENSES
+from darkroom.named import identity
 from darkroom.training.defense import with_control
 from darkroom.training.models import GivenModel, TrainedModel
 
@@ -60,10 +65,15 @@ class ImageJob(Job[ImagePlan, Subject, ImageCellPlan, Bench]):
         """Returns every attack against every output defence; see :meth:`Job.cells`."""
         return cell_plans(self.plan, self.subject.target.access, self.folder)
 
+    @cached_property
+    def judges(self) -> list[Judge]:
+        """The panel's own judges, and those that join them."""
+        return judges(self.plan, self.folder)
+
     @property
     def judged_by(self) -> str:
-        """How long judges are trained; see :meth:`Job.judged_by`."""
-        return str(self.plan.judges.steps)
+        """Which judges there are, and how they are trained; see :meth:`Job.judged_by`."""
+        return json.dumps([identity(judge) for judge in self.judges])
 
     def facts(self) -> Facts:
         """Returns what the report says of the model and the photos; see :meth:`Job.facts`."""
@@ -100,8 +110,7 @@ class ImageJob(Job[ImagePlan, Subject, ImageCellPlan, Bench]):
     def bench(self, subject: Subject, former: Bench | None, reporter: Reporter) -> Bench:
         """Trains the judges, once for all models, and tests them with each; see the base."""
         panel = None if former is None else former.panel
-        run, steps = self.plan.run, self.plan.judges.steps
-        return set_up_bench(subject, run.seed, steps, reporter, panel)
+        return set_up_bench(subject, self.plan.run.seed, self.judges, reporter, panel)
 
     def fit_prior(self, cell: ImageCellPlan, subject: Subject, advance: Advance) -> ImagePrior:
         """Fits a prior on the public photos; see :meth:`Job.fit_prior`."""
@@ -137,6 +146,7 @@ def load_job(plan: ImagePlan, plan_path: Path, reporter: Reporter) -> ImageJob:
     # A mistyped attack or prior shows before anything is read.
     cell_plans(plan, folder=plan_path.parent)
     training_defenses(plan, plan_path.parent)
+    judges(plan, plan_path.parent)
     with torch.random.fork_rng(devices=[]):
         # A model that is to be trained begins with the weights that its code draws.
         torch.default_generator.manual_seed(plan.run.seed)
@@ -154,6 +164,25 @@ def load_job(plan: ImagePlan, plan_path: Path, reporter: Reporter) -> ImageJob:
 def _photos(section: PublicSection, spec: ImageSpec) -> Photos:
     people = None if section.people is None else parse_slice(section.people)
     return load_photos(section.images, spec, people=people, resize=section.resize)
+
+
+def judges(plan: ImagePlan, folder: Path) -> list[Judge]:
+    """Returns the judges of a plan: the panel's own, then those that join them.
+
+    Args:
+        plan: The plan.
+        folder: Where modules that it names are looked for.
+
+    Raises:
+        PlanError: If a name or a parameter is wrong, or two judges have the same name.
+    """
+    found = [*own_judges(plan.judges.steps)]
+    found += [JUDGES.find(one, folder) for one in plan.judges.extra]
+    names = [one.name for one in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise PlanError(f"judges.extra: judge {name} is in the panel already: name others")
+    return found
 
 
 def training_defenses(plan: ImagePlan, folder: Path) -> list[ImageTraining]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from darkroom.auditing.progress import Reporter
+from darkroom.images.judges.base import Judge
 from darkroom.images.judges.false_positives import (
     Accuracy,
     FalsePositives,
@@ -78,14 +80,18 @@ def _measured(rate: Rate, *, tries: bool = False) -> MeasuredRate:
 
 
 def set_up_bench(
-    subject: Subject, seed: int, steps: int, reporter: Reporter, panel: Panel | None = None
+    subject: Subject,
+    seed: int,
+    judges: Sequence[Judge],
+    reporter: Reporter,
+    panel: Panel | None = None,
 ) -> Bench:
     """Trains the judges of a run and tests them.
 
     Args:
         subject: The target and all photos.
         seed: The run's; judges use numbers derived from it that no attack uses.
-        steps: Training steps of the convolutional judge.
+        judges: Those that vote.
         reporter: Shows the stages.
         panel: The judges, where they are trained already: for another model of the same people.
 
@@ -104,7 +110,7 @@ def set_up_bench(
                 low=spec.low,
                 high=spec.high,
                 seed=_derived(seed, 2),
-                steps=steps,
+                judges=judges,
                 on_progress=advance,
             )
     with reporter.stage("Trying to fool the judges") as advance:

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from darkroom.auditing.plan import BasePlan, Section, checked_slice
 from darkroom.errors import PlanError
 from darkroom.images.targets.sections import TargetSection, TorchSection
+from darkroom.sections import PartSection
 
 
 class PublicSection(Section):
@@ -41,9 +42,15 @@ class RecipeSection(Section):
 
 
 class JudgesSection(Section):
-    """How the judges are trained."""
+    """How the judges are trained, and which join the panel's own.
+
+    Attributes:
+        steps: Training steps of the convolutional judge.
+        extra: Further judges, whose votes count as much.
+    """
 
     steps: int = Field(default=500, ge=1)
+    extra: list[PartSection] = Field(default_factory=list)
 
 
 class ImagePlan(BasePlan):

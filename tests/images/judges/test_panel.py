@@ -9,10 +9,17 @@ from scipy.ndimage import gaussian_filter
 from darkroom.errors import DataError
 from darkroom.images.judges.images import blur
 from darkroom.images.judges.panel import Judgement, Panel
+from darkroom.images.judges.recognisers import NetRecogniser, own_judges
 
 
 def _signed(images: NDArray[Any]) -> NDArray[np.float32]:
     return (2 * images - 1).clip(-1, 1).astype(np.float32)
+
+
+def net_of(panel: Panel) -> torch.nn.Module:
+    net = panel.judges[0]
+    assert isinstance(net, NetRecogniser)
+    return net.net
 
 
 def test_success_needs_the_gate_and_two_of_three() -> None:
@@ -103,7 +110,13 @@ def test_same_seed_same_panel_and_global_randomness_untouched(staff: Any) -> Non
     probe = staff.draw(3, 31)[0]
     state, told = torch.get_rng_state(), list[tuple[int, int]]()
     fits = [
-        Panel.fit(photos, people, seed=seed, steps=25, on_progress=lambda *at: told.append(at))
+        Panel.fit(
+            photos,
+            people,
+            seed=seed,
+            judges=own_judges(25),
+            on_progress=lambda *at: told.append(at),
+        )
         for seed in (0, 0, 1)
     ]
     assert torch.get_rng_state().equal(state)
@@ -111,7 +124,7 @@ def test_same_seed_same_panel_and_global_randomness_untouched(staff: Any) -> Non
     first, second, third = (fit.judge(probe) for fit in fits)
     assert (first.predictions == second.predictions).all()
     assert (first.distances == second.distances).all()
-    weights = [fit.judges[0].net.state_dict()["0.weight"] for fit in fits]
+    weights = [net_of(fit).state_dict()["0.weight"] for fit in fits]
     assert weights[0].equal(weights[1])
     assert not weights[0].equal(weights[2])
     assert (third.predictions[:, 1:] == first.predictions[:, 1:]).all()
@@ -120,21 +133,26 @@ def test_same_seed_same_panel_and_global_randomness_untouched(staff: Any) -> Non
 def test_without_strangers_every_judge_names_somebody(staff: Any, strangers: Any) -> None:
     photos, people = staff.draw(2, 30)
     public, _ = strangers.draw(10, 11)
-    unnamed = Panel.fit(photos, people, public_images=public, seed=0, steps=5)
+    unnamed = Panel.fit(photos, people, public_images=public, seed=0, judges=own_judges(5))
     assert (unnamed.judge(public).predictions >= 0).all()
     assert len(unnamed.gate.gallery) == 10 * len(public)
 
 
 def test_colour_photos_and_single_photos_a_person() -> None:
     photos = np.random.default_rng(0).random((4, 3, 70, 50), np.float32)
-    judgement = Panel.fit(photos, np.arange(4), seed=0, steps=5).judge(photos)
+    judgement = Panel.fit(photos, np.arange(4), seed=0, judges=own_judges(5)).judge(photos)
     assert judgement.votes(np.arange(4))[:, 1:].all()
 
 
 def test_people_keep_their_numbers_where_some_are_left_out() -> None:
     photos = np.random.default_rng(0).random((4, 1, 40, 40), np.float32)
     people = np.array([2, 3, 7, 9])
-    assert Panel.fit(photos, people, seed=0, steps=5).judge(photos).votes(people)[:, 1:].all()
+    assert (
+        Panel.fit(photos, people, seed=0, judges=own_judges(5))
+        .judge(photos)
+        .votes(people)[:, 1:]
+        .all()
+    )
 
 
 def test_unusable_photos_are_refused(staff: Any, panel: Panel) -> None:

@@ -64,7 +64,7 @@ class Accuracy(NamedTuple):
         panel: Plausible and named by the majority: what counts as a success of an attack.
         majority: Named by the majority, whatever the gate says.
         gate: Plausible.
-        judges: Named by each judge, in the order of ``Panel.names``.
+        judges: Named by each judge, in the order of the panel's.
     """
 
     panel: Rate
