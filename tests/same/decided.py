@@ -10,7 +10,7 @@ from typing import Any
 
 EXPECTED = Path(__file__).parent / "expected"
 
-RELATIVE, ABSOLUTE = 1e-4, 1e-6
+RELATIVE, ABSOLUTE = 1e-3, 1e-6
 
 # What a run is called, how long it took, and what is said of it rather than measured.
 _LEFT_OUT = {

@@ -144,8 +144,7 @@ kind = "laplace"
 chain = [{name = "noise", deviation = 0.02}, {name = "rounding", decimals = 2}]
 
 [[defense]]
-name = "top-k"
-k = 2
+chain = [{name = "rounding", decimals = 3}, {name = "top-k", k = 4}]
 
 [[defense]]
 name = "temperature"

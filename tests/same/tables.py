@@ -137,6 +137,7 @@ depth = 3
 
 [[attack]]
 name = "map"
+prior = {name = "conditional", given = ["city"]}
 """
 )
 
