@@ -123,7 +123,7 @@ def score(value: float) -> str:
     >>> score(0.716), score(-0.2) == f"{MINUS}0.20", score(1.0)
     ('0.72', True, '1.00')
     """
-    return f"{MINUS if value < 0 else ''}{abs(value):.2f}"
+    return f"{MINUS if round(value, 2) < 0 else ''}{abs(value):.2f}"
 
 
 def access_phrase(access: str) -> str:
