@@ -14,7 +14,8 @@ from darkroom.ledger import QueryLedger
 from darkroom.text.attacks.base import Places, SecretGoal
 from darkroom.text.exposure.measure import _along, path_surprises
 from darkroom.text.formats.secrets import make_format
-from darkroom.text.formats.tokens import FillTokens, SecretTokens, Spelling, probes
+from darkroom.text.formats.spelling import Spelling
+from darkroom.text.formats.tokens import FillTokens, SecretTokens, probes
 from darkroom.text.targets.base import LanguageTarget
 from darkroom.text.targets.view import LanguageView
 

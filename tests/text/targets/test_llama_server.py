@@ -25,7 +25,8 @@ from darkroom.ledger import QueryLedger
 from darkroom.text.attacks.base import SecretGoal
 from darkroom.text.attacks.best_first import BestFirst
 from darkroom.text.targets.base import free
-from darkroom.text.targets.openai import Api, OpenAITarget
+from darkroom.text.targets.openai import OpenAITarget
+from darkroom.text.targets.openai_api import Api
 from darkroom.text.targets.view import LanguageView
 
 PYTHON = os.environ.get("DARKROOM_LLAMA_PYTHON", "")

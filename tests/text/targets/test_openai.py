@@ -23,7 +23,8 @@ from darkroom.text.attacks.base import SecretAttack, SecretGoal
 from darkroom.text.attacks.best_first import BestFirst
 from darkroom.text.attacks.sampling import SamplingAttack
 from darkroom.text.targets.base import Sampling, free
-from darkroom.text.targets.openai import Api, OpenAITarget
+from darkroom.text.targets.openai import OpenAITarget
+from darkroom.text.targets.openai_api import Api
 from darkroom.text.targets.view import LanguageView
 from darkroom.wire import openai as wire
 

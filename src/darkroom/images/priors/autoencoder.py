@@ -103,12 +103,8 @@ def train_variational_autoencoder(
             on_progress=on_progress,
         )
     frame = _frame(encoder.eval(), coordinates / basis.deviations)
-    return GeneratorPrior(
-        _Generator(decoder, basis, frame, spec.shape),
-        latent,
-        spec,
-        encoder=_Inverse(encoder, basis, frame),
-    )
+    generate = _Generator(decoder, basis, frame, spec.shape)
+    return GeneratorPrior(generate, latent, spec, encoder=_Inverse(encoder, basis, frame))
 
 
 class _Basis(NamedTuple):

@@ -37,6 +37,7 @@ _Result = TypeVar("_Result")
 class HttpTarget(ServedTarget, Target):
     """A classifier of images that others serve."""
 
+    # long: takes all that a connection does, and passes it on
     def __init__(
         self,
         wire: Wire,

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from darkroom.access import LanguageAccess
 from darkroom.errors import PlanError
 from darkroom.text.formats.secrets import SecretFormat
-from darkroom.text.formats.tokens import FillTokens, SecretTokens, Spellings
+from darkroom.text.formats.spelling import Spellings
+from darkroom.text.formats.tokens import FillTokens, SecretTokens
 from darkroom.text.targets.view import LanguageView
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.text.attacks.base import Found, Guess
-from darkroom.text.formats.tokens import Children, SecretTokens
+from darkroom.text.formats.spelling import Children
+from darkroom.text.formats.tokens import SecretTokens
 from darkroom.text.targets.base import Tokens
 
 Floats = NDArray[np.float64]

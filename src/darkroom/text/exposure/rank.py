@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from darkroom.text.attacks.budget import Room
 from darkroom.text.attacks.frontier import BITS
-from darkroom.text.formats.tokens import Children, SecretTokens
+from darkroom.text.formats.spelling import Children
+from darkroom.text.formats.tokens import SecretTokens
 from darkroom.text.targets.base import NextTokens, Prompt, Tokens
 from darkroom.text.targets.view import DefendedTrie, LanguageView
 

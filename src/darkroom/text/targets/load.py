@@ -40,7 +40,8 @@ def open_language_target(
     if isinstance(section, PythonSection):
         return LANGUAGE_TARGETS.build(section, folder)
     try:
-        from darkroom.text.targets.openai import Api, OpenAITarget
+        from darkroom.text.targets.openai import OpenAITarget
+        from darkroom.text.targets.openai_api import Api
     except ModuleNotFoundError as error:
         raise MissingExtraError(str(error.name), "text") from error
     fields = ("url", "model", "style", "scoring", "top_logprobs", "prefill", "instruction")
