@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -46,7 +47,10 @@ def tells_true_facts(defense: Defense, course: Course[Any]) -> None:
     privacy = facts.privacy
     if privacy is not None:
         possible = privacy.epsilon > 0 and 0 < privacy.sample_rate <= 1 and privacy.steps >= 1
-        require(possible, f"{name} guarantees what cannot be: {privacy}")
+        noisy = (privacy.noise_multiplier > 0) == (privacy.epsilon < math.inf)
+        require(possible and noisy, f"{name} guarantees what cannot be: {privacy}")
+        asked = getattr(defense, "epsilon", privacy.epsilon)
+        require(privacy.epsilon <= asked, f"{name} spends epsilon {privacy.epsilon} of {asked}")
 
 
 def check_training(
