@@ -26,6 +26,9 @@ NOT_IMPORTED = {
 PART_OF = {"pydantic-core": "pydantic"}
 """Distributions that come with another in the one version that fits."""
 
+NOT_INSTALLED = {"art": "adversarial-robustness-toolbox"}
+"""Modules of benchmarks whose names tell nothing of the distributions, which tests lack."""
+
 
 def _normal(name: str) -> str:
     """Returns a distribution's name as registries compare it."""
@@ -80,7 +83,7 @@ def _installed() -> Mapping[str, list[str]]:
 
 def _homes(modules: Iterable[str]) -> set[str]:
     """Returns the distributions of modules; a module that is not installed stands for itself."""
-    known = _installed()
+    known = {name: [home] for name, home in NOT_INSTALLED.items()} | dict(_installed())
     found = {_normal(one) for module in modules for one in known.get(module, [module])}
     return {PART_OF.get(one, one) for one in found}
 

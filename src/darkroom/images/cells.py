@@ -89,6 +89,7 @@ class _Attacked(NamedTuple):
         return sorted({int(place) for place in places})
 
 
+# long: a record has many fields, and each is named once
 def run_cell(
     key: str,
     plan: ImageCellPlan,
