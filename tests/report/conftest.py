@@ -86,6 +86,7 @@ def image_cell(key: str = "cell1", goals: int = 4, hits: int = 3) -> dict[str, A
         "success": success,
         "baseline": interval(0.02, 0.01, 0.04),
         "advantage": advantage,
+        "bits": {"estimate": 8.2, "low": 7.4, "high": 9.0, "most": 11.0},
         "curve": curve,
         "confidence": {"median": 0.9994, "reached": 0.75},
         "judges": {"accuracy": 0.97, **names},

@@ -17,6 +17,7 @@ from tests.report.text.cells import text_cell
 
 from darkroom.api import audit_table
 from darkroom.auditing.record import (
+    Bits,
     Bound,
     Cell,
     Chance,
@@ -68,7 +69,7 @@ def parts(annotation: Any) -> Iterator[type[BaseModel]]:
 CHECKS = ("_holds_its_estimate",)
 """What reads fields when a record is made."""
 
-ALIKE = (Training, Privacy, Bound, Chance, GuardRecord, GuardLimit, Cost, Utility)
+ALIKE = (Bits, Training, Privacy, Bound, Chance, GuardRecord, GuardLimit, Cost, Utility)
 """Records that are shown alike for all kinds: one is enough to test them."""
 
 

@@ -84,6 +84,16 @@ class Difference(Interval):
     high: Annotated[float, Field(ge=-1, le=1)]
 
 
+class Bits(Interval):
+    """How far an attack narrows down the truth, in bits, over all goals.
+
+    The number of bits gained on average over knowing nothing but the prior, with its 95% interval;
+    ``most`` is what a perfect attack would have shown, such as log2 of the number of candidates.
+    """
+
+    most: Amount
+
+
 class Queries(Record):
     """Queries spent: the median over goals, and the sum."""
 
@@ -307,6 +317,7 @@ class Cell(Record):
         success: The share of goals that it recovered.
         baseline: What the same attacker gets without the model.
         advantage: Success less baseline.
+        bits: How far the attack narrows down the truth, where that was measured.
         curve: Success after so many queries a goal.
         confidence: The target's, in what the attack found.
         utility: What the model is worth behind the defence.
@@ -328,6 +339,7 @@ class Cell(Record):
     success: Share
     baseline: Share
     advantage: Difference
+    bits: Bits | None = None
     curve: tuple[CurvePoint, ...]
     confidence: Confidence = Confidence()
     utility: Utility = Utility()

@@ -88,6 +88,7 @@ def _environment(folders: tuple[tuple[str, Path | None], ...]) -> Environment:
         count=wording.count,
         duration=wording.duration,
         finite=math.isfinite,
+        amount=wording.amount,
         bits=wording.bits,
         moment=wording.moment,
         reach=reach,

@@ -101,6 +101,11 @@ class Page:
         return {view.cell.kind: page_of(view.cell.kind) for view in self.cells}
 
     @property
+    def has_bits(self) -> bool:
+        """Whether any cell says how far its attack narrows down the truth."""
+        return any(view.cell.bits is not None for view in self.cells)
+
+    @property
     def trained(self) -> bool:
         """Whether the audit trained models with differential privacy."""
         trainings = [view.cell.details.training for view in self.cells]

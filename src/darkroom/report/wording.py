@@ -71,6 +71,15 @@ def count(value: float) -> str:
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
 
 
+def amount(value: float) -> str:
+    """Writes a number of bits.
+
+    >>> amount(9.64), amount(-0.04) == "0.0", amount(-1.25) == f"{MINUS}1.2"
+    ('9.6', True, True)
+    """
+    return f"{MINUS if round(value, 1) < 0 else ''}{abs(value):.1f}"
+
+
 def bits(value: float) -> str:
     """Writes how many candidates so many bits tell apart.
 
