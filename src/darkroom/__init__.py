@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from darkroom.images.targets.torch import TorchTarget as TorchTarget
     from darkroom.runs import Run as Run
     from darkroom.runs import audit_plan as audit_plan
+    from darkroom.runs import check_plan as check_plan
     from darkroom.runs import open_run as open_run
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "audit_plan",
     "audit_table",
     "audit_text",
+    "check_plan",
     "load_target",
     "open_run",
 ]
@@ -41,6 +43,7 @@ _HOMES = {
     "TorchTarget": "images.targets.torch",
     "audit": "api",
     "audit_plan": "runs",
+    "check_plan": "runs",
     "audit_table": "api",
     "audit_text": "api",
     "open_run": "runs",

@@ -49,6 +49,7 @@ def audit(
     recipe: Mapping[str, Any] | None = None,
     judges: Mapping[str, Any] | None = None,
     naive: bool = False,
+    ignore_checks: Sequence[str] = (),
     guarded: Mapping[str, Any] | None = None,
     authorized_by: str | None = None,
     device: str = "cpu",
@@ -77,6 +78,7 @@ def audit(
         recipe: How to train, as a plan's ``[recipe]`` has it.
         judges: How the judges are trained, as a plan's ``[judges]`` has it.
         naive: Whether attackers who are not told of the defences are run too.
+        ignore_checks: Checks of the subject whose failure is put up with, by name.
         guarded: The same model behind a guard, as a plan's ``[guarded]`` has it.
         authorized_by: Who allowed it; needed with ``guarded``.
         device: Where the model runs.
@@ -101,6 +103,7 @@ def audit(
     images, people = _pair(private, "private")
     table = {
         "run": _run(name, out, seed, naive, authorized_by),
+        "check": {"ignore": list(ignore_checks)},
         "target": _own(model)
         if isinstance(model, Target)
         else {
@@ -145,6 +148,7 @@ def audit_table(
     defenses: Sequence[Part] = (),
     training: Sequence[Part] = (),
     naive: bool = False,
+    ignore_checks: Sequence[str] = (),
     guarded: Mapping[str, Any] | None = None,
     authorized_by: str | None = None,
     outputs: Literal["predictions", "scores"] = "predictions",
@@ -177,6 +181,7 @@ def audit_table(
             themselves; with any, ``model`` is an estimator that Darkroom fits, without a defence
             and with each.
         naive: Whether attackers who are not told of the defences are run too.
+        ignore_checks: Checks of the subject whose failure is put up with, by name.
         guarded: The same model behind a guard, as a plan's ``[guarded]`` has it.
         authorized_by: Who allowed it; needed with ``guarded``.
         outputs: What a function returns: ``predictions`` or ``scores``.
@@ -198,6 +203,7 @@ def audit_table(
     kind = getattr(model, "__name__", type(model).__name__)
     table = {
         "run": _run(name, out, seed, naive, authorized_by),
+        "check": {"ignore": list(ignore_checks)},
         "target": {**_own(model), "response": response}
         if isinstance(model, TableTarget)
         else {
@@ -243,6 +249,7 @@ def audit_text(
     training: Sequence[Part] = (),
     recipe: Mapping[str, Any] | None = None,
     naive: bool = False,
+    ignore_checks: Sequence[str] = (),
     guarded: Mapping[str, Any] | None = None,
     authorized_by: str | None = None,
     device: str = "cpu",
@@ -268,6 +275,7 @@ def audit_text(
             each.
         recipe: How to train, as a plan's ``[recipe]`` has it.
         naive: Whether attackers who are not told of the defences are run too.
+        ignore_checks: Checks of the subject whose failure is put up with, by name.
         guarded: The same model behind a guard, as a plan's ``[guarded]`` has it.
         authorized_by: Who allowed it; needed with ``guarded``.
         device: Where a model from a folder runs.
@@ -287,6 +295,7 @@ def audit_text(
 
     table = {
         "run": _run(name, out, seed, naive, authorized_by),
+        "check": {"ignore": list(ignore_checks)},
         "target": _own(model)
         if isinstance(model, LanguageTarget)
         else {

@@ -7,10 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from darkroom.auditing.checks import check_job
 from darkroom.auditing.job import Job
 from darkroom.auditing.progress import Reporter
-from darkroom.auditing.record import Cell
-from darkroom.auditing.run_record import Results
+from darkroom.auditing.record import Cell, Check
+from darkroom.auditing.run_record import Results, VerdictRecord
 from darkroom.auditing.runner import run_job
 from darkroom.kinds import load_job
 from darkroom.report import collect, write_report
@@ -35,6 +36,11 @@ class Run:
         """Each attack against each defence, as a record of its kind."""
         return self.document.cells
 
+    @property
+    def verdict(self) -> VerdictRecord:
+        """What it comes to: ``leak``, ``none shown`` or ``cannot tell``, with the reasons."""
+        return self.document.verdict
+
     @cached_property
     def results(self) -> dict[str, Any]:
         """What it found, as ``results.json`` has it."""
@@ -43,6 +49,20 @@ class Run:
     def leaks(self, advantage: float = 0.0) -> bool:
         """Tells whether the lower bound of any cell's advantage is above a limit."""
         return any(cell.advantage.low > advantage for cell in self.cells)
+
+
+def check_plan(path: Path, *, progress: bool = True) -> tuple[Check, ...]:
+    """Asks whether the subject of a plan is what its owner thinks; attacks nothing.
+
+    Args:
+        path: The plan, in TOML.
+        progress: Whether to show bars on standard error.
+
+    Raises:
+        DarkroomError: If the plan or what it names does not do.
+    """
+    reporter = Reporter(shown=progress)
+    return check_job(load_job(path, reporter), reporter)
 
 
 def audit_plan(path: Path, *, resume: bool = False, progress: bool = True) -> Run:

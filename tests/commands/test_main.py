@@ -93,7 +93,7 @@ def test_a_whole_audit(darkroom: Call, plan_folder: Path) -> None:
     assert [cell["prior"] for cell in results["cells"]] == ["mean", "eigenfaces"]
     assert all(cell["goals"] == 6 for cell in results["cells"])
     stages = [line for line in done.err.splitlines() if line.strip()]
-    assert len(stages) == 8
+    assert len(stages) == 9
     assert (run / "plan.toml").read_text() == (plan_folder / "plan.toml").read_text()
 
     again = darkroom("audit", "plan.toml")
@@ -135,19 +135,23 @@ def test_exit_status_tells_of_a_leak_above_the_limit(
     darkroom: Call, audited_folder: Path, undrawn: None
 ) -> None:
     plan = (audited_folder / "plan.toml").read_text()
-    for low, limit, status in [
-        (0.3, "[limit]\nadvantage = 0.05", 1),
-        (0.3, "[limit]\nadvantage = 0.4", 0),
-        (0.3, "[limit]\nadvantage = 0.3", 0),
-        (0.3, "", 1),
-        (0.0, "", 0),
-        (-0.2, "[limit]\nadvantage = 0.0", 0),
+    for low, stands_out, limit, status in [
+        (0.3, 1.0, "[limit]\nadvantage = 0.05", 1),
+        (0.3, 1.0, "[limit]\nadvantage = 0.4", 0),
+        (0.3, 1.0, "[limit]\nadvantage = 0.3", 0),
+        (0.3, 1.0, "", 1),
+        (0.0, 1.0, "", 0),
+        (0.0, 0.04, "", 0),  # not among two cells
+        (0.0, 0.01, "", 1),
+        (0.0, 0.01, "[limit]\nworst_off = false", 0),
+        (-0.2, 1.0, "[limit]\nadvantage = 0.0", 0),
     ]:
         (audited_folder / "plan.toml").write_text(plan.replace("[limit]\nadvantage = 0.05", limit))
         # The last cell alone leaks.
         for file, least in zip(_cells(audited_folder), (-0.5, low), strict=True):
             cell = json.loads(file.read_text())
             cell["advantage"] = {"estimate": 0.5, "low": least, "high": 0.9}
+            cell["details"]["worst_off"]["p_adjusted"] = stands_out
             file.write_text(json.dumps(cell))
         found = darkroom("audit", "plan.toml", "--resume", "--fail-on-leak")
         assert found.status == status, (low, limit)

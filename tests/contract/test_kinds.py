@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped,unused-ignore]
 import pytest
 from pydantic import BaseModel
-from tests.support.toy_kind import LOCKS, PLAN, LockCell
+from tests.support.toy_kind import LOCKS, PLAN, LockCell, LockJob
 
 from darkroom.auditing.plan import BasePlan
 from darkroom.auditing.progress import Reporter
@@ -18,7 +18,7 @@ from darkroom.errors import PlanError
 from darkroom.kinds import KINDS, Kind, imported, load_job, read_plan
 from darkroom.report import load_schema
 from darkroom.report.kind_page import KindPage
-from darkroom.runs import audit_plan
+from darkroom.runs import audit_plan, check_plan
 
 
 @pytest.fixture
@@ -64,6 +64,35 @@ def test_a_new_kind_goes_from_plan_to_report(locks: Path) -> None:
     page = run.report.read_text()
     assert "an attacker who sees the label alone opens 12 of 12 locks" in page
     assert "Opened" in page
+
+
+def test_a_subject_that_fails_its_check_is_not_attacked(locks: Path) -> None:
+    locks.write_text(PLAN.format(out="runs").replace("locks = [3", "locks = [13"))
+    (check,) = check_plan(locks, progress=False)
+    assert (check.outcome, check.cause) == ("failed", "counting")
+    run = audit_plan(locks, progress=False)
+    assert run.cells == ()
+    assert run.verdict.outcome == "cannot tell"
+    assert run.verdict.reasons == ("A lock opens at 13. Count from 0.",)
+    jsonschema.validate(run.results, load_schema())
+    assert "the check of the subject failed. A lock opens at 13." in run.report.read_text()
+
+
+def test_a_plan_may_put_up_with_a_failure(locks: Path) -> None:
+    text = PLAN.format(out="runs").replace("locks = [3", "locks = [13")
+    locks.write_text(text + '\n[check]\nignore = ["digits"]\n')
+    run = audit_plan(locks, progress=False)
+    assert [check.outcome for check in run.verdict.checks] == ["ignored"]
+    assert run.verdict.outcome == "leak"
+    locks.write_text(text + '\n[check]\nignore = ["digit"]\n')
+    with pytest.raises(PlanError, match="no check is called 'digit': did you mean 'digits'"):
+        check_plan(locks, progress=False)
+
+
+def test_a_run_that_is_resumed_remembers_its_check(locks: Path, monkeypatch: Any) -> None:
+    first = audit_plan(locks, progress=False)
+    monkeypatch.setattr(LockJob, "check", lambda *_: pytest.fail("asked again"))
+    assert audit_plan(locks, resume=True, progress=False).verdict == first.verdict
 
 
 def test_it_resumes_and_ends_the_same(locks: Path) -> None:

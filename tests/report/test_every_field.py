@@ -29,7 +29,7 @@ from darkroom.auditing.record import (
     Training,
     Utility,
 )
-from darkroom.auditing.run_record import Results, RunRecord, TargetRecord
+from darkroom.auditing.run_record import Results, RunRecord, TargetRecord, VerdictRecord
 from darkroom.images.record import ImageCell
 from darkroom.report import write_report
 from darkroom.report.budget import Policy, holdings
@@ -45,6 +45,8 @@ Field = tuple[type[BaseModel], str]
 UNSHOWN: dict[Field, str] = {
     (RunRecord, "schema_name"): "tells programs how to read the file",
     (Results, "schema_name"): "tells programs how to read the file",
+    (RunRecord, "checked"): "tells a run that is resumed whether to check again",
+    (Results, "verdict"): "what the page says, for programs and the command line",
     (Results, "run"): "the same as in run.json, from where the page has it",
 }
 """Fields that only machines read, each with the reason."""
@@ -126,14 +128,18 @@ def test_images(run: RunFolder, read: set[Field]) -> None:
     private["utility"] = {"accuracy": 0.9, "calibration_error": 0.1, "label_changes": 0.2}
     private["cost"] = {"microseconds": 3.0, "of_forward": 0.1}
     plain = {**run.image_cell("c"), "access": "scores"}
-    run.record["limit"] = {"advantage": 0.05}
+    run.record["limit"] = {"advantage": 0.05, "bits": 3.0}
+    run.record["checks"] = [
+        {"name": "accuracy", "outcome": "noted", "found": "It knows half.", "cause": "dark"}
+    ]
     run.cells = [run.cell, plain, private, guarded(run.image_cell("g"))]
     run.report()
     asked(run.path)
     of_others = [(Utility, "mean_absolute_error"), (Utility, "perplexity")]
     assert unread(ImageCell, read, *of_others) == set()
     assert unread(RunRecord, read, (TargetRecord, "key_file")) == set()
-    assert unread(Results, read, *(kind for kind, _ in fields(Cell))) == set()
+    elsewhere = [*(kind for kind, _ in fields(Cell)), VerdictRecord]
+    assert unread(Results, read, *elsewhere) == set()
 
 
 @pytest.fixture(scope="module")

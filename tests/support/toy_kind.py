@@ -20,6 +20,7 @@ from darkroom.auditing.plan import AttackSection, BasePlan, Section
 from darkroom.auditing.progress import Reporter
 from darkroom.auditing.record import (
     Cell,
+    Check,
     Component,
     CurvePoint,
     Details,
@@ -157,6 +158,17 @@ class LockJob(Job[LockPlan, Safe, LockCellPlan, int]):
         return Facts(
             TargetRecord(name="safe", kind="safe"), [("Locks", str(len(self.subject.locks)))]
         )
+
+    def check(self, subject: Safe, advance: Advance) -> Sequence[Check]:
+        """Finds locks that no digit opens."""
+        del advance
+        if max(subject.locks) < DIGITS:
+            return [Check(name="digits", outcome="passed", found="Every lock has a digit.")]
+        found = f"A lock opens at {max(subject.locks)}."
+        remedy = "Count from 0."
+        return [
+            Check(name="digits", outcome="failed", found=found, cause="counting", remedy=remedy)
+        ]
 
     def bench(self, subject: Safe, former: int | None, reporter: Reporter) -> int:
         """Returns how many digits are guessed rightly without the safe."""

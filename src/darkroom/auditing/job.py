@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from darkroom.auditing.cell_plan import CellPlan
 from darkroom.auditing.plan import BasePlan
 from darkroom.auditing.progress import Reporter
-from darkroom.auditing.record import Cell
+from darkroom.auditing.record import Cell, Check
 from darkroom.auditing.run_record import TargetRecord
 from darkroom.named import describe
 
@@ -120,6 +120,15 @@ class Job(ABC, Generic[Plan, Subject, Cells, Bench]):
     @abstractmethod
     def facts(self) -> Facts:
         """Returns what the report says of the target and the data."""
+
+    def check(self, subject: Subject, advance: Advance) -> Sequence[Check]:  # noqa: ARG002
+        """Asks whether the model and the data are what their owner thinks; takes seconds.
+
+        Args:
+            subject: The undefended model and the truth.
+            advance: Told how far it is.
+        """
+        return ()
 
     @abstractmethod
     def bench(self, subject: Subject, former: Bench | None, reporter: Reporter) -> Bench:

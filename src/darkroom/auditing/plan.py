@@ -72,10 +72,18 @@ class AttackSection(PartSection):
     budget: int | None = Field(default=None, ge=1)
 
 
-class LimitSection(Section):
-    """What the run's owner accepts."""
+class CheckSection(Section):
+    """What to make of the check of the subject: failures to put up with, by name."""
 
-    advantage: float = Field(ge=0, le=1)
+    ignore: list[str] = Field(default_factory=list)
+
+
+class LimitSection(Section):
+    """What the run's owner accepts: an advantage, bits, and whether somebody may stand out."""
+
+    advantage: float = Field(default=0.0, ge=0, le=1)
+    bits: float | None = Field(default=None, ge=0)
+    worst_off: bool = True
 
 
 class DefenseSection(PartSection):
@@ -116,6 +124,7 @@ class BasePlan(Section):
     attack: Annotated[list[AttackSection], Field(min_length=1)]
     defense: list[DefenseSection] = Field(default_factory=list)
     training: list[PartSection] = Field(default_factory=list)
+    check: CheckSection = CheckSection()
     limit: LimitSection | None = None
     target: Any
     guarded: Any = None

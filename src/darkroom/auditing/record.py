@@ -84,6 +84,26 @@ class Difference(Interval):
     high: Annotated[float, Field(ge=-1, le=1)]
 
 
+class Check(Record):
+    """What one check of the subject found, before any attack.
+
+    Attributes:
+        name: What was checked, in one or two words that a plan's ``[check] ignore`` may name.
+        outcome: ``passed``; ``noted`` for what a reader should know; ``failed`` for what leaves the
+            audit without a verdict; ``ignored`` for a failure that the plan puts up with.
+        found: What was found, in sentences.
+        cause: The cause that was found by trying, in words that stay the same, such as ``class
+            order``; empty where none is known.
+        remedy: How to mend it, in a sentence; empty where there is nothing to mend.
+    """
+
+    name: Words
+    outcome: Literal["passed", "noted", "failed", "ignored"]
+    found: Words
+    cause: str = ""
+    remedy: str = ""
+
+
 class Bits(Interval):
     """How far an attack narrows down the truth, in bits, over all goals.
 

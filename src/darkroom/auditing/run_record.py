@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SerializeAsAny, field_validator
+from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
-from darkroom.auditing.record import Cell, Count, Key, Rate, Record, Words
+from darkroom.auditing.record import Amount, Cell, Check, Count, Key, Rate, Record, Words
 
 
 class Machine(Record):
@@ -28,9 +28,17 @@ class About(Record):
 
 
 class Limit(Record):
-    """The advantage, in [0, 1], above which the plan calls a cell a leak."""
+    """What the plan accepts: more is a leak.
 
-    advantage: Rate
+    Attributes:
+        advantage: The advantage of a cell, in [0, 1].
+        bits: How far an attack may narrow down the truth; ``None`` for no limit of its own.
+        worst_off: Whether a person, group or secret that stands out is a leak.
+    """
+
+    advantage: Rate = 0.0
+    bits: Amount | None = None
+    worst_off: bool = True
 
 
 class TargetRecord(Record):
@@ -58,7 +66,9 @@ class RunRecord(Record):
         limit: The plan's, if it has one.
         target: The model.
         tested: Terms with what the report says beside them, such as ``Input``.
-        cells: The keys of the cells, in the plan's order.
+        checks: What was found of the subject before any attack.
+        checked: A hash of all that decides that, so that a run that is resumed need not ask again.
+        cells: The keys of the cells, in the plan's order; none where a check failed.
     """
 
     schema_name: Literal["darkroom/run/2"] = Field(alias="schema")
@@ -69,7 +79,15 @@ class RunRecord(Record):
     limit: Limit | None
     target: TargetRecord
     tested: tuple[tuple[str, str], ...]
-    cells: Annotated[tuple[Key, ...], Field(min_length=1)]
+    checks: tuple[Check, ...] = ()
+    checked: str = ""
+    cells: tuple[Key, ...]
+
+    @model_validator(mode="after")
+    def _cells_or_a_reason(self) -> Self:
+        if not self.cells and all(check.outcome != "failed" for check in self.checks):
+            raise ValueError("no cell is named, though no check failed")
+        return self
 
     @field_validator("cells")
     @classmethod
@@ -79,9 +97,29 @@ class RunRecord(Record):
         return cells
 
 
+class VerdictRecord(Record):
+    """What an audit comes to, by one rule for page, console, JSON and exit status.
+
+    Attributes:
+        outcome: ``leak``, ``none shown`` or ``cannot tell``.
+        sentence: That in a sentence.
+        reasons: Why, in sentences.
+        smallest_detectable: The smallest advantage above the plan's limit that this audit would
+            have found with a chance of 80%; ``None`` where it could have found none.
+        checks: What was found of the subject before any attack.
+    """
+
+    outcome: Literal["leak", "none shown", "cannot tell"]
+    sentence: Words
+    reasons: tuple[str, ...]
+    smallest_detectable: Amount | None
+    checks: tuple[Check, ...]
+
+
 class Results(Record):
-    """``results.json``: the run, and its cells in the plan's order."""
+    """``results.json``: the run, its verdict, and its cells in the plan's order."""
 
     schema_name: Literal["darkroom/results/2"] = Field(alias="schema")
     run: About
-    cells: Annotated[tuple[SerializeAsAny[Cell], ...], Field(min_length=1)]
+    verdict: VerdictRecord
+    cells: tuple[SerializeAsAny[Cell], ...]

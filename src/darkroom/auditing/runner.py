@@ -9,8 +9,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from darkroom.auditing.checks import check_job, check_key, failed
 from darkroom.auditing.job import Job
 from darkroom.auditing.progress import Reporter
+from darkroom.auditing.record import Check
 from darkroom.auditing.run_record import About, Limit, Machine, RunRecord
 from darkroom.auditing.store import Store
 from darkroom.errors import RunError
@@ -19,7 +21,7 @@ LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch")
 
 
 def run_job(job: Job[Any, Any, Any, Any], *, resume: bool, reporter: Reporter) -> Path:
-    """Runs every cell that is not there yet.
+    """Checks the subject, and runs every cell that is not there yet, unless a check fails.
 
     Args:
         job: What to run.
@@ -39,16 +41,28 @@ def run_job(job: Job[Any, Any, Any, Any], *, resume: bool, reporter: Reporter) -
     store = Store(job.plan.run.out / job.plan.run.name)
     store.open(resume=resume)
     store.write("plan.toml", job.plan_text)
-    record = _record(job, keys, version)
+    record = _record(job, keys, version, _checks(job, store, version, reporter))
     store.write("run.json", record.model_dump_json(by_alias=True, indent=1))
-    missing = [key for key in keys if not store.has_cell(key)]
+    missing = [key for key in record.cells if not store.has_cell(key)]
     if missing:
         for finished in job.run(missing, version, reporter):
             store.write_cell(*finished)
     return store.folder
 
 
-def _record(job: Job[Any, Any, Any, Any], keys: list[str], version: str) -> RunRecord:
+def _checks(
+    job: Job[Any, Any, Any, Any], store: Store, version: str, reporter: Reporter
+) -> tuple[Check, ...]:
+    """Returns what the checks find, or found when the run was begun."""
+    former = store.record()
+    if former is not None and former.checked == check_key(job, version):
+        return former.checks
+    return check_job(job, reporter)
+
+
+def _record(
+    job: Job[Any, Any, Any, Any], keys: list[str], version: str, checks: tuple[Check, ...]
+) -> RunRecord:
     """Returns what ``run.json`` holds."""
     plan = job.plan
     target, tested = job.facts()
@@ -68,8 +82,10 @@ def _record(job: Job[Any, Any, Any, Any], keys: list[str], version: str) -> RunR
         authorized_by=plan.run.authorized_by,
         command=job.command,
         started=datetime.datetime.now(datetime.UTC).replace(microsecond=0),
-        limit=None if plan.limit is None else Limit(advantage=plan.limit.advantage),
+        limit=None if plan.limit is None else Limit.of(plan.limit),
         target=target,
         tested=tuple(tested),
-        cells=tuple(keys),
+        checks=checks,
+        checked=check_key(job, version),
+        cells=() if failed(checks) else tuple(keys),
     )

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from darkroom.auditing.record import Record
+from darkroom.auditing.run_record import RunRecord
 from darkroom.errors import RunError
 from darkroom.files import refused, sync_folder, write_private
 
@@ -54,6 +56,13 @@ class Store:
             RunError: If the disk is full or refuses; what was there before is kept.
         """
         write_private(self.folder / name, content.encode())
+
+    def record(self) -> RunRecord | None:
+        """Returns what the run said of itself when it was begun; ``None`` if it cannot be read."""
+        try:
+            return RunRecord.model_validate_json((self.folder / "run.json").read_bytes())
+        except (OSError, ValidationError):
+            return None
 
     def has_cell(self, key: str) -> bool:
         """Tells whether a cell is finished."""

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from darkroom.auditing.record import Cell, Interval
+from darkroom.auditing.record import Cell, Check, Interval
 
 if TYPE_CHECKING:
     from darkroom.runs import Run
@@ -24,6 +25,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print results.json instead o
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
+STATUS = {"leak": 1, "none shown": 0, "cannot tell": 3}
+"""How a command ends that was told to fail on a leak."""
+
+
 @audits.command(epilog="Example: darkroom audit plan.toml --resume --fail-on-leak")
 def audit(
     plan: Annotated[Path, typer.Argument(help="The plan, in TOML; see docs/start/quick-start.md.")],
@@ -32,20 +37,35 @@ def audit(
         bool,
         typer.Option(
             "--fail-on-leak",
-            help="Exit 1 if a cell's advantage is surely above the plan's limit (0 without one).",
+            help="Exit 1 for a leak above the plan's limit, 3 where none can be told.",
         ),
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Run every attack of a plan, judge the results, write report.html and results.json."""
-    from darkroom.kinds import read_plan
     from darkroom.runs import audit_plan
 
     run = audit_plan(plan, resume=resume)
     _print(run, as_json)
-    limit = read_plan(plan).limit
-    if fail_on_leak and run.leaks(0.0 if limit is None else limit.advantage):
-        raise typer.Exit(1)
+    if fail_on_leak:
+        raise typer.Exit(STATUS[run.verdict.outcome])
+
+
+@audits.command(epilog="Example: darkroom check plan.toml")
+def check(
+    plan: Annotated[Path, typer.Argument(help="The plan, in TOML; see docs/start/quick-start.md.")],
+    as_json: AsJson = False,
+) -> None:
+    """Ask whether model and data are what the plan says, before any attack; exit 3 if not."""
+    from darkroom.runs import check_plan
+
+    checks = check_plan(plan)
+    if as_json:
+        typer.echo(json.dumps([check.model_dump(mode="json") for check in checks], indent=2))
+    else:
+        Console().print(_checks(checks))
+    if any(check.outcome == "failed" for check in checks):
+        raise typer.Exit(STATUS["cannot tell"])
 
 
 @audits.command(epilog="Example: darkroom report runs/face-login")
@@ -149,9 +169,27 @@ def _print(run: Run, as_json: bool) -> None:
         typer.echo(json.dumps(run.results, indent=2))
         return
     console = Console()
-    console.print(_table(run.cells))
+    if run.cells:
+        console.print(_table(run.cells))
+    verdict = run.verdict
+    console.print(f"verdict  {verdict.sentence}", markup=False, highlight=False)
+    if verdict.outcome == "cannot tell":
+        for reason in verdict.reasons:
+            console.print(f"         {reason}", markup=False, highlight=False)
     console.print(f"report   {run.report}", soft_wrap=True, highlight=False)
     console.print(f"results  {run.folder / 'results.json'}", soft_wrap=True, highlight=False)
+
+
+def _checks(checks: Sequence[Check]) -> Table:
+    """Lays out what was found of a subject."""
+    table = Table(title="Check of the subject", title_justify="left")
+    for heading in ("check", "outcome", "what was found"):
+        table.add_column(heading, overflow="fold")
+    for check in checks:
+        cause = f" ({check.cause})" if check.cause else ""
+        found = f"{check.found} {check.remedy}".strip()
+        table.add_row(Text(check.name), f"{check.outcome}{cause}", Text(found))
+    return table
 
 
 def _table(cells: Sequence[Cell]) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from importlib import metadata
 from typing import Annotated, NoReturn
 
@@ -18,7 +19,8 @@ Examples:
   darkroom demo                            the whole job on rendered faces
   darkroom audit plan.toml                 attack, judge and report
   darkroom audit plan.toml --resume        go on after an interruption
-  darkroom audit plan.toml --fail-on-leak  exit 1 above the plan's limit
+  darkroom audit plan.toml --fail-on-leak  exit 1 for a leak, 3 where none can be told
+  darkroom check plan.toml                 is the subject what the plan says?
   darkroom report runs/face-login          write a run's report anew
   darkroom budget runs/face-login          how long ten queries a day hold it off
   darkroom recommend runs/face-login       the best of the defences that a run measured
@@ -27,6 +29,7 @@ Examples:
   darkroom guard --policy guard.toml       budgets and output defences in front of a server
 """
 
+OURS = 70
 INTERRUPTED = 130
 
 app = typer.Typer(
@@ -60,12 +63,24 @@ def _options(
 
 
 def main() -> NoReturn:
-    """Runs the command line; a mistake of the user's is one line and exit status 2."""
+    """Runs the command line; a mistake of the user's is one line and exit status 2.
+
+    A fault of Darkroom's own is told from a mistake and from a leak by its status, 70.
+    """
     try:
         app()
     except DarkroomError as error:
         typer.echo(f"darkroom: {error}", err=True)
         sys.exit(2)
+    except Exception:
+        version = metadata.version("darkroom")
+        typer.echo(
+            f"darkroom: a fault of Darkroom {version} itself, not of your model or data: please "
+            "report the command and the lines below, which may hold names of yours",
+            err=True,
+        )
+        traceback.print_exc()
+        sys.exit(OURS)
     except SystemExit as end:
         if end.code == INTERRUPTED:  # what Typer makes of Ctrl-C
             typer.echo("darkroom: interrupted; go on with --resume", err=True)

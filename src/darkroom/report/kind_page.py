@@ -11,6 +11,8 @@ from darkroom.auditing.record import Cell
 from darkroom.auditing.run_record import TargetRecord
 from darkroom.kinds import KINDS, Nouns, imported
 from darkroom.report.wording import access_phrase
+from darkroom.statistics.intervals import Interval
+from darkroom.statistics.power import detectable_rate
 
 
 class Place(NamedTuple):
@@ -52,6 +54,12 @@ def sound(cell: Any) -> tuple[str, ...]:  # noqa: ARG001 - others look at it
     return ()
 
 
+def of_counts(cell: Cell, limit: float, looks: int) -> float | None:
+    """Returns the smallest advantage that a count of independent goals would have shown."""
+    baseline = Interval(cell.baseline.estimate, cell.baseline.low, cell.baseline.high)
+    return detectable_rate(cell.goals, baseline, limit, looks)
+
+
 @dataclass(frozen=True)
 class KindPage:
     """What the page shows of a kind, and in which words.
@@ -63,6 +71,8 @@ class KindPage:
             cell's section, or the curve alone where there is none; ``meaning.html.jinja`` says what
             each number means.
         unsound: Says why the judges of a cell cannot support a verdict; nothing where they can.
+        detectable: The smallest advantage above a limit that a cell would have shown, where it is
+            one of so many; see :mod:`darkroom.statistics.power`.
         curves: Whether an attack goes on asking, so that success has a curve over queries, and a
             limit of queries is worth something.
         access: What an attacker has at an access level, to follow "an attacker", where that is not
@@ -77,6 +87,7 @@ class KindPage:
     view: Callable[[Any, Place], Part] = nothing
     templates: Path | None = None
     unsound: Callable[[Any], tuple[str, ...]] = sound
+    detectable: Callable[[Any, float, int], float | None] = of_counts
     curves: bool = True
     access: Mapping[str, str] | None = None
     shared: frozenset[str] = frozenset()

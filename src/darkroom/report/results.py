@@ -12,6 +12,7 @@ from darkroom.auditing.run_record import Results, RunRecord
 from darkroom.files import write_private
 from darkroom.kinds import KINDS, imported
 from darkroom.report.files import damaged, read_text
+from darkroom.report.verdict import decide, judge
 
 T = TypeVar("T")
 
@@ -19,7 +20,7 @@ T = TypeVar("T")
 def load_schema() -> dict[str, Any]:
     """Returns the JSON Schema (2020-12) that every ``results.json`` meets."""
     cells: Any = tuple[_any_cell(), ...]  # type: ignore[misc]
-    document = create_model("Results", __base__=Results, cells=(cells, Field(min_length=1)))
+    document = create_model("Results", __base__=Results, cells=(cells, Field()))
     schema = document.model_json_schema(mode="serialization")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
@@ -52,7 +53,13 @@ def collect(run: Path) -> Results:
         if cell.key != key:
             raise damaged(path, f"its key is not {key!r}")
         cells.append(cell)
-    return Results(schema="darkroom/results/2", run=record.run, cells=tuple(cells))
+    verdict = decide([judge(cell) for cell in cells], record.limit, record.checks)
+    return Results(
+        schema="darkroom/results/2",
+        run=record.run,
+        verdict=verdict.record(record.checks),
+        cells=tuple(cells),
+    )
 
 
 def write_results(run: Path) -> Path:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
-from darkroom.auditing.record import Cell
+from darkroom.auditing.record import Bits, Cell, Check, Difference
+from darkroom.auditing.run_record import Limit, VerdictRecord
 from darkroom.kinds import Nouns
 from darkroom.report.kind_page import attacker, nouns_of, page_of
-from darkroom.report.wording import percent, points, several, spread
+from darkroom.report.wording import amount, percent, points, several, spread
+from darkroom.statistics.intervals import Interval
+from darkroom.statistics.power import widened
 
 _SIGNIFICANCE = 0.05
 
@@ -18,10 +22,23 @@ class Standing(StrEnum):
     """How a run stands, from the worst to the best."""
 
     LEAK = "leak"
-    WITHIN = "within"
     PERSON = "one-person"
+    UNFIT = "unfit"
     UNSUPPORTED = "unsupported"
+    WEAK = "too-few"
+    WITHIN = "within"
     CLEAR = "clear"
+
+
+OUTCOMES: Mapping[Standing, Literal["leak", "none shown", "cannot tell"]] = {
+    Standing.LEAK: "leak",
+    Standing.PERSON: "leak",
+    Standing.UNFIT: "cannot tell",
+    Standing.UNSUPPORTED: "cannot tell",
+    Standing.WEAK: "cannot tell",
+    Standing.WITHIN: "none shown",
+    Standing.CLEAR: "none shown",
+}
 
 
 @dataclass(frozen=True)
@@ -31,11 +48,10 @@ class Judged:
     cell: Cell
     unsound: tuple[str, ...]
 
-    @property
-    def exposed(self) -> bool:
-        """Whether the worst-off person or group stands out after correction for their number."""
+    def exposed(self, looks: int) -> bool:
+        """Whether the worst-off person or group stands out, of so many cells with one each."""
         worst = self.cell.details.worst_off
-        return worst is not None and worst.p_adjusted < _SIGNIFICANCE
+        return worst is not None and worst.p_adjusted * looks < _SIGNIFICANCE
 
 
 @dataclass(frozen=True)
@@ -46,19 +62,43 @@ class Verdict:
         standing: Its kind.
         label: The kind in a few words.
         headline: The verdict in a sentence.
+        reasons: Why it cannot be told, or what else decides.
         sentences: What else must be known to read it rightly.
         by_defense: One sentence a defence, when there are several.
         limit: Whether the plan's limit is kept, when it has one.
-        cell: The cell that decides the verdict.
+        cell: The cell that decides the verdict; ``None`` where nothing was attacked.
+        smallest: The smallest advantage that would have been found with a chance of 80%; ``None``
+            where none would have been.
     """
 
     standing: Standing
     label: str
     headline: str
-    sentences: tuple[str, ...]
-    by_defense: tuple[str, ...]
-    limit: str | None
-    cell: Cell
+    reasons: tuple[str, ...] = ()
+    sentences: tuple[str, ...] = ()
+    by_defense: tuple[str, ...] = ()
+    limit: str | None = None
+    cell: Cell | None = None
+    smallest: float | None = None
+
+    @property
+    def outcome(self) -> Literal["leak", "none shown", "cannot tell"]:
+        """What it comes to."""
+        return OUTCOMES[self.standing]
+
+    def record(self, checks: Sequence[Check]) -> VerdictRecord:
+        """Returns what ``results.json`` says of it.
+
+        Args:
+            checks: What was found of the subject.
+        """
+        return VerdictRecord(
+            outcome=self.outcome,
+            sentence=self.headline,
+            reasons=self.reasons,
+            smallest_detectable=self.smallest,
+            checks=tuple(checks),
+        )
 
 
 def judge(cell: Cell) -> Judged:
@@ -79,27 +119,49 @@ def reach(cell: Cell) -> str:
     return f"{goals} ({percent(cell.success.estimate)}, interval {spread(cell.success)})"
 
 
-def decide(cells: Sequence[Judged], limit: float | None) -> Verdict:
+def decide(cells: Sequence[Judged], limit: Limit | None, checks: Sequence[Check] = ()) -> Verdict:
     """Draws the verdict from the strongest cell whose judges can support one.
 
     A leak is shown when the lower end of the advantage's interval is above the limit, or above
-    zero without one.
+    zero without one; when somebody stands out; or when the bits are surely above their limit. All
+    of these are corrected for the number of cells. No leak is shown only where a leak of some size
+    would have been.
 
     Args:
-        cells: At least one.
-        limit: The largest advantage that the plan allows, in [0, 1].
+        cells: Those of the run; none where a check failed.
+        limit: What the plan allows.
+        checks: What was found of the subject.
     """
+    failures = [check for check in checks if check.outcome == "failed"]
+    if failures or not cells:
+        return _unfit(failures)
+    allowed = limit or Limit()
     sound = [judged for judged in cells if not judged.unsound]
     strongest = max(sound or cells, key=_strength)
-    standing = _stand(strongest, sound, limit)
+    smallest = _smallest(sound, allowed)
+    standing = _stand(strongest, sound, allowed, smallest)
     return Verdict(
         standing=standing,
         label=_label(standing, nouns_of(strongest.cell)),
-        headline=_headline(standing, strongest.cell),
+        headline=_headline(standing, strongest.cell, smallest),
+        reasons=tuple(_reasons(standing, strongest, sound)),
         sentences=tuple(_sentences(standing, strongest, cells, sound)),
         by_defense=tuple(_by_defense(sound)),
-        limit=None if limit is None else _limit_sentence([j.cell for j in cells], limit),
+        limit=None if limit is None else _limit_sentences(sound or cells, limit),
         cell=strongest.cell,
+        smallest=smallest,
+    )
+
+
+def _unfit(failures: Sequence[Check]) -> Verdict:
+    """Returns the verdict on a subject that is not what its owner thinks."""
+    standing = Standing.UNFIT
+    found = failures[0].found if failures else "Nothing was attacked."
+    return Verdict(
+        standing=standing,
+        label="Cannot tell",
+        headline=f"Cannot tell: the check of the subject failed. {found}",
+        reasons=tuple(f"{check.found} {check.remedy}".strip() for check in failures),
     )
 
 
@@ -107,15 +169,56 @@ def _strength(judged: Judged) -> tuple[float, float]:
     return judged.cell.advantage.low, judged.cell.advantage.estimate
 
 
-def _stand(strongest: Judged, sound: Sequence[Judged], limit: float | None) -> Standing:
-    low = strongest.cell.advantage.low
+def _smallest(sound: Sequence[Judged], limit: Limit) -> float | None:
+    """Returns the smallest advantage that any of the cells would have shown."""
+    found = [
+        page_of(judged.cell.kind).detectable(judged.cell, limit.advantage, len(sound))
+        for judged in sound
+    ]
+    return min((size for size in found if size is not None), default=None)
+
+
+def _stand(
+    strongest: Judged, sound: Sequence[Judged], limit: Limit, smallest: float | None
+) -> Standing:
     if not sound:
         return Standing.UNSUPPORTED
-    if low > (limit or 0.0):
+    looks = len(sound)
+    low = max(widened(_interval(judged.cell.advantage), looks) for judged in sound)
+    bits = [judged.cell.bits for judged in sound if judged.cell.bits is not None]
+    told = max((widened(_interval(one), looks) for one in bits), default=0.0)
+    if low > limit.advantage or (limit.bits is not None and told > limit.bits):
         return Standing.LEAK
-    if low > 0:
+    if limit.worst_off and any(judged.exposed(looks) for judged in sound):
+        return Standing.PERSON
+    if widened(_interval(strongest.cell.advantage), looks) > 0:
         return Standing.WITHIN
-    return Standing.PERSON if any(judged.exposed for judged in sound) else Standing.CLEAR
+    return Standing.WEAK if smallest is None else Standing.CLEAR
+
+
+def _interval(found: Bits | Difference) -> Interval:
+    return Interval(found.estimate, found.low, found.high)
+
+
+def _reasons(standing: Standing, strongest: Judged, sound: Sequence[Judged]) -> list[str]:
+    """Says what decides, beside the headline."""
+    match standing:
+        case Standing.UNSUPPORTED:
+            return list(strongest.unsound)
+        case Standing.WEAK:
+            cell = strongest.cell
+            return [
+                f"With {several(cell.goals, nouns_of(cell).goal, nouns_of(cell).goals)}, an attack "
+                "that recovers all of them would not stand out from chance."
+            ]
+        case Standing.PERSON:
+            worst = _worst_off(strongest, sound)
+            return [worst] if worst else []
+    cell = strongest.cell
+    return [
+        f"{cell.title}: advantage {points(cell.advantage.estimate)} percentage points "
+        f"({points(cell.advantage.low)} to {points(cell.advantage.high)})."
+    ]
 
 
 def _label(standing: Standing, nouns: Nouns) -> str:
@@ -126,13 +229,13 @@ def _label(standing: Standing, nouns: Nouns) -> str:
             return "Leak within the limit"
         case Standing.PERSON:
             return f"A {nouns.group} stands out"
-        case Standing.UNSUPPORTED:
-            return "No verdict"
+        case Standing.UNFIT | Standing.UNSUPPORTED | Standing.WEAK:
+            return "Cannot tell"
         case Standing.CLEAR:
             return "No leak shown"
 
 
-def _headline(standing: Standing, cell: Cell) -> str:
+def _headline(standing: Standing, cell: Cell, smallest: float | None) -> str:
     nouns = nouns_of(cell)
     who = f"an attacker {attacker(cell)}{_against(cell)}"
     found = f"{who} {nouns.recovers} {reach(cell)}"
@@ -145,20 +248,36 @@ def _headline(standing: Standing, cell: Cell) -> str:
             return f"This model leaks, within the plan's limit: {found}; {without}."
         case Standing.UNSUPPORTED:
             return (
-                "No verdict: the judges of this run are not good enough to tell a recognised "
+                "Cannot tell: the judges of this run are not good enough to tell a recognised "
                 f"{nouns.goal} from a mistake."
+            )
+        case Standing.WEAK:
+            return (
+                f"Cannot tell: {several(cell.goals, nouns.goal, nouns.goals)} are too few for any "
+                f"leak to stand out from chance; {found}."
             )
         case Standing.PERSON:
             start = (
                 "No leak found above the baseline on average, but at least one "
                 f"{nouns.group} stands out"
             )
-        case Standing.CLEAR:
+        case _:
             start = "No leak found above the baseline"
     return (
         f"{start}: {found}; {without}, so the model adds at most "
-        f"{points(max(cell.advantage.high, 0.0)).removeprefix('+')} percentage points."
+        f"{_bare(max(cell.advantage.high, 0.0))} percentage points.{_power(smallest)}"
     )
+
+
+def _power(smallest: float | None) -> str:
+    """Says what would have been found."""
+    if smallest is None:
+        return ""
+    return f" A leak of {_bare(smallest)} points would have been found with a chance of 80%."
+
+
+def _bare(value: float) -> str:
+    return points(value).removeprefix("+")
 
 
 def _sentences(
@@ -188,7 +307,8 @@ def _sentences(
 
 def _worst_off(strongest: Judged, sound: Sequence[Judged]) -> str | None:
     # The law asks about any data subject, so a person who stands out anywhere comes first.
-    for judged in sorted([strongest, *sound], key=lambda candidate: not candidate.exposed):
+    looks = len(sound)
+    for judged in sorted([strongest, *sound], key=lambda candidate: not candidate.exposed(looks)):
         worst = judged.cell.details.worst_off
         if worst is not None:
             return worst.sentence
@@ -211,6 +331,21 @@ def _by_defense(sound: Sequence[Judged]) -> list[str]:
             f"{reach(cell)}."
         )
     return sentences
+
+
+def _limit_sentences(judged: Sequence[Judged], limit: Limit) -> str:
+    """Says of each limit of the plan whether it is kept."""
+    cells = [one.cell for one in judged]
+    said = [_limit_sentence(cells, limit.advantage)]
+    if limit.bits is not None:
+        told = [cell.bits for cell in cells if cell.bits is not None]
+        above = sum(widened(_interval(bits), len(cells)) > limit.bits for bits in told)
+        kept = f"exceeded in {above} of {len(told)} cells" if above else "not surely exceeded"
+        said.append(f"It allows {amount(limit.bits)} bits: {kept}.")
+    if not limit.worst_off:
+        group = nouns_of(cells[0]).group
+        said.append(f"It takes a {group} that stands out for no leak.")
+    return " ".join(said)
 
 
 def _limit_sentence(cells: Sequence[Cell], limit: float) -> str:

@@ -148,7 +148,7 @@ def build_page(
     cells = [one.cell for one in judged]
     return Page(
         record=record,
-        verdict=decide(judged, record.limit.advantage if record.limit else None),
+        verdict=decide(judged, record.limit, record.checks),
         threats=threats,
         cells=tuple(
             _cell_view(one, Place(run, record.target, number, len(judged), reveal), threats)
@@ -165,7 +165,8 @@ def build_page(
 
 def _shared_threats(judged: Sequence[Judged]) -> tuple[str, ...]:
     models = [one.cell.details.threat_model for one in judged]
-    return tuple(line for line in models[0] if all(line in model for model in models))
+    first = models[0] if models else ()
+    return tuple(line for line in first if all(line in model for model in models))
 
 
 def _cell_view(judged: Judged, place: Place, threats: Sequence[str]) -> CellView:
