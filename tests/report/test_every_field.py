@@ -138,7 +138,7 @@ def test_images(run: RunFolder, read: set[Field]) -> None:
     of_others = [(Utility, "mean_absolute_error"), (Utility, "perplexity")]
     assert unread(ImageCell, read, *of_others) == set()
     assert unread(RunRecord, read, (TargetRecord, "key_file")) == set()
-    elsewhere = [*(kind for kind, _ in fields(Cell)), VerdictRecord]
+    elsewhere: list[type[BaseModel]] = [*(kind for kind, _ in fields(Cell)), VerdictRecord]
     assert unread(Results, read, *elsewhere) == set()
 
 
