@@ -10,10 +10,10 @@ from benchmarks.claims import Table, tell
 from benchmarks.tables.papers import errors_on, posterior_of
 from darkroom.tables.attacks.map import MapAttack
 from darkroom.tables.candidates import Candidates
+from darkroom.tables.columns import schema_of
 from darkroom.tables.data import encode_table, load_diabetes_table
 from darkroom.tables.measures.subgroups import compare
 from darkroom.tables.priors.imputation import ImputationPrior, Imputer
-from darkroom.tables.schema import schema_of
 from darkroom.tables.targets.sklearn import SklearnTableTarget
 
 MEMBERS, OTHERS, PUBLIC = slice(0, 250), slice(250, 320), slice(320, None)

@@ -18,11 +18,12 @@ from darkroom.tables.attacks.base import Errors, Records, TableAttack
 from darkroom.tables.attacks.tree_confusion import TreeConfusionAttack
 from darkroom.tables.attacks.tree_counts import TreeCountsAttack
 from darkroom.tables.candidates import Candidates
+from darkroom.tables.columns import schema_of
 from darkroom.tables.data import encode_table
 from darkroom.tables.measures.attributes import mcc
 from darkroom.tables.priors.counts import MarginalsPrior, TablePrior
 from darkroom.tables.priors.imputation import Imputer
-from darkroom.tables.schema import Column, Rows, Schema, schema_of
+from darkroom.tables.schema import Column, Rows, Schema
 from darkroom.tables.targets.base import TableTarget
 from darkroom.tables.targets.sklearn import SklearnTableTarget
 from darkroom.tables.targets.view import TableView

@@ -29,9 +29,10 @@ from darkroom.imports import import_callable
 from darkroom.kinds import load_job
 from darkroom.tables.attacks.map import MapAttack
 from darkroom.tables.candidates import Candidates
+from darkroom.tables.columns import schema_of
 from darkroom.tables.priors.build import TablePriorConfiguration, UniformConfiguration
 from darkroom.tables.priors.counts import TablePrior, UniformPrior
-from darkroom.tables.schema import Rows, Schema, schema_of
+from darkroom.tables.schema import Rows, Schema
 from darkroom.tables.targets.base import CallableTableTarget
 from darkroom.tables.training.trees import MinimumLeaf
 from darkroom.text.attacks.sampling import SamplingAttack

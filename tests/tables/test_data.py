@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 
 from darkroom.errors import DataError
+from darkroom.tables.columns import schema_of
 from darkroom.tables.data import (
     encode_table,
     load_diabetes_table,
     read_table,
     take,
 )
-from darkroom.tables.schema import Column, schema_of
+from darkroom.tables.schema import Column
 
 GOOD = "age,city,sick\n31,Ulm,yes\n44,Bonn,no\n,Ulm,no\n52,Jena,yes\n"
 
@@ -137,3 +138,18 @@ def test_the_diabetes_table_needs_no_download() -> None:
     assert frame.shape == (442, 11)
     assert set(frame["sex"]) == {"1", "2"}
     assert frame["progression"].between(25, 346).all()
+
+
+def test_whole_numbers_and_truth_values_have_the_types_that_pandas_reads(tmp_path: Path) -> None:
+    text = "a,b,c,d,e,f\n1,1.0,True,1,7,99999999999999999999\n2,2.5,false,,x,3\n"
+    frame = read_table(_write(tmp_path, text))
+    found = {name: str(dtype) for name, dtype in frame.dtypes.items()}
+    assert found == {
+        "a": "int64",
+        "b": "float64",
+        "c": "bool",
+        "d": "float64",
+        "e": "str",
+        "f": "float64",
+    }
+    assert frame["c"].tolist() == [True, False]

@@ -21,7 +21,7 @@ from darkroom.api import audit_table
 from darkroom.errors import DarkroomError
 from darkroom.report.defenses import recommend
 from darkroom.runs import audit_plan
-from darkroom.tables.schema import schema_of
+from darkroom.tables.columns import schema_of
 from darkroom.tables.training.columns import PublicTable
 from darkroom.tables.training.course import TableCourse
 from darkroom.tables.training.registry import TABLE_TRAINING_DEFENSES

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,45 @@ from darkroom.tables.schema import Rows, Schema
 
 MOST_CANDIDATES = 4096
 """More joint values than this are refused."""
+
+
+Values = NDArray[np.float64]
+
+
+class Spread(NamedTuple):
+    """Where a number lies by what is known of its row, between candidates too.
+
+    Attributes:
+        middle: What regression says of each row, ``(n,)``.
+        residuals: By how much it was off elsewhere, in increasing order, ``(k,)``.
+    """
+
+    middle: Values
+    residuals: Values
+
+    def below(self, points: Values) -> Values:
+        """Returns how probable each row is to lie below each point, ``(n, points)``."""
+        return np.interp(points - self.middle[:, None], self.residuals, self._chances, 0, 1)
+
+    def at(self, chances: Values) -> Values:
+        """Returns the values below which each row lies with given chances, ``(..., n)``."""
+        return np.asarray(self.middle + np.interp(chances, self._chances, self.residuals))
+
+    @property
+    def _chances(self) -> Values:
+        return (np.arange(len(self.residuals)) + 0.5) / len(self.residuals)
+
+
+class Belief(NamedTuple):
+    """How probable each candidate is to somebody.
+
+    Attributes:
+        chances: ``(n, candidates)``; every row sums to one.
+        spread: Where a number lies within the part that a candidate stands for; even when ``None``.
+    """
+
+    chances: Values
+    spread: Spread | None = None
 
 
 @dataclass(frozen=True)
@@ -35,8 +75,8 @@ class Candidates:
 
         Args:
             schema: The table's.
-            public: Public rows, from which numeric columns get their grid: the medians of ``bins``
-                parts of equal number.
+            public: Public rows, from which numeric columns get their grid of ``bins`` values:
+                closer where more rows are, and nowhere far apart.
             bins: Parts of a numeric column.
 
         Raises:
@@ -45,7 +85,7 @@ class Candidates:
         """
         if not schema.sensitive:
             raise DataError("no sensitive column: name at least one")
-        grids = [grid_of(schema, name, public, bins) for name in schema.sensitive]
+        grids = [grid_of(schema, name, public, bins, even=True) for name in schema.sensitive]
         for name, grid in zip(schema.sensitive, grids, strict=True):
             if len(grid) < 2:
                 raise DataError(
@@ -95,29 +135,52 @@ class Candidates:
             found = found * len(grid) + np.searchsorted(middles, rows[:, position])
         return found
 
-    def summary(self, posterior: NDArray[np.float64], level: float = 0.9) -> NDArray[np.float64]:
+    @property
+    def middles(self) -> Values:
+        """Where a number stops being nearest to one candidate, ``(candidates - 1,)``."""
+        grid = self.values[:, 0]
+        return np.asarray((grid[1:] + grid[:-1]) / 2)
+
+    def chances(self, spread: Spread) -> Values:
+        """Returns how probable a number is to be nearest to each candidate, ``(n, candidates)``."""
+        below = np.pad(spread.below(self.middles), ((0, 0), (1, 1)))
+        below[:, -1] = 1
+        return np.diff(below, axis=1)
+
+    def summary(self, belief: Belief, level: float = 0.9) -> Values:
         """Returns a number's median and the ends of its credible interval.
 
-        Each candidate stands for the values that are nearer to it than to any other, all as
-        probable as each other.
+        Each candidate stands for the values that are nearer to it than to any other: as probable as
+        each other, or as the belief's spread has them.
 
         Args:
-            posterior: ``(n, candidates)`` over a numeric column's grid.
-            level: How much of the posterior the interval holds.
+            belief: Over a numeric column's grid.
+            level: How much of the belief the interval holds.
 
         Returns:
             ``(3, n)``: median, lower and upper end.
         """
-        grid = self.values[:, 0]
-        middles = (grid[1:] + grid[:-1]) / 2
+        grid, middles = self.values[:, 0], self.middles
         edges = np.concatenate([[2 * grid[0] - middles[0]], middles, [2 * grid[-1] - middles[-1]]])
-        below = posterior.cumsum(axis=1)
+        below = belief.chances.cumsum(axis=1)
         ends = np.array([0.5, (1 - level) / 2, (1 + level) / 2])[:, None]
+        # Rounding may leave the sum just below one.
         places = (below[None] < ends[:, :, None]).sum(axis=2).clip(0, len(grid) - 1)
-        inside = np.take_along_axis(posterior[None], places[:, :, None], axis=2)[:, :, 0]
+        inside = np.take_along_axis(belief.chances[None], places[:, :, None], axis=2)[:, :, 0]
         left = np.take_along_axis(below[None], places[:, :, None], axis=2)[:, :, 0] - inside
         share = ((ends - left) / np.where(inside > 0, inside, 1)).clip(0, 1)
-        return np.asarray(edges[places] + share * np.diff(edges)[places])
+        even = np.asarray(edges[places] + share * np.diff(edges)[places])
+        return even if belief.spread is None else self._spread(belief.spread, places, share, even)
+
+    def _spread(
+        self, spread: Spread, places: NDArray[np.int64], share: Values, even: Values
+    ) -> Values:
+        """Returns where shares of cells end, ``(3, n)``; ``even`` where regression is silent."""
+        below = np.pad(self.chances(spread).cumsum(axis=1), ((0, 0), (1, 0)))
+        low = np.take_along_axis(below[None], places[:, :, None], axis=2)[:, :, 0]
+        high = np.take_along_axis(below[None], places[:, :, None] + 1, axis=2)[:, :, 0]
+        found = spread.at(low + share * (high - low))
+        return np.where((high - low) * len(spread.residuals) < 1, even, found)
 
     def fill(self, known: Rows) -> Rows:
         """Puts every candidate into every row.
@@ -133,8 +196,17 @@ class Candidates:
         return filled
 
 
-def grid_of(schema: Schema, name: str, public: Rows | None, bins: int) -> NDArray[np.float64]:
+def grid_of(
+    schema: Schema, name: str, public: Rows | None, bins: int, *, even: bool = False
+) -> Values:
     """Returns the values that stand for a column, sorted, ``(values,)``: its categories, or a grid.
+
+    Args:
+        schema: The table's.
+        name: The column.
+        public: Public rows.
+        bins: How many values stand for a number, at most: the medians of parts of equal number.
+        even: Whether half of the values shall be spaced evenly.
 
     Raises:
         DataError: As :meth:`Candidates.of`.
@@ -148,4 +220,10 @@ def grid_of(schema: Schema, name: str, public: Rows | None, bins: int) -> NDArra
             "usual: give [public] table, or declare it categorical"
         )
     values = public[:, schema.positions([name])[0]]
-    return np.unique(np.quantile(values, (np.arange(bins) + 0.5) / bins))
+    if even:
+        # Else a far tail is a single part, whose middle is no good guess at anything in it.
+        parts = np.linspace(0, 1, 1001)
+        low, high = np.quantile(values, [0.005, 0.995])
+        values = np.concatenate([np.quantile(values, parts), low + (high - low) * parts])
+    grid = np.quantile(values, (np.arange(bins) + 0.5) / bins)
+    return np.unique(grid.round() if column.whole else grid)

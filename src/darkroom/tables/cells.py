@@ -16,6 +16,7 @@ from darkroom.defenses.pipeline import Pipeline
 from darkroom.ledger import Limit, QueryLedger
 from darkroom.named import parameters_of
 from darkroom.tables.attacks.base import Errors
+from darkroom.tables.candidates import Belief
 from darkroom.tables.cell_plan import TableCellPlan, expected_queries
 from darkroom.tables.judging import (
     TableBench,
@@ -36,14 +37,12 @@ if TYPE_CHECKING:
     from darkroom.remote.guarded import Endpoint
     from darkroom.tables.targets.http import HttpTableTarget
 
-Posterior = NDArray[np.float64]
-
 
 class _Found(NamedTuple):
     """What the attack got of some rows: before it asked, in the end, how much it asked, and how."""
 
-    before: Posterior
-    after: Posterior
+    before: Belief
+    after: Belief
     queries: NDArray[np.int64]
     adaptation: tuple[str, ...] = ()
 
@@ -110,7 +109,7 @@ def run_table_cell(
     arrays: dict[str, NDArray[Any]] = {}
     for who, one in found.items():
         arrays[f"{who}_rows"] = subject.part(who).numbers
-        arrays[f"{who}_posterior"] = one.after
+        arrays[f"{who}_posterior"] = one.after.chances
         arrays[f"{who}_truth"] = subject.truth(who)
     return cell, arrays
 
@@ -131,7 +130,7 @@ def _attack(
         records = records._replace(response=said)
         errors = errors if plan.naive else errors.noisier(plan.defense.effect.deviation)
     if not len(records.known):
-        nothing = np.empty((0, len(subject.candidates)))
+        nothing = Belief(np.empty((0, len(subject.candidates))))
         return _Found(nothing, nothing, np.empty(0, np.int64))
     expected = expected_queries(plan, subject) * len(records.known)
     ledger = QueryLedger(
@@ -148,7 +147,10 @@ def _attack(
     rng = np.random.default_rng([plan.seed, 1])
     first, last = plan.attack.run(view, prior, records, errors, rng=rng)
     adaptation = plan.attack.adaptation(view)
-    return _Found(first.posterior, last.posterior, last.queries, adaptation)
+    # What the model says moves belief between candidates; within one, the prior's stays.
+    spread = prior.spread(records.known)
+    before, after = (Belief(one.posterior, spread) for one in (first, last))
+    return _Found(before, after, last.queries, adaptation)
 
 
 def _utility(subject: TableSubject, defense: Pipeline) -> Utility:

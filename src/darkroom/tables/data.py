@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.errors import DataError, MissingExtraError
-from darkroom.tables.schema import Rows, Schema, as_number, pandas_module, require_column
+from darkroom.tables.columns import as_number
+from darkroom.tables.schema import Rows, Schema, pandas_module, require_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +29,10 @@ MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None")
 """What a cell says when its value is missing, unless told otherwise."""
 
 Missing = Literal["drop", "refuse"]
+
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_LARGEST = 2**53
+"""Beyond this, not every whole number is a number as floating point has them."""
 
 
 def read_table(
@@ -40,8 +46,9 @@ def read_table(
 ) -> pd.DataFrame:
     """Reads a CSV file with a header.
 
-    A column whose values are all numbers becomes numbers; any other is text. Columns without a
-    name and without a value, which spreadsheets leave behind, are left out.
+    A column whose values are all numbers becomes numbers, integers where all are whole and none is
+    missing; one of nothing but true and false becomes truth values; any other is text. Columns
+    without a name and without a value, which spreadsheets leave behind, are left out.
 
     What is not there is looked for by its name in the folder of the environment variable
     ``DARKROOM_DATA``.
@@ -129,13 +136,23 @@ def _check_header(names: Sequence[str], path: Path) -> None:
 
 
 def _typed(name: str, values: list[str | None], text: set[str]) -> Any:
-    """Turns a column into numbers where all of it are, and leaves text alone."""
+    """Turns a column into numbers or truth values where all of it are, and leaves text alone.
+
+    Types are those that pandas reads: integers stay integers where none is missing.
+    """
+    if name in text or None in values:
+        whole = False
+    elif {value.lower() for value in values if value is not None} <= {"true", "false"}:
+        return np.array([value is not None and value.lower() == "true" for value in values])
+    else:
+        whole = all(value is not None and _WHOLE.fullmatch(value) for value in values)
     numbers = [None if value is None else as_number(value) for value in values]
     if name in text or any(
         number is None and value is not None for value, number in zip(values, numbers, strict=True)
     ):
         return np.array(values, dtype=object)
-    return np.array([np.nan if number is None else number for number in numbers])
+    found = np.array([np.nan if number is None else number for number in numbers])
+    return found.astype(np.int64) if whole and np.abs(found).max() < _LARGEST else found
 
 
 class Encoded(NamedTuple):

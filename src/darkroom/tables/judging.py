@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from darkroom.auditing.record import Difference, Share, WorstOff
 from darkroom.auditing.record import Interval as IntervalRecord
 from darkroom.statistics.intervals import Interval, clopper_pearson, difference_of, newcombe
+from darkroom.tables.candidates import Belief
 from darkroom.tables.measures.attributes import confusion_of, measure
 from darkroom.tables.measures.subgroups import calibration, compare, groups_of
 from darkroom.tables.priors.counts import marginals
@@ -29,8 +30,6 @@ from darkroom.tables.record import (
 from darkroom.tables.schema import Rows
 from darkroom.tables.subject import TableSubject, Who
 
-Posterior = NDArray[np.float64]
-
 DRAWS = 2000
 
 
@@ -39,14 +38,14 @@ class TableBench:
     """The baselines of a run.
 
     Attributes:
-        imputed: What imputation says of members and others, ``(n, candidates)`` each.
+        imputed: What imputation says of members and others.
         usual: What the frequencies alone say.
         imputer: Which model imputes.
         seed: For intervals that are drawn.
     """
 
-    imputed: dict[Who, Posterior]
-    usual: dict[Who, Posterior]
+    imputed: dict[Who, Belief]
+    usual: dict[Who, Belief]
     imputer: str
     seed: int
 
@@ -69,23 +68,23 @@ def set_up_table_bench(subject: TableSubject, seed: int, model: Model = "auto") 
     parts: tuple[Who, ...] = ("members", "others")
     records = {who: subject.records(who) for who in parts}
     return TableBench(
-        {who: imputer.probabilities(*records[who]) for who in parts},
-        {who: np.tile(shares, (len(records[who].known), 1)) for who in parts},
+        {who: imputer.belief(*records[who]) for who in parts},
+        {who: Belief(np.tile(shares, (len(records[who].known), 1))) for who in parts},
         imputer.chosen,
         seed,
     )
 
 
 def judge_members(
-    subject: TableSubject, bench: TableBench, posterior: Posterior, prior: Posterior
+    subject: TableSubject, bench: TableBench, posterior: Belief, prior: Belief
 ) -> Members:
     """Returns what the report says of members.
 
     Args:
         subject: The truth.
         bench: The baselines.
-        posterior: The attack's, ``(n, candidates)``.
-        prior: What the attacker believed before asking, ``(n, candidates)``.
+        posterior: The attack's.
+        prior: What the attacker believed before asking.
     """
     part = _judge(subject, bench, "members", posterior, prior)
     hits = subject.hits("members", posterior)
@@ -93,9 +92,9 @@ def judge_members(
     confusion, bins = None, []
     if subject.tolerance is None:
         truth = subject.truth("members")
-        counts = confusion_of(truth, posterior.argmax(axis=1), len(subject.candidates))
+        counts = confusion_of(truth, posterior.chances.argmax(axis=1), len(subject.candidates))
         confusion = counts.astype(int).tolist()
-        bins = calibration(posterior.max(axis=1), hits)
+        bins = calibration(posterior.chances.max(axis=1), hits)
     return Members(
         **dict(part),
         groups=tuple(map(Group.of, groups_of(hits, imputed, subject.divisions("members")))),
@@ -105,18 +104,20 @@ def judge_members(
 
 
 def judge_others(
-    subject: TableSubject, bench: TableBench, posterior: Posterior, prior: Posterior
+    subject: TableSubject, bench: TableBench, posterior: Belief, prior: Belief
 ) -> Part | None:
     """Returns what the report says of others; see :func:`judge_members`.
 
     Returns:
         ``None`` where there are none.
     """
-    return _judge(subject, bench, "others", posterior, prior) if len(posterior) else None
+    if not len(posterior.chances):
+        return None
+    return _judge(subject, bench, "others", posterior, prior)
 
 
 def _judge(
-    subject: TableSubject, bench: TableBench, who: Who, posterior: Posterior, prior: Posterior
+    subject: TableSubject, bench: TableBench, who: Who, posterior: Belief, prior: Belief
 ) -> Part:
     """Returns what is said of members and others alike."""
     guesses = {
@@ -131,14 +132,14 @@ def _judge(
     if subject.tolerance is None:
         truth = subject.truth(who)
         found = {
-            name: Measures.of(measure(truth, guess, positive=subject.positive, rng=rng))
+            name: Measures.of(measure(truth, guess.chances, positive=subject.positive, rng=rng))
             for name, guess in guesses.items()
         }
         measures = Guessers[Measures](**found)
     else:
         numeric = _numeric(subject, bench, who, posterior, subject.tolerance, rng)
     return Part(
-        n=len(posterior),
+        n=len(posterior.chances),
         success=Guessers[Share](**{name: Share.of(_rate(right)) for name, right in hits.items()}),
         advantage=Difference.of(compare(hits["attack"], hits["imputation"])),
         over_strongest=_over_strongest(hits),
@@ -196,7 +197,7 @@ def _numeric(
     subject: TableSubject,
     bench: TableBench,
     who: Who,
-    posterior: Posterior,
+    posterior: Belief,
     tolerance: float,
     rng: np.random.Generator,
 ) -> Numeric:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from darkroom.auditing.plan import parse_slice
 from darkroom.errors import DataError
+from darkroom.tables.columns import schema_of
 from darkroom.tables.data import (
     DIABETES,
     TableData,
@@ -18,7 +20,7 @@ from darkroom.tables.data import (
     take,
 )
 from darkroom.tables.plan import RowsSection, TablePlan
-from darkroom.tables.schema import Column, Schema, pandas_module, require_column, schema_of
+from darkroom.tables.schema import Column, Schema, pandas_module, require_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +87,7 @@ def plan_schema(plan: TablePlan, private: pd.DataFrame, public: pd.DataFrame) ->
         else Column(name, "categorical", _found_values(everything[name]))
         for name, section in plan.private.columns.items()
     }
-    return schema_of(
+    schema = schema_of(
         everything,
         response,
         plan.private.sensitive,
@@ -93,6 +95,13 @@ def plan_schema(plan: TablePlan, private: pd.DataFrame, public: pd.DataFrame) ->
         unknown=plan.private.unknown,
         declared=declared,
         where=where,
+    )
+    return replace(
+        schema,
+        # The model was trained on private rows: what those are is what it knows.
+        columns=tuple(
+            replace(column, dtype=str(private[column.name].dtype)) for column in schema.columns
+        ),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,15 +22,6 @@ categorical ones, NaN where a value is unknown."""
 
 MOST_VALUES = 1000
 """A categorical column with more values than this is refused: it names rows, not groups."""
-
-SENSITIVE_AS_CATEGORIES = 10
-"""A sensitive column of numbers with at most so many different ones is taken as categorical."""
-
-RESPONSE_AS_CLASSES = 20
-"""A response of whole numbers with at most so many different ones is taken as classes."""
-
-FEW_STRAYS = 0.2
-"""A column in which at most this share of values are no numbers is taken for spoiled numbers."""
 
 
 def pandas_module() -> Any:
@@ -55,12 +46,15 @@ class Column:
         kind: ``categorical`` or ``numeric``.
         values: The categories in order: text, numbers or truth values; empty for numeric columns.
         category: Whether models get the column with pandas' ``category`` type.
+        dtype: The type with which models get it otherwise, in pandas' words; as the values are when
+            empty.
     """
 
     name: str
     kind: Kind
     values: tuple[Any, ...] = ()
     category: bool = False
+    dtype: str = ""
 
     def __post_init__(self) -> None:
         """Refuses columns that make no sense.
@@ -82,6 +76,11 @@ class Column:
                 f"column {self.name!r}: {len(self.values)} different values, more than "
                 f"{MOST_VALUES}: leave out identifiers and free text, or declare it numeric"
             )
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is a number that models get as an integer."""
+        return self.kind == "numeric" and "int" in self.dtype.lower()
 
     def encode(self, series: pd.Series, where: str = "table") -> Rows:
         """Turns a column's values into numbers.
@@ -120,13 +119,17 @@ class Column:
         return np.asarray(numbers)
 
     def decode(self, encoded: NDArray[np.float64]) -> Any:
-        """Returns the values that numbers stand for, as an array or a pandas ``Categorical``.
+        """Returns the values that numbers stand for, of the column's own type.
 
         Args:
             encoded: ``(n,)``.
+
+        Returns:
+            An array of NumPy or pandas, ``(n,)``.
         """
         if self.kind == "numeric":
-            return encoded
+            known = encoded.round() if self.whole else encoded
+            return self._typed(known, missing=bool(np.isnan(encoded).any()))
         missing = np.isnan(encoded)
         places = np.where(missing, 0, encoded).astype(np.int64)
         if self.category:
@@ -136,7 +139,12 @@ class Column:
         if missing.any():
             values = values.astype(object)
             values[missing] = None
-        return values
+        return self._typed(values, missing=bool(missing.any()))
+
+    def _typed(self, values: NDArray[Any], *, missing: bool) -> Any:
+        """Gives values the column's type, unless it has none for missing ones."""
+        plain = self.dtype in ("", "category") or (missing and self.dtype[0].islower())
+        return values if plain else pandas_module().Series(values).astype(self.dtype)
 
     def label(self, encoded: float) -> str:
         """Returns one value as text."""
@@ -149,10 +157,11 @@ def _values_array(values: tuple[Any, ...]) -> NDArray[Any]:
     """Returns categories as an array, of numbers where all are."""
     array = np.empty(len(values), dtype=object)
     array[:] = values
-    return np.asarray(values) if all(_is_number(value) for value in values) else array
+    return np.asarray(values) if all(is_number(value) for value in values) else array
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Tells whether a value is a number, which a truth value is not."""
     return isinstance(value, int | float | np.number) and not isinstance(value, bool | np.bool_)
 
 
@@ -271,114 +280,3 @@ def require_column(frame: pd.DataFrame, name: str, where: str) -> None:
     if found == 0:
         known = [str(column) for column in frame.columns]
         raise DataError(f"{where}: no column is called {name!r}: {nearest(name, known)}")
-
-
-def schema_of(
-    frame: pd.DataFrame,
-    response: str,
-    sensitive: Iterable[str],
-    *,
-    inputs: Iterable[str] | None = None,
-    unknown: Iterable[str] = (),
-    declared: Mapping[str, Column] | None = None,
-    where: str = "table",
-) -> Schema:
-    """Reads a schema from a table.
-
-    Text, truth values and pandas categories are categorical, numbers are numeric, with two
-    exceptions that are categorical: a sensitive column with at most
-    :data:`SENSITIVE_AS_CATEGORIES` different numbers, and a response with at most
-    :data:`RESPONSE_AS_CLASSES` different whole numbers.
-
-    Args:
-        frame: All rows that there are, so that no category is missed.
-        response: The column that the model predicts.
-        sensitive: The columns to infer.
-        inputs: The model's inputs in its order; all columns but the response when left out.
-        unknown: Further columns that the attacker does not know.
-        declared: Columns whose kind or values are to be others than those found.
-        where: What the table is, for messages.
-
-    Raises:
-        DataError: If a column is absent, repeated, empty or of mixed types.
-    """
-    sensitive, declared = tuple(sensitive), dict(declared or {})
-    require_column(frame, response, where)
-    names = [name for name in frame.columns if name != response] if inputs is None else list(inputs)
-    for name in (*names, *sensitive, *declared):
-        require_column(frame, str(name), where)
-
-    def found(name: str, most: int, *, whole: bool = False) -> Column:
-        return declared.get(name) or column_of(frame[name], most, whole=whole, where=where)
-
-    return Schema(
-        tuple(found(name, SENSITIVE_AS_CATEGORIES if name in sensitive else 0) for name in names),
-        found(response, RESPONSE_AS_CLASSES, whole=True),
-        sensitive,
-        tuple(unknown),
-    )
-
-
-def column_of(
-    series: pd.Series, most: int = 0, *, whole: bool = False, where: str = "table"
-) -> Column:
-    """Reads the kind and the categories of a column from its values.
-
-    Args:
-        series: The values.
-        most: Numbers count as categories where there are at most so many different ones.
-        whole: Whether only whole numbers may.
-        where: What the table is, for messages.
-
-    Raises:
-        DataError: If the column is empty, or mixes numbers and text.
-    """
-    pandas = pandas_module()
-    name = str(series.name)
-    if isinstance(series.dtype, pandas.CategoricalDtype):
-        return Column(name, "categorical", _plain(series.cat.categories), category=True)
-    present = series.dropna()
-    if not len(present):
-        raise DataError(f"{where}: column {name!r}: no value in any row: leave the column out")
-    numbers = pandas.api.types.is_numeric_dtype(present.dtype)
-    stray = None if numbers else _stray(present)
-    if stray is not None:
-        raise DataError(
-            f"{where}: column {name!r}: numbers and text are mixed, such as {stray!r}: mend those "
-            "values, say that they mean missing, or declare the column's kind"
-        )
-    distinct = _plain(sorted(present.unique()))
-    if numbers and not pandas.api.types.is_bool_dtype(present.dtype):
-        few = len(distinct) <= most
-        if not few or (whole and not all(float(value).is_integer() for value in distinct)):
-            return Column(name, "numeric")
-    return Column(name, "categorical", distinct)
-
-
-def _stray(present: pd.Series) -> object:
-    """Returns a value that does not belong with the others, or ``None``.
-
-    A few words among many numbers are spoiled numbers. A handful of different values, such as 0, 1
-    and unknown, are categories.
-    """
-    values = present.unique()
-    kinds = {"number" if _is_number(value) else type(value).__name__ for value in values}
-    if len(kinds) > 1:
-        return next(value for value in values if not _is_number(value))
-    if kinds != {"str"} or len(values) <= SENSITIVE_AS_CATEGORIES:
-        return None
-    words = present[[as_number(value) is None for value in present]]
-    return words.iloc[0] if 0 < len(words) <= FEW_STRAYS * len(present) else None
-
-
-def as_number(value: str) -> float | None:
-    """Returns the number that a text is, or ``None``."""
-    try:
-        return float(value)
-    except ValueError:
-        return None
-
-
-def _plain(values: Iterable[Any]) -> tuple[Any, ...]:
-    """Turns NumPy scalars into Python's own."""
-    return tuple(value.item() if isinstance(value, np.generic) else value for value in values)

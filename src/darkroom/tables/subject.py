@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from darkroom.errors import DataError, PlanError, nearest
 from darkroom.named import origin
 from darkroom.tables.attacks.base import Errors, Records
-from darkroom.tables.candidates import Candidates
+from darkroom.tables.candidates import Belief, Candidates
 from darkroom.tables.data import Encoded, TableData
 from darkroom.tables.measures.subgroups import Division
 from darkroom.tables.schema import Column, Rows, Schema
@@ -112,12 +112,12 @@ class TableSubject:
         response = part.response if self.knows == "response" else predictions
         return Errors.of(response, predictions, self.target.classes)
 
-    def hits(self, who: Who, posterior: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def hits(self, who: Who, belief: Belief) -> NDArray[np.bool_]:
         """Tells which guesses count as right, ``(n,)``."""
         if self.tolerance is None:
-            return np.asarray(posterior.argmax(axis=1) == self.truth(who))
+            return np.asarray(belief.chances.argmax(axis=1) == self.truth(who))
         true = self.part(who).rows[:, self.candidates.positions[0]]
-        return np.asarray(np.abs(self.candidates.summary(posterior)[0] - true) <= self.tolerance)
+        return np.asarray(np.abs(self.candidates.summary(belief)[0] - true) <= self.tolerance)
 
     def divisions(self, who: Who) -> list[Division]:
         """Returns the ways in which rows are divided into groups."""

@@ -29,7 +29,7 @@ from darkroom.tables.attacks.map import MapAttack
 from darkroom.tables.attacks.registry import TABLE_ATTACKS
 from darkroom.tables.attacks.tree_confusion import TreeConfusionAttack
 from darkroom.tables.attacks.tree_counts import TreeCountsAttack
-from darkroom.tables.candidates import Candidates
+from darkroom.tables.candidates import Belief, Candidates
 from darkroom.tables.priors.counts import ConditionalPrior, MarginalsPrior, TablePrior, UniformPrior
 from darkroom.tables.schema import Column, Schema
 from darkroom.tables.targets.base import CallableTableTarget, TableTarget
@@ -166,7 +166,7 @@ def test_map_of_a_number_nears_the_normal_posterior() -> None:
     # Prior N(70, 10^2); y - 1 = 0.5 w + noise: precisions add.
     precision = 1 / 100 + 0.25 / sigma**2
     mean = (70 / 100 + 0.5 * (y - 1) / sigma**2) / precision
-    middle, low, high = candidates.summary(found, level=0.9)
+    middle, low, high = candidates.summary(Belief(found), level=0.9)
     assert middle[0] == pytest.approx(mean, abs=0.6)
     assert (high - low)[0] == pytest.approx(2 * 1.645 / np.sqrt(precision), rel=0.15)
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.linear_model import LinearRegression
 from tests.support.examples import few
 
 from darkroom.errors import DataError, PlanError
@@ -157,6 +159,53 @@ def test_a_value_that_no_public_row_has_is_rare_not_impossible() -> None:
     assert found[:, 2].max() < 0.01
     same = PUBLIC[PUBLIC[:, 1] == 1]
     assert Imputer(Candidates.of(_schema()), same).chosen == "marginals"
+
+
+NUMBERS = (Column("a", "numeric"), Column("b", "numeric"), Column("salary", "numeric"))
+
+
+def _salaries(n: int, kind: str, seed: int = 0) -> tuple[Rows, Rows]:
+    """Returns rows whose last column follows the others and the response as ``kind`` says."""
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(n, 3)) * [1, 1, 0] + [0, 0, 50]
+    if kind == "linear":
+        rows[:, 2] += rng.normal(0, 15, n)
+        return rows, 0.5 * rows[:, 2] + 3 * rows[:, 0] - 2 * rows[:, 1] + rng.normal(size=n)
+    rows[:, 2] += 20 * (rows[:, 0] > 0) * (rows[:, 1] > 0) + rng.normal(0, 1, n)
+    return rows, rng.normal(size=n)
+
+
+@pytest.mark.parametrize(("kind", "chosen"), [("linear", "linear"), ("steps", "boosted")])
+def test_a_number_is_imputed_as_well_as_by_regression(kind: str, chosen: str) -> None:
+    schema = Schema(NUMBERS, Column("y", "numeric"), ("salary",))
+    (public, response), (fresh, told) = _salaries(400, kind), _salaries(300, kind, seed=1)
+    candidates = Candidates.of(schema, public)
+    imputer = Imputer(candidates, public, response=response)
+    belief = imputer.belief(_hidden(fresh, schema), told)
+    middle, low, high = candidates.summary(belief, level=0.9)
+    truth = fresh[:, 2]
+    features, asked = (
+        np.column_stack([rows[:, :2], y]) for rows, y in ((public, response), (fresh, told))
+    )
+    errors = [
+        np.abs(model.fit(features, public[:, 2]).predict(asked) - truth).mean()
+        for model in (
+            LinearRegression(),
+            HistGradientBoostingRegressor(max_iter=200, random_state=0),
+        )
+    ]
+    assert imputer.chosen == chosen
+    assert np.abs(middle - truth).mean() < 1.03 * min(errors)
+    assert 0.85 < ((low <= truth) & (truth <= high)).mean() < 0.95
+    np.testing.assert_allclose(belief.chances.sum(axis=1), 1)
+
+
+def test_a_number_that_nothing_tells_has_its_frequencies() -> None:
+    schema = Schema(NUMBERS, Column("y", "numeric"), ("salary",))
+    rows = np.random.default_rng(0).normal(size=(120, 3))
+    imputer = Imputer(Candidates.of(schema, rows), rows, model="auto")
+    assert imputer.chosen == "marginals"
+    assert imputer.belief(rows[:3]).spread is None
 
 
 def test_the_same_seed_imputes_the_same() -> None:

@@ -28,7 +28,8 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from darkroom.access import Access
 from darkroom.errors import DarkroomError, TargetError
 from darkroom.imports import load_skops
-from darkroom.tables.schema import Column, Rows, Schema, schema_of
+from darkroom.tables.columns import schema_of
+from darkroom.tables.schema import Column, Rows, Schema
 from darkroom.tables.targets.base import CallableTableTarget, TableTarget
 from darkroom.tables.targets.load import load_table_target
 from darkroom.tables.targets.onnx import OnnxTableTarget

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.errors import DataError, PlanError, nearest
-from darkroom.tables.candidates import Candidates, grid_of
+from darkroom.tables.candidates import Candidates, Spread, grid_of
 from darkroom.tables.schema import MOST_VALUES, Rows, Schema
 
 Probabilities = NDArray[np.float64]
@@ -60,6 +60,14 @@ class TablePrior(ABC):
         Returns:
             Float64 ``(n, candidates)``; every row sums to one.
         """
+
+    def spread(self, known: Rows) -> Spread | None:  # noqa: ARG002 - for those that regress
+        """Returns where a number lies between candidates; ``None`` where nothing tells.
+
+        Args:
+            known: ``(n, columns)``.
+        """
+        return None
 
     @abstractmethod
     def unknown(self, known: Rows, most: int, rng: np.random.Generator) -> Unknown:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.errors import MissingExtraError
-from darkroom.tables.candidates import Candidates
+from darkroom.tables.candidates import Belief, Candidates, Spread
 from darkroom.tables.priors.counts import (
     MarginalsPrior,
     Probabilities,
@@ -18,21 +18,23 @@ from darkroom.tables.priors.counts import (
     marginals,
     require_public,
 )
+from darkroom.tables.priors.regression import REGRESSIONS, Regression, folds
 from darkroom.tables.schema import Column, Rows
 
 Model = Literal["auto", "logistic", "forest"]
 
-FOLDS = 5
-
 
 class Imputer:
-    """A classifier of the sensitive value, trained on public rows.
+    """What the public rows tell of a sensitive value, without the model under audit.
 
-    ``auto`` takes whichever of a logistic regression and a random forest has the lower
-    cross-validated log-loss, or the plain frequencies where neither beats them.
+    Of a category, ``auto`` takes whichever of a logistic regression and a random forest has the
+    lower cross-validated log-loss. Of a number, it takes whichever of linear regression, boosted
+    trees and nearest neighbours is off least on rows that it has not seen; how far it is off there
+    says how probable other values are. Where that is no better than the plain frequencies, those
+    are what is left.
 
     Attributes:
-        chosen: ``logistic``, ``forest`` or ``marginals``.
+        chosen: ``logistic``, ``linear``, ``boosted``, ``neighbours``, ``forest`` or ``marginals``.
     """
 
     def __init__(
@@ -50,8 +52,8 @@ class Imputer:
             candidates: The values to choose among.
             public: Rows with every column known, ``(n, columns)``.
             response: Their true response, if the attacker may use it, ``(n,)``.
-            model: Which classifier.
-            seed: Decides the forest and the folds.
+            model: Which kind; for a number, ``logistic`` is linear regression.
+            seed: Decides whatever is drawn, and the folds.
 
         Raises:
             DataError: If there are no public rows.
@@ -67,28 +69,61 @@ class Imputer:
         self._mean, self._spread = features.mean(axis=0), features.std(axis=0)
         truth = candidates.place(public)
         self._trust = len(public) / (len(public) + 1)
-        self.chosen, self._model = _fitted(self._scaled(features), truth, model, seed)
+        self._regression: Regression | None = None
+        self._model: Any = None
+        if candidates.numeric:
+            number = public[:, candidates.positions[0]]
+            self._regression = self._regressed(self._scaled(features), number, truth, model, seed)
+            self.chosen = "marginals" if self._regression is None else self._regression.name
+        else:
+            self.chosen, self._model = _fitted(self._scaled(features), truth, model, seed)
 
-    def probabilities(
-        self, known: Rows, response: NDArray[np.float64] | None = None
-    ) -> Probabilities:
-        """Returns how probable each candidate is.
+    def belief(self, known: Rows, response: NDArray[np.float64] | None = None) -> Belief:
+        """Returns how probable each candidate is, and where a number lies between them.
 
         Args:
             known: ``(n, columns)``; hidden columns are not looked at.
             response: The rows' true response if the imputer was trained with it, ``(n,)``.
-
-        Returns:
-            ``(n, candidates)``.
         """
         filled = np.tile(self._shares, (len(known), 1))
-        if self._model is None or not len(known):
-            return filled
-        found = np.zeros_like(filled)
-        features = self._scaled(self._raw_features(known, response))
-        found[:, self._model.classes_] = self._model.predict_proba(features)
+        if not len(known) or (self._model is None and self._regression is None):
+            return Belief(filled)
+        features, spread = self._scaled(self._raw_features(known, response)), None
+        if self._regression is not None:
+            spread = self._regression.spread(features)
+            found = self.candidates.chances(spread)
+        else:
+            found = np.zeros_like(filled)
+            found[:, self._model.classes_] = self._model.predict_proba(features)
         # A value that no public row has is rare, not impossible.
-        return np.asarray(self._trust * found + (1 - self._trust) * filled)
+        return Belief(self._trust * found + (1 - self._trust) * filled, spread)
+
+    def probabilities(
+        self, known: Rows, response: NDArray[np.float64] | None = None
+    ) -> Probabilities:
+        """Returns how probable each candidate is, ``(n, candidates)``; see :meth:`belief`."""
+        return self.belief(known, response).chances
+
+    def _regressed(
+        self,
+        features: Rows,
+        number: NDArray[np.float64],
+        truth: NDArray[np.int64],
+        model: Model,
+        seed: int,
+    ) -> Regression | None:
+        """Returns the regression that is off least, if it is better than none."""
+        require_learning()
+        if len(np.unique(truth)) < 2:
+            return None
+        names = {"auto": REGRESSIONS, "logistic": ("linear",), "forest": ("forest",)}[model]
+        tried = [Regression.of(name, features, number, seed) for name in names]
+        best = min(tried, key=lambda one: one.error)
+        found = self.candidates.chances(Spread(best.held_out, best.residuals))
+        usual = self._shares[truth]
+        told = self._trust * found[np.arange(len(truth)), truth] + (1 - self._trust) * usual
+        better = bool(np.log(told).mean() > np.log(usual).mean())
+        return best if better or model != "auto" else None
 
     def _raw_features(self, rows: Rows, response: NDArray[np.float64] | None) -> Rows:
         parts = [_features(rows[:, place], column) for place, column in self._columns]
@@ -107,15 +142,26 @@ def _features(values: NDArray[np.float64], column: Column) -> Rows:
     return np.asarray(values[:, None] == np.arange(len(column.values)), dtype=np.float64)
 
 
+def require_learning() -> None:
+    """Refuses to go on without scikit-learn.
+
+    Raises:
+        MissingExtraError: If it is not installed.
+    """
+    try:
+        import sklearn  # noqa: F401 - imported for what it raises
+    except ImportError as error:
+        raise MissingExtraError("scikit-learn", "tables") from error
+
+
 def _fitted(
     features: Rows, truth: NDArray[np.int64], model: Model, seed: int
 ) -> tuple[str, Any | None]:
     """Returns the better classifier's name and itself, trained."""
-    try:
-        from sklearn.ensemble import RandomForestClassifier
-        from sklearn.linear_model import LogisticRegression
-    except ImportError as error:
-        raise MissingExtraError("scikit-learn", "tables") from error
+    require_learning()
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.linear_model import LogisticRegression
+
     if len(np.unique(truth)) < 2:
         return "marginals", None
     kinds = {
@@ -144,12 +190,8 @@ def _loss(kind: Any, features: Rows, truth: NDArray[np.int64], seed: int) -> flo
     from sklearn.base import clone
 
     values = int(truth.max()) + 1
-    folds = np.random.default_rng(seed).permutation(len(truth)) % FOLDS
     total = 0.0
-    for fold in range(FOLDS):
-        learn, test = folds != fold, folds == fold
-        if not test.any() or not learn.any():
-            continue
+    for learn, test in folds(len(truth), seed):
         counts = np.bincount(truth[learn], minlength=values)
         shares = (counts + 1 / values) / (counts.sum() + 1)
         chances = np.tile(shares, (int(test.sum()), 1))
@@ -186,6 +228,10 @@ class ImputationPrior(TablePrior):
     def probabilities(self, known: Rows) -> Probabilities:
         """Asks the imputation model."""
         return self._imputer.probabilities(known)
+
+    def spread(self, known: Rows) -> Spread | None:
+        """Asks it where a number lies."""
+        return self._imputer.belief(known).spread
 
     def unknown(self, known: Rows, most: int, rng: np.random.Generator) -> Unknown:
         """Lists or draws values by their frequencies in public rows."""

@@ -133,8 +133,11 @@ class SklearnTableTarget(TableTarget):
         frame = self.schema.decode(rows)
         if self._named:
             return frame
-        numeric = all(getattr(dtype, "kind", "O") in "biuf" for dtype in frame.dtypes)
-        return frame.to_numpy(np.float64 if numeric else object)
+        if any(getattr(dtype, "kind", "O") not in "biuf" for dtype in frame.dtypes):
+            return frame.to_numpy(object)
+        # pandas' own types of numbers that may be missing have one of NumPy's inside.
+        types = [getattr(dtype, "numpy_dtype", dtype) for dtype in frame.dtypes]
+        return frame.to_numpy(np.result_type(*types))
 
     def predict(self, rows: Rows) -> Predictions:
         """Asks the model; see :meth:`TableTarget.predict`."""

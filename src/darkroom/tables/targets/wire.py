@@ -182,11 +182,13 @@ class TableOpenInference(TableWire):
             values = _plain(table[column.name])
             text = any(isinstance(value, str) for value in values)
             truth = not text and all(isinstance(value, bool) for value in values)
+            whole = not (text or truth) and all(isinstance(value, int) for value in values)
+            datatype = "BYTES" if text else "BOOL" if truth else "INT64" if whole else "FP64"
             tensor: dict[str, Any] = {
                 "name": column.name,
                 "shape": [len(values), 1],
-                "datatype": "BYTES" if text else "BOOL" if truth else "FP64",
-                "data": values if text or truth else [float(value) for value in values],
+                "datatype": datatype,
+                "data": [float(value) for value in values] if datatype == "FP64" else values,
             }
             if text:
                 tensor["parameters"] = {"content_type": "str"}
