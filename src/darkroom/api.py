@@ -138,9 +138,10 @@ def audit_table(
     public: pd.DataFrame,
     *,
     response: str,
-    sensitive: str | Sequence[str],
+    sensitive: str | Sequence[str] | Mapping[str, Any],
     trained_on: str = ":",
     unknown: Sequence[str] = (),
+    derived: Sequence[str] = (),
     positive: str | None = None,
     knows: Literal["response", "prediction"] = "response",
     imputer: Literal["auto", "logistic", "forest"] = "auto",
@@ -167,9 +168,11 @@ def audit_table(
         private: The truth: the model's inputs in its order, and the response.
         public: Rows that the attacker may have, with the same columns; none of the private ones.
         response: The column that the model predicts.
-        sensitive: The column to infer, or several.
+        sensitive: The column to infer, or several; or as a mapping several that are one attribute,
+            such as ``{"columns": ["sex_f", "sex_m"], "encoding": "one-hot"}``.
         trained_on: Which private rows the model was trained on, as a slice such as ``"0:800"``.
         unknown: Further columns that the attacker does not know.
+        derived: Columns that follow from the sensitive one, and change with it.
         positive: The sensitive value that precision, recall and AUC are about; the rarest when
             left out.
         knows: Whether the attacker has each record's true ``response`` or the model's
@@ -214,8 +217,9 @@ def audit_table(
         },
         "private": {
             "table": "(DataFrame)",
-            "sensitive": [sensitive] if isinstance(sensitive, str) else list(sensitive),
+            "sensitive": sensitive if isinstance(sensitive, str | Mapping) else list(sensitive),
             "unknown": list(unknown),
+            "derived": list(derived),
             "trained_on": trained_on,
             "knows": knows,
             **({} if positive is None else {"positive": positive}),

@@ -10,10 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.errors import DataError
-from darkroom.tables.schema import Rows, Schema
+from darkroom.tables.schema import Column, Rows, Schema
 
 MOST_CANDIDATES = 4096
 """More joint values than this are refused."""
+
+ON = (1, "1", "1.0", "True", "true")
+"""What a column of a one-hot encoding says where it is on; a truth value is 1 as well."""
+
+NONE_ON = "none of them"
+"""The value of an attribute of whose columns none is on."""
 
 
 Values = NDArray[np.float64]
@@ -61,8 +67,9 @@ class Candidates:
 
     Attributes:
         schema: The table's.
-        positions: Where the sensitive columns stand among the inputs, ``(sensitive,)``.
-        values: Encoded as in the table's rows, ``(candidates, sensitive)``.
+        positions: Where the sensitive columns stand among the inputs, and then those that follow
+            from them, ``(columns,)``.
+        values: Encoded as in the table's rows, ``(candidates, columns)``.
     """
 
     schema: Schema
@@ -85,6 +92,10 @@ class Candidates:
         """
         if not schema.sensitive:
             raise DataError("no sensitive column: name at least one")
+        positions = schema.positions((*schema.sensitive, *schema.derived))
+        if schema.possible:
+            _refuse_many(len(schema.possible), schema)
+            return cls(schema, positions, np.array(schema.possible))
         grids = [grid_of(schema, name, public, bins, even=True) for name in schema.sensitive]
         for name, grid in zip(schema.sensitive, grids, strict=True):
             if len(grid) < 2:
@@ -92,13 +103,9 @@ class Candidates:
                     f"column {name!r}: always {grid[0]:g} in public rows: no need to ask"
                 )
         number = int(np.prod([len(grid) for grid in grids]))
-        if number > MOST_CANDIDATES:
-            raise DataError(
-                f"columns {', '.join(schema.sensitive)}: {number} joint values, more than "
-                f"{MOST_CANDIDATES}: infer fewer columns at once, or use fewer bins"
-            )
+        _refuse_many(number, schema)
         values = np.array(list(itertools.product(*grids)), dtype=np.float64)
-        return cls(schema, schema.positions(schema.sensitive), values)
+        return cls(schema, positions, values)
 
     def __len__(self) -> int:
         """How many there are."""
@@ -111,12 +118,34 @@ class Candidates:
         return len(columns) == 1 and columns[0].kind == "numeric"
 
     @property
+    def joint(self) -> bool:
+        """Whether several columns are one attribute, whose values are counted together."""
+        return bool(self.schema.encoding)
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The candidates as text, joined by ``, `` where there are several columns."""
         columns = [self.schema.column(name) for name in self.schema.sensitive]
+        if self.joint:
+            return tuple(
+                next((one.name for one, on in zip(columns, row, strict=False) if on), NONE_ON)
+                for row in self._on
+            )
         return tuple(
-            ", ".join(column.label(value) for column, value in zip(columns, row, strict=True))
+            ", ".join(column.label(value) for column, value in zip(columns, row, strict=False))
             for row in self.values
+        )
+
+    @property
+    def _on(self) -> NDArray[np.bool_]:
+        """Which columns of one attribute are on, ``(candidates, sensitive)``."""
+        columns = [self.schema.column(name) for name in self.schema.sensitive]
+        return np.stack(
+            [
+                [is_on(column, value) for value in self.values[:, place]]
+                for place, column in enumerate(columns)
+            ],
+            axis=1,
         )
 
     def place(self, rows: Rows) -> NDArray[np.int64]:
@@ -128,12 +157,17 @@ class Candidates:
         Returns:
             ``(n,)``.
         """
-        found = np.zeros(len(rows), dtype=np.int64)
-        for place, position in enumerate(self.positions):
+        found, codes = np.zeros(len(rows), np.int64), np.zeros(len(self), np.int64)
+        for place, position in enumerate(self.positions[: len(self.schema.sensitive)]):
             grid = np.unique(self.values[:, place])
             middles = (grid[1:] + grid[:-1]) / 2
+            codes = codes * len(grid) + np.searchsorted(grid, self.values[:, place])
             found = found * len(grid) + np.searchsorted(middles, rows[:, position])
-        return found
+            # Ranks in the place of products, which many columns would make too large.
+            ranks = np.unique(np.concatenate([codes, found]))
+            codes, found = np.searchsorted(ranks, codes), np.searchsorted(ranks, found)
+        order = np.argsort(codes)
+        return np.asarray(order[np.searchsorted(codes[order], found).clip(0, len(self) - 1)])
 
     @property
     def middles(self) -> Values:
@@ -194,6 +228,24 @@ class Candidates:
         filled = np.repeat(known, len(self), axis=0)
         filled[:, self.positions] = np.tile(self.values, (len(known), 1))
         return filled
+
+
+def is_on(column: Column, encoded: float) -> bool:
+    """Tells whether a column of zeros and ones, or of truth values, is on."""
+    return column.values[int(encoded)] in ON
+
+
+def _refuse_many(number: int, schema: Schema) -> None:
+    """Refuses more candidates than can be asked about.
+
+    Raises:
+        DataError: If there are more than :data:`MOST_CANDIDATES`.
+    """
+    if number > MOST_CANDIDATES:
+        raise DataError(
+            f"columns {', '.join(schema.sensitive)}: {number} joint values, more than "
+            f"{MOST_CANDIDATES}: infer fewer columns at once, or use fewer bins"
+        )
 
 
 def grid_of(

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from darkroom.errors import DataError
-from darkroom.tables.schema import Column, Schema, is_number, pandas_module, require_column
+from darkroom.tables.schema import (
+    Column,
+    Encoding,
+    Schema,
+    is_number,
+    pandas_module,
+    require_column,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +37,8 @@ def schema_of(
     *,
     inputs: Iterable[str] | None = None,
     unknown: Iterable[str] = (),
+    derived: Iterable[str] = (),
+    encoding: Encoding = "",
     declared: Mapping[str, Column] | None = None,
     where: str = "table",
 ) -> Schema:
@@ -46,6 +55,8 @@ def schema_of(
         sensitive: The columns to infer.
         inputs: The model's inputs in its order; all columns but the response when left out.
         unknown: Further columns that the attacker does not know.
+        derived: Columns that follow from the sensitive ones.
+        encoding: How the sensitive columns are one attribute, if they are.
         declared: Columns whose kind or values are to be others than those found.
         where: What the table is, for messages.
 
@@ -66,6 +77,8 @@ def schema_of(
         found(response, RESPONSE_AS_CLASSES, whole=True),
         sensitive,
         tuple(unknown),
+        tuple(derived),
+        encoding,
     )
 
 

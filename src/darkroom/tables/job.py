@@ -93,6 +93,7 @@ class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
             ("Answers", f"{answers}; {target.access} at most"),
             ("Input", f"{len(schema.columns)} columns: {', '.join(schema.names)}"),
             ("Sensitive", f"{', '.join(schema.sensitive)}: {values}"),
+            *([("Follow from it", ", ".join(schema.derived))] if schema.derived else []),
             *([("Also unknown", ", ".join(schema.unknown))] if schema.unknown else []),
             (
                 "Private rows",

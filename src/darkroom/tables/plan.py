@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from darkroom.auditing.plan import BasePlan, Section, checked_slice
 from darkroom.errors import PlanError
 from darkroom.tables.data import DIABETES, MISSING
+from darkroom.tables.schema import Encoding
 from darkroom.tables.targets.sections import Names, TableHttpSection, TableSection
 
 
@@ -18,6 +19,13 @@ class ColumnSection(Section):
 
     kind: Literal["categorical", "numeric"]
     values: list[str | int | float] = Field(default_factory=list)
+
+
+class AttributeSection(Section):
+    """Several columns that are one attribute; in a ``one-hot`` encoding, one at most is on."""
+
+    columns: Annotated[list[str], Field(min_length=2)]
+    encoding: Literal["one-hot"] = "one-hot"
 
 
 class RowsSection(Section):
@@ -44,7 +52,8 @@ class PublicTableSection(RowsSection):
 class PrivateTableSection(RowsSection):
     """The truth: what is sensitive in which rows, and which of them the model was trained on.
 
-    ``trained_on`` counts within ``rows``. ``positive`` is the sensitive value that precision,
+    ``derived`` are columns that follow from the sensitive ones. ``trained_on`` counts within
+    ``rows``. ``positive`` is the sensitive value that precision,
     recall and AUC are about when there are two: the rarer one when left out. ``knows`` is what the
     attacker has of each record beside the other columns: its true ``response``, or what the model
     says of the true record, its ``prediction``. ``errors_on`` are the rows whose errors the
@@ -52,8 +61,9 @@ class PrivateTableSection(RowsSection):
     ``tolerance`` is how far off a guess at a number may be and still count.
     """
 
-    sensitive: Names
+    sensitive: Names | AttributeSection
     unknown: list[str] = Field(default_factory=list)
+    derived: list[str] = Field(default_factory=list)
     trained_on: str = ":"
     positive: str | None = None
     knows: Literal["response", "prediction"] = "response"
@@ -69,6 +79,17 @@ class PrivateTableSection(RowsSection):
     @classmethod
     def _name_alone(cls, value: object) -> object:
         return [value] if isinstance(value, str) else value
+
+    @property
+    def columns_to_infer(self) -> list[str]:
+        """The sensitive columns, each for itself or all of one attribute."""
+        one = self.sensitive
+        return one.columns if isinstance(one, AttributeSection) else one
+
+    @property
+    def joined_by(self) -> Encoding:
+        """How the sensitive columns are one attribute; empty where each is its own."""
+        return self.sensitive.encoding if isinstance(self.sensitive, AttributeSection) else ""
 
 
 class TablePlan(BasePlan):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from darkroom.auditing.plan import parse_slice
 from darkroom.errors import DataError
+from darkroom.tables.candidates import is_on
 from darkroom.tables.columns import schema_of
 from darkroom.tables.data import (
     DIABETES,
@@ -20,7 +21,7 @@ from darkroom.tables.data import (
     take,
 )
 from darkroom.tables.plan import RowsSection, TablePlan
-from darkroom.tables.schema import Column, Schema, pandas_module, require_column
+from darkroom.tables.schema import Column, Rows, Schema, pandas_module, require_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,7 +76,7 @@ def plan_schema(plan: TablePlan, private: pd.DataFrame, public: pd.DataFrame) ->
     where, response = str(plan.private.table), plan.target.response
     inputs = plan.target.inputs
     names = [name for name in private.columns if name != response] if inputs is None else inputs
-    for name in (*names, *plan.private.sensitive, *plan.private.columns, response):
+    for name in (*names, *plan.private.columns_to_infer, *plan.private.columns, response):
         require_column(private, name, where)
         require_column(public, name, str(plan.public.table))
     everything = pandas_module().concat(
@@ -90,19 +91,84 @@ def plan_schema(plan: TablePlan, private: pd.DataFrame, public: pd.DataFrame) ->
     schema = schema_of(
         everything,
         response,
-        plan.private.sensitive,
+        plan.private.columns_to_infer,
         inputs=names,
         unknown=plan.private.unknown,
+        derived=plan.private.derived,
+        encoding=plan.private.joined_by,
         declared=declared,
         where=where,
     )
-    return replace(
-        schema,
-        # The model was trained on private rows: what those are is what it knows.
-        columns=tuple(
-            replace(column, dtype=str(private[column.name].dtype)) for column in schema.columns
-        ),
+    # The model was trained on private rows: what those are is what it knows.
+    columns = tuple(
+        replace(column, dtype=str(private[column.name].dtype)) for column in schema.columns
     )
+    return replace(schema, columns=columns, possible=possible_values(schema, everything, where))
+
+
+def possible_values(
+    schema: Schema, frame: pd.DataFrame, where: str = "table"
+) -> tuple[tuple[float, ...], ...]:
+    """Returns the joint values of sensitive and derived columns that are in some row, encoded.
+
+    Nothing where one column is sensitive and none follows from it, or a sensitive one is a number.
+
+    Args:
+        schema: The table's.
+        frame: All rows that there are.
+        where: What the table is, for messages.
+
+    Raises:
+        DataError: If columns of a one-hot encoding are none, or a derived column does not follow.
+    """
+    sensitive = [schema.column(name) for name in schema.sensitive]
+    numbers = [column.name for column in sensitive if column.kind == "numeric"]
+    if len(sensitive) + len(schema.derived) == 1 or (numbers and not schema.derived):
+        return ()
+    if numbers:
+        raise DataError(
+            f"column {numbers[0]!r}: columns can follow from categories alone: declare it "
+            "categorical, or leave out derived"
+        )
+    columns = [*sensitive, *(schema.column(name) for name in schema.derived)]
+    rows = np.stack([column.encode(frame[column.name], where) for column in columns], axis=1)
+    found = np.unique(rows[~np.isnan(rows).any(axis=1)], axis=0)
+    if schema.encoding:
+        _require_one_hot(sensitive, found, where)
+    same = (np.diff(found[:, : len(sensitive)], axis=0) == 0).all(axis=1)
+    if same.any():
+        row = int(same.argmax())
+        place = int((found[row] != found[row + 1]).argmax())
+        raise DataError(
+            f"{where}: column {columns[place].name!r} does not follow from "
+            f"{', '.join(schema.sensitive)}: the same value stands beside several of it: leave it "
+            "out of derived, or name it in unknown"
+        )
+    # In the order of the columns, and none of them last.
+    return tuple(map(tuple, (found[::-1] if schema.encoding else found).tolist()))
+
+
+def _require_one_hot(columns: list[Column], found: Rows, where: str) -> None:
+    """Refuses columns that are no one-hot encoding.
+
+    Raises:
+        DataError: The message names the columns that are on together, or one that is neither.
+    """
+    on = np.zeros((len(found), len(columns)), dtype=bool)
+    for place, column in enumerate(columns):
+        if len(column.values) > 2:
+            raise DataError(
+                f"{where}: column {column.name!r} has {len(column.values)} values: columns of a "
+                "one-hot encoding hold 0 and 1, or truth values"
+            )
+        on[:, place] = [is_on(column, value) for value in found[:, place]]
+    several = on.sum(axis=1) > 1
+    if several.any():
+        names = [columns[place].name for place in np.flatnonzero(on[several][0])]
+        raise DataError(
+            f"{where}: columns {' and '.join(names[:2])} are on in the same row, which a one-hot "
+            "encoding has not: name them as sensitive columns of their own"
+        )
 
 
 def _found_values(series: pd.Series) -> tuple[object, ...]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["categorical", "numeric"]
 
+Encoding = Literal["", "one-hot"]
+
 Rows = NDArray[np.float64]
 """Rows as numbers, ``(n, columns)``: values of numeric columns, places in ``Column.values`` of
 categorical ones, NaN where a value is unknown."""
@@ -174,12 +176,20 @@ class Schema:
         response: What the model predicts: categorical for a classifier, numeric for a regressor.
         sensitive: Names of the columns to infer; none where a class is to be inverted.
         unknown: Names of further columns that the attacker does not know.
+        derived: Names of columns that follow from the sensitive ones, and change with them.
+        encoding: ``one-hot`` where the sensitive columns are one attribute, of which one column at
+            most is on; empty where each is an attribute of its own.
+        possible: The joint values of sensitive and derived columns that there are, encoded; all
+            there could be when empty.
     """
 
     columns: tuple[Column, ...]
     response: Column
     sensitive: tuple[str, ...]
     unknown: tuple[str, ...] = ()
+    derived: tuple[str, ...] = ()
+    encoding: Encoding = ""
+    possible: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuses schemas in which nothing can be inferred.
@@ -193,16 +203,18 @@ class Schema:
                 raise DataError(f"column {name!r} is there twice: rename or remove one of them")
         if self.response.name in names:
             raise DataError(f"column {self.response.name!r} is the response and an input: pick one")
-        for name in (*self.sensitive, *self.unknown):
+        for name in (*self.sensitive, *self.derived, *self.unknown):
             if name not in names:
                 raise DataError(f"no input column is called {name!r}: {nearest(name, names)}")
         if len(set(self.sensitive)) != len(self.sensitive):
             raise DataError("a sensitive column is named twice: name each once")
-        for name in set(self.sensitive) & set(self.unknown):
+        for name in {*self.sensitive, *self.derived} & set(self.unknown):
             raise DataError(f"column {name!r}: sensitive columns are unknown already: remove it")
+        for name in set(self.sensitive) & set(self.derived):
+            raise DataError(f"column {name!r}: it follows from itself: leave it out of derived")
         for name in self.sensitive:
             column = self.column(name)
-            if column.kind == "categorical" and len(column.values) < 2:
+            if not self.encoding and column.kind == "categorical" and len(column.values) < 2:
                 raise DataError(
                     f"column {name!r}: always {column.values[0]!r}: there is nothing to infer"
                 )
@@ -232,7 +244,7 @@ class Schema:
     @property
     def hidden(self) -> NDArray[np.int64]:
         """Positions of all columns that the attacker does not know."""
-        return self.positions((*self.sensitive, *self.unknown))
+        return self.positions((*self.sensitive, *self.derived, *self.unknown))
 
     @property
     def visible(self) -> NDArray[np.int64]:

@@ -163,7 +163,8 @@ def _positive(candidates: Candidates, data: TableData, named: str | None) -> int
 
 
 def _groups(schema: Schema, named: list[str] | None) -> tuple[str, ...]:
-    usual = [name for name in schema.names if name not in schema.sensitive]
+    follows = (*schema.sensitive, *schema.derived)
+    usual = [name for name in schema.names if name not in follows]
     for name in named or []:
         if name not in usual:
             raise PlanError(f"groups: no column {name!r}: {nearest(name, usual)}")

@@ -17,7 +17,7 @@ _MEANS = {
 def threat_model(plan: TableCellPlan, subject: TableSubject) -> tuple[str, ...]:
     """Says in sentences what the attacker has."""
     schema, data = subject.data.schema, subject.data
-    hidden = ", ".join((*schema.sensitive, *schema.unknown))
+    hidden = ", ".join((*schema.sensitive, *schema.derived, *schema.unknown))
     most = expected_queries(plan, subject)
     budget = most if plan.budget is None else min(most, plan.budget)
     known = (

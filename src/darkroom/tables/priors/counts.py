@@ -124,7 +124,7 @@ class Grouping:
         for name in given:
             if name not in schema.names:
                 raise PlanError(f"given: no column {name!r}: {nearest(name, schema.names)}")
-            if name in (*schema.sensitive, *schema.unknown):
+            if name in (*schema.sensitive, *schema.derived, *schema.unknown):
                 raise PlanError(f"given: the attacker does not know column {name!r}: leave it out")
         if len(given) > MOST_GIVEN:
             raise PlanError(f"given: {len(given)} columns, more than {MOST_GIVEN}: use imputation")
@@ -272,9 +272,15 @@ class MarginalsPrior(ConditionalPrior):
 
 
 def marginals(candidates: Candidates, public: Rows, smoothing: float) -> Probabilities:
-    """Returns the product of the sensitive columns' frequencies, ``(candidates,)``."""
+    """Returns the product of the sensitive columns' frequencies, ``(candidates,)``.
+
+    Columns of one attribute are counted together.
+    """
+    if candidates.joint:
+        found = np.bincount(candidates.place(public), minlength=len(candidates))
+        return np.asarray((found + smoothing / len(found)) / (found.sum() + smoothing))
     product = np.ones(len(candidates))
-    for place, position in enumerate(candidates.positions):
+    for place, position in enumerate(candidates.positions[: len(candidates.schema.sensitive)]):
         grid = np.unique(candidates.values[:, place])
         counts = np.bincount(_nearest(grid, public[:, position]), minlength=len(grid))
         shares = (counts + smoothing / len(grid)) / (counts.sum() + smoothing)
