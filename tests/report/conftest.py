@@ -41,6 +41,16 @@ def draw_faces(people: int, channels: int, height: int, width: int) -> NDArray[n
     return pixels
 
 
+def gate(residual: float, mahalanobis: float = 1.0, likeness: float = 0.7) -> dict[str, float]:
+    """What the plausibility gate measured, or its limits."""
+    return {
+        "residual": residual,
+        "mahalanobis": mahalanobis,
+        "likeness": likeness,
+        "noise": 0.2,
+    }
+
+
 def people(goals: int, hits: int) -> list[dict[str, Any]]:
     """The first ``hits`` people are recognised; the later of them are the worse off."""
     return [
@@ -49,7 +59,7 @@ def people(goals: int, hits: int) -> list[dict[str, Any]]:
             "name": f"employee-{goal:04d}",
             "queries": 100 + goal,
             "confidence": 0.9994 - goal / 1000,
-            "distance": 0.12 if goal < hits else 0.55,
+            "measures": gate(0.12 if goal < hits else 0.55),
             "plausible": goal < hits,
             "votes": [goal < hits, goal < hits, False],
             "success": goal < hits,
@@ -111,7 +121,7 @@ def image_cell(key: str = "cell1", goals: int = 4, hits: int = 3) -> dict[str, A
                 "held_out": True,
                 **{name: measured(rate) for name, rate in names.items()},
             },
-            "gate": {"limit": 0.39},
+            "gate": gate(0.39, mahalanobis=1.6, likeness=0.5),
             "snapshots": [0, 10, 200],
             "people": rows,
             "worst_off": {

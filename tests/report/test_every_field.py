@@ -30,7 +30,7 @@ from darkroom.auditing.record import (
     Utility,
 )
 from darkroom.auditing.run_record import Results, RunRecord, TargetRecord, VerdictRecord
-from darkroom.images.record import ImageCell
+from darkroom.images.record import ImageCell, JudgeRates
 from darkroom.report import write_report
 from darkroom.report.budget import Policy, holdings
 from darkroom.report.results import collect
@@ -48,6 +48,10 @@ UNSHOWN: dict[Field, str] = {
     (RunRecord, "checked"): "tells a run that is resumed whether to check again",
     (Results, "verdict"): "what the page says, for programs and the command line",
     (Results, "run"): "the same as in run.json, from where the page has it",
+    (ImageCell, "judges"): "the judges' rates in short, of which the page has more",
+    **{
+        (JudgeRates, name): "in short what the page has more of" for name in JudgeRates.model_fields
+    },
 }
 """Fields that only machines read, each with the reason."""
 

@@ -55,7 +55,7 @@ def test_people_come_worst_off_first(run: RunFolder) -> None:
     assert found == ["employee-0002", "employee-0001", "employee-0000", "employee-0003"]
     assert page.text.count("● Reconstructed") == 3
     assert page.text.count("○ Not recognised") == 1
-    assert "gate 0.55 > 0.39" in page.text
+    assert "gate: share outside the space of faces 0.55 > 0.39" in page.text
 
 
 def test_pictures_are_what_the_arrays_hold(run: RunFolder) -> None:

@@ -26,9 +26,10 @@ from darkroom.images.attacks.base import Progress
 from darkroom.images.cell_plan import ImageCellPlan
 from darkroom.images.guarded import until_refused
 from darkroom.images.judges.images import nearest_photo
+from darkroom.images.judges.plausibility import Measures
 from darkroom.images.judging import Bench, chance_of, guess
 from darkroom.images.priors.base import ImagePrior
-from darkroom.images.record import Gate, ImageCell, ImageDetails, NearestPhoto, Person
+from darkroom.images.record import GateMeasures, ImageCell, ImageDetails, NearestPhoto, Person
 from darkroom.images.subject import Subject
 from darkroom.images.targets.view import View
 from darkroom.images.utility import cost, utility
@@ -258,7 +259,7 @@ def _people(
             name=subject.private.names[goal],
             queries=int(progress.queries[row]),
             confidence=_known(progress.confidence[row : row + 1]),
-            distance=float(judged.distances[row]),
+            measures=_measures(judged.measures, row),
             plausible=bool(judged.plausible[row]),
             votes=tuple(bool(vote) for vote in votes[row]),
             success=bool(success[row]),
@@ -273,6 +274,11 @@ def _people(
         for row, goal in enumerate(goals)
     ]
     return people, seen.images[near.photo], draws
+
+
+def _measures(measures: Measures, row: int) -> GateMeasures:
+    """Returns what the gate measured of one image."""
+    return GateMeasures.of(Measures(*(values[row] for values in measures)))
 
 
 def _details(
@@ -292,7 +298,7 @@ def _details(
         prior=Component(name=plan.prior.name, parameters=parameters_of(plan.prior)),
         judge_names=bench.panel.names,
         judges=bench.errors(),
-        gate=Gate(limit=bench.panel.gate.limits.residual),
+        gate=GateMeasures.of(bench.panel.gate.limits),
         snapshots=tuple(attacked.points[place].queries for place in attacked.kept),
         people=tuple(people),
         worst_off=worst_off(people, draws),

@@ -45,10 +45,17 @@ class Judges(Record):
     false_positive_others: MeasuredRate
 
 
-class Gate(Record):
-    """The plausibility gate: the largest distance from the face space that still passes."""
+class GateMeasures(Record):
+    """What the plausibility gate measures of an image, or the limits that it sets.
 
-    limit: Amount
+    The share outside the space of faces, the distance from the average face within it, the
+    likeness to the most similar photo, which alone must not be small, and the noise.
+    """
+
+    residual: Amount
+    mahalanobis: Amount
+    likeness: float
+    noise: Amount
 
 
 class NearestPhoto(Record):
@@ -69,7 +76,7 @@ class Person(Record):
     name: str
     queries: Count
     confidence: Rate | None
-    distance: Amount
+    measures: GateMeasures
     plausible: bool
     votes: tuple[bool, ...]
     success: bool
@@ -89,12 +96,13 @@ class WorstPerson(WorstOff):
 class ImageDetails(Details):
     """What stands behind a cell of images.
 
-    ``snapshots`` are the queries spent at each snapshot in ``reconstructions.npz``.
+    ``gate`` holds the limits of the plausibility gate, and ``snapshots`` are the queries spent at
+    each snapshot in ``reconstructions.npz``.
     """
 
     judge_names: tuple[str, ...]
     judges: Judges
-    gate: Gate
+    gate: GateMeasures
     snapshots: tuple[Count, ...]
     people: tuple[Person, ...]
     worst_off: WorstPerson

@@ -99,7 +99,9 @@ def test_rows_are_judged_alone_and_none_is_fine(panel: Panel, staff: Any) -> Non
     together = panel.judge(_signed(photos))
     apart = [panel.judge(_signed(photos[row : row + 1])) for row in range(len(photos))]
     assert (together.predictions == np.concatenate([one.predictions for one in apart])).all()
-    assert together.distances == pytest.approx([float(one.distances[0]) for one in apart], abs=1e-5)
+    assert together.measures.residual == pytest.approx(
+        [float(one.measures.residual[0]) for one in apart], abs=1e-5
+    )
     none = panel.judge(_signed(photos[:0]))
     assert none.predictions.shape == (0, 3)
     assert none.names(np.empty(0, np.int64)).shape == (0,)
@@ -123,7 +125,7 @@ def test_same_seed_same_panel_and_global_randomness_untouched(staff: Any) -> Non
     assert told[:25] == [(step + 1, 25) for step in range(25)]
     first, second, third = (fit.judge(probe) for fit in fits)
     assert (first.predictions == second.predictions).all()
-    assert (first.distances == second.distances).all()
+    assert (first.measures.residual == second.measures.residual).all()
     weights = [net_of(fit).state_dict()["0.weight"] for fit in fits]
     assert weights[0].equal(weights[1])
     assert not weights[0].equal(weights[2])

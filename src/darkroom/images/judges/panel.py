@@ -20,7 +20,7 @@ from torch import Tensor
 from darkroom.errors import DataError
 from darkroom.images.judges.base import Judge, Labels, Recogniser, Report
 from darkroom.images.judges.images import Images, shrink
-from darkroom.images.judges.plausibility import Gate
+from darkroom.images.judges.plausibility import Gate, Measures
 from darkroom.images.judges.recognisers import own_judges
 
 _LONGEST = 48  # pixels: finer detail than this tells noise apart, not people
@@ -32,12 +32,12 @@ class Judgement(NamedTuple):
 
     Attributes:
         predictions: The person whom each judge names, int64 ``(n, judges)``; -1 for somebody else.
-        distances: The share of each image that the face space cannot express, ``(n,)`` in [0, 1].
+        measures: What the gate looks at, each ``(n,)``.
         plausible: Whether each image passes the gate, ``(n,)``.
     """
 
     predictions: Labels
-    distances: NDArray[np.float64]
+    measures: Measures
     plausible: NDArray[np.bool_]
 
     def votes(self, goals: Labels) -> NDArray[np.bool_]:
@@ -144,16 +144,15 @@ class Panel:
             DataError: If the shape differs from that of the photos, or values are not finite.
         """
         _check(images, None, "images to judge", self.shape)
-        none = np.empty((0, len(self.judges)), np.int64)
-        parts = [Judgement(none, np.empty(0), np.empty(0, np.bool_))]
+        named = [np.empty((0, len(self.judges)), np.int64)]
+        measured = [Measures(*np.empty((len(Measures._fields), 0)))]
         with torch.no_grad():
             for start in range(0, len(images), _CHUNK):
                 rows = _prepare(images[start : start + _CHUNK], self.low, self.high)
-                named = np.stack(list(self._named(rows)), axis=1)
-                measures = self.gate.measure(rows)
-                plausible = self.gate.passes(measures)
-                parts.append(Judgement(named, measures.residual, plausible))
-        return Judgement(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+                named.append(np.stack(list(self._named(rows)), axis=1))
+                measured.append(self.gate.measure(rows))
+        measures = Measures(*(np.concatenate(column) for column in zip(*measured, strict=True)))
+        return Judgement(np.concatenate(named), measures, self.gate.passes(measures))
 
     def _named(self, rows: Tensor) -> Iterator[Labels]:
         for name, judge in zip(self.names, self.judges, strict=True):

@@ -2,27 +2,73 @@
 
 from __future__ import annotations
 
-from darkroom.images.record import ImageCell
-from darkroom.report.wording import percent
+from darkroom.images.record import ImageCell, MeasuredRate
+from darkroom.report.wording import percent, several
+from darkroom.statistics.intervals import newcombe
 
-LARGEST_FALSE_POSITIVE_RATE = 0.05
 SMALLEST_ACCURACY = 0.8
 
 
 def unsound(cell: ImageCell) -> tuple[str, ...]:
-    """Says why the judges of a cell cannot support a verdict; nothing where they can."""
-    rates = cell.judges
-    reasons = []
-    if rates.accuracy is None:
-        reasons.append("their accuracy on real photos was not measured")
-    elif rates.accuracy < SMALLEST_ACCURACY:
-        reasons.append(f"they name only {percent(rates.accuracy)} of real photos rightly")
-    wrong = (
-        (rates.false_positive_noise, "noise"),
-        (rates.false_positive_adversarial, "slightly changed photos of other people"),
-        (rates.false_positive_others, "photos of other people"),
+    """Says why the judges of a cell cannot support what it shows; nothing where they can.
+
+    A cell with an advantage above zero shows a leak, any other none, and the two ask different
+    things of judges.
+    """
+    return leak_doubts(cell) if cell.advantage.low > 0 else clear_doubts(cell)
+
+
+def leak_doubts(cell: ImageCell) -> tuple[str, ...]:
+    """Says why the judges' own errors could explain the success of a cell; nothing if not.
+
+    An error rate explains the success if Newcombe's interval of success less error rate reaches
+    zero. A rate that was tried too seldom to say much counts where an error was seen, and so does
+    that of all tries together.
+    """
+    judges = cell.details.judges
+    errors = (
+        (judges.false_positive_noise, "noise"),
+        (judges.false_positive_adversarial, "slightly changed photos of other people"),
+        (judges.false_positive_others, "photos of other people"),
     )
-    for rate, what in wrong:
-        if rate is not None and rate > LARGEST_FALSE_POSITIVE_RATE:
-            reasons.append(f"they take {percent(rate)} of {what} for the person")
+    reasons = [
+        f"they take {_hits(rate)} of {several(rate.n, 'picture', 'pictures')} that show nothing "
+        f"but {what} for the person, which could explain {percent(cell.success.estimate)}"
+        for rate, what in errors
+        if explains(cell, rate)
+    ]
+    hits, trials = sum(_hits(rate) for rate, _ in errors), sum(rate.n for rate, _ in errors)
+    if not reasons and (trials == 0 or _explained(cell, hits, trials)):
+        reasons.append(
+            f"they were tried on {several(trials, 'picture', 'pictures')} of somebody else or of "
+            f"nobody, too few to rule out that {percent(cell.success.estimate)} are mistakes"
+        )
     return tuple(reasons)
+
+
+def clear_doubts(cell: ImageCell) -> tuple[str, ...]:
+    """Says why judges who find nothing mean nothing; nothing where they surely know real photos."""
+    accuracy = cell.details.judges.accuracy
+    if accuracy.estimate is None:
+        return ("their accuracy on real photos was not measured",)
+    if knows_too_few(accuracy):
+        return (f"they name only {percent(accuracy.estimate)} of real photos rightly",)
+    return ()
+
+
+def knows_too_few(accuracy: MeasuredRate) -> bool:
+    """Tells whether judges surely name too few real photos rightly: by its whole interval."""
+    return accuracy.high is not None and accuracy.high < SMALLEST_ACCURACY
+
+
+def explains(cell: ImageCell, rate: MeasuredRate) -> bool:
+    """Tells whether errors of this rate, of which some were seen, could explain a success."""
+    return _hits(rate) > 0 and _explained(cell, _hits(rate), rate.n)
+
+
+def _explained(cell: ImageCell, hits: int, trials: int) -> bool:
+    return newcombe(cell.hits, cell.goals, hits, trials).low <= 0
+
+
+def _hits(rate: MeasuredRate) -> int:
+    return round((rate.estimate or 0.0) * rate.n)

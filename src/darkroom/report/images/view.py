@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from darkroom.images.record import ImageCell, ImageDetails, MeasuredRate, Person
+from darkroom.images.record import GateMeasures, ImageCell, ImageDetails, MeasuredRate, Person
 from darkroom.report.images.pictures import Development, Pictures, read_pictures
-from darkroom.report.images.soundness import LARGEST_FALSE_POSITIVE_RATE, SMALLEST_ACCURACY
+from darkroom.report.images.soundness import explains, knows_too_few
 from darkroom.report.kind_page import Part, Place
 
 _MOST_PEOPLE = 60
@@ -26,11 +26,21 @@ class JudgeRow:
 
 @dataclass(frozen=True)
 class PersonView:
-    """A person with pictures and named votes."""
+    """A person with pictures and named votes.
+
+    Attributes:
+        record: The person.
+        development: The pictures.
+        votes: What each judge says.
+        measures: What the gate measured, with its limits, in words.
+        refusals: Those of them for which it refused the picture.
+    """
 
     record: Person
     development: Development
     votes: tuple[tuple[str, bool], ...]
+    measures: tuple[str, ...]
+    refusals: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,7 @@ def image_view(cell: ImageCell, place: Place) -> ImageView:
         left = [person for person in people if person.goal == goal]
         worst = _person_view(left[0], details, pictures) if left else None
     return ImageView(
-        judge_rows=_judge_rows(details),
+        judge_rows=_judge_rows(cell),
         people=views,
         worst_off=worst,
         passed_gate=sum(person.plausible for person in people),
@@ -95,13 +105,52 @@ def _person_view(person: Person, details: ImageDetails, pictures: Pictures) -> P
         record=person,
         development=pictures.develop(person.goal, details.snapshots),
         votes=tuple(zip(names, person.votes, strict=False)),
+        measures=_measures(person.measures, details.gate),
+        refusals=() if person.plausible else _refusals(person.measures, details.gate),
     )
 
 
-def _judge_rows(details: ImageDetails) -> tuple[JudgeRow, ...]:
-    judges = details.judges
-    rows = [_judge_row("Right on real photos, by majority", judges.accuracy, good=True)]
-    for name, rate in zip(details.judge_names, judges.each, strict=False):
+def _measures(found: GateMeasures, limits: GateMeasures) -> tuple[str, ...]:
+    """Says what the gate measured beside what it allows."""
+    return (
+        *(
+            f"{words} {value:.2f} of {limit:.2f} at most"
+            for words, value, limit in _upper(found, limits)
+        ),
+        f"likeness to a photo {found.likeness:.2f} of {limits.likeness:.2f} at least",
+    )
+
+
+def _refusals(found: GateMeasures, limits: GateMeasures) -> tuple[str, ...]:
+    """Says which limits an image fails, with as many digits as tell the two apart."""
+    refusals = [
+        f"{words} {_apart(value, limit, '>')}"
+        for words, value, limit in _upper(found, limits)
+        if value > limit
+    ]
+    if found.likeness < limits.likeness:
+        refusals.append(f"likeness to a photo {_apart(found.likeness, limits.likeness, '<')}")
+    return tuple(refusals)
+
+
+def _upper(found: GateMeasures, limits: GateMeasures) -> tuple[tuple[str, float, float], ...]:
+    return (
+        ("share outside the space of faces", found.residual, limits.residual),
+        ("distance from the average", found.mahalanobis, limits.mahalanobis),
+        ("noise", found.noise, limits.noise),
+    )
+
+
+def _apart(value: float, limit: float, sign: str) -> str:
+    digits = next((n for n in range(2, 7) if f"{value:.{n}f}" != f"{limit:.{n}f}"), 7)
+    return f"{value:.{digits}f} {sign} {limit:.{digits}f}"
+
+
+def _judge_rows(cell: ImageCell) -> tuple[JudgeRow, ...]:
+    judges = cell.details.judges
+    right = judges.accuracy
+    rows = [JudgeRow("Right on real photos, by majority", right, bad=knows_too_few(right))]
+    for name, rate in zip(cell.details.judge_names, judges.each, strict=False):
         rows.append(JudgeRow(f"{name} alone", rate, bad=False, alone=True))
     rows.append(JudgeRow("Real photos that pass the gate", judges.gate, bad=False))
     wrong = (
@@ -109,12 +158,8 @@ def _judge_rows(details: ImageDetails) -> tuple[JudgeRow, ...]:
         ("Fooled by slightly changed photos of others", judges.false_positive_adversarial),
         ("Fooled by unchanged photos of others", judges.false_positive_others),
     )
-    rows += [_judge_row(name, rate, good=False) for name, rate in wrong]
+    # Without a success there is nothing for errors to explain.
+    rows += [
+        JudgeRow(name, rate, bad=cell.hits > 0 and explains(cell, rate)) for name, rate in wrong
+    ]
     return tuple(rows)
-
-
-def _judge_row(name: str, rate: MeasuredRate, *, good: bool) -> JudgeRow:
-    if rate.estimate is None:
-        return JudgeRow(name, rate, bad=False)
-    low, high = rate.estimate < SMALLEST_ACCURACY, rate.estimate > LARGEST_FALSE_POSITIVE_RATE
-    return JudgeRow(name, rate, bad=low if good else high)
