@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darkroom.statistics.intervals import Interval, clopper_pearson, newcombe
-from darkroom.statistics.power import POWER, detectable_mean, detectable_rate, widened
+from darkroom.statistics.paired import newcombe_paired
+from darkroom.statistics.power import POWER, detectable_gain, detectable_rate, widened
 
 
 @pytest.mark.parametrize(("n", "draws", "hits"), [(12, 2000, 20), (40, 2000, 0), (200, 400, 80)])
@@ -39,8 +40,18 @@ def test_one_look_widens_nothing() -> None:
     assert widened(found, 5) < found.low
 
 
-def test_a_mean_is_found_as_often_as_said() -> None:
-    error = 0.02
-    size = detectable_mean(Interval(0.0, -1.959964 * error, 1.959964 * error))
-    means = np.random.default_rng(0).normal(size, error, 20_000)
-    assert np.mean(means - 1.959964 * error > 0) == pytest.approx(POWER, abs=0.01)
+@pytest.mark.parametrize(("n", "right", "lost"), [(150, 100, 2), (300, 150, 0), (150, 100, 12)])
+def test_a_gain_of_that_size_is_found_as_often_as_said(n: int, right: int, lost: int) -> None:
+    size = detectable_gain(n, right, lost)
+    assert size is not None
+    missed = n - right
+    won = np.random.default_rng(0).binomial(missed, (size * n + lost) / missed, 2000)
+    shown = {
+        int(k): newcombe_paired(right - lost, int(k), lost, missed - int(k)).low > 0
+        for k in set(won)
+    }
+    assert np.mean([shown[int(k)] for k in won]) == pytest.approx(POWER, abs=0.03)
+
+
+def test_a_baseline_that_is_always_right_leaves_nothing_to_find() -> None:
+    assert detectable_gain(50, 50, 0) is None

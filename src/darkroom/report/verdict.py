@@ -16,6 +16,7 @@ from darkroom.statistics.intervals import Interval
 from darkroom.statistics.power import widened
 
 _SIGNIFICANCE = 0.05
+_LITTLE = 0.1
 
 
 class Standing(StrEnum):
@@ -193,7 +194,9 @@ def _stand(
         return Standing.PERSON
     if widened(_interval(strongest.cell.advantage), looks) > 0:
         return Standing.WITHIN
-    return Standing.WEAK if smallest is None else Standing.CLEAR
+    # Where guesses are nearly always right, a model has nothing left to give away.
+    room = 1 - min(judged.cell.baseline.low for judged in sound)
+    return Standing.WEAK if smallest is None and room > _LITTLE else Standing.CLEAR
 
 
 def _interval(found: Bits | Difference) -> Interval:

@@ -7,6 +7,7 @@ from math import sqrt
 from scipy.stats import beta, norm
 
 from darkroom.statistics.intervals import Interval, wilson
+from darkroom.statistics.paired import newcombe_paired
 
 POWER = 0.8
 """The chance with which a leak of the smallest detectable size is found."""
@@ -47,7 +48,7 @@ def detectable_rate(
         The advantage, or ``None`` if not even success with all goals would show one.
     """
     margin = baseline.high - baseline.estimate
-    for hits in range(n + 1):
+    for hits in range(1, n + 1):
         rate = wilson(hits, n, 1 - _LEVEL / looks)
         low = rate.estimate - baseline.estimate
         low -= sqrt((rate.estimate - rate.low) ** 2 + margin**2)
@@ -57,13 +58,29 @@ def detectable_rate(
     return None
 
 
-def detectable_mean(interval: Interval, limit: float = 0.0, looks: int = 1) -> float:
-    """Returns the smallest mean that an interval as wide as this one would have shown.
+def detectable_gain(
+    n: int, right: int, lost: int, limit: float = 0.0, looks: int = 1, power: float = POWER
+) -> float | None:
+    """Returns the smallest advantage over a baseline on the same trials that would have shown.
+
+    The attack loses some trials that the baseline is right about, as it did, and wins each of the
+    others with the same chance. The interval is Newcombe's for paired data.
 
     Args:
-        interval: An estimate with its 95% interval, of many goals.
-        limit: What is allowed.
+        n: How many trials there were.
+        right: How many the baseline is right about.
+        lost: How many of these the attack is wrong about.
+        limit: The advantage that is allowed.
         looks: How many such intervals are looked at.
+        power: The chance to show it.
+
+    Returns:
+        The advantage, or ``None`` if not even winning all trials would show one.
     """
-    error = (interval.estimate - interval.low) / norm.ppf(1 - _LEVEL / 2)
-    return float(limit + (norm.ppf(1 - _LEVEL / 2 / looks) + norm.ppf(POWER)) * error)
+    missed = n - right
+    for won in range(missed + 1):
+        found = newcombe_paired(right - lost, won, lost, missed - won)
+        if widened(found, looks) > limit:
+            needed = float(beta.ppf(power, won, missed - won + 1)) if won else 0.0
+            return max(0.0, (needed * missed - lost) / n)
+    return None

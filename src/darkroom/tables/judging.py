@@ -140,6 +140,7 @@ def _judge(
         numeric = _numeric(subject, bench, who, posterior, subject.tolerance, rng)
     return Part(
         n=len(posterior.chances),
+        lost=int((hits["imputation"] & ~hits["attack"]).sum()),
         success=Guessers[Share](**{name: Share.of(_rate(right)) for name, right in hits.items()}),
         advantage=Difference.of(compare(hits["attack"], hits["imputation"])),
         over_strongest=_over_strongest(hits),

@@ -81,9 +81,13 @@ class OverStrongest(Difference):
 
 
 class Part(Record):
-    """Guesses at rows that the model was, or was not, trained on; numbers or categories."""
+    """Guesses at rows that the model was, or was not, trained on; numbers or categories.
+
+    ``lost`` counts the rows that imputation is right about and the attack is not.
+    """
 
     n: Count
+    lost: Count
     success: Guessers[Share]
     advantage: Difference
     over_strongest: OverStrongest
