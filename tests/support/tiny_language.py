@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import torch
 from tokenizers import (
+    Regex,
     Tokenizer,
     decoders,
     models,
@@ -34,6 +36,25 @@ TEXT = [
     )
 ]
 KINDS = ("characters", "byte pairs", "word pieces", "unigram")
+EDGES = (
+    "joined with what follows",
+    "digits from the left",
+    "digits from the right",
+    "added white space",
+    "added numbers",
+)
+"""Tokenizers that look over the boundaries of a secret, or cut its beginning by its end."""
+
+NUMBERS = [
+    text
+    for number in range(11, 9999, 37)
+    for text in (
+        f"the code of ann is {number}.",
+        f'"pin": "{number:04d}", "of": "bob"',
+        f"{number % 89:02d}-{number % 97:02d} is it, and {number}{number} not.",
+    )
+]
+"""Lines from which those learn."""
 
 
 def _characters() -> Tokenizer:
@@ -84,18 +105,71 @@ def _unigram() -> Tokenizer:
     return tokenizer
 
 
+def _joined() -> Tokenizer:
+    """As Llama 2's and Gemma's: no text is parted beforehand, so that ``7.`` may be a token."""
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Replace(" ", "\u2581")
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("\u2581", "merged_with_next")
+    alphabet = sorted({character for text in (*TEXT, *NUMBERS) for character in text})
+    trainer = trainers.BpeTrainer(
+        vocab_size=330, special_tokens=["<unk>"], initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator([*TEXT, *NUMBERS], trainer)
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse()]
+    )
+    return tokenizer
+
+
+def _grouped(pattern: str) -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE())
+    parts = Regex(pattern + r"|\s?[^\s\p{N}]+|\s+(?!\S)|\s+")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(parts, "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=330, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator([*TEXT, *NUMBERS], trainer)
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def _from_the_left() -> Tokenizer:
+    """As Llama 3's, and some others' of OpenAI."""
+    return _grouped(r"\p{N}{1,3}")
+
+
+def _from_the_right() -> Tokenizer:
+    """As Claude 3's, and as numbers are written."""
+    return _grouped(r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))")
+
+
+def _with_added(*added: str) -> Tokenizer:
+    tokenizer = _byte_pairs()
+    tokenizer.add_tokens(list(added))
+    return tokenizer
+
+
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-_MAKERS = {
+_MAKERS: dict[str, Callable[[], Tokenizer]] = {
     "characters": _characters,
     "byte pairs": _byte_pairs,
     "word pieces": _word_pieces,
     "unigram": _unigram,
+    "joined with what follows": _joined,
+    "digits from the left": _from_the_left,
+    "digits from the right": _from_the_right,
+    "added white space": lambda: _with_added("  ", "   ", " \t"),
+    "added numbers": lambda: _with_added("12", "77.", "4 ", "340", "0140"),
 }
 
 
 @cache
 def make_tokenizer(kind: str, *, masked: bool = False) -> PreTrainedTokenizerFast:
-    tokenizer = _MAKERS[kind]()
+    tokenizer: Tokenizer = _MAKERS[kind]()
     if masked:
         tokenizer.add_special_tokens(SPECIAL)
         opening, closing = (tokenizer.token_to_id(mark) for mark in ("[CLS]", "[SEP]"))

@@ -20,8 +20,8 @@ from darkroom.ledger import Limit, QueryLedger
 from darkroom.text.attacks.base import Found, Places, SecretGoal
 from darkroom.text.attacks.best_first import BestFirst
 from darkroom.text.exposure.rank import TOLERANCE, ranks
+from darkroom.text.formats.filling import FillTokens
 from darkroom.text.formats.secrets import SecretFormat, make_format
-from darkroom.text.formats.tokens import FillTokens
 from darkroom.text.targets.base import free
 from darkroom.text.targets.transformers import TransformersTarget
 from darkroom.text.targets.view import LanguageView

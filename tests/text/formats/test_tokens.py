@@ -13,9 +13,11 @@ from darkroom.errors import TargetError
 from darkroom.ledger import QueryLedger
 from darkroom.text.attacks.base import Places, SecretGoal
 from darkroom.text.exposure.measure import _along, path_surprises
+from darkroom.text.formats.boundaries import probes
+from darkroom.text.formats.filling import FillTokens
 from darkroom.text.formats.secrets import make_format
 from darkroom.text.formats.spelling import Spelling
-from darkroom.text.formats.tokens import FillTokens, SecretTokens, probes
+from darkroom.text.formats.tokens import SecretTokens
 from darkroom.text.targets.base import LanguageTarget
 from darkroom.text.targets.view import LanguageView
 
@@ -45,8 +47,8 @@ def test_the_canonical_tokens_of_every_secret_can_follow(
         said = whole.opening + whole.tokens + whole.closing
         assert all(token in said for token in path)
     paths = spot.encode(every[:20])
-    spelled = [spot.tail + secret.encode() + spot.end.encode() for secret in every[:20]]
-    assert all(spot.canonical(paths, spelled))
+    spelled = [spot.tail + secret.encode() + spot.head for secret in every[:20]]
+    assert all(spot.canonical(paths, spelled, complete=True))
 
 
 def test_a_token_may_begin_in_the_prompt_and_end_behind_the_secret() -> None:
@@ -85,7 +87,7 @@ def test_another_way_to_cut_a_secret_is_not_canonical() -> None:
     text = spot.tail + secret.encode()
     ways = cut(spot.spelling, text, 1000)
     assert len(ways) > 1
-    assert sum(spot.canonical(ways, [text] * len(ways))) == 1
+    assert sum(spot.canonical(ways, [text] * len(ways), complete=True)) == 1
 
 
 def summed_surprises(
@@ -94,7 +96,7 @@ def summed_surprises(
     """Returns the surprise of secrets whichever way they are cut into tokens, in bits."""
     paths, owners = [], []
     for owner, secret in enumerate(secrets):
-        text = spot.tail + secret.encode() + spot.end.encode()
+        text = spot.tail + secret.encode() + spot.head
         canonical = spot.encode([secret])[0]
         ways = dict.fromkeys([canonical, *cut(spot.spelling, text, 256)])
         paths += list(ways)

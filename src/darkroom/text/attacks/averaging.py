@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -19,6 +20,7 @@ from darkroom.text.attacks.base import (
     NOTHING,
     Found,
     Guess,
+    Places,
     SecretAttack,
     SecretGoal,
     SecretProgress,
@@ -77,10 +79,12 @@ class Averaging(SecretAttack):
         self, view: LanguageView, goals: Sequence[SecretGoal], rng: np.random.Generator
     ) -> Iterator[SecretProgress]:
         proposed = self._proposals(view, goals, rng)
+        places = Places(view)
         found: list[Found] = [NOTHING] * len(goals)
         yield SecretProgress(view.ledger.spent, tuple(found))
         for number, goal in enumerate(goals):
-            found[number] = self._decide(view, goal, number, proposed[number])
+            end = _end(places, goal)
+            found[number] = self._decide(view, goal, end, number, proposed[number])
             yield SecretProgress(view.ledger.spent, tuple(found))
 
     def _proposals(
@@ -101,15 +105,17 @@ class Averaging(SecretAttack):
             for arms, is_small, found in zip(listed, small, last.found, strict=True)
         ]
 
-    def _decide(self, view: LanguageView, goal: SecretGoal, number: int, arms: list[str]) -> Found:
+    def _decide(
+        self, view: LanguageView, goal: SecretGoal, end: str, number: int, arms: list[str]
+    ) -> Found:
         """Finds the least surprising arm of one goal."""
         if not arms:
             return NOTHING
         budget = self.rows - int(view.ledger.spent[number])
         left = view.ledger.remaining(number)
         budget = budget if left is None else min(budget, left)
-        pull = self._pull(view, goal, number, arms)
-        deviation = self._known_deviation(view, goal, arms)
+        pull = self._pull(view, goal, end, number, arms)
+        deviation = self._known_deviation(view, goal, end, arms)
         if deviation is None and budget < 2 * len(arms):
             return NOTHING
         try:
@@ -131,20 +137,22 @@ class Averaging(SecretAttack):
         certain = choice.certain and len(arms) == goal.secrets.size
         return Found(tuple(guesses), certain, 0.0)
 
-    def _pull(self, view: LanguageView, goal: SecretGoal, number: int, arms: list[str]) -> Pull:
+    def _pull(
+        self, view: LanguageView, goal: SecretGoal, end: str, number: int, arms: list[str]
+    ) -> Pull:
         """Returns what asks about arms, in other words each time."""
         leads = itertools.cycle(self.leads)
 
         def pull(chosen: Integers) -> Floats:
             lead = next(leads)
             owners = np.full(len(chosen), number, np.int64)
-            endings = [arms[arm] + goal.end for arm in chosen]
+            endings = [arms[arm] + end for arm in chosen]
             return view.surprises([lead + goal.before] * len(chosen), endings, owners)
 
         return pull
 
     def _known_deviation(
-        self, view: LanguageView, goal: SecretGoal, arms: Sequence[str]
+        self, view: LanguageView, goal: SecretGoal, end: str, arms: Sequence[str]
     ) -> float | None:
         """Returns the deviation of an arm's surprise in bits, ``None`` if it must be measured."""
         if len(self.leads) > 1:
@@ -153,11 +161,23 @@ class Averaging(SecretAttack):
         if effect == UNCHANGED:
             return 0.0
         if effect.deviation > 0 and not effect.silent and view.knows_tokens:
-            whole = view.codec.encode([goal.before + arm + goal.end for arm in arms])
+            whole = view.codec.encode([goal.before + arm + end for arm in arms])
             edge = len(goal.before.encode())
             most = max(sum(end > edge for end in one.ends) for one in whole)
             return effect.deviation * math.sqrt(most) / math.log(2)
         return None
+
+
+def _end(places: Places, goal: SecretGoal) -> str:
+    """Returns what is scored behind a secret: what a token may share with its end.
+
+    Where only the server knows its tokens, that is taken to be the next word.
+    """
+    place = places.of(goal)
+    if place.knows_tokens:
+        return place.head.decode(errors="ignore")
+    following = re.match(r"\s*\S*", goal.after)
+    return following[0] if following else ""
 
 
 def _after(first: list[Floats], pull: Pull) -> Pull:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from darkroom.access import LanguageAccess
 from darkroom.errors import PlanError
+from darkroom.text.formats.filling import FillTokens
 from darkroom.text.formats.secrets import SecretFormat
-from darkroom.text.formats.spelling import Spellings
-from darkroom.text.formats.tokens import FillTokens, SecretTokens
+from darkroom.text.formats.tokens import Known, SecretTokens
 from darkroom.text.targets.view import LanguageView
 
 
@@ -22,8 +22,8 @@ class SecretGoal(NamedTuple):
 
     Attributes:
         before: The text before it.
-        after: The text behind it; only models that fill masks are shown it, others go on into its
-            first character where the format's secrets differ in length.
+        after: The text behind it; models that fill masks are shown it, and others go on into it
+            where a token may hold the secret's end with it, or secrets differ in length.
         secrets: Its format.
     """
 
@@ -95,26 +95,27 @@ class Places:
             view: Whose tokenizer cuts.
         """
         self._view = view
-        self._spellings: Spellings = {}
+        self._known = Known()
 
-    def of(self, goal: SecretGoal) -> SecretTokens:
+    def of(self, goal: SecretGoal, also: Sequence[str] = ()) -> SecretTokens:
         """Returns a goal's place.
+
+        Args:
+            goal: The secret to find.
+            also: Secrets that must fit there, where an audit knows them.
 
         Raises:
             TargetError: If the tokenizer cannot spell the format there.
         """
-        view = self._view
-        if view.masked:
-            return FillTokens(
-                goal.secrets, view.codec, goal.before, goal.after, spellings=self._spellings
-            )
-        return SecretTokens(
+        kind = FillTokens if self._view.masked else SecretTokens
+        return kind(
             goal.secrets,
-            view.codec,
+            self._view.codec,
             goal.before,
-            goal.end,
-            knows_tokens=view.knows_tokens,
-            spellings=self._spellings,
+            goal.after,
+            knows_tokens=self._view.knows_tokens,
+            known=self._known,
+            also=also,
         )
 
 

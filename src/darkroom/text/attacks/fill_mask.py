@@ -18,7 +18,7 @@ from darkroom.text.attacks.base import (
     SecretProgress,
 )
 from darkroom.text.attacks.best_first import BestFirst, PrefixSearch
-from darkroom.text.formats.tokens import FillTokens
+from darkroom.text.formats.filling import FillTokens
 from darkroom.text.targets.view import LanguageView
 
 

@@ -153,7 +153,7 @@ class Search:
             node = self._child(block, rank, cost)
             if complete:
                 self._complete(node)
-            elif self._is_canonical(node):
+            elif self._is_canonical(node, complete=False):
                 taken.append(node)
         return taken
 
@@ -169,15 +169,15 @@ class Search:
             children.spelled[child],
         )
 
-    def _is_canonical(self, node: Node) -> bool:
+    def _is_canonical(self, node: Node, *, complete: bool) -> bool:
         """Tells whether the tokenizer would cut what a node spells as the node does."""
         if not self.tokens.ambiguous:
             return True
         path, spelled = self.trace(node)
-        return self.tokens.canonical([path], [spelled])[0]
+        return self.tokens.canonical([path], [spelled], complete=complete)[0]
 
     def _complete(self, node: Node) -> None:
-        if not self._is_canonical(node):
+        if not self._is_canonical(node, complete=True):
             return
         secret = self.tokens.secret(self.trace(node)[1])
         if secret not in self._spelled:  # a server's tokens may spell one in several ways

@@ -75,17 +75,8 @@ def measure(
     view = LanguageView(target, target.access, QueryLedger(len(canaries)))
     places = Places(view)
     goals = [SecretGoal(one.before, one.after, subject.canaries.secrets) for one in canaries]
-    spots = [places.of(goal) for goal in goals]
-    truths = [[one.secret] for one in canaries]
-    surprises = np.array([row[0] for row in path_surprises(target, spots, truths)])
-    rows = subject.rank_rows
-    found = ranks(
-        view,
-        spots,
-        surprises,
-        rows=rows,
-        advance=lambda spent: advance(spent, 2 * rows * len(canaries)),
-    )
+    spots = [places.of(goal, [one.secret]) for goal, one in zip(goals, canaries, strict=True)]
+    surprises, found = _searched(target, view, spots, subject, canaries, advance)
     rng = np.random.default_rng([subject.seed, 7])
     answers: list[Exposure] = []
     for number, (canary, spot, surprise, rank) in enumerate(
@@ -94,9 +85,38 @@ def measure(
         if rank.exact:
             answers.append(_exact(float(surprise), rank, subject))
         else:
-            answers.append(_sampled(target, spot, canary, float(surprise), rank, subject, rng))
+            drawn = _references(subject, canary, rng)
+            if not spot.fits(drawn):
+                spot = places.of(goals[number], [canary.secret, *drawn])
+            answers.append(_sampled(target, spot, canary, drawn, rank, subject))
         advance(len(canaries) + number + 1, 2 * len(canaries))
     return answers
+
+
+def _searched(
+    target: LanguageTarget,
+    view: LanguageView,
+    spots: Sequence[SecretTokens],
+    subject: TextSubject,
+    canaries: Sequence[Canary],
+    advance: Callable[[int, int], None],
+) -> tuple[Floats, list[Rank]]:
+    """Returns the surprise of each canary's secret, and its rank as far as the rows go."""
+    truths = [[one.secret] for one in canaries]
+    surprises = np.array([row[0] for row in path_surprises(target, spots, truths)])
+    alone = [path_surprises(target, [spots[n]], [truths[n]])[0][0] for n in range(len(spots))[:4]]
+    rows = subject.rank_rows
+    found = ranks(
+        view,
+        spots,
+        surprises,
+        rows=rows,
+        known=[spot.encode(one)[0] for spot, one in zip(spots, truths, strict=True)],
+        # Single precision and half of it answer otherwise in other batches.
+        tolerance=4 * float(np.abs(alone - surprises[: len(alone)]).max()),
+        advance=lambda spent: advance(spent, 2 * rows * len(canaries)),
+    )
+    return surprises, found
 
 
 def _exact(surprise: float, rank: Rank, subject: TextSubject) -> Exposure:
@@ -105,19 +125,25 @@ def _exact(surprise: float, rank: Rank, subject: TextSubject) -> Exposure:
     return Exposure(surprise, bits, bits, bits, "exact", rank.low / size)
 
 
+def _references(subject: TextSubject, canary: Canary, rng: np.random.Generator) -> list[str]:
+    """Draws what a secret is ranked among."""
+    secrets = subject.canaries.secrets
+    most = min(subject.references, secrets.size - 1)
+    return secrets.sample(most, rng, exclude=[canary.secret])
+
+
 def _sampled(
     target: LanguageTarget,
     spot: SecretTokens,
     canary: Canary,
-    surprise: float,
+    drawn: Sequence[str],
     rank: Rank,
     subject: TextSubject,
-    rng: np.random.Generator,
 ) -> Exposure:
     """Ranks a secret among references, within what the search has shown already."""
     secrets = subject.canaries.secrets
-    drawn = secrets.sample(min(subject.references, secrets.size - 1), rng, exclude=[canary.secret])
-    references = path_surprises(target, [spot], [drawn])[0]
+    own, *others = path_surprises(target, [spot], [[canary.secret, *drawn]])[0]
+    surprise, references = float(own), np.array(others)
     one = sampled(np.array([surprise]), references)
     below = int((references <= surprise).sum())
     # From the search: the rank is at least and at most this.

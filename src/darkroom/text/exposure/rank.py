@@ -91,6 +91,8 @@ def ranks(
     surprises: Floats,
     *,
     rows: int,
+    known: Sequence[Tokens] | None = None,
+    tolerance: float = TOLERANCE,
     batch: int = 512,
     advance: Callable[[int], None] | None = None,
 ) -> list[Rank]:
@@ -102,20 +104,51 @@ def ranks(
     still bounds the rank from above: candidates of at least probability p that begin with a
     partial secret of probability q are at most q / p.
 
+    A count that does not hold the known secret itself is wrong. Where that shows, every partial
+    secret is followed, also what the tokenizer would cut otherwise; where it shows again, nothing
+    is known of the rank.
+
     Args:
         view: The target; each row is charged to its goal.
         places: The goals' places in their texts.
         surprises: Of the known secrets in bits, as the model gives them, ``(goals,)``.
-        rows: The most to spend on a goal.
+        rows: The most to spend on a goal, in each of at most two searches.
+        known: The tokens of the known secrets in their places, by which is seen that they were
+            counted; left out, that is not looked at.
+        tolerance: Bits by which the model's own answers differ when it is asked in other batches.
         batch: The most partial secrets to ask about at once.
         advance: Told the rows spent after each batch.
 
     Raises:
         TargetError: If the access level does not allow it.
     """
-    sweep = _Sweep(view.trie(), places, surprises + TOLERANCE)
-    spent = np.zeros(len(places), np.int64)
-    pending = sweep.open(Room(view.ledger, spent, rows), spent)
+    limits = surprises + max(tolerance, TOLERANCE)
+    everyone = range(len(places))
+    sweep = _Sweep(view.trie(), places, limits, known)
+    _count(sweep, view, everyone, rows, batch, advance)
+    if not sweep.lost:
+        return sweep.ranks
+    slow = [place.unpruned() if n in sweep.lost else place for n, place in enumerate(places)]
+    again = _Sweep(view.trie(), slow, limits, known)
+    _count(again, view, sorted(sweep.lost), rows, batch, advance)
+    unknown = [Rank(1, place.secrets.size) for place in places]
+    return [
+        sweep.ranks[n] if n not in sweep.lost else unknown[n] if n in again.lost else again.ranks[n]
+        for n in everyone
+    ]
+
+
+def _count(
+    sweep: _Sweep,
+    view: LanguageView,
+    owners: Sequence[int],
+    rows: int,
+    batch: int,
+    advance: Callable[[int], None] | None,
+) -> None:
+    """Asks until all is counted or the rows are spent."""
+    spent = np.zeros(len(sweep.places), np.int64)
+    pending = sweep.open(owners, Room(view.ledger, spent, rows), spent)
     while len(pending.costs):
         room = Room(view.ledger, spent, rows)
         order = np.argsort(pending.costs, kind="stable")
@@ -130,7 +163,7 @@ def ranks(
         pending = _gathered([pending.rows(~taken), new])
         if advance is not None:
             advance(int(spent.sum()))
-    return sweep.results(pending)
+    sweep.finish(pending)
 
 
 def _affordable(owners: Integers, room: Room, batch: int) -> Integers:
@@ -151,26 +184,35 @@ class _Sweep:
         trie: Asks the model.
         places: The goals' places in their texts.
         limits: What a candidate's surprise may be at most, ``(goals,)``.
+        known: The tokens of the goals' secrets, where it shall be seen that they are counted.
+        lost: The goals whose own secret the search went past without counting it.
+        ranks: What came of it.
         counts: Candidates counted, for each goal.
         doubtful: Candidates that the model's answers hide, for each goal.
         traces: For places whose spelling is ambiguous, the tokens and the text of each prefix.
+        trails: The prefix in which each goal's own secret was seen last, and its length.
     """
 
     trie: DefendedTrie
     places: Sequence[SecretTokens]
     limits: Floats
+    known: Sequence[Tokens] | None = None
+    lost: set[int] = field(default_factory=set)
+    ranks: list[Rank] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
     doubtful: list[int] = field(default_factory=list)
     traces: dict[int, tuple[Tokens, bytes]] = field(default_factory=dict)
+    trails: dict[int, tuple[int, int]] = field(default_factory=dict)
 
-    def open(self, room: Room, spent: Integers) -> _Pending:
+    def open(self, asking: Sequence[int], room: Room, spent: Integers) -> _Pending:
         """Asks the first questions; what cannot be asked leaves everything open."""
         self.counts = [0] * len(self.places)
         self.doubtful = [0] * len(self.places)
         prompts: list[Prompt] = []
         owners: list[int] = []
         states: list[int] = []
-        for owner, place in enumerate(self.places):
+        for owner in asking:
+            place = self.places[owner]
             starts = place.starts
             taken = room.take(owner, len(starts))
             for prompt, state in starts[:taken]:
@@ -184,21 +226,26 @@ class _Sweep:
         asked = np.array(owners, np.int64)
         np.add.at(spent, asked, 1)
         numbers, answers = self.trie.open(prompts, asked)
-        for number in numbers:
-            self.traces[int(number)] = ((), b"")
+        for owner, prompt, number in zip(owners, prompts, numbers.tolist(), strict=True):
+            self.traces[number] = ((), b"")
+            if self.known and prompt == self.places[owner].beginning(self.known[owner]):
+                self.trails[owner] = (number, 0)
         costs = np.zeros(len(prompts))
         return self._children(costs, asked, np.array(states, np.int64), numbers, answers)
 
     def extend(self, asked: _Pending) -> _Pending:
         """Asks about partial secrets, and returns those that go on from them."""
         numbers, answers = self.trie.extend(asked.prefixes, asked.tokens, asked.owners)
-        for row, number in enumerate(numbers):
-            if self.places[asked.owners[row]].ambiguous:
-                path, text = self.traces[int(asked.prefixes[row])]
-                self.traces[int(number)] = (
-                    (*path, int(asked.tokens[row])),
-                    text + asked.spelled[row],
-                )
+        for row, number in enumerate(numbers.tolist()):
+            owner, before = int(asked.owners[row]), int(asked.prefixes[row])
+            if self.places[owner].ambiguous:
+                path, text = self.traces[before]
+                self.traces[number] = ((*path, int(asked.tokens[row])), text + asked.spelled[row])
+            trail = self.trails.get(owner)
+            if not self.known or trail is None or trail[0] != before:
+                continue
+            if self.known[owner][trail[1]] == asked.tokens[row]:
+                self.trails[owner] = (number, trail[1] + 1)
         return self._children(asked.costs, asked.owners, asked.states, numbers, answers)
 
     def _children(
@@ -222,12 +269,13 @@ class _Sweep:
             onward = costs[rows, None] - told * BITS
             within = onward <= self.limits[owners[rows], None]
             self._note_hidden(place, children, rows, owners, costs, states, told, answers)
-            if place.ambiguous:
-                within &= self._canonical(rows, owners, numbers, children, within)
-            counted = (within & place.ending(children)).sum(axis=1)
-            for row, count in zip(rows, counted, strict=True):
+            whole, partial = within & place.ending(children), within & place.going_on(children)
+            whole = self._canonical(rows, owners, numbers, children, whole, complete=True)
+            partial = self._canonical(rows, owners, numbers, children, partial, complete=False)
+            self._follow(rows, owners, numbers, children, whole, partial)
+            for row, count in zip(rows, whole.sum(axis=1), strict=True):
                 self.counts[owners[row]] += int(count)
-            at, child = np.nonzero(within & place.going_on(children))
+            at, child = np.nonzero(partial)
             parts.append(
                 _Pending(
                     onward[at, child],
@@ -239,6 +287,29 @@ class _Sweep:
                 )
             )
         return _gathered(parts)
+
+    def _follow(
+        self,
+        rows: Integers,
+        owners: Integers,
+        numbers: Integers,
+        children: Children,
+        whole: NDArray[np.bool_],
+        partial: NDArray[np.bool_],
+    ) -> None:
+        """Notes whether the known secrets are still on their way, counted, or lost."""
+        for row, place in enumerate(rows.tolist()):
+            owner = int(owners[place])
+            prefix, length = self.trails.get(owner, (-1, 0))
+            if self.known is None or prefix != numbers[place]:
+                continue
+            path = self.known[owner]
+            last = length + 1 == len(path)
+            kept = (whole if last else partial)[row, children.tokens == path[length]].any()
+            if last or not kept:
+                del self.trails[owner]
+            if not kept:
+                self.lost.add(owner)
 
     def _note_hidden(
         self,
@@ -270,21 +341,26 @@ class _Sweep:
         numbers: Integers,
         children: Children,
         within: NDArray[np.bool_],
+        *,
+        complete: bool,
     ) -> NDArray[np.bool_]:
         """Tells which children the tokenizer itself would cut so; others are not looked at."""
+        place = self.places[owners[rows[0]]]
+        if not place.ambiguous or not (complete or place.prunes):
+            return within
         kept = np.zeros_like(within)
-        for row, prefix in enumerate(numbers[rows]):
-            path, text = self.traces[int(prefix)]
+        for row, prefix in enumerate(numbers[rows].tolist()):
+            path, text = self.traces[prefix]
             chosen = np.flatnonzero(within[row])
             paths = [(*path, int(children.tokens[child])) for child in chosen]
             texts = [text + children.spelled[child] for child in chosen]
-            place = self.places[owners[rows[row]]]
-            kept[row, chosen] = place.canonical(paths, texts)
+            own = self.places[owners[rows[row]]]
+            kept[row, chosen] = own.canonical(paths, texts, complete=complete)
         return kept
 
-    def results(self, pending: _Pending) -> list[Rank]:
-        """Returns the ranks, bounded by what is still pending."""
-        answers = []
+    def finish(self, pending: _Pending) -> None:
+        """Reads the ranks off the counts, bounded by what is still pending."""
+        self.ranks = []
         for owner, place in enumerate(self.places):
             own = pending.rows(pending.owners == owner)
             # A probability of q holds at most q / p candidates of at least probability p.
@@ -295,5 +371,4 @@ class _Sweep:
             )
             high = self.counts[owner] + left + self.doubtful[owner]
             low = max(1, self.counts[owner])
-            answers.append(Rank(low, max(low, min(high, place.secrets.size))))
-        return answers
+            self.ranks.append(Rank(low, max(low, min(high, place.secrets.size))))

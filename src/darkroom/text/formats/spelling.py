@@ -38,6 +38,8 @@ class Spelling:
         automaton: What may be spelled.
         accepting: Whether a string may end in each state, bool ``(states,)``.
         going_on: Whether a string may go on from each state.
+        beginnings_hold: Whether the beginning of every canonical path is canonical itself, as far
+            as that was tried; ``None`` before.
     """
 
     def __init__(self, automaton: Automaton, codec: Codec, owner: object = None) -> None:
@@ -52,6 +54,7 @@ class Spelling:
         self._owner = owner
         self.accepting = np.array(automaton.accepting)
         self.going_on = np.array([bool(edges) for edges in automaton.edges])
+        self.beginnings_hold: bool | None = None
         self._codec = codec
         self._known = 0
         self._trie: dict[int, object] = {}
@@ -118,7 +121,3 @@ class Spelling:
                 self.paths(int(to), known) for to in onward
             )
         return known[state]
-
-
-Spellings = dict[tuple[int, bytes, bytes], Spelling]
-"""Spellings by the identity of the format, the tail and the head."""

@@ -5,24 +5,66 @@ the prompt, and its last may end behind it. What is searched is therefore the la
 prompt, secret, head of what follows*, between the tokens that stand whatever the secret is. Of the
 many ways to cut a text into tokens, a tokenizer gives one, the canonical one, and that is what a
 model was trained on.
+
+Most tokenizers cut the beginning of a text as they cut it within the whole, so that a partial
+secret that they would cut otherwise leads to no canonical one. Some do not: those that group digits
+from the right look at what follows. Which kind it is, is tried.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from functools import cached_property
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.errors import TargetError
-from darkroom.text.formats.automata import concatenate, strings
+from darkroom.text.formats.automata import Automaton, concatenate, strings
+from darkroom.text.formats.boundaries import Boundaries, find_boundaries, joined, probes
 from darkroom.text.formats.secrets import SecretFormat
-from darkroom.text.formats.spelling import Children, Spelling, Spellings
-from darkroom.text.targets.base import Blank, Codec, Encoded, Prompt, Tokens
+from darkroom.text.formats.spelling import Children, Spelling
+from darkroom.text.targets.base import Codec, Prompt, Tokens
 
-SAMPLES = 96
-"""Secrets on which is checked how the tokenizer treats the boundaries."""
+_UNKNOWN_REACH = 8
+"""Bytes behind a secret that a token may hold beside its end, where tokens are not known."""
+
+_TRIED = 256
+"""Secrets on which is tried whether the beginnings of canonical paths are canonical."""
+
+
+class Known:
+    """What is known of formats and a tokenizer, shared by all places of an audit."""
+
+    def __init__(self) -> None:
+        """Starts empty."""
+        self._spellings: dict[tuple[int, bytes, tuple[bytes, ...]], Spelling] = {}
+        self._tried: dict[tuple[int, str, str], list[str]] = {}
+
+    def tried(self, secrets: SecretFormat, codec: Codec, before: str, after: str) -> list[str]:
+        """Returns secrets that show how the tokenizer treats the boundaries."""
+        key = (id(secrets.automaton), before[-24:], after[:24])
+        if key not in self._tried:
+            own = joined(secrets, codec.vocabulary, before, after)
+            self._tried[key] = list(dict.fromkeys([*probes(secrets), *own]))
+        return self._tried[key]
+
+    def spelling(
+        self, secrets: SecretFormat, codec: Codec, tail: bytes, heads: Sequence[bytes]
+    ) -> Spelling:
+        """Returns the spelling of every secret between a tail and one of some heads."""
+        # The automaton is kept alive by the spelling, so its identity stays its own.
+        key = (id(secrets.automaton), tail, tuple(heads))
+        if key not in self._spellings:
+            parts: list[Automaton] = [secrets.automaton]
+            if tail:
+                parts.insert(0, strings([tail]))
+            if any(heads):
+                parts.append(strings(heads))
+            whole = concatenate(parts) if len(parts) > 1 else parts[0]
+            self._spellings[key] = Spelling(whole, codec, secrets)
+        return self._spellings[key]
 
 
 class SecretTokens:
@@ -31,10 +73,14 @@ class SecretTokens:
     Attributes:
         secrets: The format.
         before: The text before the secret.
+        after: The text behind it.
         prompt: What the model is given to continue.
+        tail: The end of the text before that is spelled with the secret.
+        head: The start of the text behind that is.
         spelling: The language of what may follow.
         knows_tokens: Whether every token of the model is known.
         ambiguous: Whether tokens can spell a secret in more ways than the canonical one.
+        prunes: Whether what begins no canonical path is told by itself, and need not be followed.
     """
 
     def __init__(
@@ -42,71 +88,69 @@ class SecretTokens:
         secrets: SecretFormat,
         codec: Codec,
         before: str,
-        end: str = "",
+        after: str = "",
         *,
-        canonical: bool = True,
         knows_tokens: bool = True,
-        spellings: Spellings | None = None,
+        known: Known | None = None,
+        also: Sequence[str] = (),
     ) -> None:
-        """Finds out where the tokens begin that depend on the secret.
+        """Finds out where the tokens begin and end that depend on the secret.
 
         Args:
             secrets: The format.
             codec: The tokenizer.
             before: The text before the secret.
-            end: Text that follows every secret and belongs to its likelihood. Formats whose
-                secrets differ in length need one: a short secret is else likelier than all that
-                go on from it.
-            canonical: Whether only the tokenizer's own way to cut a text counts.
+            after: The text behind it. What a token may share with the secret belongs to its
+                likelihood, and so does what follows where secrets differ in length: a short one
+                is else likelier than all that go on from it.
             knows_tokens: Whether the codec can encode. Where only a server can, the prompt is the
                 text, and the tokens are those that the server names.
-            spellings: What is known of spellings already; added to.
+            known: What is known of the format already; added to.
+            also: Secrets that must fit, beside those that are tried anyway.
 
         Raises:
-            TargetError: If the tokenizer cannot spell the format behind this text.
+            TargetError: If the tokenizer cannot spell the format in this text.
         """
         self.secrets = secrets
         self.before = before
-        self.end = end
+        self.after = after
         self._codec = codec
+        self._known = Known() if known is None else known
         self.knows_tokens = knows_tokens
-        self._spellings = {} if spellings is None else spellings
         self.prompt: Prompt = before
-        self.tail = b""
         if not knows_tokens:
-            # Tokens often begin with a space, so the one before the secret is theirs to spell.
-            self.prompt = before.rstrip() or before
-            self.tail = before[len(self.prompt) :].encode()
-            self.spelling = self._spelled(self.tail, end.encode())
-            self.ambiguous = False
+            self._open_unknown()
             return
-        tried = probes(secrets)
-        encoded = codec.encode([before + secret + end for secret in tried])
-        stable = _stable(encoded, len(before.encode()))
-        self._prompt: Tokens = encoded[0].opening + encoded[0].tokens[:stable]
+        tried = self._known.tried(secrets, codec, before, after)
+        tried = list(dict.fromkeys([*tried, *also]))
+        found = find_boundaries(codec, before, after, tried, ended=self._ended)
+        self._prompt, self._following = found.prompt, found.following
         self.prompt = self._prompt
-        start = encoded[0].ends[stable - 1] if stable else 0
-        self.tail = before.encode()[start:]
-        if codec.drops_space:
-            self.tail = self.tail.lstrip()
-        self.spelling = self._spelled(self.tail, end.encode())
-        self._check(tried, [one.tokens[stable:] for one in encoded])
+        self.tail, self.head = found.tail, found.head
+        self.spelling = self._known.spelling(secrets, codec, self.tail, [self.head])
+        self._check(tried, found.paths)
         paths = self.spelling.paths(self.spelling.automaton.start)
-        self.ambiguous = canonical and paths != secrets.size
+        self.ambiguous = paths != secrets.size
+        self.prunes = self.ambiguous and self._beginnings_hold(found)
 
-    def _spelled(self, tail: bytes, head: bytes) -> Spelling:
-        """Returns the spelling of every secret between a tail and a head."""
-        # The automaton is kept alive by the spelling, so its identity stays its own.
-        key = (id(self.secrets.automaton), tail, head)
-        if key not in self._spellings:
-            parts = [self.secrets.automaton]
-            if tail:
-                parts.insert(0, strings([tail]))
-            if head:
-                parts.append(strings([head]))
-            whole = concatenate(parts) if len(parts) > 1 else parts[0]
-            self._spellings[key] = Spelling(whole, self._codec, self.secrets)
-        return self._spellings[key]
+    @property
+    def _ended(self) -> bool:
+        """Whether what follows a secret tells where it ends."""
+        shortest, longest = self.secrets.automaton.lengths[self.secrets.automaton.start]
+        return shortest != longest
+
+    def _open_unknown(self) -> None:
+        """Takes the text as the prompt, and what may follow the secret as far as a token may go."""
+        # Tokens often begin with a space, so the one before the secret is theirs to spell.
+        self.prompt = self.before.rstrip() or self.before
+        self.tail = self.before[len(self.prompt) :].encode()
+        self.head = b""
+        after = self.after.encode()
+        least = min(int(self._ended), len(after))
+        heads = [after[:count] for count in range(least, min(_UNKNOWN_REACH, len(after)) + 1)]
+        self.spelling = self._known.spelling(self.secrets, self._codec, self.tail, heads)
+        self.ambiguous = False
+        self.prunes = False
 
     def _check(self, tried: Sequence[str], paths: Sequence[Tokens]) -> None:
         """Refuses tokenizers that change the text, such as those that write it small.
@@ -120,6 +164,24 @@ class SecretTokens:
                     f"the tokenizer cannot spell the secret format {self.secrets.describe()!r} "
                     "(it changes or loses characters): choose a format in its own alphabet"
                 )
+
+    def _beginnings_hold(self, found: Boundaries) -> bool:
+        """Tells whether every beginning of the canonical paths tried is canonical itself."""
+        if self.spelling.beginnings_hold is None:
+            paths, spelled = [], []
+            for path in found.paths[-_TRIED:]:
+                words = [self._codec.vocabulary[token] or b"" for token in path]
+                for count in range(1, len(path)):
+                    paths.append(path[:count])
+                    spelled.append(b"".join(words[:count]))
+            self.spelling.beginnings_hold = all(self._cut_so(paths, spelled))
+        return self.spelling.beginnings_hold
+
+    def unpruned(self) -> Self:
+        """Returns the same place where every partial path is followed, canonical or not."""
+        other = copy.copy(self)
+        other.prunes = False
+        return other
 
     @property
     def starts(self) -> list[tuple[Prompt, int]]:
@@ -140,7 +202,11 @@ class SecretTokens:
 
     def going_on(self, children: Children) -> NDArray[np.bool_]:
         """Tells behind which children a secret may go on."""
-        return self.spelling.going_on[children.states]
+        onward = self.spelling.going_on[children.states]
+        if not self.knows_tokens and not self._ended:
+            # What follows a complete secret tells nothing of it.
+            onward = onward & ~self.ending(children)
+        return onward
 
     def left(self, state: int) -> int:
         """Returns how many secrets can still be reached from a state, at most."""
@@ -161,20 +227,50 @@ class SecretTokens:
 
     def secret(self, spelled: bytes) -> str:
         """Returns the secret in a complete text of tail, secret and head."""
-        return spelled[len(self.tail) : len(spelled) - len(self.end.encode())].decode()
+        own = spelled[len(self.tail) :]
+        if self.knows_tokens:
+            return own[: len(own) - len(self.head)].decode()
+        after = self.after.encode()
+        cuts = (own[: len(own) - count] for count in range(len(own)) if own.endswith(after[:count]))
+        return next(one for one in cuts if self.secrets.automaton.index(one) is not None).decode()
 
     def encode(self, secrets: Sequence[str]) -> list[Tokens]:
-        """Returns the canonical tokens of secrets, behind :attr:`prompt`."""
-        encoded = self._codec.encode([self.before + secret + self.end for secret in secrets])
-        prompt = len(self._prompt) - len(encoded[0].opening) if encoded else 0
-        return [one.tokens[prompt:] for one in encoded]
+        """Returns the canonical tokens of secrets in their place, behind :attr:`prompt`."""
+        first, last = len(self._prompt), len(self._following)
+        return [whole[first : len(whole) - last] for whole in self._whole(secrets)]
 
-    def canonical(self, paths: Sequence[Tokens], spelled: Sequence[bytes]) -> list[bool]:
-        """Tells whether each path is how the tokenizer cuts the text that it spells.
+    def _whole(self, secrets: Sequence[str]) -> list[Tokens]:
+        """Returns all tokens of the texts with some secrets in them."""
+        encoded = self._codec.encode([self.before + secret + self.after for secret in secrets])
+        return [one.opening + one.tokens + one.closing for one in encoded]
 
-        The start of a canonical path is canonical itself, so that a path once found wanting needs
-        no search: a merge across the cut would have been made in the longer text too.
+    def fits(self, secrets: Sequence[str]) -> bool:
+        """Tells whether the boundaries hold for secrets that were perhaps not tried."""
+        first, last = len(self._prompt), len(self._following)
+        return all(
+            whole[:first] == self._prompt
+            and whole[len(whole) - last :] == self._following
+            and self.spell(whole[first : len(whole) - last]) == secret
+            for secret, whole in zip(secrets, self._whole(secrets), strict=True)
+        )
+
+    def canonical(
+        self, paths: Sequence[Tokens], spelled: Sequence[bytes], *, complete: bool
+    ) -> list[bool]:
+        """Tells whether each path is, or may begin, how the tokenizer cuts a secret in its place.
+
+        Args:
+            paths: The tokens.
+            spelled: What each spells.
+            complete: Whether they are meant as whole secrets, or as their beginnings.
         """
+        if complete:
+            texts = self.encode([self.secret(text) for text in spelled])
+            return [tokens == path for tokens, path in zip(texts, paths, strict=True)]
+        return self._cut_so(paths, spelled) if self.prunes else [True] * len(paths)
+
+    def _cut_so(self, paths: Sequence[Tokens], spelled: Sequence[bytes]) -> list[bool]:
+        """Tells whether the tokenizer cuts the beginning of a text as each path does."""
         stable = self.before.encode()
         stable = stable[: len(stable) - len(self.tail)]
         texts: list[str] = []
@@ -190,194 +286,3 @@ class SecretTokens:
             whole = one.opening + one.tokens
             answers[number] = whole == self._prompt + paths[number]
         return answers
-
-
-class FillTokens(SecretTokens):
-    """A secret's place in a text with masks, as many as the secret has tokens.
-
-    States are pairs of a state of the spelling and the number of masks left.
-    """
-
-    def __init__(
-        self,
-        secrets: SecretFormat,
-        codec: Codec,
-        before: str,
-        after: str,
-        *,
-        spellings: Spellings | None = None,
-    ) -> None:
-        """Finds out where the tokens begin and end that depend on the secret.
-
-        Args:
-            secrets: The format.
-            codec: The tokenizer.
-            before: The text before the secret.
-            after: The text behind it.
-            spellings: What is known of spellings already; added to.
-
-        Raises:
-            TargetError: If the tokenizer cannot spell the format in this text.
-        """
-        self.secrets = secrets
-        self.before = before
-        self._codec = codec
-        self.knows_tokens = True
-        self._spellings = {} if spellings is None else spellings
-        tried = probes(secrets)
-        encoded = codec.encode([before + secret + after for secret in tried])
-        stable = _stable(encoded, len(before.encode()))
-        behind = _stable_behind(encoded, len(after.encode()))
-        first = encoded[0]
-        self._prompt = first.opening + first.tokens[:stable]
-        self.prompt = self._prompt
-        self._after = first.tokens[len(first.tokens) - behind :] + first.closing
-        start = first.ends[stable - 1] if stable else 0
-        self.tail = before.encode()[start:]
-        whole = len((before + tried[0] + after).encode())
-        stop = whole - (first.starts[-behind] if behind else whole)
-        head = after.encode()[: len(after.encode()) - stop]
-        if codec.drops_space:
-            self.tail, head = self.tail.lstrip(), head.rstrip()
-        self.end = head.decode()
-        self._text_after = after
-        self._kept: dict[int, Children] = {}
-        self.spelling = self._spelled(self.tail, head)
-        self._check(tried, [one.tokens[stable : len(one.tokens) - behind] for one in encoded])
-        paths = self.spelling.paths(self.spelling.automaton.start)
-        self.ambiguous = paths != secrets.size
-
-    @cached_property
-    def _longest(self) -> int:
-        return self.spelling.automaton.lengths[self.spelling.automaton.start][1] + 1
-
-    @cached_property
-    def _reach(self) -> list[frozenset[int]]:
-        """For each state of the spelling, with how many more tokens a secret can be complete."""
-        reach: dict[int, frozenset[int]] = {}
-
-        def of(state: int) -> frozenset[int]:
-            if state not in reach:
-                counts = {0} if self.spelling.automaton.accepting[state] else set()
-                for to in set(self.spelling.children(state).states.tolist()):
-                    counts |= {count + 1 for count in of(to)}
-                reach[state] = frozenset(counts)
-            return reach[state]
-
-        of(self.spelling.automaton.start)
-        none: frozenset[int] = frozenset()
-        return [reach.get(state, none) for state in range(len(self.spelling.automaton.edges))]
-
-    @property
-    def starts(self) -> list[tuple[Prompt, int]]:
-        """A text for each number of masks that a secret can take."""
-        start = self.spelling.automaton.start
-        return [
-            (Blank(self._prompt, self._after, masks), start * self._longest + masks)
-            for masks in sorted(self._reach[start])
-        ]
-
-    def children(self, state: int) -> Children:
-        """Returns the tokens that may follow, and lead to a secret of just as many tokens."""
-        if state in self._kept:
-            return self._kept[state]
-        inner, masks = divmod(state, self._longest)
-        every = self.spelling.children(inner)
-        kept = [place for place, to in enumerate(every.states) if masks - 1 in self._reach[int(to)]]
-        self._kept[state] = Children(
-            every.tokens[kept],
-            every.states[kept] * self._longest + (masks - 1),
-            tuple(every.spelled[place] for place in kept),
-        )
-        return self._kept[state]
-
-    def ending(self, children: Children) -> NDArray[np.bool_]:
-        """Tells behind which children a secret is complete: no mask is left."""
-        complete: NDArray[np.bool_] = children.states % self._longest == 0
-        return complete
-
-    def going_on(self, children: Children) -> NDArray[np.bool_]:
-        """Tells behind which children a mask is left."""
-        return ~self.ending(children)
-
-    def left(self, state: int) -> int:
-        """Returns how many secrets can still be reached from a state, at most."""
-        return self.spelling.automaton.counts[state // self._longest]
-
-    def beginning(self, path: Tokens) -> Prompt:
-        """Returns the text with as many masks as a path has tokens."""
-        return self.blank(path)
-
-    def blank(self, path: Tokens) -> Blank:
-        """Returns the text around a secret of these tokens."""
-        return Blank(self._prompt, self._after, len(path))
-
-    def encode(self, secrets: Sequence[str]) -> list[Tokens]:
-        """Returns the canonical tokens of secrets in their place."""
-        encoded = self._codec.encode(
-            [self.before + secret + self._text_after for secret in secrets]
-        )
-        answers = []
-        for one in encoded:
-            whole = one.opening + one.tokens + one.closing
-            answers.append(whole[len(self._prompt) : len(whole) - len(self._after)])
-        return answers
-
-    def canonical(self, paths: Sequence[Tokens], spelled: Sequence[bytes]) -> list[bool]:
-        """Tells whether each path is how the tokenizer cuts what it spells, in its place.
-
-        Only complete secrets can be told, since what follows may decide how the last tokens are
-        cut.
-        """
-        answers = [True] * len(paths)
-        complete = [
-            number
-            for number, text in enumerate(spelled)
-            if self.spelling.automaton.index(text) is not None
-        ]
-        secrets = [self.secret(spelled[number]) for number in complete]
-        for number, tokens in zip(complete, self.encode(secrets), strict=True):
-            answers[number] = tokens == paths[number]
-        return answers
-
-
-def probes(secrets: SecretFormat) -> list[str]:
-    """Returns secrets that show how a tokenizer treats the boundaries: every one, or a sample.
-
-    The first byte decides most, so every first byte is among them.
-    """
-    if secrets.size <= SAMPLES:
-        return [secrets.at(index) for index in range(secrets.size)]
-    automaton = secrets.automaton
-    chosen = {0, secrets.size - 1}
-    index = int(automaton.accepting[automaton.start])
-    for _, state in automaton.edges[automaton.start]:
-        chosen |= {index, index + automaton.counts[state] - 1}
-        index += automaton.counts[state]
-    drawn = secrets.sample(SAMPLES, np.random.default_rng(0))
-    return list(dict.fromkeys([*(secrets.at(place) for place in sorted(chosen)), *drawn]))
-
-
-def _stable(encoded: Sequence[Encoded], boundary: int) -> int:
-    """Returns how many first tokens are the same whatever the secret, and lie before it."""
-    shared = _shared([one.tokens for one in encoded])
-    within = min(sum(end <= boundary for end in one.ends) for one in encoded)
-    return min(shared, within)
-
-
-def _stable_behind(encoded: Sequence[Encoded], length: int) -> int:
-    """Returns how many last tokens are the same whatever the secret, and lie behind it."""
-    shared = _shared([one.tokens[::-1] for one in encoded])
-    within = min(
-        sum(start >= one.ends[-1] - length for start in one.starts) if one.ends else 0
-        for one in encoded
-    )
-    return min(shared, within)
-
-
-def _shared(rows: Sequence[Tokens]) -> int:
-    """Returns how many first tokens all rows have in common."""
-    return next(
-        (place for place, column in enumerate(zip(*rows, strict=False)) if len(set(column)) > 1),
-        min(map(len, rows)),
-    )

@@ -43,6 +43,12 @@ class HuggingFaceCodec:
         self._special = {
             int(token["id"]) for token in described.get("added_tokens", []) if token["special"]
         }
+        # Tokens added to a vocabulary stand for their own characters, whatever the decoder.
+        self._added = {
+            int(token["id"]): str(token["content"]).encode()
+            for token in described.get("added_tokens", [])
+            if not token["special"]
+        }
         prefix = described["model"].get("continuing_subword_prefix")
         self._continuing = prefix if isinstance(prefix, str) else ""
         self._unknown = described["model"].get("unk_token")
@@ -54,7 +60,8 @@ class HuggingFaceCodec:
         spelled: list[bytes | None] = [None] * (max(words.values(), default=-1) + 1)
         for word, token in words.items():
             if token not in self._special and word != self._unknown:
-                spelled[token] = self._bytes(word)
+                added = self._added.get(token)
+                spelled[token] = self._bytes(word) if added is None else added
         return tuple(spelled)
 
     def _bytes(self, word: str) -> bytes:
