@@ -145,7 +145,7 @@ def audit_table(
     positive: str | None = None,
     knows: Literal["response", "prediction"] = "response",
     imputer: Literal["auto", "logistic", "forest"] = "auto",
-    attacks: Sequence[Part] = ("map",),
+    attacks: Sequence[Part] = ("auto",),
     defenses: Sequence[Part] = (),
     training: Sequence[Part] = (),
     naive: bool = False,

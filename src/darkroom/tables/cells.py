@@ -20,6 +20,7 @@ from darkroom.tables.candidates import Belief
 from darkroom.tables.cell_plan import TableCellPlan, expected_queries
 from darkroom.tables.judging import (
     TableBench,
+    bits_of,
     difference,
     judge_members,
     judge_others,
@@ -99,6 +100,7 @@ def run_table_cell(
         success=success,
         baseline=members.success.imputation,
         advantage=members.advantage,
+        bits=bits_of(subject, bench, found["members"].after, calibrated=plan.attack.calibrated),
         curve=(
             (CurvePoint.at(asked, (success.estimate, success.low, success.high)),) if asked else ()
         ),
@@ -129,6 +131,8 @@ def _attack(
         said = _defended(subject.target, subject.part(who).rows, plan.defense)
         records = records._replace(response=said)
         errors = errors if plan.naive else errors.noisier(plan.defense.effect.deviation)
+    if plan.attack.weighs_scores:
+        errors = errors._replace(told=_told(plan, subject))
     if not len(records.known):
         nothing = Belief(np.empty((0, len(subject.candidates))))
         return _Found(nothing, nothing, np.empty(0, np.int64))
@@ -151,6 +155,23 @@ def _attack(
     spread = prior.spread(records.known)
     before, after = (Belief(one.posterior, spread) for one in (first, last))
     return _Found(before, after, last.queries, adaptation)
+
+
+def _told(plan: TableCellPlan, subject: TableSubject) -> NDArray[np.float64] | None:
+    """Returns how sure the model is of true rows, as it is told: behind the cell's defences."""
+    target, part = subject.target, subject.part(subject.errors_on)
+    if not (target.has_scores and plan.access.includes(Access.SCORES)):
+        return None
+    defense = Pipeline() if plan.naive else plan.defense
+    noise = np.random.default_rng([plan.seed, 8])
+    view = TableView(target, plan.access, QueryLedger(1), defense=defense, noise=noise)
+    if not view.access.includes(Access.SCORES):
+        return None
+    nobody = np.zeros(len(part.rows), np.int64)
+    times = plan.attack.asks(view.effect)
+    scores = np.mean([view.scores(part.rows, nobody) for _ in range(times)], axis=0)
+    known = part.response if subject.knows == "response" else target.predict(part.rows)
+    return np.asarray(scores[np.arange(len(scores)), known.astype(np.int64)])
 
 
 def _utility(subject: TableSubject, defense: Pipeline) -> Utility:

@@ -60,7 +60,7 @@ class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
 
     def cells(self) -> Sequence[TableCellPlan]:
         """Returns every attack against every output defence; see :meth:`Job.cells`."""
-        cells = table_cell_plans(self.plan, self.folder)
+        cells = table_cell_plans(self.plan, self.folder, self.subject.target)
         for cell in cells:
             require_fitting(cell.defense, self.subject.target)
         return cells

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.auditing.record import Difference, Share, WorstOff
+from darkroom.auditing.record import Bits, Difference, Share, WorstOff
 from darkroom.auditing.record import Interval as IntervalRecord
 from darkroom.statistics.intervals import Interval, clopper_pearson, difference_of, newcombe
 from darkroom.tables.candidates import Belief
 from darkroom.tables.measures.attributes import confusion_of, measure
+from darkroom.tables.measures.bits import gained
 from darkroom.tables.measures.subgroups import calibration, compare, groups_of
 from darkroom.tables.priors.counts import marginals
 from darkroom.tables.priors.imputation import Imputer, Model
@@ -101,6 +102,25 @@ def judge_members(
         calibration=tuple(map(Bin.of, bins)),
         confusion=confusion,
     )
+
+
+def bits_of(subject: TableSubject, bench: TableBench, belief: Belief, *, calibrated: bool) -> Bits:
+    """Returns how far an attack narrows down the sensitive values of members.
+
+    Args:
+        subject: The truth.
+        bench: The baselines.
+        belief: The attack's.
+        calibrated: Whether it is meant as probabilities.
+    """
+    found = gained(
+        subject.truth("members"),
+        belief.chances,
+        bench.imputed["members"].chances,
+        calibrated=calibrated,
+        rng=np.random.default_rng([bench.seed, 9]),
+    )
+    return Bits.of(found)
 
 
 def judge_others(

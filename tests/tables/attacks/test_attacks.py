@@ -22,11 +22,13 @@ from tests.support.examples import few
 from darkroom.access import Access
 from darkroom.errors import PlanError, TargetError
 from darkroom.ledger import Limit, QueryLedger
+from darkroom.tables.attacks.auto import AutoAttack
 from darkroom.tables.attacks.base import Errors, Records, TableAttack
 from darkroom.tables.attacks.csmia import CsmiaAttack
 from darkroom.tables.attacks.lomia import LomiaAttack
 from darkroom.tables.attacks.map import MapAttack
 from darkroom.tables.attacks.registry import TABLE_ATTACKS
+from darkroom.tables.attacks.score_map import Evidence, ScoreMapAttack
 from darkroom.tables.attacks.tree_confusion import TreeConfusionAttack
 from darkroom.tables.attacks.tree_counts import TreeCountsAttack
 from darkroom.tables.candidates import Belief, Candidates
@@ -274,3 +276,90 @@ def test_lomia_learns_from_records_that_give_themselves_away() -> None:
     few = _attack(LomiaAttack(least=1000), target, prior, rows, response, Errors(None, np.eye(3)))
     learned = rows[:, 2] == 1
     np.testing.assert_allclose(few[learned], 1 / 3)
+
+
+# ---------------------------------------------------------------- confidences as evidence
+
+
+def _confident(n: int, sure: float, seed: int = 0) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Returns confidences in three candidates, and the truth, of which the model is surer.
+
+    Records differ far more from each other than candidates do.
+    """
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(3, size=n)
+    logits = rng.normal(2, 1.5, (n, 1)) + rng.normal(0, 0.3, (n, 3))
+    logits[np.arange(n), truth] += sure
+    return 1 / (1 + np.exp(-logits)), truth
+
+
+@pytest.mark.parametrize("sure", [0.0, 0.4, 1.0])
+def test_evidence_is_as_strong_as_bayes_rule_has_it(sure: float) -> None:
+    found, truth = _confident(3000, sure)
+    even = np.full(found.shape, 1 / 3)
+    told = found[np.arange(len(truth)), truth]
+    logits = np.log(found / (1 - found))
+    # Within a record a step of the logit weighs sure / 0.3 ** 2.
+    best = np.exp(sure / 0.09 * (logits - logits.max(axis=1, keepdims=True)))
+    best = best / best.sum(axis=1, keepdims=True)
+    weights = Evidence.of(told, found, even).weigh(found)
+    ours = np.exp(weights - weights.max(axis=1, keepdims=True))
+    ours = ours / ours.sum(axis=1, keepdims=True)
+    rows = np.arange(len(truth))
+    bits = [np.log2(3 * one[rows, truth]).mean() for one in (ours, best)]
+    # It is bounded where Bayes' rule is all but sure.
+    assert bits[0] == pytest.approx(bits[1], abs=0.02 + 0.1 * bits[1])
+
+
+def test_a_sure_model_is_believed_and_an_indifferent_one_is_not() -> None:
+    # With the secret known the model is sure of what happened, with any other it is sure of else.
+    def told(table: pd.DataFrame) -> NDArray[np.float64]:
+        return np.asarray(np.eye(3)[table["secret"].to_numpy()])
+
+    target = _function(told, outputs="scores")
+    prior = MarginalsPrior(Candidates.of(target.schema), small_rows(50))
+    rows = small_rows(100)
+    sure = Errors(None, np.eye(3), told=np.ones(100))
+    found = _attack(ScoreMapAttack(), target, prior, rows, rows[:, 1], sure)
+    assert (found.argmax(axis=1) == rows[:, 1]).all()
+    assert found.max(axis=1).min() > 0.99
+    flat = _function(lambda table: np.tile([0.2, 0.3, 0.5], (len(table), 1)), outputs="scores")
+    same = Errors(None, np.eye(3), told=np.full(100, 0.4))
+    found = _attack(ScoreMapAttack(), flat, prior, rows, rows[:, 1], same)
+    np.testing.assert_allclose(found, prior.probabilities(rows))
+
+
+def test_no_confidences_no_evidence() -> None:
+    target = _function(_sure, outputs="scores")
+    prior = UniformPrior(Candidates.of(target.schema))
+    with pytest.raises(PlanError, match="shows no confidences: use map"):
+        _attack(ScoreMapAttack(), target, prior, [[0, 0, 0]], [1], Errors(None, np.eye(3)))
+    with pytest.raises(PlanError, match="repeats must be 1 or more"):
+        ScoreMapAttack(repeats=0)
+
+
+@pytest.mark.parametrize(
+    ("model", "access", "chosen"),
+    [
+        (DecisionTreeClassifier(random_state=0), Access.WEIGHTS, "tree-counts"),
+        (DecisionTreeClassifier(random_state=0), Access.SCORES, "score-map"),
+        (DecisionTreeClassifier(random_state=0), Access.LABEL, "map"),
+        (RandomForestClassifier(5, random_state=0), Access.WEIGHTS, "score-map"),
+        (LogisticRegression(max_iter=1000), Access.WEIGHTS, "score-map"),
+        (LinearRegression(), Access.WEIGHTS, "map"),
+    ],
+)
+def test_auto_takes_the_strongest_for_what_is_shown(
+    model: Any, access: Access, chosen: str
+) -> None:
+    table = small_table(model)
+    view = TableView(table.target, access, QueryLedger(240))
+    auto = AutoAttack(draws=3)
+    assert auto.choose(view).name == chosen
+    assert auto.choose(view).draws == 3
+    assert auto.adaptation(view)[0].startswith(f"auto chose {chosen}, ")
+    ours, theirs = (
+        Trial(one, table).run(access=access)[0][-1]
+        for one in (auto, TABLE_ATTACKS.make(chosen, {}))
+    )
+    np.testing.assert_array_equal(ours.posterior, theirs.posterior)

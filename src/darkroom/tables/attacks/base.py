@@ -44,11 +44,14 @@ class Errors(NamedTuple):
             ``(classes, classes)``; ``None`` for a regressor.
         step: The width of the cell in which a regressor's prediction lies around its rounded
             answer; 0 where it is not rounded.
+        told: How sure a classifier is of what truly happened, ``(rows,)``; ``None`` where it shows
+            no confidences, or no attack asked for them.
     """
 
     sigma: float | None
     confusion: NDArray[np.float64] | None
     step: float = 0.0
+    told: NDArray[np.float64] | None = None
 
     @classmethod
     def of(
@@ -161,6 +164,8 @@ class TableAttack(ABC):
         paper: The source, in one line.
         classifiers_only: Whether regressors are refused.
         trees_only: Whether all models but those made of decision trees are.
+        weighs_scores: Whether it looks at how sure the model is of true rows.
+        calibrated: Whether its posteriors are meant as probabilities, and not as an order alone.
         draws: Values of unknown columns that are summed over, at most.
         memory: Bytes that a block may take.
     """
@@ -170,6 +175,8 @@ class TableAttack(ABC):
     paper: ClassVar[str] = ""
     classifiers_only: ClassVar[bool] = False
     trees_only: ClassVar[bool] = False
+    weighs_scores: ClassVar[bool] = False
+    calibrated: ClassVar[bool] = True
     draws: int = 64
     memory: int = 1 << 26
 
@@ -194,6 +201,14 @@ class TableAttack(ABC):
             effect: What the output defences do that the attacker knows of.
         """
         return len(candidates) * (self.draws if candidates.schema.unknown else 1)
+
+    def asks(self, effect: Effect) -> int:  # noqa: ARG002 - for those that ask again
+        """Returns how often the same is asked.
+
+        Args:
+            effect: What the output defences do that the attacker knows of.
+        """
+        return 1
 
     def adaptation(self, view: TableView) -> tuple[str, ...]:  # noqa: ARG002 - for those that adapt
         """Says, in sentences, what the attack does about what the view withholds.

@@ -44,6 +44,7 @@ class CsmiaAttack(TableAttack):
     access: ClassVar[Access] = Access.SCORES
     paper: ClassVar[str] = "Mehnaz et al. 2022 (USENIX Security), CSMIA"
     classifiers_only: ClassVar[bool] = True
+    calibrated: ClassVar[bool] = False
 
     draws: int = 64
     memory: int = 1 << 26

@@ -47,6 +47,7 @@ class LomiaAttack(TableAttack):
     access: ClassVar[Access] = Access.LABEL
     paper: ClassVar[str] = "Mehnaz et al. 2022 (USENIX Security), LOMIA"
     classifiers_only: ClassVar[bool] = True
+    calibrated: ClassVar[bool] = False
 
     model: Model = "auto"
     least: int = 20

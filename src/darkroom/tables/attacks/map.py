@@ -72,7 +72,7 @@ class MapAttack(TableAttack):
 
     def expected_queries(self, candidates: Candidates, effect: Effect = UNCHANGED) -> int:
         """Returns the rows a record that the attack spends at most; see the base."""
-        return super().expected_queries(candidates) * self._asks(effect)
+        return super().expected_queries(candidates) * self.asks(effect)
 
     def adaptation(self, view: TableView) -> tuple[str, ...]:
         """Says what is done about rounding and noise; see :meth:`TableAttack.adaptation`."""
@@ -91,7 +91,8 @@ class MapAttack(TableAttack):
             )
         return tuple(said)
 
-    def _asks(self, effect: Effect) -> int:
+    def asks(self, effect: Effect) -> int:
+        """Returns how often the same is asked; see :meth:`TableAttack.asks`."""
         return 1 if effect.deterministic else self.repeats
 
     def _weigh(
@@ -104,7 +105,7 @@ class MapAttack(TableAttack):
     ) -> NDArray[np.float64]:
         answers = [view.predict(rows, goals)]
         with suppress(BudgetExhausted):
-            while len(answers) < self._asks(view.effect):
+            while len(answers) < self.asks(view.effect):
                 answers.append(view.predict(rows, goals))
         settled = answers[0] if len(answers) == 1 else _settled(answers, view.classes)
         return errors.behind(view.effect, len(answers)).log_likelihood(response, settled)

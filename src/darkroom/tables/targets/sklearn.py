@@ -241,6 +241,11 @@ class UntrainedTableTarget(TableTarget):
                 "load returns"
             )
 
+    @property
+    def has_scores(self) -> bool:
+        """Whether it will be a classifier with ``predict_proba``."""
+        return self.classes is not None and hasattr(self.estimator, "predict_proba")
+
     def predict(self, rows: Rows) -> Predictions:  # noqa: ARG002
         """Refuses; see :meth:`TableTarget.predict`."""
         raise TargetError(f"target {self.name} is not trained yet")

@@ -95,6 +95,11 @@ class TableView:
         """How many classes a classifier tells apart; ``None`` for a regressor."""
         return self._target.classes
 
+    @property
+    def shows_scores(self) -> bool:
+        """Whether the model is a classifier that has confidences to show."""
+        return self._target.has_scores
+
     def predict(self, rows: Rows, goals: NDArray[np.int64]) -> Predictions:
         """Returns the predicted class or value; see :meth:`TableTarget.predict`.
 

@@ -50,6 +50,9 @@ class Trial:
         ledger = QueryLedger(len(rows), limit)
         view = TableView(target, access or self.attack.access, ledger)
         errors = Errors.of(response, target.predict(rows), target.classes)
+        if self.attack.weighs_scores and target.has_scores:
+            told = target.scores(rows)[np.arange(len(rows)), response.astype(np.int64)]
+            errors = errors._replace(told=told)
         records, rng = Records(self.table.known, response), np.random.default_rng(seed)
         return list(self.attack.run(view, prior, records, errors, rng=rng)), ledger
 
