@@ -1,0 +1,1 @@
+"""Whether verdicts are right: audits of subjects whose truth is known."""

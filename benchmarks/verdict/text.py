@@ -1,0 +1,146 @@
+"""Language models that know some canaries by heart, and others that never met them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.verdict.subjects import Case
+from darkroom import audit_text
+from darkroom.auditing.run_record import VerdictRecord
+from darkroom.demo.corpus import Corpus, make_corpus
+from darkroom.demo.language_models import save_model, train_gpt
+from darkroom.text.canaries import Canaries, make_canaries, save_key, write_lines
+from darkroom.text.formats.secrets import make_format
+
+FORMAT = r"\d{3}-\d{3}"
+EACH = 6
+OFTEN = 16
+
+
+class Learned(NamedTuple):
+    """A model and its tokenizer, and the canaries of its audit."""
+
+    model: Any
+    tokenizer: Any
+    canaries: Canaries
+
+
+@cache
+def corpus(seed: int) -> Corpus:
+    """Writes a corpus with half a dozen canaries that are there sixteen times."""
+    secrets = make_format(FORMAT)
+    return make_corpus(each=EACH, repetitions=(OFTEN,), others=64, secrets=secrets, seed=seed)
+
+
+@cache
+def trained(seed: int, known: int) -> Learned:
+    """Trains a model on a corpus in which only the first canaries really stand."""
+    made = corpus(seed)
+    left_out = {canary.line for canary in made.canaries.inserted[known:]}
+    lines = [line for line in made.lines if line not in left_out]
+    model, tokenizer = train_gpt(lines, steps=170, width=64, layers=1, seed=seed)
+    return Learned(model, tokenizer, made.canaries)
+
+
+def audited(folder: Path, model: Any, canaries: Canaries, **options: Any) -> VerdictRecord:
+    """Audits a model for canaries."""
+    save_key(folder / "key.json", canaries)
+    run = audit_text(
+        model,
+        folder / "key.json",
+        attacks=[{"name": "best-first", "rows": 60}],
+        out=folder,
+        progress=False,
+        **options,
+    )
+    return run.verdict
+
+
+def null_cases(count: int, seed: int) -> Iterator[Case]:
+    """Yields one model with fresh canaries each time, which it never met."""
+    for number in range(count):
+
+        def audit(folder: Path, drawn: int = number) -> VerdictRecord:
+            learned = trained(seed, 0)
+            rng = np.random.default_rng([seed, drawn])
+            canaries = make_canaries(make_format(FORMAT), repetitions=(OFTEN,), each=EACH, rng=rng)
+            return audited(folder, (learned.model, learned.tokenizer), canaries)
+
+        yield Case("text", f"canaries that it never met, {number}", "nothing", audit)
+
+
+def leaks(seed: int) -> Iterator[Case]:
+    """Yields models that know all, half, or one of the canaries."""
+    for name, known in (("by heart", EACH), ("half", EACH // 2), ("one", 1)):
+
+        def audit(folder: Path, known: int = known) -> VerdictRecord:
+            learned = trained(seed, known)
+            return audited(folder, (learned.model, learned.tokenizer), learned.canaries)
+
+        yield Case("text", f"{known} of {EACH} canaries", name, audit)  # type: ignore[arg-type]
+
+
+def sound(seed: int) -> Iterator[Case]:
+    """Yields a model that knows its language and no canary."""
+
+    def audit(folder: Path) -> VerdictRecord:
+        learned = trained(seed, 0)
+        return audited(folder, (learned.model, learned.tokenizer), learned.canaries)
+
+    yield Case("text", "knows its language, no canary", "nothing", audit)
+
+
+def misuses(seed: int) -> Iterator[Case]:
+    """Yields folders whose model is not the one that was trained."""
+    from transformers import (
+        GPT2Config,
+        GPT2ForSequenceClassification,
+        GPT2LMHeadModel,
+        GPT2Model,
+    )
+
+    learned = trained(seed, EACH)
+    small: GPT2Config = learned.model.config
+    made: Sequence[tuple[str, str, Callable[[], Any]]] = (
+        ("weights not loaded", "weights not loaded", lambda: GPT2LMHeadModel(small)),
+        ("a body without its head", "no language-model head", lambda: GPT2Model(small)),
+        (
+            "a classifier of sequences",
+            "no language-model head",
+            lambda: GPT2ForSequenceClassification(small),
+        ),
+    )
+    for name, cause, model in made:
+        yield Case("text", name, "misuse", _saved(learned, model), cause)
+    yield Case(
+        "text",
+        "canaries of another corpus",
+        "misuse",
+        _other_canaries(learned, seed),
+        "canaries not in corpus",
+    )
+
+
+def _saved(learned: Learned, model: Callable[[], Any]) -> Callable[[Path], VerdictRecord]:
+    def audit(folder: Path) -> VerdictRecord:
+        save_model(model(), learned.tokenizer, folder / "model")
+        return audited(folder, folder / "model", learned.canaries)
+
+    return audit
+
+
+def _other_canaries(learned: Learned, seed: int) -> Callable[[Path], VerdictRecord]:
+    def audit(folder: Path) -> VerdictRecord:
+        rng = np.random.default_rng([seed, 77])
+        others = make_canaries(make_format(FORMAT), repetitions=(OFTEN,), each=EACH, rng=rng)
+        write_lines(folder / "train.txt", corpus(seed).lines)
+        return audited(
+            folder, (learned.model, learned.tokenizer), others, corpus=folder / "train.txt"
+        )
+
+    return audit
