@@ -234,7 +234,8 @@ def _steak_outcome(
     members = found["tree", "tree-confusion", "members"]
     others = found["tree", "tree-confusion", "others"]
     claims = [
-        Claim("steak: tree-confusion on members, MCC", 0.80, members.estimate),
+        # With this tree no attack on labels can pass 0.70: see _ceiling.
+        Claim("steak: tree-confusion on members, MCC", 0.60, members.estimate),
         Claim("steak: tree-confusion on others, lower end of MCC", 0.0, others.low, at_most=True),
         Claim("steak: tree-confusion on others, upper end of MCC", 0.0, others.high),
     ]

@@ -22,6 +22,9 @@ from darkroom.tables.targets.sklearn import SklearnTableTarget
 
 GENES = ("vkorc1", "cyp2c9")
 
+BY_ACCURACY = ("vkorc1",)
+"""Genes with a bar for accuracy; of the other, three in four patients have the same variant."""
+
 
 def dose_model() -> Any:
     """Returns a linear model of the square root of the dose that is not trained yet."""
@@ -86,9 +89,12 @@ def warfarin_claims(splits: int, seed: int) -> tuple[list[Claim], list[Table]]:
             )
             rates = [float(rate) for rate in np.mean(found.rates[who], axis=0)]
             rows.append([gene, who, *rates, *gain, *strict, *quality])
+            if gene in BY_ACCURACY:
+                claims += [
+                    Claim(f"warfarin {gene}, {who}: accuracy over race alone", 0.05, gain.estimate),
+                    Claim(f"warfarin {gene}, {who}: lower end of that", 0.0, gain.low),
+                ]
             claims += [
-                Claim(f"warfarin {gene}, {who}: accuracy over race alone", 0.05, gain.estimate),
-                Claim(f"warfarin {gene}, {who}: lower end of that", 0.0, gain.low),
                 Claim(f"warfarin {gene}, {who}: MCC over race alone", 0.05, quality.estimate),
                 Claim(f"warfarin {gene}, {who}: lower end of that", 0.0, quality.low),
             ]
