@@ -16,6 +16,7 @@ PLACES = {
     "text": "benchmarks.text.secrets",
     "defenses": "benchmarks.images.defenses",
     "guard": "benchmarks.guard.claims",
+    "verdict": "benchmarks.verdict.claims",
 }
 
 

@@ -1,14 +1,13 @@
-"""Subjects with a known truth, and how their verdicts are counted."""
+"""Subjects with a known truth, and what audits say of them."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from benchmarks.claims import tell
-from darkroom.auditing.run_record import VerdictRecord
+from darkroom import Run
 from darkroom.errors import DarkroomError
 
 Truth = Literal["by heart", "half", "one", "nothing", "misuse"]
@@ -23,14 +22,14 @@ class Case(NamedTuple):
         kind: The kind of audit.
         name: What the subject is.
         truth: What is true of it.
-        audit: Audits it in a folder of its own and returns the verdict.
+        audit: Audits it in a folder of its own.
         cause: For a misuse, the cause that the check should name.
     """
 
     kind: str
     name: str
     truth: Truth
-    audit: Callable[[Path], VerdictRecord]
+    audit: Callable[[Path], Run]
     cause: str = ""
 
 
@@ -38,51 +37,60 @@ class Told(NamedTuple):
     """What an audit said of a subject.
 
     Attributes:
-        case: The subject.
+        kind: The kind of audit.
+        name: What the subject is.
+        truth: What is true of it.
+        cause: For a misuse, the cause that should be named.
         outcome: The verdict's, ``refused`` where one line refused the subject, or ``crash``.
         causes: What failed checks named as causes.
-        said: The sentence.
+        said: The verdict in sentences, or the line that refused.
+        advantage: Of the strongest attack; ``None`` where nothing was attacked.
+        smallest: The smallest advantage that the audit says it would have found.
     """
 
-    case: Case
+    kind: str
+    name: str
+    truth: Truth
+    cause: str
     outcome: str
     causes: tuple[str, ...]
     said: str
+    advantage: float | None = None
+    smallest: float | None = None
 
     @property
     def right(self) -> bool:
         """Whether that is a right thing to say of it."""
-        if self.case.truth == "misuse":
+        if self.truth == "misuse":
             return self.outcome in ("cannot tell", "refused")
-        if self.case.truth == "nothing":
-            return self.outcome == "none shown"
-        return self.outcome == "leak"
+        return self.outcome == ("none shown" if self.truth == "nothing" else "leak")
 
     @property
     def explained(self) -> bool:
         """Whether the cause of a misuse was named, by a check or in the line that refused it."""
-        return self.case.cause in self.causes or (
-            self.outcome == "refused" and self.case.cause.lower() in self.said.lower()
-        )
+        refused = self.outcome == "refused" and self.cause in self.said.lower()
+        return self.right and (self.cause in self.causes or refused)
+
+    @property
+    def accused(self) -> bool:
+        """Whether the check failed, or the subject was refused."""
+        return bool(self.causes) or self.outcome in ("refused", "crash")
 
 
 def tried(case: Case) -> Told:
     """Audits one subject."""
+    kind, name, truth, audit, cause = case
     with tempfile.TemporaryDirectory(prefix="darkroom-verdict-") as folder:
         try:
-            verdict = case.audit(Path(folder))
+            run = audit(Path(folder))
         except DarkroomError as error:
-            return Told(case, "refused", (), str(error))
+            return Told(kind, name, truth, cause, "refused", (), str(error))
         except Exception as error:
-            return Told(case, "crash", (), f"{type(error).__name__}: {error}")
+            return Told(kind, name, truth, cause, "crash", (), f"{type(error).__name__}: {error}")
+    verdict = run.verdict
     causes = tuple(check.cause for check in verdict.checks if check.outcome == "failed")
-    return Told(case, verdict.outcome, causes, " ".join((verdict.sentence, *verdict.reasons)))
-
-
-def all_tried(cases: Sequence[Case]) -> Iterator[Told]:
-    """Audits one subject after another, and says how each ended."""
-    for number, case in enumerate(cases, 1):
-        told = tried(case)
-        mark = "" if told.right else "  <- wrong"
-        tell(f"{number}/{len(cases)} {case.kind}: {case.name}: {told.outcome}{mark}")
-        yield told
+    said = " ".join((verdict.sentence, *verdict.reasons))
+    found = max((cell.advantage.estimate for cell in run.cells), default=None)
+    return Told(
+        kind, name, truth, cause, verdict.outcome, causes, said, found, verdict.smallest_detectable
+    )

@@ -16,8 +16,7 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeRegressor
 
 from benchmarks.verdict.subjects import Case, Truth
-from darkroom import audit_table
-from darkroom.auditing.run_record import VerdictRecord
+from darkroom import Run, audit_table
 
 MEMBERS, PRIVATE, PUBLIC = 150, 300, 300
 FAR = 3.0
@@ -90,10 +89,10 @@ def ignorant(rows: Rows) -> Callable[[pd.DataFrame], NDArray[np.float64]]:
     return lambda frame: np.asarray(known.predict(frame[["age"]]))
 
 
-def audited(folder: Path, model: Any, rows: Rows, **options: Any) -> VerdictRecord:
+def audited(folder: Path, model: Any, rows: Rows, **options: Any) -> Run:
     """Audits a model of doses."""
     settings = {"response": "dose", "sensitive": "sick", "imputer": "logistic"} | options
-    run = audit_table(
+    return audit_table(
         model,
         rows.private,
         rows.public,
@@ -102,14 +101,13 @@ def audited(folder: Path, model: Any, rows: Rows, **options: Any) -> VerdictReco
         progress=False,
         **settings,
     )
-    return run.verdict
 
 
 def null_cases(count: int, seed: int) -> Iterator[Case]:
     """Yields models that know nothing of the sickness of anybody: it has no part in the dose."""
     for number in range(count):
 
-        def audit(folder: Path, drawn: int = seed * 1_000 + number) -> VerdictRecord:
+        def audit(folder: Path, drawn: int = seed * 1_000 + number) -> Run:
             rows = people(drawn)
             return audited(folder, ignorant(rows), rows, seed=drawn)
 
@@ -120,7 +118,7 @@ def planted(known: int, count: int, seed: int) -> Iterator[Case]:
     """Yields models that know so many members by heart."""
     for number in range(count):
 
-        def audit(folder: Path, drawn: int = seed * 1_000 + number) -> VerdictRecord:
+        def audit(folder: Path, drawn: int = seed * 1_000 + number) -> Run:
             rows = people(drawn)
             return audited(folder, Memory(rows, known), rows, seed=drawn)
 
@@ -131,7 +129,7 @@ def leaks(seed: int) -> Iterator[Case]:
     """Yields models that know sickness by heart, in the ways that tables come."""
     rows = people(seed)
 
-    def case(name: str, audit: Callable[[Path], VerdictRecord], truth: Truth = "by heart") -> Case:
+    def case(name: str, audit: Callable[[Path], Run], truth: Truth = "by heart") -> Case:
         return Case("tables", name, truth, audit)
 
     yield case("all by heart", lambda folder: audited(folder, Memory(rows, MEMBERS), rows))
@@ -191,7 +189,7 @@ def sound(seed: int) -> Iterator[Case]:
     rows = people(seed)
     kilos = Rows(*(frame.assign(weight=frame["age"] * 2.0 + 30) for frame in rows))
 
-    def case(name: str, audit: Callable[[Path], VerdictRecord]) -> Case:
+    def case(name: str, audit: Callable[[Path], Run]) -> Case:
         return Case("tables", name, "nothing", audit)
 
     yield case(
@@ -206,7 +204,7 @@ def misuses(seed: int) -> Iterator[Case]:
     rows = people(seed)
     memory = Memory(rows, MEMBERS)
 
-    def case(name: str, cause: str, audit: Callable[[Path], VerdictRecord]) -> Case:
+    def case(name: str, cause: str, audit: Callable[[Path], Run]) -> Case:
         return Case("tables", name, "misuse", audit, cause)
 
     mixed = Rows(rows.private, pd.concat([rows.public[:100], rows.private], ignore_index=True))

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.verdict.subjects import Case
-from darkroom import audit_text
-from darkroom.auditing.run_record import VerdictRecord
+from darkroom import Run, audit_text
 from darkroom.demo.corpus import Corpus, make_corpus
 from darkroom.demo.language_models import save_model, train_gpt
 from darkroom.text.canaries import Canaries, make_canaries, save_key, write_lines
@@ -47,10 +46,10 @@ def trained(seed: int, known: int) -> Learned:
     return Learned(model, tokenizer, made.canaries)
 
 
-def audited(folder: Path, model: Any, canaries: Canaries, **options: Any) -> VerdictRecord:
+def audited(folder: Path, model: Any, canaries: Canaries, **options: Any) -> Run:
     """Audits a model for canaries."""
     save_key(folder / "key.json", canaries)
-    run = audit_text(
+    return audit_text(
         model,
         folder / "key.json",
         attacks=[{"name": "best-first", "rows": 60}],
@@ -58,14 +57,13 @@ def audited(folder: Path, model: Any, canaries: Canaries, **options: Any) -> Ver
         progress=False,
         **options,
     )
-    return run.verdict
 
 
 def null_cases(count: int, seed: int) -> Iterator[Case]:
     """Yields one model with fresh canaries each time, which it never met."""
     for number in range(count):
 
-        def audit(folder: Path, drawn: int = number) -> VerdictRecord:
+        def audit(folder: Path, drawn: int = number) -> Run:
             learned = trained(seed, 0)
             rng = np.random.default_rng([seed, drawn])
             canaries = make_canaries(make_format(FORMAT), repetitions=(OFTEN,), each=EACH, rng=rng)
@@ -78,7 +76,7 @@ def leaks(seed: int) -> Iterator[Case]:
     """Yields models that know all, half, or one of the canaries."""
     for name, known in (("by heart", EACH), ("half", EACH // 2), ("one", 1)):
 
-        def audit(folder: Path, known: int = known) -> VerdictRecord:
+        def audit(folder: Path, known: int = known) -> Run:
             learned = trained(seed, known)
             return audited(folder, (learned.model, learned.tokenizer), learned.canaries)
 
@@ -88,7 +86,7 @@ def leaks(seed: int) -> Iterator[Case]:
 def sound(seed: int) -> Iterator[Case]:
     """Yields a model that knows its language and no canary."""
 
-    def audit(folder: Path) -> VerdictRecord:
+    def audit(folder: Path) -> Run:
         learned = trained(seed, 0)
         return audited(folder, (learned.model, learned.tokenizer), learned.canaries)
 
@@ -126,16 +124,16 @@ def misuses(seed: int) -> Iterator[Case]:
     )
 
 
-def _saved(learned: Learned, model: Callable[[], Any]) -> Callable[[Path], VerdictRecord]:
-    def audit(folder: Path) -> VerdictRecord:
+def _saved(learned: Learned, model: Callable[[], Any]) -> Callable[[Path], Run]:
+    def audit(folder: Path) -> Run:
         save_model(model(), learned.tokenizer, folder / "model")
         return audited(folder, folder / "model", learned.canaries)
 
     return audit
 
 
-def _other_canaries(learned: Learned, seed: int) -> Callable[[Path], VerdictRecord]:
-    def audit(folder: Path) -> VerdictRecord:
+def _other_canaries(learned: Learned, seed: int) -> Callable[[Path], Run]:
+    def audit(folder: Path) -> Run:
         rng = np.random.default_rng([seed, 77])
         others = make_canaries(make_format(FORMAT), repetitions=(OFTEN,), each=EACH, rng=rng)
         write_lines(folder / "train.txt", corpus(seed).lines)

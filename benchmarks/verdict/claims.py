@@ -1,0 +1,164 @@
+"""``python -m benchmarks verdict``: how often a verdict is wrong, on subjects of known truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean, median
+from typing import NamedTuple
+
+from benchmarks.claims import Claim, Outcome, Table
+from benchmarks.verdict.subjects import Told
+from benchmarks.verdict.trials import KINDS, Trial, run_trials, trials_of
+from darkroom.statistics.intervals import clopper_pearson
+
+Pair = tuple[Trial, Told]
+
+POWER = 0.8
+
+
+class Size(NamedTuple):
+    """How much is audited: null audits a kind, and planted audits a size, with the sizes."""
+
+    null: int
+    planted: int
+    known: tuple[int, ...]
+
+
+FULL, QUICK = Size(70, 12, (10, 20, 30, 40)), Size(8, 4, (10, 30))
+
+
+def run(*, quick: bool, seed: int) -> Outcome:
+    """Audits subjects of every kind.
+
+    Args:
+        quick: Fewer audits under the null, and of planted leaks.
+        seed: Decides all rows, photos and models.
+    """
+    size = QUICK if quick else FULL
+    trials = [
+        trial
+        for kind in KINDS
+        for group, arguments in (
+            ("leaks", (seed,)),
+            ("sound", (seed,)),
+            ("misuses", (seed,)),
+            ("null_cases", (size.null, seed)),
+        )
+        for trial in trials_of(kind, group, *arguments)
+    ]
+    for known in size.known:
+        trials += trials_of("tables", "planted", known, size.planted, seed)
+    found = list(run_trials(trials))
+    power = _power([pair for pair in found if pair[0].group == "planted"])
+    return Outcome(
+        [*_of_nulls(found, quick=quick), *_of_subjects(found), *_of_power(power, quick=quick)],
+        [_subjects(found), _nulls(found), power],
+    )
+
+
+def _of(found: Sequence[Pair], *groups: str) -> list[Told]:
+    return [told for trial, told in found if trial.group in groups]
+
+
+def _share(of: Sequence[bool]) -> float | None:
+    return fmean(of) if of else None
+
+
+def _of_nulls(found: Sequence[Pair], *, quick: bool) -> list[Claim]:
+    """Returns what is claimed of audits with nothing to find."""
+    nulls = _of(found, "null_cases")
+    leaks = [told.outcome == "leak" for told in nulls]
+    out = [told.outcome == "leak" and "stands out" in told.said for told in nulls]
+    claims = [
+        Claim(f"under the null, leak, of {len(nulls)} audits", 0.05, _share(leaks), at_most=True),
+        Claim("under the null, somebody stands out", 0.05, _share(out), at_most=True),
+    ]
+    if quick:
+        return claims
+    for name, hits in (("leak", leaks), ("somebody stands out", out)):
+        high = clopper_pearson(sum(hits), len(hits)).high
+        claims.append(Claim(f"under the null, {name}, upper end", 0.09, high, at_most=True))
+    return claims
+
+
+def _of_subjects(found: Sequence[Pair]) -> list[Claim]:
+    """Returns what is claimed of the zoo."""
+    leaks = _of(found, "leaks")
+    heart = [told.right for told in leaks if told.truth == "by heart"]
+    misuses = _of(found, "misuses")
+    silent = [told.outcome == "none shown" for told in misuses]
+    others = _of(found, "leaks", "sound", "planted")
+    nothing = [told.right for told in _of(found, "sound")]
+    return [
+        Claim(f"known by heart: leak, of {len(heart)} subjects", 1.0, _share(heart)),
+        Claim(
+            "half or one known: leak",
+            0.8,
+            _share([t.right for t in leaks if t.truth != "by heart"]),
+        ),
+        Claim("sound, nothing to find: none shown", 0.98, _share(nothing)),
+        Claim(f"misuse: none shown, of {len(misuses)}", 0.0, _share(silent), at_most=True),
+        Claim("misuse: cannot tell, or refused", 1.0, _share([t.right for t in misuses])),
+        Claim("misuse: the right cause", 0.9, _share([t.explained for t in misuses])),
+        Claim(
+            f"sound: accused, of {len(others)}",
+            0.02,
+            _share([t.accused for t in others]),
+            at_most=True,
+        ),
+    ]
+
+
+def _power(planted: Sequence[Pair]) -> Table:
+    """Returns how often a leak of each size is found."""
+    rows = []
+    for known in sorted({trial.arguments[0] for trial, _ in planted}):
+        told = [one for trial, one in planted if trial.arguments[0] == known]
+        sizes = [one.advantage for one in told if one.advantage is not None]
+        least = [one.smallest for one in told if one.smallest is not None]
+        share = fmean(one.outcome == "leak" for one in told)
+        rows.append((known, len(told), fmean(sizes), share, median(least) if least else None))
+    columns = ("known by heart", "audits", "advantage", "leak", "smallest detectable")
+    return Table("Planted leaks in tables of 150 records", columns, rows)
+
+
+def _of_power(power: Table, *, quick: bool) -> list[Claim]:
+    """Returns how far the smallest detectable advantage is from what audits detect."""
+    if quick:
+        return []
+    sizes = [float(str(row[2])) for row in power.rows]
+    shares = [float(str(row[3])) for row in power.rows]
+    least = median(float(str(row[4])) for row in power.rows if row[4] is not None)
+    found = _where(sizes, shares)
+    off = None if found is None else abs(least - found)
+    return [Claim("smallest detectable advantage, off by", 0.05, off, at_most=True)]
+
+
+def _where(sizes: Sequence[float], shares: Sequence[float]) -> float | None:
+    """Returns the size at which four of five are found, between those tried; ``None`` above all."""
+    before = (0.0, 0.0)
+    for size, share in zip(sizes, shares, strict=True):
+        if share >= POWER:
+            rise = share - before[1]
+            return before[0] + (size - before[0]) * (POWER - before[1]) / max(rise, 1e-9)
+        before = (size, share)
+    return None
+
+
+def _subjects(found: Sequence[Pair]) -> Table:
+    """Returns what was said of each subject of the zoo."""
+    rows = [
+        (told.kind, told.name, told.truth, told.outcome, ", ".join(told.causes), told.right)
+        for told in _of(found, "leaks", "sound", "misuses")
+    ]
+    return Table("Subjects", ("kind", "subject", "truth", "verdict", "cause", "right"), rows)
+
+
+def _nulls(found: Sequence[Pair]) -> Table:
+    """Returns how often each kind cries wolf."""
+    rows = []
+    for kind in KINDS:
+        told = [one for one in _of(found, "null_cases") if one.kind == kind]
+        outcomes = [sum(one.outcome == name for one in told) for name in ("leak", "cannot tell")]
+        rows.append((kind, len(told), *outcomes))
+    return Table("Audits with nothing to find", ("kind", "audits", "leak", "cannot tell"), rows)
