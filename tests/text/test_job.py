@@ -97,6 +97,10 @@ def test_an_audit_from_end_to_end(run: Run) -> None:
         assert memory.inserted_median > 8 > memory.control_median
         assert known(details.worst_off).p_adjusted < 0.01
         assert {group.repetitions for group in details.groups} == {0, 16}
+    for cell in cells:
+        assert (cell.bits is not None) is (cell.defense == "none" and cell.attack == "best-first")
+    bits = known(cells[0].bits)
+    assert 8 < bits.low < bits.high <= bits.most == known(cells[0].details.format).bits
     assert known(cells[0].details.tree).found
     assert cells[-1].details.tree is None
     assert run.leaks(0.05)

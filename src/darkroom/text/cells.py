@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from darkroom.access import LanguageAccess
 from darkroom.auditing.cell_plan import GUARD
 from darkroom.auditing.record import (
+    Bits,
     Component,
     Confidence,
     CurvePoint,
@@ -29,7 +30,7 @@ from darkroom.statistics.multiplicity import holm
 from darkroom.text.attacks.base import NOTHING, SecretGoal, SecretProgress
 from darkroom.text.canaries import Canaries, Canary
 from darkroom.text.cell_plan import TextCellPlan
-from darkroom.text.exposure.bits import inserted_against_controls
+from darkroom.text.exposure.bits import gained, inserted_against_controls
 from darkroom.text.exposure.measure import Exposure
 from darkroom.text.record import (
     Before,
@@ -128,6 +129,7 @@ def run_text_cell(
         success=Share.of(clopper_pearson(hits, n)),
         baseline=Share.of(clopper_pearson(lucky, controls)),
         advantage=Difference.of(newcombe(hits, n, lucky, controls)),
+        bits=_bits(plan, subject.canaries, exposures),
         curve=tuple(attacked.points),
         confidence=Confidence(reached=float(np.mean([one.certain for one in found]))),
         utility=utility,
@@ -283,6 +285,20 @@ def _groups(
             )
         )
     return tuple(groups)
+
+
+def _bits(
+    plan: TextCellPlan, canaries: Canaries, exposures: Sequence[Exposure] | None
+) -> Bits | None:
+    """Returns how many bits an attacker gains who sees what exposures were measured with."""
+    seen = plan.defense.one is None and plan.guarded is None
+    if exposures is None or not seen or not plan.access.includes(LanguageAccess.LOGPROBS):
+        return None
+    told = np.array([one.bits for one in exposures])
+    inserted = _inserted(canaries.canaries)
+    most = canaries.secrets.bits
+    estimate, low, high = gained(told[inserted], told[~inserted], most)
+    return Bits(estimate=estimate, low=low, high=high, most=most)
 
 
 def _memory(canaries: Sequence[Canary], exposures: Sequence[Exposure] | None) -> Memory | None:

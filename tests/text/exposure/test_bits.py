@@ -4,10 +4,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom
+from scipy.stats import binom, ttest_ind
 
 from darkroom.errors import DataError
-from darkroom.text.exposure.bits import exact, extrapolated, inserted_against_controls, sampled
+from darkroom.text.exposure.bits import (
+    exact,
+    extrapolated,
+    gained,
+    inserted_against_controls,
+    sampled,
+)
 
 REFERENCES = np.random.RandomState(0).normal(30, 3, 1000)
 
@@ -78,6 +84,26 @@ def test_inserted_against_controls() -> None:
     controls = -np.log2(rng.random(40))
     assert inserted_against_controls(controls[:20] + 5, controls[20:]) < 1e-4
     assert inserted_against_controls(controls[:20], controls[20:]) > 0.05
+
+
+def test_bits_gained_over_secrets_that_were_held_out() -> None:
+    inserted, controls = np.array([20.0, 18.0, 19.0]), np.array([1.0, 2.0, 0.0, 1.0])
+    estimate, low, high = gained(inserted, controls, 20.0)
+    assert estimate == 18.0
+    expected = ttest_ind(inserted, controls, equal_var=False).confidence_interval(0.95)
+    assert low == pytest.approx(expected.low)
+    assert high == pytest.approx(min(expected.high, 20.0))
+    assert gained(np.array([20.0]), controls, 20.0)[1] < 0, "one secret may be chance"
+
+
+def test_intervals_of_bits_hold_where_nothing_is_known() -> None:
+    rng = np.random.default_rng(0)
+    missed = 0
+    for _ in range(1000):
+        exposures = -np.log2(rng.random(24))
+        _, low, high = gained(exposures[:12], exposures[12:], 20.0)
+        missed += not low <= 0 <= high
+    assert missed <= 65
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -28,8 +28,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv
 from scipy.stats import ks_1samp, mannwhitneyu, skewnorm
+from scipy.stats import t as student
 
 from darkroom.errors import DataError
+from darkroom.statistics.intervals import Interval
 
 Surprises = NDArray[np.float64]
 
@@ -150,6 +152,34 @@ def inserted_against_controls(inserted: Surprises, controls: Surprises) -> float
         controls: Exposures of secrets held out, at least one.
     """
     return float(mannwhitneyu(inserted, controls, alternative="greater").pvalue)
+
+
+def gained(inserted: Surprises, controls: Surprises, most: float) -> Interval:
+    """Returns how many bits of a secret its being in the training data gave away, on average.
+
+    The mean exposure of inserted secrets less that of held-out ones, with the 95% interval of Welch
+    1947 over secrets. One secret alone tells nothing of how much they differ, so that they are
+    taken to differ as much as they can.
+
+    Args:
+        inserted: Exposures in bits of secrets in the training data, at least one.
+        controls: Exposures of secrets held out, at least one.
+        most: The bits of the whole format.
+    """
+    errors = [
+        (float(np.var(one, ddof=1)) if len(one) > 1 else (most / 2) ** 2) / len(one)
+        for one in (inserted, controls)
+    ]
+    estimate = float(np.mean(inserted) - np.mean(controls))
+    total = sum(errors)
+    if total == 0:
+        return Interval(estimate, estimate, estimate)
+    freedom = total**2 / sum(
+        error**2 / max(len(one) - 1, 1)
+        for error, one in zip(errors, (inserted, controls), strict=True)
+    )
+    reach = float(student.ppf(0.975, freedom)) * math.sqrt(total)
+    return Interval(estimate, max(estimate - reach, -most), min(estimate + reach, most))
 
 
 def _check(secrets: Surprises, references: Surprises) -> None:
