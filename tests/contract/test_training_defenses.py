@@ -96,16 +96,10 @@ def disturb() -> None:
 
 
 @every
-def test_the_same_course_gives_the_same_model(kind: str, name: str) -> None:
+def test_the_same_course_gives_the_same_model_and_the_facts_are_true(kind: str, name: str) -> None:
     defense, course, state = make(kind, name), KINDS[kind].course(name), KINDS[kind].state
-    trains_a_copy_the_same_again(defense, course, state, disturb)
-
-
-@every
-def test_the_facts_are_true(kind: str, name: str) -> None:
-    defense, course = make(kind, name), KINDS[kind].course(name)
-    tells_true_facts(defense, course)
-    facts = defense.train(course).facts
+    facts = trains_a_copy_the_same_again(defense, course, state, disturb)
+    tells_true_facts(defense, facts)
     if (kind, name) not in PRIVATE:
         assert facts.privacy is None
         return

@@ -18,7 +18,7 @@ State = Callable[[Any], Any]
 
 def trains_a_copy_the_same_again(
     defense: Defense, course: Course[Any], state: State, disturb: Callable[[], object]
-) -> None:
+) -> TrainingFacts:
     """The same course gives the same model, whatever others drew; the given one stays as it is.
 
     Args:
@@ -26,20 +26,25 @@ def trains_a_copy_the_same_again(
         course: What it trains on.
         state: Of a model.
         disturb: Draws from global sources of randomness.
+
+    Returns:
+        What is said of the training.
     """
     given, trained = state(course.model), []
     for _ in range(2):
         disturb()
         with global_randomness_untouched(f"training defence {defense.name}"):
-            trained.append(state(defense.train(course).model))
+            model, facts = defense.train(course)
+        trained.append(state(model))
     require(trained[0] == trained[1], f"{defense.name} trains another model on the same course")
     require(trained[0] != given, f"{defense.name} changes nothing by training")
     require(state(course.model) == given, f"{defense.name} changes the model that it is given")
+    return facts
 
 
-def tells_true_facts(defense: Defense, course: Course[Any]) -> None:
+def tells_true_facts(defense: Defense, facts: TrainingFacts) -> None:
     """What is said of a training is the defence, a time, and a guarantee that can be."""
-    facts, name = defense.train(course).facts, defense.name
+    name = defense.name
     require(facts.defense == describe(defense), f"{name} is called {facts.defense} in its facts")
     require(facts.seconds > 0, f"{name} takes no time")
     again = TrainingFacts.model_validate_json(facts.model_dump_json())
@@ -62,5 +67,4 @@ def check_training(
         AssertionError: If it breaks a promise; the sentence says which.
     """
     check_part(defense)
-    trains_a_copy_the_same_again(defense, course, state, disturb)
-    tells_true_facts(defense, course)
+    tells_true_facts(defense, trains_a_copy_the_same_again(defense, course, state, disturb))

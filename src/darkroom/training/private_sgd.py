@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ Losses = Callable[[nn.Module, Tensor], Tensor]
 """Turns a module and the numbers of records into the sum of those records' losses."""
 
 
+@cache  # the accountant searches for seconds
 def noise_for(epsilon: float, delta: float, rate: float, steps: int, owner: str) -> float:
     """Returns the noise multiplier that spends epsilon; 0 for infinite epsilon.
 
@@ -59,6 +61,7 @@ def noise_for(epsilon: float, delta: float, rate: float, steps: int, owner: str)
         ) from error
 
 
+@cache
 def epsilon_of(noise: float, delta: float, rate: float, steps: int) -> float:
     """Returns the epsilon that the accountant charges; infinite without noise."""
     if noise == 0:
