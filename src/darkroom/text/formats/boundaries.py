@@ -100,32 +100,47 @@ def probes(secrets: SecretFormat) -> list[str]:
     return list(dict.fromkeys([*(secrets.at(place) for place in sorted(chosen)), *drawn]))
 
 
-def joined(
-    secrets: SecretFormat, vocabulary: Sequence[bytes | None], before: str, after: str
-) -> list[str]:
-    """Returns secrets with which a token of the vocabulary may reach over a boundary.
+class Reach:
+    """How far a token of a vocabulary may reach from a text into another that is put behind it."""
 
-    Args:
-        secrets: The format.
-        vocabulary: The bytes of every token.
-        before: The text before the secret.
-        after: The text behind it.
-    """
-    rng = np.random.default_rng(0)
-    lead, rest = before.encode(), after.encode()
-    words = [word for word in vocabulary if word is not None and len(word) > 1]
-    starting = [word for word in words if lead[-1:] in word[:-1]]
-    ending = [word for word in words if rest[:1] in word[1:]]
-    makers = _Makers(secrets, rng)
-    found: dict[bytes, None] = {}
-    for count in range(1, _REACH + 1):
-        if count <= len(lead):
-            parts = [w[count:] for w in starting if w.startswith(lead[-count:]) and len(w) > count]
+    def __init__(self, vocabulary: Sequence[bytes | None]) -> None:
+        """Looks through the vocabulary once.
+
+        Args:
+            vocabulary: The bytes of every token.
+        """
+        self._words = [word for word in vocabulary if word is not None and len(word) > 1]
+        reach = range(1, _REACH + 1)
+        self._starts = {w[:count] for w in self._words for count in reach if count < len(w)}
+        self._ends = {w[-count:] for w in self._words for count in reach if count < len(w)}
+
+    def shared(self, before: str, after: str) -> tuple[bytes, bytes]:
+        """Returns what one token may hold, at most, of the texts before and behind a secret."""
+        lead, rest = before.encode(), after.encode()
+        most = range(min(_REACH, len(lead)), 0, -1), range(min(_REACH, len(rest)), 0, -1)
+        left = next((count for count in most[0] if lead[-count:] in self._starts), 0)
+        right = next((count for count in most[1] if rest[:count] in self._ends), 0)
+        return lead[len(lead) - left :], rest[:right]
+
+    def joined(self, secrets: SecretFormat, lead: bytes, rest: bytes) -> list[str]:
+        """Returns secrets with which a token of the vocabulary may reach over a boundary.
+
+        Args:
+            secrets: The format.
+            lead: What a token may hold of the text before, from :meth:`shared`.
+            rest: What it may hold of the text behind.
+        """
+        makers = _Makers(secrets, np.random.default_rng(0))
+        found: dict[bytes, None] = {}
+        for count in range(1, len(lead) + 1):
+            own = lead[-count:]
+            parts = [w[count:] for w in self._words if w.startswith(own) and len(w) > count]
             found.update(dict.fromkeys(makers.some(parts, front=True)))
-        if count <= len(rest):
-            parts = [w[:-count] for w in ending if w.endswith(rest[:count]) and len(w) > count]
+        for count in range(1, len(rest) + 1):
+            own = rest[:count]
+            parts = [w[:-count] for w in self._words if w.endswith(own) and len(w) > count]
             found.update(dict.fromkeys(makers.some(parts, front=False)))
-    return [one.decode() for one in found]
+        return [one.decode() for one in found]
 
 
 class _Makers:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from darkroom.errors import TargetError
 from darkroom.text.formats.automata import Automaton, concatenate, strings
-from darkroom.text.formats.boundaries import Boundaries, find_boundaries, joined, probes
+from darkroom.text.formats.boundaries import Boundaries, Reach, find_boundaries, probes
 from darkroom.text.formats.secrets import SecretFormat
 from darkroom.text.formats.spelling import Children, Spelling
 from darkroom.text.targets.base import Codec, Prompt, Tokens
@@ -40,13 +40,17 @@ class Known:
     def __init__(self) -> None:
         """Starts empty."""
         self._spellings: dict[tuple[int, bytes, tuple[bytes, ...]], Spelling] = {}
-        self._tried: dict[tuple[int, str, str], list[str]] = {}
+        self._tried: dict[tuple[int, bytes, bytes], list[str]] = {}
+        self._reach: Reach | None = None
 
     def tried(self, secrets: SecretFormat, codec: Codec, before: str, after: str) -> list[str]:
         """Returns secrets that show how the tokenizer treats the boundaries."""
-        key = (id(secrets.automaton), before[-24:], after[:24])
+        if self._reach is None:
+            self._reach = Reach(codec.vocabulary)
+        lead, rest = self._reach.shared(before, after)
+        key = (id(secrets.automaton), lead, rest)
         if key not in self._tried:
-            own = joined(secrets, codec.vocabulary, before, after)
+            own = self._reach.joined(secrets, lead, rest)
             self._tried[key] = list(dict.fromkeys([*probes(secrets), *own]))
         return self._tried[key]
 
