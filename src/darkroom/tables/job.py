@@ -12,11 +12,16 @@ import numpy as np
 
 from darkroom.auditing.job import Advance, Arrays, Facts, Job, Model, trained_row
 from darkroom.auditing.progress import Reporter
+from darkroom.auditing.record import Check
 from darkroom.auditing.run_record import TargetRecord
 from darkroom.defenses.pipeline import Pipeline
 from darkroom.imports import call_import
 from darkroom.tables.cell_plan import TableCellPlan, table_cell_plans
 from darkroom.tables.cells import run_table_cell
+from darkroom.tables.checks.answers import check_answers, check_use
+from darkroom.tables.checks.given_away import check_given_away
+from darkroom.tables.checks.knowledge import check_knowledge
+from darkroom.tables.checks.shared_rows import check_others, check_public
 from darkroom.tables.judging import TableBench, set_up_table_bench
 from darkroom.tables.models import TableTrainer
 from darkroom.tables.plan import TablePlan
@@ -105,6 +110,18 @@ class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
             *trained_row(table_training_defenses(self.plan, self.folder)),
         ]
         return Facts(TargetRecord(name=target.name, kind=self.plan.target.kind), tested)
+
+    def check(self, subject: TableSubject, advance: Advance) -> Sequence[Check]:
+        """Asks whether model and rows are what their owner thinks; see :meth:`Job.check`."""
+        checks = [
+            check_answers(subject),
+            check_knowledge(subject, advance),
+            check_public(subject.data),
+            check_others(subject.data),
+            check_given_away(subject),
+            check_use(subject),
+        ]
+        return [check for check in checks if check is not None]
 
     def bench(
         self, subject: TableSubject, former: TableBench | None, reporter: Reporter

@@ -6,7 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,11 +55,13 @@ class TableTarget(ABC):
         name: What reports call it.
         schema: The tables it takes and what it predicts.
         access: The most that a query to it can return.
+        served: Whether others serve it, so that asking has a price.
     """
 
     name: str
     schema: Schema
     access: Access
+    served: ClassVar[bool] = False
 
     @property
     def classes(self) -> int | None:
@@ -117,6 +119,19 @@ class TableTarget(ABC):
             TargetError: If the model is not made of trees, or refuses the rows.
         """
         raise TargetError(f"target {self.name} is not made of decision trees: use another attack")
+
+    def refitted(
+        self,
+        rows: Rows,  # noqa: ARG002 - for those that can be fitted
+        response: NDArray[np.float64],  # noqa: ARG002
+    ) -> TableTarget | None:
+        """Returns the same estimator fitted to rows, else ``None``.
+
+        Args:
+            rows: ``(n, columns)``.
+            response: As the schema encodes it, ``(n,)``.
+        """
+        return None
 
     def billed(self, bill: Bill) -> AbstractContextManager[None]:  # noqa: ARG002
         """Keeps the ledger true to what a server saw, as long as the context lasts.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from typing import ClassVar
 
 import httpx
 import numpy as np
@@ -22,6 +23,8 @@ from darkroom.wire.answers import TOLERANCE, probabilities
 
 class HttpTableTarget(ServedTarget, TableTarget):
     """A model of tables that others serve."""
+
+    served: ClassVar[bool] = True
 
     def __init__(
         self,

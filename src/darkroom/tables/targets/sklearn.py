@@ -203,6 +203,18 @@ class SklearnTableTarget(TableTarget):
 
         return np.asarray(answered(apply, self._table(rows), self.name), dtype=np.int64)
 
+    def refitted(self, rows: Rows, response: NDArray[np.float64]) -> TableTarget | None:
+        """Fits an unfitted copy; see :meth:`TableTarget.refitted`."""
+        from sklearn.base import clone
+
+        try:
+            fitted = clone(self._model).fit(
+                self._table(rows), self.schema.response.decode(response)
+            )
+            return SklearnTableTarget(fitted, self.schema, name=self.name)
+        except Exception:  # an estimator of one's own may refuse anything
+            return None
+
     def fingerprint(self) -> str:
         """Returns a hash of the fitted estimator and of the columns that it gets."""
         import joblib

@@ -1,0 +1,1 @@
+"""Checks of a model of tables and its rows, before any attack."""

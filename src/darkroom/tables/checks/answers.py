@@ -1,0 +1,61 @@
+"""Whether a model answers the same question alike, and looks at the sensitive column."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkroom.auditing.record import Check
+from darkroom.tables.schema import Rows
+from darkroom.tables.subject import TableSubject
+from darkroom.tables.targets.base import TableTarget
+
+ALONE = 8
+TOGETHER = 64
+MOST_ASKED = 2000
+
+
+def check_answers(subject: TableSubject) -> Check:
+    """Asks the same rows twice, and some of them alone."""
+    name, target, rows = "answers", subject.target, subject.data.members.rows[:TOGETHER]
+    few = rows[:ALONE]
+    first, second = said(target, rows), said(target, rows)
+    if not np.allclose(first, second, rtol=1e-6, atol=1e-9):
+        return Check(
+            name=name,
+            outcome="failed",
+            found="The model answers the same rows otherwise when it is asked again.",
+            cause="random answers",
+            remedy="Turn off what is random in the model, and audit noise as a [[defense]].",
+        )
+    alone = np.concatenate([said(target, few[row : row + 1]) for row in range(len(few))])
+    if not np.allclose(alone, first[: len(few)], rtol=1e-4, atol=1e-6):
+        return Check(
+            name=name,
+            outcome="failed",
+            found="The model answers a row alone otherwise than among others.",
+            cause="answers by batch",
+            remedy="Make the model answer every row for itself: it may scale or encode its input "
+            "by what else is asked.",
+        )
+    found = f"{len(rows)} rows get the same answer twice, and {len(few)} of them alone."
+    return Check(name=name, outcome="passed", found=found)
+
+
+def check_use(subject: TableSubject) -> Check:
+    """Asks whether answers change with the sensitive value."""
+    candidates, name = subject.candidates, "sensitive use"
+    rows = subject.data.members.rows[: max(2, MOST_ASKED // len(candidates))]
+    answers = said(subject.target, candidates.fill(rows)).reshape(len(rows), len(candidates), -1)
+    changed = np.ptp(answers, axis=1).max(axis=1) > 1e-9
+    columns = ", ".join(subject.data.schema.sensitive)
+    found = (
+        f"Of {len(rows):,} rows, {int(changed.sum()):,} get another answer where {columns} "
+        "is another."
+    )
+    return Check(name=name, outcome="passed" if changed.any() else "noted", found=found)
+
+
+def said(target: TableTarget, rows: Rows) -> NDArray[np.float64]:
+    """Returns all that a model answers to rows, ``(n, answers)``."""
+    return target.scores(rows) if target.has_scores else target.predict(rows)[:, None]
