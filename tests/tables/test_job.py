@@ -259,7 +259,7 @@ def test_the_attacker_may_know_predictions_only(folder: Path) -> None:
         ('response = "grade"', 'response = "grad"', "no column is called 'grad': did you mean"),
         ('response = "grade"', 'responze = "grade"', "unknown key target.responze"),
         ('sensitive = "secret"', 'sensitive = "secrte"', "no column is called 'secrte': did you"),
-        ('sensitive = "secret"', "sensitive = []", "private.sensitive: "),
+        ('sensitive = "secret"', "sensitive = []", "private.sensitive.columns: "),
         (
             'sensitive = "secret"',
             'sensitive = "secret"\nunknown = ["agee"]',
@@ -430,8 +430,8 @@ def test_a_function_is_audited_from_python(tmp_path: Path) -> None:
 
     run = audit_table(
         grade,
-        private,
-        public,
+        private.assign(grade=grade(private)),
+        public.assign(grade=grade(public)),
         response="grade",
         sensitive="secret",
         imputer="logistic",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -21,11 +21,20 @@ class ColumnSection(Section):
     values: list[str | int | float] = Field(default_factory=list)
 
 
-class AttributeSection(Section):
-    """Several columns that are one attribute; in a ``one-hot`` encoding, one at most is on."""
+class SensitiveSection(Section):
+    """What is sensitive: one column or several by name, or the ``columns`` of one attribute.
 
-    columns: Annotated[list[str], Field(min_length=2)]
-    encoding: Literal["one-hot"] = "one-hot"
+    In a ``one-hot`` encoding, one column at most is on; without, each is an attribute of its own.
+    """
+
+    columns: Names
+    encoding: Encoding = "one-hot"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_alone(cls, value: object) -> object:
+        names = [value] if isinstance(value, str) else value
+        return {"columns": names, "encoding": ""} if isinstance(names, list) else names
 
 
 class RowsSection(Section):
@@ -61,7 +70,7 @@ class PrivateTableSection(RowsSection):
     ``tolerance`` is how far off a guess at a number may be and still count.
     """
 
-    sensitive: Names | AttributeSection
+    sensitive: SensitiveSection
     unknown: list[str] = Field(default_factory=list)
     derived: list[str] = Field(default_factory=list)
     trained_on: str = ":"
@@ -74,22 +83,6 @@ class PrivateTableSection(RowsSection):
     columns: dict[str, ColumnSection] = Field(default_factory=dict)
 
     _trained_on = field_validator("trained_on")(checked_slice)
-
-    @field_validator("sensitive", mode="before")
-    @classmethod
-    def _name_alone(cls, value: object) -> object:
-        return [value] if isinstance(value, str) else value
-
-    @property
-    def columns_to_infer(self) -> list[str]:
-        """The sensitive columns, each for itself or all of one attribute."""
-        one = self.sensitive
-        return one.columns if isinstance(one, AttributeSection) else one
-
-    @property
-    def joined_by(self) -> Encoding:
-        """How the sensitive columns are one attribute; empty where each is its own."""
-        return self.sensitive.encoding if isinstance(self.sensitive, AttributeSection) else ""
 
 
 class TablePlan(BasePlan):

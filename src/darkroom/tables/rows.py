@@ -76,7 +76,7 @@ def plan_schema(plan: TablePlan, private: pd.DataFrame, public: pd.DataFrame) ->
     where, response = str(plan.private.table), plan.target.response
     inputs = plan.target.inputs
     names = [name for name in private.columns if name != response] if inputs is None else inputs
-    for name in (*names, *plan.private.columns_to_infer, *plan.private.columns, response):
+    for name in (*names, *plan.private.sensitive.columns, *plan.private.columns, response):
         require_column(private, name, where)
         require_column(public, name, str(plan.public.table))
     everything = pandas_module().concat(
@@ -91,11 +91,11 @@ def plan_schema(plan: TablePlan, private: pd.DataFrame, public: pd.DataFrame) ->
     schema = schema_of(
         everything,
         response,
-        plan.private.columns_to_infer,
+        plan.private.sensitive.columns,
         inputs=names,
         unknown=plan.private.unknown,
         derived=plan.private.derived,
-        encoding=plan.private.joined_by,
+        encoding=plan.private.sensitive.encoding,
         declared=declared,
         where=where,
     )
