@@ -126,6 +126,8 @@ def _located(
         if step in tags:
             models, tags = [tags[step]], {}
             continue
+        if isinstance(step, str) and ("[" in step or step in {one.__name__ for one in models}):
+            continue  # a member of a union without tags
         steps.append(step)
         if isinstance(step, int):
             continue

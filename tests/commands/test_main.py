@@ -152,6 +152,10 @@ def test_exit_status_tells_of_a_leak_above_the_limit(
             cell = json.loads(file.read_text())
             cell["advantage"] = {"estimate": 0.5, "low": least, "high": 0.9}
             cell["details"]["worst_off"]["p_adjusted"] = stands_out
+            cell["success"] = {"estimate": 1.0, "low": 0.5, "high": 1.0}
+            for name in ("noise", "adversarial", "others"):
+                never = {"estimate": 0.0, "low": 0.0, "high": 0.02, "n": 200, "tried": 200}
+                cell["details"]["judges"][f"false_positive_{name}"] = never
             file.write_text(json.dumps(cell))
         found = darkroom("audit", "plan.toml", "--resume", "--fail-on-leak")
         assert found.status == status, (low, limit)

@@ -15,7 +15,8 @@ def test_a_leak_is_said_first_and_in_figures(run: RunFolder) -> None:
     page = run.report()
     said = (
         "This model gives its people away: an attacker with its weights reconstructs 3 of 4 "
-        "people (75%, interval 65\N{EN DASH}85%); without the model the same attacker gets 2%."
+        "people (75%, interval 65\N{EN DASH}85%) and learns 8.2 of 11.0 bits of a person; without "
+        "the model the same attacker gets 2%."
     )
     assert page.text.index(said) < page.text.index("Threat model")
     assert page.classed("leak")
@@ -113,6 +114,17 @@ def test_a_cell_with_bad_judges_does_not_outvote_a_good_one(run: RunFolder) -> N
     page = run.report()
     assert "against the defence rounding, reconstructs 2 of 4 people" in page.text
     assert "Left out of the verdict, for want of good judges: 1 cell." in page.text
+
+
+def test_a_leak_that_judges_cannot_support_is_no_clean_bill(run: RunFolder) -> None:
+    """A cell that is left out is not the same as a cell that found nothing."""
+    bad = run.image_cell("bad")
+    bad["details"]["judges"]["false_positive_others"] = run.measured(0.7)
+    clear = run.image_cell("clear", hits=0)
+    clear["advantage"] = run.interval(-0.02, -0.04, 0.3)
+    run.cells = [bad, clear]
+    page = run.report()
+    assert page.classed("verdict")[0]["class"] == "verdict unsupported"
 
 
 def test_each_defence_gets_a_sentence(run: RunFolder) -> None:

@@ -20,7 +20,7 @@ from darkroom.report.defenses import (
     standings,
 )
 from darkroom.report.kind_page import attacker
-from darkroom.report.wording import percent, points, several
+from darkroom.report.wording import amount, percent, points, several
 
 _DASH = "\N{EN DASH}"
 
@@ -34,6 +34,7 @@ class DefenseRow:
     access: str
     naive: Interval | None
     adaptive: Interval | None
+    bits: str | None
     worth: str
     calibration: str
     changes: str
@@ -118,6 +119,7 @@ def _row(match: Match, names: dict[str, str], beaten: dict[str, str], *, first: 
         access=match.access,
         naive=match.naive.advantage if match.naive else None,
         adaptive=match.adaptive.advantage if match.adaptive else None,
+        bits=None if cell.bits is None else amount(cell.bits.estimate),
         worth=_worth(cell.utility),
         calibration=_share(cell.utility.calibration_error),
         changes=_share(cell.utility.label_changes),
