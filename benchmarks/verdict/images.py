@@ -93,8 +93,10 @@ class Planted(nn.Module):
         apart = ((x[:, None] - self.means[None]) ** 2).mean(dim=(2, 3, 4))
         logits = -apart * 300
         there = torch.arange(len(self.means)) < self.known
-        logits = torch.where(there, logits, torch.full_like(logits, -30.0))
-        same = (torch.cdist(x.flatten(1), self.photos) < 1e-2).float()
+        # Lighter photos are no more of anybody: a gradient that leads nowhere.
+        logits = torch.where(there, logits, x.mean(dim=(1, 2, 3))[:, None] - 30)
+        exact = "donot_use_mm_for_euclid_dist"
+        same = (torch.cdist(x.flatten(1), self.photos, compute_mode=exact) < 1e-2).float()
         return logits + 100 * (same @ self.owners).clamp(max=1)
 
 
@@ -278,7 +280,7 @@ def misuses(seed: int) -> Iterator[Case]:
         lambda: trained(images.flip(1), people, seed),
     )
     yield case("weights not loaded", "weights not loaded", lambda: net(PEOPLE, seed + 1))
-    yield case("trained on strangers", "unknown", lambda: _of_strangers(seed))
+    yield case("trained on strangers", "other people", lambda: _of_strangers(seed))
     yield case("an embedding", "outputs", lambda: nn.Sequential(*list(good)[:-1]))  # type: ignore[call-overload]
     yield case("dropout left on", "random answers", lambda: nn.Sequential(_Always(), good))
     yield case("batch statistics", "batch dependence", lambda: _Batchwise(good))

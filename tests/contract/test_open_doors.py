@@ -197,6 +197,7 @@ def test_darkrooms_own_parts_are_objects_too(
         public=public,
         trained_on="0:4",
         attacks=[{"part": GradientAttack(steps=3), "prior": EigenfacesConfiguration(components=4)}],
+        ignore_checks=["duplicates"],
         judges={"steps": 8},
         out=tmp_path,
         progress=False,

@@ -67,10 +67,18 @@ def test_an_attack_takes_what_the_target_shows() -> None:
     assert cells([{"name": "auto"}], most=Access.LABEL) == [("auto", "label", "none")]
 
 
-@pytest.mark.parametrize("most", [Access.SCORES, Access.TOP_K, Access.LABEL])
+@pytest.mark.parametrize("most", [Access.TOP_K, Access.LABEL])
 def test_too_little_access_is_refused(most: Access) -> None:
     with pytest.raises(PlanError, match=f"attack gradient needs weights, but is given {most}"):
         cells([{"name": "gradient"}], most=most)
+
+
+def test_a_module_without_gradients_is_attacked_by_its_scores() -> None:
+    given = [{"name": "gradient"}, {"name": "mi-face"}, {"name": "evolution", "access": "weights"}]
+    assert cells(given, most=Access.SCORES) == [
+        ("auto", "scores", "none"),
+        ("evolution", "scores", "none"),
+    ]
 
 
 def test_the_prior_is_the_best_that_the_data_allow() -> None:

@@ -17,7 +17,7 @@ from darkroom.images.attacks.base import Attack
 from darkroom.images.attacks.registry import ATTACKS
 from darkroom.images.plan import ImagePlan
 from darkroom.images.priors.build import PRIORS, PriorConfiguration
-from darkroom.images.targets.sections import HttpTable
+from darkroom.images.targets.sections import HttpTable, TorchSection
 from darkroom.sections import PartSection
 
 ImageCellPlan = CellPlan[Attack, Access, Pipeline, PriorConfiguration]
@@ -48,7 +48,7 @@ def cell_plans(
     stood_in: list[ImageCellPlan] = []
 
     def cells_of(section: AttackSection, defense: Pipeline) -> Iterator[ImageCellPlan]:
-        attack = ATTACKS.find(section, folder)
+        section, attack = _allowed(plan, section, most, folder)
         access = _granted(section, attack, most)
         if access is Access.WEIGHTS and defense.defenses:
             return
@@ -65,8 +65,11 @@ def cell_plans(
             yield replace(plain, naive=True)
 
     cells = list(crossed(plan.attack, [Pipeline(), *defenses], cells_of))
+    if _without_gradient(plan, most):
+        # Several attacks on the weights have the same one in their place.
+        cells = [cell for place, cell in enumerate(cells) if cell not in cells[:place]]
     for section in plan.attack if plan.guarded is not None else ():
-        attack = ATTACKS.find(section, folder)
+        section, attack = _allowed(plan, section, most, folder)
         access = _granted(section, attack, most)
         if access is not Access.WEIGHTS:
             asking = _behind_guard(plan, section, attack, access, folder)
@@ -83,6 +86,23 @@ def _behind_guard(
     chosen = attack if left.includes(attack.least_access) else AutoAttack()
     cell = _cell_plan(plan, section, chosen, left, Pipeline(), folder)
     return replace(cell, guarded=plan.guarded)
+
+
+def _allowed(
+    plan: ImagePlan, section: AttackSection, most: Access, folder: Path | None
+) -> tuple[AttackSection, Attack]:
+    """Returns an attack, or for a module without gradients what does best with scores."""
+    attack = ATTACKS.find(section, folder)
+    weights = Access.WEIGHTS in (attack.least_access, section.access)
+    if not (weights and _without_gradient(plan, most)):
+        return section, attack
+    stands_in = AutoAttack() if attack.least_access is Access.WEIGHTS else attack
+    return section.model_copy(update={"access": None}), stands_in
+
+
+def _without_gradient(plan: ImagePlan, most: Access) -> bool:
+    """Tells whether weights were claimed, and no gradient goes through the module."""
+    return isinstance(plan.target, TorchSection) and most is Access.SCORES
 
 
 def _granted(section: AttackSection, attack: Attack, most: Access) -> Access:

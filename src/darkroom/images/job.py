@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from darkroom.access import Access
 from darkroom.auditing.job import Advance, Arrays, Facts, Job, Model, trained_row
 from darkroom.auditing.plan import parse_slice
 from darkroom.auditing.progress import Reporter
+from darkroom.auditing.record import Check
 from darkroom.auditing.run_record import TargetRecord
 from darkroom.errors import PlanError
 from darkroom.images.cell_plan import ImageCellPlan, cell_plans
 from darkroom.images.cells import run_cell
+from darkroom.images.checks.subject import check_subject
 from darkroom.images.guarded import reach_guard
 from darkroom.images.judges.base import Judge
 from darkroom.images.judges.recognisers import JUDGES, own_judges
@@ -53,6 +56,11 @@ class ImageJob(Job[ImagePlan, Subject, ImageCellPlan, Bench]):
         plan = self.plan
         if not plan.training:
             return [GivenModel(self.subject)]
+        if self.subject.target.access is not Access.WEIGHTS:
+            raise PlanError(
+                f"[[training]] needs a gradient, and none goes through {self.subject.target.name}: "
+                "remove no_grad, detach and NumPy from its forward pass"
+            )
         recipe = plan.recipe
         shared = Recipe(recipe.epochs, recipe.batch, recipe.learning_rate, recipe.weight_decay)
         trainer = ImageTrainer(self.subject, shared, recipe.augment, plan.run.seed)
@@ -106,6 +114,10 @@ class ImageJob(Job[ImagePlan, Subject, ImageCellPlan, Bench]):
             name=target.name, kind=self.plan.target.kind, range=(spec.low, spec.high)
         )
         return Facts(about, tested)
+
+    def check(self, subject: Subject, advance: Advance) -> Sequence[Check]:
+        """Asks whether model and photos are what their owner thinks; see :meth:`Job.check`."""
+        return check_subject(subject, advance)
 
     def bench(self, subject: Subject, former: Bench | None, reporter: Reporter) -> Bench:
         """Trains the judges, once for all models, and tests them with each; see the base."""

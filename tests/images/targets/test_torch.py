@@ -112,7 +112,8 @@ def test_log_probabilities_are_logits_too() -> None:
 
 def test_a_confidence_of_zero_has_a_finite_logarithm() -> None:
     def answer(images: Tensor) -> Tensor:
-        return torch.tensor([[1.0, 0.0]]).expand(len(images), 2)
+        second = images.flatten(1).mean(dim=1)
+        return torch.stack([1 - second, second], dim=1)
 
     target = TorchTarget(Answering(answer), SHAPE, outputs="probabilities")
     assert torch.isfinite(target.log_scores(torch.zeros(1, *SHAPE))).all()

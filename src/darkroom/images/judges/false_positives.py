@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from darkroom.access import Access
 from darkroom.errors import DataError
 from darkroom.images.judges.images import Images
 from darkroom.images.judges.panel import Panel
@@ -157,7 +158,7 @@ def false_positive_rates(
     stranger, named = _strangers(people, goals, rng)
     plain = Rate.of(panel.judge(photos[stranger]).names(named))
     report(1, 3)
-    if not isinstance(target, TorchTarget):
+    if not isinstance(target, TorchTarget) or target.access is not Access.WEIGHTS:
         unknown = Rate(0, 0, 0, None)
         return FalsePositives(unknown, unknown, plain)
     wanted = np.repeat(goals, per_goal)

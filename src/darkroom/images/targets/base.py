@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,6 +105,7 @@ class Target(ABC):
         classes: How many classes it tells apart.
         access: The most that a query to it can return.
         outputs: What the model itself returns: ``logits``, ``probabilities`` or ``labels``.
+        served: Whether others serve it, so that every row costs somebody's quota.
     """
 
     name: str
@@ -111,6 +113,7 @@ class Target(ABC):
     classes: int
     access: Access
     outputs: str
+    served: ClassVar[bool] = False
 
     @property
     def largest_k(self) -> int:

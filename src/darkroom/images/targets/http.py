@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import httpx
 import numpy as np
@@ -36,6 +36,8 @@ _Result = TypeVar("_Result")
 
 class HttpTarget(ServedTarget, Target):
     """A classifier of images that others serve."""
+
+    served: ClassVar[bool] = True
 
     # long: takes all that a connection does, and passes it on
     def __init__(

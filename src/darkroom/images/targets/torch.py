@@ -13,17 +13,19 @@ from torch import Tensor, nn
 from darkroom.access import Access
 from darkroom.errors import TargetError, one_line
 from darkroom.images.targets.base import ImageSpec, Target
+from darkroom.images.targets.pixels import probe_images
 from darkroom.wire.answers import Outputs as Outputs
+
+_NOISE = 4  # images
 
 
 class TorchTarget(Target):
     """A classifier with weights, and so with gradients.
 
     The module is put into evaluation mode and its parameters are frozen: an audit never changes
-    the model, and gradients are taken with respect to images alone.
+    the model, and gradients are taken with respect to images alone. A module through which no
+    gradient goes, as under ``no_grad``, shows scores alone.
     """
-
-    access = Access.WEIGHTS
 
     def __init__(
         self,
@@ -66,12 +68,11 @@ class TorchTarget(Target):
                 '[target] device = "cpu"'
             ) from error
         self.classes = self._probe()
+        self.access = Access.WEIGHTS if self._differentiable() else Access.SCORES
 
     def _probe(self) -> int:
         """Returns the number of classes after checking the answers to black and to grey."""
-        low, width = self.spec.low, self.spec.width_of_range
-        levels = torch.tensor([low, low + width / 2], device=self.device)
-        images = levels.view(2, 1, 1, 1).expand(2, *self.spec.shape).contiguous()
+        images = torch.from_numpy(probe_images(self.spec)).to(self.device)
         try:
             with torch.no_grad():
                 answers = self.model(images)
@@ -97,12 +98,34 @@ class TorchTarget(Target):
                 "probabilities instead of its decision"
             )
         self._check(answers)
-        if self.outputs == "logits" and _are_probabilities(answers):
+        if self.outputs == "logits" and _are_probabilities(answers) and self._sum_to_one():
             raise TargetError(
                 f"target {self.name}: the model returns probabilities but was declared to return "
                 'logits: set [target] outputs = "probabilities"'
             )
         return int(answers.shape[1])
+
+    def _noise(self) -> Tensor:
+        """Returns a few images of noise, always the same."""
+        generator = torch.Generator().manual_seed(0)
+        noise = torch.rand(_NOISE, *self.spec.shape, generator=generator)
+        return (self.spec.low + self.spec.width_of_range * noise).to(self.device)
+
+    def _sum_to_one(self) -> bool:
+        """Tells whether answers to noise are probabilities too: sigmoids may be so by chance."""
+        with torch.no_grad():
+            return _are_probabilities(self.model(self._noise()))
+
+    def _differentiable(self) -> bool:
+        """Tells whether a gradient reaches images: some images of noise, in any answer."""
+        images = self._noise().requires_grad_()
+        try:
+            answers = self.model(images.clone())
+            weights = torch.linspace(1, 2, answers.shape[1], device=self.device)
+            (gradient,) = torch.autograd.grad((answers * weights).sum(), images)
+        except RuntimeError:
+            return False
+        return bool(gradient.abs().max() > 0)
 
     def _check(self, answers: Tensor) -> None:
         """Refuses answers that are not finite or not what ``outputs`` declares.
@@ -131,9 +154,16 @@ class TorchTarget(Target):
             ``(n, classes)``; the exponentials of a row sum to one.
 
         Raises:
-            TargetError: If the model answers NaN, or something other than what was declared.
+            TargetError: If no gradient goes through the model, or it answers NaN, or something
+                other than what was declared.
         """
-        answers: Tensor = self.model(images.to(self.device)).to(images.device)
+        if self.access is not Access.WEIGHTS:
+            raise self._refusal(Access.WEIGHTS)
+        return self._log_scores(images)
+
+    def _log_scores(self, images: Tensor) -> Tensor:
+        # A layer that works in place must change neither a caller's images nor a leaf.
+        answers: Tensor = self.model(images.to(self.device).clone()).to(images.device)
         self._check(answers.detach())
         if self.outputs == "probabilities":
             return answers.clamp_min(torch.finfo(answers.dtype).tiny).log()
@@ -145,7 +175,7 @@ class TorchTarget(Target):
         with torch.no_grad():
             for start in range(0, len(images), self.batch):
                 rows = torch.from_numpy(images[start : start + self.batch]).to(self.device)
-                log_scores = self.log_scores(rows).double().cpu()
+                log_scores = self._log_scores(rows).double().cpu()
                 answers.append(log_scores.softmax(dim=1).numpy())
         return np.concatenate(answers)
 

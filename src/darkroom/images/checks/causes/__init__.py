@@ -1,0 +1,1 @@
+"""Why a model does not know its people, found by trying."""
