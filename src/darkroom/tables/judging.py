@@ -14,7 +14,7 @@ from darkroom.statistics.intervals import Interval, clopper_pearson, difference_
 from darkroom.tables.candidates import Belief
 from darkroom.tables.measures.attributes import confusion_of, measure
 from darkroom.tables.measures.bits import gained
-from darkroom.tables.measures.subgroups import calibration, compare, groups_of
+from darkroom.tables.measures.subgroups import Guesses, calibration, compare, groups_of
 from darkroom.tables.priors.counts import marginals
 from darkroom.tables.priors.imputation import Imputer, Model
 from darkroom.tables.record import (
@@ -96,9 +96,11 @@ def judge_members(
         counts = confusion_of(truth, posterior.chances.argmax(axis=1), len(subject.candidates))
         confusion = counts.astype(int).tolist()
         bins = calibration(posterior.chances.max(axis=1), hits)
+    guesses = Guesses(posterior.chances.argmax(axis=1), bench.imputed["members"].chances)
+    groups = groups_of(hits, imputed, subject.divisions("members"), guesses)
     return Members(
         **dict(part),
-        groups=tuple(map(Group.of, groups_of(hits, imputed, subject.divisions("members")))),
+        groups=tuple(map(Group.of, groups)),
         calibration=tuple(map(Bin.of, bins)),
         confusion=confusion,
     )

@@ -128,7 +128,8 @@ class TableSubject:
             for name in self.groups
         ]
         if self.tolerance is None:
-            found.append(Division(", ".join(schema.sensitive), names, self.truth(who)))
+            truth = self.truth(who)
+            found.append(Division(", ".join(schema.sensitive), names, truth, sensitive=True))
         return found
 
     def _division(self, column: Column, values: NDArray[np.float64]) -> Division:

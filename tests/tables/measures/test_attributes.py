@@ -133,3 +133,15 @@ def test_the_geometric_mean_forgets_no_candidate() -> None:
     confusion = confusion_of(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 0]), 3)
     assert confusion.tolist() == [[2, 0, 0], [1, 1, 0], [0, 0, 0]]
     assert float(g_mean(confusion, np.array([True, True, False]))) == pytest.approx(0.5**0.5)
+
+
+def test_mcc_of_who_hardly_ever_names_a_value_is_not_too_sure() -> None:
+    # Nothing is known of the truth, so an interval without zero is an error.
+    wrong = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        truth = rng.choice(2, size=80, p=[0.6, 0.4])
+        posterior = np.eye(2)[rng.choice(2, size=80, p=[0.95, 0.05])]
+        found = measure(truth, posterior, positive=1, rng=rng).mcc
+        wrong += found is not None and not found.low <= 0 <= found.high
+    assert wrong <= 10

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from darkroom.statistics.paired import sign_test
-from darkroom.tables.measures.subgroups import Division, calibration, compare, groups_of
+from darkroom.tables.measures.subgroups import (
+    Division,
+    Guesses,
+    calibration,
+    compare,
+    groups_of,
+)
 
 
 def test_the_group_that_the_attack_is_about_comes_first() -> None:
@@ -66,3 +73,22 @@ def test_rows_of_the_same_probability_stay_together() -> None:
     claimed = np.repeat([0.6, 0.9], 50)
     found = calibration(claimed, np.ones(100, dtype=bool))
     assert [(one.n, round(one.claimed, 6)) for one in found] == [(50, 0.6), (50, 0.9)]
+
+
+def _worst(truth: NDArray[np.int64], guess: NDArray[np.int64]) -> float:
+    """Returns the least corrected p-value of the groups of two sensitive values."""
+    division = [Division("secret", ("no", "yes"), truth, sensitive=True)]
+    guesses = Guesses(guess, np.tile([0.75, 0.25], (len(truth), 1)))
+    return groups_of(guess == truth, truth == 0, division, guesses)[0].p_adjusted
+
+
+def test_who_names_a_rare_value_at_random_exposes_nobody() -> None:
+    alarms, found = 0, 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        truth = (rng.random(120) < 0.25).astype(np.int64)
+        random = rng.integers(2, size=120)
+        alarms += _worst(truth, random) < 0.05
+        found += _worst(truth, np.where(rng.random(120) < 0.5, truth, random)) < 0.05
+    assert alarms <= 10
+    assert found >= 90

@@ -61,6 +61,7 @@ def measure(
     scale. The others are functions of the confusion matrix, whose cells' shares get a Dirichlet
     posterior (Caelen 2017, Annals of Mathematics and Artificial Intelligence 81) with one
     pseudo-count spread over all cells, so that a matrix with empty cells does not look certain.
+    MCC's is no narrower than Fisher's interval of a correlation.
 
     Args:
         truth: The true candidate of each row, ``(n,)``.
@@ -95,7 +96,7 @@ def measure(
         clopper_pearson(hits, len(truth)),
         precision,
         recall,
-        _of_draws(mcc(confusion), mcc(draws)) if _varied(confusion) else None,
+        _correlation(confusion, draws) if _varied(confusion) else None,
         _of_draws(g_mean(confusion, occurring), g_mean(draws, occurring)),
         auc,
     )
@@ -104,6 +105,20 @@ def measure(
 def _varied(confusion: Confusion) -> bool:
     """Tells whether there are several truths and several guesses, as a correlation needs."""
     return bool((confusion.sum(axis=0) > 0).sum() > 1 and (confusion.sum(axis=1) > 0).sum() > 1)
+
+
+def _correlation(confusion: Confusion, draws: Confusion) -> Interval:
+    """Returns MCC with its interval, no narrower than Fisher's of a correlation.
+
+    Where a guesser hardly ever names a value, draws of the matrix alone are too sure.
+    """
+    found, n = _of_draws(mcc(confusion), mcc(draws)), confusion.sum()
+    if n <= 3:
+        return Interval(found.estimate, -1.0, 1.0)
+    reach = float(norm.ppf((1 + LEVEL) / 2)) / np.sqrt(n - 3)
+    middle = np.arctanh(np.clip(found.estimate, -1 + 1e-9, 1 - 1e-9))
+    low, high = float(np.tanh(middle - reach)), float(np.tanh(middle + reach))
+    return Interval(found.estimate, min(low, found.low), max(high, found.high))
 
 
 def recalls(confusion: Confusion) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from darkroom.statistics.intervals import Interval, clopper_pearson
 from darkroom.statistics.multiplicity import holm
 from darkroom.statistics.paired import newcombe_paired, sign_test
+from darkroom.statistics.stratified import alike, together
 
 SMALLEST = 10
 """Groups of fewer rows are neither tested nor shown: they would say much of few people."""
@@ -26,7 +27,8 @@ class Group(NamedTuple):
         success: The attack's accuracy.
         baseline: The imputation model's.
         advantage: The difference on the same rows.
-        p_value: Of the exact sign test that the attack is right more often.
+        p_value: Of the exact sign test that the attack is right more often; of a sensitive value,
+            the larger of that and of the test that it names the value more often where it is true.
         p_adjusted: The same after Holm's correction for the number of groups.
     """
 
@@ -47,11 +49,25 @@ class Division(NamedTuple):
         column: What it is called.
         values: What each group is called.
         place: The group of each row, int64 ``(n,)``; -1 for none.
+        sensitive: Whether the groups are those of the sensitive values, the candidates in order.
     """
 
     column: str
     values: Sequence[str]
     place: NDArray[np.int64]
+    sensitive: bool = False
+
+
+class Guesses(NamedTuple):
+    """What two guessers say of sensitive values.
+
+    Attributes:
+        guess: The candidate that the attack names, ``(n,)``.
+        imputed: How probable each is to imputation, ``(n, candidates)``.
+    """
+
+    guess: NDArray[np.int64]
+    imputed: NDArray[np.float64]
 
 
 def compare(hits: NDArray[np.bool_], baseline: NDArray[np.bool_]) -> Interval:
@@ -67,14 +83,22 @@ def compare(hits: NDArray[np.bool_], baseline: NDArray[np.bool_]) -> Interval:
 
 
 def groups_of(
-    hits: NDArray[np.bool_], baseline: NDArray[np.bool_], divisions: Sequence[Division]
+    hits: NDArray[np.bool_],
+    baseline: NDArray[np.bool_],
+    divisions: Sequence[Division],
+    guesses: Guesses | None = None,
 ) -> list[Group]:
     """Tests every group of at least :data:`SMALLEST` rows, the most exposed first.
+
+    Who names a rare value at random is right about more of those who have it than imputation, which
+    names it of nobody. So among rows with one sensitive value the attack must also name the value
+    more often where it is true, among rows to which imputation gives about the same chance of it.
 
     Args:
         hits: Whether the attack is right, ``(n,)``.
         baseline: Whether imputation is, ``(n,)``.
         divisions: Ways to divide the rows; groups of different divisions overlap.
+        guesses: What both say; needed where groups are those of the sensitive values.
     """
     found: list[Group] = []
     for division in divisions:
@@ -84,6 +108,9 @@ def groups_of(
                 continue
             right, usual = hits[rows], baseline[rows]
             p_value = sign_test(int((right & ~usual).sum()), int((~right & usual).sum()))
+            if division.sensitive and guesses is not None:
+                strata = alike(guesses.imputed[:, place])
+                p_value = max(p_value, together(guesses.guess == place, rows, strata))
             found.append(
                 Group(
                     division.column,
