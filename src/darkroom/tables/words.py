@@ -26,12 +26,15 @@ def threat_model(plan: TableCellPlan, subject: TableSubject) -> tuple[str, ...]:
         else f"what the model says of it ({schema.response.name})"
     )
     knows = "is not told of, taking answers for the model's own" if plan.naive else "knows"
+    errs = "how often the model errs"
+    if plan.attack.weighs_scores and subject.target.has_scores:
+        errs += ", and how sure it is of what is true,"
     behind = [f"Answers pass the defence {plan.defense.name}, which the attacker {knows}."]
     return (
         f"The attacker {_MEANS[plan.access]} at most {budget} times a record.",
         f"The attacker knows of each record every column but {hidden}, and {known}.",
         f"The attacker has {len(data.public.rows):,} other records with every column, knows the "
-        f"prior made from them ({plan.prior.name}), and how often the model errs on "
+        f"prior made from them ({plan.prior.name}), and {errs} on "
         f"{'the rows it was trained on' if subject.errors_on == 'members' else 'other rows'}.",
         *(behind if plan.defense.defenses else []),
         *(() if plan.naive else plan.defense.effect.caveats),
