@@ -8,15 +8,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from darkroom.access import LanguageAccess
 from darkroom.auditing.job import Advance, Arrays, Facts, Job, Model, trained_row
 from darkroom.auditing.progress import Reporter
-from darkroom.auditing.record import Utility
+from darkroom.auditing.record import Check, Utility
 from darkroom.auditing.run_record import TargetRecord
 from darkroom.errors import PlanError
 from darkroom.text.canaries import load_key, read_lines
 from darkroom.text.cell_plan import TextCellPlan, text_cell_plans
 from darkroom.text.cells import run_text_cell
+from darkroom.text.checks.canaries import check_canaries
+from darkroom.text.checks.model import check_model
 from darkroom.text.exposure.measure import Exposure, measure
 from darkroom.text.models import TextTrainer
 from darkroom.text.plan import TextPlan
@@ -56,7 +60,7 @@ class TextJob(Job[TextPlan, TextSubject, TextCellPlan, TextBench]):
     """An audit of a language model; see :class:`Job`.
 
     Attributes:
-        corpus: What the plan's trainings train on.
+        corpus: What the plan's trainings train on, or the given model was trained on.
     """
 
     corpus: tuple[str, ...] = ()
@@ -107,6 +111,18 @@ class TextJob(Job[TextPlan, TextSubject, TextCellPlan, TextBench]):
             key_file=str(self.plan.private.canaries.resolve()),
         )
         return Facts(about, tested)
+
+    def check(self, subject: TextSubject, advance: Advance) -> Sequence[Check]:
+        """Looks at weights, answers, canaries and lines; see :meth:`Job.check`."""
+        canaries = subject.canaries
+        # Those that it was trained on come first, and canaries themselves where nothing is known.
+        lines = [self.corpus, [one.line for one in canaries.inserted], subject.held_out]
+        rng = np.random.default_rng([subject.seed, 9])
+        found = check_canaries(canaries, self.corpus, subject.held_out)
+        advance(1, 2)
+        found = [*check_model(subject.target, lines, rng), *found]
+        advance(2, 2)
+        return found
 
     def bench(
         self, subject: TextSubject, former: TextBench | None, reporter: Reporter
@@ -216,7 +232,7 @@ def text_job(
         plan.run.seed,
         () if private.held_out is None else tuple(read_lines(private.held_out)),
     )
-    corpus = read_lines(private.corpus) if plan.training and private.corpus else ()
+    corpus = read_lines(private.corpus) if private.corpus else ()
     return TextJob(plan, plan_text, command, subject, folder, tuple(corpus))
 
 

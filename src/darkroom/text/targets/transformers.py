@@ -30,6 +30,7 @@ from darkroom.text.targets.base import (
 from darkroom.text.targets.causal_trie import CausalTrie
 from darkroom.text.targets.codec import HuggingFaceCodec, require_fast
 from darkroom.text.targets.fill_trie import FillTrie, score_masked
+from darkroom.text.targets.loading import Loading, fills_masks
 from darkroom.text.targets.network import Network
 from darkroom.text.targets.sampling import draw
 
@@ -39,9 +40,13 @@ class TransformersTarget(LanguageTarget):
 
     Nothing is downloaded, no code from the folder is run, and weights are read from safetensors
     alone.
+
+    Attributes:
+        loading: What was not found in the folder that it was loaded from, if it was.
     """
 
     access = LanguageAccess.WEIGHTS
+    loading: Loading | None = None
 
     def __init__(
         self,
@@ -279,12 +284,14 @@ def load_transformers(folder: Path, *, device: str = "cpu", batch: int = 256) ->
     try:
         with quiet():
             configuration = transformers.AutoConfig.from_pretrained(folder, **offline)
-            names = configuration.architectures or [""]
-            masked = names[0].endswith("ForMaskedLM")
+            masked = fills_masks(configuration)
             kind: Any = (
                 transformers.AutoModelForMaskedLM if masked else transformers.AutoModelForCausalLM
             )
-            model = kind.from_pretrained(folder, use_safetensors=True, **offline).to(device)
+            model, report = kind.from_pretrained(
+                folder, use_safetensors=True, output_loading_info=True, **offline
+            )
+            loading = Loading.of(model, report, configuration)
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **offline)
     except Exception as error:  # of three libraries, each with kinds of its own
         raise TargetError(
@@ -292,4 +299,6 @@ def load_transformers(folder: Path, *, device: str = "cpu", batch: int = 256) ->
             "save_pretrained"
         ) from error
     require_fast(tokenizer, str(folder))
-    return TransformersTarget(model, tokenizer, name=folder.name, batch=batch)
+    target = TransformersTarget(model.to(device), tokenizer, name=folder.name, batch=batch)
+    target.loading = loading
+    return target

@@ -1,0 +1,1 @@
+"""Checks of a language model and its canaries, before any attack."""
