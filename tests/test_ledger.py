@@ -106,3 +106,24 @@ def test_a_bill_that_cannot_be_paid_is_not_written() -> None:
     with pytest.raises(BudgetExhausted):
         ledger.bill(np.zeros(3, np.int64))
     assert ledger.total == 0
+
+
+def test_what_serves_all_would_have_cost_each_alone_in_full() -> None:
+    ledger = QueryLedger(3)
+    with ledger.shared(np.array([0, 1])):
+        bill = ledger.bill(np.array([0, 0, 1, 1]))
+        bill.unsent(np.array([3]))
+    ledger.charge(np.array([1, 2]))
+    assert ledger.spent.tolist() == [2, 2, 1]
+    assert ledger.alone.tolist() == [3, 4, 1]
+    assert ledger.total == 5
+
+
+def test_a_limit_a_goal_is_about_what_one_alone_would_have_cost() -> None:
+    ledger = QueryLedger(2, Limit(per_goal=5))
+    with ledger.shared(np.arange(2)), pytest.raises(BudgetExhausted):
+        ledger.charge(np.array([0, 0, 0, 1, 1, 1]))
+    assert ledger.total == 0
+    with ledger.shared(np.arange(2)):
+        ledger.charge(np.array([0, 0, 1, 1]))
+    assert [ledger.remaining(goal) for goal in range(2)] == [1, 1]

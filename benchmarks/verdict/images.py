@@ -21,7 +21,7 @@ from darkroom.images.job import ImageJob
 from darkroom.images.judging import Bench, set_up_bench
 from darkroom.images.photos import Photos
 from darkroom.images.plan import ImagePlan
-from darkroom.images.subject import Subject
+from darkroom.images.subject import Subject, hold_apart
 from darkroom.images.targets.torch import TorchTarget
 from darkroom.runs import Run, finished
 
@@ -141,7 +141,7 @@ class SharedJob(ImageJob):
     def bench(self, subject: Subject, former: Bench | None, reporter: Reporter) -> Bench:
         """Tests the judges with the model; trains them if no audit did before."""
         shared = former or _first_bench(self.plan.judges.steps)
-        return set_up_bench(subject, 0, self.judges, reporter, shared.panel)
+        return set_up_bench(subject, 0, self.judges, reporter, shared)
 
 
 class UncheckedJob(SharedJob):
@@ -180,7 +180,8 @@ def job_of(
             {"name": "gradient", "prior": "eigenfaces", "steps": STEPS, "restarts": RESTARTS}
         ],
     }
-    subject = Subject(TorchTarget(model, shape, **target), *of)
+    private, trained_on, public = of
+    subject = Subject(TorchTarget(model, shape, **target), private, trained_on, *hold_apart(public))
     return kind(validate(ImagePlan, table, "verdict"), "", "", subject, Path.cwd())
 
 

@@ -42,6 +42,7 @@ def audit(
     private: Labelled,
     *,
     public: Labelled | NDArray[np.float32] | None = None,
+    strangers: Labelled | NDArray[np.float32] | None = None,
     trained_on: str = ":",
     attacks: Sequence[Part] = ("gradient",),
     defenses: Sequence[Part] = (),
@@ -68,6 +69,8 @@ def audit(
             target, which needs no ``value_range``, ``outputs`` and ``device``.
         private: Photos of the model's classes, and the class on each; only judges see them.
         public: Photos of other people that an attacker may have; with who is on each if known.
+        strangers: Photos of further people, who take part in nothing: among them the right person
+            is ranked. Every fourth public person when left out, where there are enough.
         trained_on: Which photos of each person the model was trained on, as a slice such as
             ``"0:7"``. The others serve the judges.
         attacks: Names, mappings as a plan's ``[[attack]]`` has them, or attacks themselves.
@@ -96,7 +99,7 @@ def audit(
     from darkroom.images.job import ImageJob
     from darkroom.images.photos import Photos
     from darkroom.images.plan import ImagePlan
-    from darkroom.images.subject import Subject
+    from darkroom.images.subject import Subject, hold_apart
     from darkroom.images.targets.base import Target
     from darkroom.images.targets.load import as_target
 
@@ -126,7 +129,10 @@ def audit(
     )
     photos = Photos.of(images, people)
     trained = photos.numbered(parse_slice(trained_on))
-    subject = Subject(target, photos, trained, _public(public))
+    others, apart = _public(public, "public"), _public(strangers, "strangers")
+    if apart is None:
+        others, apart = hold_apart(others)
+    subject = Subject(target, photos, trained, others, apart)
     job = ImageJob(plan, _text(table, "audit"), "darkroom.audit(...)", subject, Path.cwd())
     return finished(job, resume, Reporter(shown=progress))
 
@@ -371,12 +377,12 @@ def _pair(value: Labelled, what: str) -> Labelled:
     return images, people
 
 
-def _public(value: Labelled | NDArray[np.float32] | None) -> Photos | None:
-    """Labels public photos as all different where nobody is named."""
+def _public(value: Labelled | NDArray[np.float32] | None, what: str) -> Photos | None:
+    """Labels photos of others as all different where nobody is named."""
     from darkroom.images.photos import Photos
 
     if value is None:
         return None
     if isinstance(value, tuple):
-        return Photos.of(*_pair(value, "public"))
-    return Photos.of(*_pair((value, np.arange(len(value))), "public"))
+        return Photos.of(*_pair(value, what))
+    return Photos.of(*_pair((value, np.arange(len(value))), what))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +39,15 @@ class QueryLedger:
     >>> ledger.charge(np.array([0, 0, 1]))
     >>> ledger.spent.tolist(), ledger.total, ledger.remaining(0)
     ([2, 1], 3, 1)
+
+    Rows whose answers serve several goals are paid for by them in parts, but each goal alone would
+    have cost them all. Limits a goal are about that.
+
+    >>> ledger = QueryLedger(goals=2, limit=Limit(per_goal=5))
+    >>> with ledger.shared(np.array([0, 1])):
+    ...     ledger.charge(np.array([0, 0, 1, 1]))
+    >>> ledger.spent.tolist(), ledger.alone.tolist(), ledger.remaining(0)
+    ([2, 2], [4, 4], 1)
     """
 
     def __init__(
@@ -56,11 +66,31 @@ class QueryLedger:
         self.limit = limit or Limit()
         self._on_charge = on_charge
         self._spent = np.zeros(goals, dtype=np.int64)
+        self._alone = np.zeros(goals, dtype=np.int64)
+        self._served: NDArray[np.int64] | None = None
 
     @property
     def spent(self) -> NDArray[np.int64]:
         """Rows charged to each goal, int64 ``(goals,)``; a copy."""
         return self._spent.copy()
+
+    @property
+    def alone(self) -> NDArray[np.int64]:
+        """Rows that each goal alone would have cost, int64 ``(goals,)``; a copy."""
+        return self._alone.copy()
+
+    @contextmanager
+    def shared(self, goals: NDArray[np.int64]) -> Iterator[None]:
+        """Counts the rows charged meanwhile as serving all of some goals, whoever pays.
+
+        Args:
+            goals: Their positions.
+        """
+        self._served = goals
+        try:
+            yield
+        finally:
+            self._served = None
 
     @property
     def total(self) -> int:
@@ -71,7 +101,7 @@ class QueryLedger:
         """Rows that ``goal`` may still cost, or ``None`` when nothing limits it."""
         left = []
         if self.limit.per_goal is not None:
-            left.append(self.limit.per_goal - int(self._spent[goal]))
+            left.append(self.limit.per_goal - int(self._alone[goal]))
         if self.limit.total is not None:
             left.append(self.limit.total - self.total)
         return min(left) if left else None
@@ -86,14 +116,23 @@ class QueryLedger:
             BudgetExhausted: If any goal, or all together, would go over the limit. Then nothing
                 is charged.
         """
-        rows = np.bincount(goals, minlength=len(self._spent))
+        rows, alone = self._counted(goals)
         limit = self.limit
         if limit.total is not None and self.total + len(goals) > limit.total:
             raise BudgetExhausted(f"the budget of {limit.total} rows in all is spent")
-        if limit.per_goal is not None and (self._spent + rows > limit.per_goal).any():
+        if limit.per_goal is not None and (self._alone + alone > limit.per_goal).any():
             raise BudgetExhausted(f"the budget of {limit.per_goal} rows a goal is spent")
         self._spent += rows
+        self._alone += alone
         self._told()
+
+    def _counted(self, goals: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Returns the rows that each goal pays for, and those that it would have cost alone."""
+        rows = np.bincount(goals, minlength=len(self._spent))
+        alone = rows.copy()
+        if self._served is not None:
+            alone[self._served] = len(goals)
+        return rows, alone
 
     def bill(self, goals: NDArray[np.int64]) -> Bill:
         """Charges the rows of one query and returns what corrects the charge; see :class:`Bill`.
@@ -113,7 +152,9 @@ class QueryLedger:
         Args:
             goals: As :meth:`charge` had them.
         """
-        self._spent -= np.bincount(goals, minlength=len(self._spent))
+        rows, alone = self._counted(goals)
+        self._spent -= rows
+        self._alone -= alone
         self._told()
 
     def _told(self) -> None:

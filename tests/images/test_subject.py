@@ -16,7 +16,7 @@ from darkroom.defenses.purifier import Purify
 from darkroom.defenses.temperature import Temperature
 from darkroom.errors import DataError
 from darkroom.images.photos import Photos
-from darkroom.images.subject import Subject
+from darkroom.images.subject import Subject, hold_apart
 from darkroom.images.targets.torch import TorchTarget
 from darkroom.images.utility import cost, utility
 
@@ -136,3 +136,15 @@ def test_unit_is_the_range_from_zero_to_one() -> None:
     levels = np.array([-1.00001, -1.0, 0.0, 1.0], np.float32).reshape(4, 1, 1, 1)
     assert whole.unit(levels).ravel().tolist() == [0.0, 0.0, 0.5, 1.0]
     assert whole.unit(levels).dtype == np.float32
+
+
+def test_every_fourth_public_person_is_held_apart_where_there_are_enough() -> None:
+    public = photos([person for person in range(40) for _ in range(2)])
+    left, apart = hold_apart(public)
+    assert left is not None
+    assert apart is not None
+    assert np.unique(apart.people).tolist() == list(range(3, 40, 4))
+    assert set(left.people) | set(apart.people) == set(range(40))
+    assert not set(left.people) & set(apart.people)
+    assert hold_apart(photos(list(range(39))))[1] is None
+    assert hold_apart(None) == (None, None)

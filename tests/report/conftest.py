@@ -64,6 +64,7 @@ def people(goals: int, hits: int) -> list[dict[str, Any]]:
             "votes": [goal < hits, goal < hits, False],
             "success": goal < hits,
             "photo": {"index": 2, "ssim": 0.61, "distance": 0.8},
+            "rank": hits - goal if goal < hits else 1000,
             "p_value": 0.0005 * (hits - goal) if goal < hits else 0.5,
             "p_adjusted": min(1.0, 0.0005 * (hits - goal) * goals) if goal < hits else 1.0,
         }
@@ -78,7 +79,10 @@ def image_cell(key: str = "cell1", goals: int = 4, hits: int = 3) -> dict[str, A
     advantage = interval(share - 0.02, share - 0.12, min(1.0, share + 0.08))
     rows = people(goals, hits)
     ends = {"low": 0.0, "high": 1.0}
-    curve = [{"queries": 1, "success": 0.0, **ends}, {"queries": 200, "success": share, **ends}]
+    curve = [
+        {"queries": 1, "success": 0.0, **ends, "bits": 0.1},
+        {"queries": 200, "success": share, **ends, "bits": 8.2},
+    ]
     worst = min(rows, key=lambda row: (row["p_value"], -row["confidence"]))
     false_positives = {"noise": 0.0, "adversarial": 0.005, "others": 0.002}
     names = {f"false_positive_{kind}": rate for kind, rate in false_positives.items()}
@@ -129,9 +133,20 @@ def image_cell(key: str = "cell1", goals: int = 4, hits: int = 3) -> dict[str, A
                 "name": worst["name"],
                 "p_value": worst["p_value"],
                 "p_adjusted": worst["p_adjusted"],
-                "draws": 2000,
-                "sentence": f"{worst['name']} is nearer than all 2,000 draws.",
+                "rank": worst["rank"],
+                "sentence": f"{worst['name']} is nearer than all 2,000 strangers.",
             },
+            "ranking": {
+                "strangers": 2000,
+                "photos": 4,
+                "first": 0.5,
+                "first_ten": 0.75,
+                "guessed": 1.44,
+                "of_photos": 9.2,
+                "p_together": 0.0002,
+                "sentence": "Together the reconstructions fit the right people.",
+            },
+            "draws": 1000,
             "training": None,
             "guard": None,
         },

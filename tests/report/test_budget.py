@@ -88,6 +88,8 @@ def test_the_report_answers_for_attacks_that_ask(run: RunFolder) -> None:
 
 
 def test_draws_that_serve_everybody_are_said_to() -> None:
-    labels = answer(holdings([cell(RISING, access="label")], Policy(10)))
-    assert "serve all 20 at once: one alone costs up to 20 times as much" in labels
-    assert "serve all" not in answer(holdings([cell(RISING)], Policy(10)))
+    shared = cell(RISING, queries={"per_goal_median": 400.0, "total": 430})
+    said = answer(holdings([shared], Policy(10)))
+    assert "It asked 430 in all, because many of its questions serve all 20 people at once." in said
+    apart = cell(RISING, queries={"per_goal_median": 400.0, "total": 8000})
+    assert "serve all" not in answer(holdings([apart], Policy(10)))

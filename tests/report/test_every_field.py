@@ -22,6 +22,7 @@ from darkroom.auditing.record import (
     Cell,
     Chance,
     Cost,
+    CurvePoint,
     GuardLimit,
     GuardRecord,
     Privacy,
@@ -75,7 +76,18 @@ def parts(annotation: Any) -> Iterator[type[BaseModel]]:
 CHECKS = ("_holds_its_estimate",)
 """What reads fields when a record is made."""
 
-ALIKE = (Bits, Training, Privacy, Bound, Chance, GuardRecord, GuardLimit, Cost, Utility)
+ALIKE: tuple[type[BaseModel] | Field, ...] = (
+    (CurvePoint, "bits"),
+    Bits,
+    Training,
+    Privacy,
+    Bound,
+    Chance,
+    GuardRecord,
+    GuardLimit,
+    Cost,
+    Utility,
+)
 """Records that are shown alike for all kinds: one is enough to test them."""
 
 

@@ -21,7 +21,7 @@ def test_a_leak_is_said_first_and_in_figures(run: RunFolder) -> None:
     assert page.text.index(said) < page.text.index("Threat model")
     assert page.classed("leak")
     assert "+73" in page.text
-    assert "employee-0002 is nearer than all 2,000 draws." in page.text
+    assert "employee-0002 is nearer than all 2,000 strangers." in page.text
 
 
 def test_zero_hits_are_an_upper_bound(run: RunFolder) -> None:
@@ -93,6 +93,7 @@ def test_bad_judges_support_no_verdict(
 ) -> None:
     """A success that a bad judge counted is worth nothing, and the page is loud about it."""
     run.cells = [run.image_cell(hits=hits)]
+    run.cell["bits"] = None
     if not hits:
         run.cell["advantage"] = run.interval(-0.02, -0.04, 0.59)
     run.cell["judges"][name] = rate
@@ -108,6 +109,7 @@ def test_a_cell_with_bad_judges_does_not_outvote_a_good_one(run: RunFolder) -> N
     """The verdict rests on the cell that can carry it, and says what it left out."""
     bad = run.image_cell("bad")
     bad["details"]["judges"]["false_positive_noise"] = run.measured(0.5)
+    bad["bits"] = None
     good = run.image_cell("good", hits=2)
     good["defense"] = "rounding"
     run.cells = [bad, good]
@@ -141,6 +143,7 @@ def test_each_defence_gets_a_sentence(run: RunFolder) -> None:
 def test_an_error_that_cannot_explain_the_success_is_no_doubt(run: RunFolder) -> None:
     """One changed photo of eight fooled the judges, who recognised 19 people of 30."""
     run.cells = [run.image_cell(goals=30, hits=19)]
+    run.cell["bits"] = None
     judges = run.cell["details"]["judges"]
     judges["false_positive_adversarial"] = {**run.measured(1 / 8, 8), "low": 0.003, "high": 0.53}
     page = run.report()
@@ -152,8 +155,16 @@ def test_an_error_that_cannot_explain_the_success_is_no_doubt(run: RunFolder) ->
 def test_errors_that_nobody_looked_for_may_explain_a_success(run: RunFolder) -> None:
     """Three pictures of others say too little to tell 2 people of 4 from mistakes."""
     run.cells = [run.image_cell(hits=2)]
+    run.cell["bits"] = None
     for name in ("noise", "adversarial"):
         run.cell["details"]["judges"][f"false_positive_{name}"] = run.measured(None, 90)
     run.cell["details"]["judges"]["false_positive_others"] = run.measured(0.0, 3)
     page = run.report()
     assert "they were tried on 3 pictures of somebody else or of nobody" in page.text
+
+
+def test_ranks_among_strangers_confirm_what_errors_could_explain(run: RunFolder) -> None:
+    """A judge who met none of them ranks the right people high: that is no mistake."""
+    run.cell["details"]["judges"]["false_positive_noise"] = run.measured(0.5)
+    page = run.report()
+    assert page.classed("verdict")[0]["class"] == "verdict leak"

@@ -122,18 +122,21 @@ class Queries(Record):
 
 
 class CurvePoint(Record):
-    """Success after so many queries a goal, with its 95% interval."""
+    """Success after so many queries a goal, with its 95% interval, and bits if measured."""
 
     queries: Count
     success: Rate
     low: Rate
     high: Rate
+    bits: float | None = None
 
     @classmethod
-    def at(cls, queries: int, success: tuple[float, float, float]) -> Self:
+    def at(
+        cls, queries: int, success: tuple[float, float, float], bits: float | None = None
+    ) -> Self:
         """Puts an estimate with its ends at a number of queries."""
         estimate, low, high = success
-        return cls(queries=queries, success=estimate, low=low, high=high)
+        return cls(queries=queries, success=estimate, low=low, high=high, bits=bits)
 
 
 class Confidence(Record):

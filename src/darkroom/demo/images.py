@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from safetensors.torch import save_file
 
 from darkroom.auditing.progress import Reporter
 from darkroom.demo.face_net import train_face_net
-from darkroom.demo.people.employees import Faces, render_faces, save_folder
+from darkroom.demo.people.employees import Faces, Role, render_faces, save_folder
 from darkroom.errors import RunError
 from darkroom.runs import Run, audit_plan
 
 EMPLOYEES, EMPLOYEE_PHOTOS, TRAINED_ON = 40, 32, 20
 STRANGERS, STRANGER_PHOTOS = 300, 4
+BYSTANDERS, BYSTANDER_PHOTOS = 1000, 2
 
 PLAN = """\
 # Written by `darkroom demo`. Repeat it with: darkroom audit {plan} --resume
@@ -39,6 +39,9 @@ trained_on = "0:{trained_on}"
 [public]
 images = "strangers"
 
+[judges]
+strangers = "bystanders.npz"
+
 [[attack]]                      # who has the weights
 name = "gradient"
 prior = "generator"
@@ -59,7 +62,7 @@ def render_folder(
     people: int,
     photos: int,
     *,
-    role: Literal["employees", "strangers"],
+    role: Role,
     size: int = 64,
     seed: int = 0,
     reporter: Reporter | None = None,
@@ -71,7 +74,16 @@ def render_folder(
     """
     if folder.exists() and any(folder.iterdir()):
         raise RunError(f"{folder}: not empty: choose another folder, or remove it")
-    with (reporter or Reporter()).stage(f"Rendering {role}") as advance:
+    faces = _render(people, photos, role, size, seed, reporter or Reporter())
+    save_folder(faces, folder)
+    return faces
+
+
+def _render(
+    people: int, photos: int, role: Role, size: int, seed: int, reporter: Reporter
+) -> Faces:
+    """Renders people with a progress bar."""
+    with reporter.stage(f"Rendering {role}") as advance:
         done = 0
 
         def on_progress(photos_done: int) -> None:
@@ -79,11 +91,9 @@ def render_folder(
             done += photos_done
             advance(done, people * photos)
 
-        faces = render_faces(
+        return render_faces(
             people, photos, role=role, seed=seed, size=size, on_progress=on_progress
         )
-        save_folder(faces, folder)
-    return faces
 
 
 def run_face_demo(out: Path, *, seed: int = 0, progress: bool = True) -> Run:
@@ -129,6 +139,9 @@ def _make_inputs(inputs: Path, seed: int, reporter: Reporter) -> None:
         seed=seed,
         reporter=reporter,
     )
+    others = _render(BYSTANDERS, BYSTANDER_PHOTOS, "bystanders", 64, seed, reporter)
+    pixels = np.rint(others.images * 255).astype(np.uint8)
+    np.savez_compressed(inputs / "bystanders.npz", images=pixels)
     images = faces.images[:, :TRAINED_ON]
     labels = np.repeat(np.arange(EMPLOYEES), TRAINED_ON)
     with reporter.stage("Training the face-recognition model") as advance:

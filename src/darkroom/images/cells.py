@@ -25,10 +25,12 @@ from darkroom.auditing.record import (
 from darkroom.images.attacks.base import Progress
 from darkroom.images.cell_plan import ImageCellPlan
 from darkroom.images.guarded import until_refused
+from darkroom.images.guesses import Guesses, advantage
 from darkroom.images.judges.images import nearest_photo
 from darkroom.images.judges.plausibility import Measures
-from darkroom.images.judging import Bench, chance_of, guess
+from darkroom.images.judging import Bench
 from darkroom.images.priors.base import ImagePrior
+from darkroom.images.ranking import Ranked, bits_of, rank_people
 from darkroom.images.record import GateMeasures, ImageCell, ImageDetails, NearestPhoto, Person
 from darkroom.images.subject import Subject
 from darkroom.images.targets.view import View
@@ -36,8 +38,7 @@ from darkroom.images.utility import cost, utility
 from darkroom.images.words import threat_model, worst_off
 from darkroom.ledger import Limit, QueryLedger
 from darkroom.named import parameters_of
-from darkroom.statistics.intervals import Interval, clopper_pearson, newcombe
-from darkroom.statistics.multiplicity import holm
+from darkroom.statistics.intervals import Interval, clopper_pearson
 
 if TYPE_CHECKING:
     from darkroom.images.targets.http import HttpTarget
@@ -57,12 +58,14 @@ class Point(NamedTuple):
             this far.
         success: The judges' verdict on the best so far.
         confidence: The median over goals of the target's confidence; ``None`` where it shows none.
+        bits: How far it narrows down the people, where that is measured.
         frame: The best so far as bytes, ``(goals, channels, height, width)``.
     """
 
     queries: int
     success: Interval
     confidence: float | None
+    bits: float | None
     frame: NDArray[np.uint8]
 
 
@@ -82,6 +85,10 @@ class _Attacked(NamedTuple):
     last: Progress
     total: int
     seconds: float
+
+    def images(self, subject: Subject) -> NDArray[np.float32]:
+        """Returns its answer in [0, 1], ``(goals, channels, height, width)``."""
+        return subject.unit(self.last.reconstructions)
 
     @property
     def kept(self) -> list[int]:
@@ -116,12 +123,13 @@ def run_cell(
         The cell, and the arrays for ``reconstructions.npz``.
     """
     plan = replace(plan, defense=subject.fitted(plan.defense))
-    attacked = _attack(plan, subject, prior, bench, advance, endpoint)
-    people, photos, draws = _people(attacked.last, subject, bench, prior, plan.seed)
+    guessed = bench.guessed(repr(plan.prior), prior, subject, plan.seed)
+    attacked = _attack(plan, subject, prior, bench, guessed, advance, endpoint)
+    ranked = rank_people(bench.gallery, attacked.images(subject), guessed.log_ranks, plan.seed)
+    people, photos = _people(attacked.last, subject, bench, ranked)
     guard = None if endpoint is None else GuardRecord.of(endpoint.held(attacked.total))
-    hits = sum(person.success for person in people)
-    guessed = bench.panel.judge(guess(prior, len(people), plan.seed)).names(subject.goals)
-    lucky = int(guessed.sum())
+    success = clopper_pearson(sum(person.success for person in people), len(people))
+    without = guessed.baseline.share
     cell = ImageCell(
         key=key,
         target=subject.target.name,
@@ -134,11 +142,13 @@ def run_cell(
         queries=Queries(
             per_goal_median=float(np.median(attacked.last.queries)), total=attacked.total
         ),
-        success=Share.of(clopper_pearson(hits, len(people))),
-        baseline=Share.of(_rate(guessed)),
-        advantage=Difference.of(newcombe(hits, len(people), lucky, len(guessed))),
+        success=Share.of(success),
+        baseline=Share.of(without),
+        advantage=Difference.of(advantage(success, without)),
+        bits=None if ranked is None else ranked.bits,
         curve=tuple(
-            CurvePoint.at(point.queries, point.success) for point in _asked(attacked.points)
+            CurvePoint.at(point.queries, point.success, point.bits)
+            for point in _asked(attacked.points)
         ),
         confidence=_confidence(attacked, plan.attack.confidence),
         judges=bench.rates(),
@@ -146,7 +156,7 @@ def run_cell(
         utility=utility(subject, plan.defense) if endpoint is None else Utility(),
         cost=cost(subject, plan.defense) if endpoint is None else None,
         seconds=attacked.seconds,
-        details=_details(plan, subject, bench, attacked, people, draws, guard),
+        details=_details(plan, subject, bench, attacked, people, ranked, guessed, guard),
     )
     arrays: Arrays = {
         "images": attacked.last.reconstructions,
@@ -162,6 +172,7 @@ def _attack(
     subject: Subject,
     prior: ImagePrior,
     bench: Bench,
+    guessed: Guesses,
     advance: Callable[[int, int], None],
     endpoint: Endpoint[HttpTarget] | None,
 ) -> _Attacked:
@@ -188,11 +199,13 @@ def _attack(
         endpoint.begin()
         steps = until_refused(steps, prior, ledger)
     for progress in steps:
-        progress = _with_confidence(progress, subject)
+        # What one goal alone costs: the attack itself counts what each goal pays for.
+        progress = _with_confidence(progress._replace(queries=ledger.alone), subject)
         success = _rate(bench.panel.judge(progress.reconstructions).names(goals))
         median = _known(progress.confidence)
-        frame = _bytes(subject.unit(progress.reconstructions))
-        points.append(Point(int(progress.queries.max()), success, median, frame))
+        images = subject.unit(progress.reconstructions)
+        bits = bits_of(bench.gallery, images, guessed.log_ranks)
+        points.append(Point(int(progress.queries.max()), success, median, bits, _bytes(images)))
     return _Attacked(view, points, progress, ledger.total, time.monotonic() - began)
 
 
@@ -238,12 +251,9 @@ def _bytes(unit: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _people(
-    progress: Progress, subject: Subject, bench: Bench, prior: ImagePrior, seed: int
-) -> tuple[list[Person], NDArray[np.float32], int]:
-    """Returns what the report says of each person, the nearest real photo of each, and the draws.
-
-    The draws are the images without the model over which p-values are counted.
-    """
+    progress: Progress, subject: Subject, bench: Bench, ranked: Ranked | None
+) -> tuple[list[Person], NDArray[np.float32]]:
+    """Returns what the report says of each person, and the nearest real photo of each."""
     goals, images = subject.goals, progress.reconstructions
     judged = bench.panel.judge(images)
     success, votes = judged.names(goals), judged.votes(goals)
@@ -251,8 +261,6 @@ def _people(
     near = nearest_photo(
         subject.unit(images), goals, subject.unit(seen.images), seen.people, bench.space
     )
-    p_values, draws = chance_of(images, subject, bench, prior, seed)
-    adjusted = holm(p_values)
     people = [
         Person(
             goal=int(goal),
@@ -268,12 +276,13 @@ def _people(
                 ssim=float(near.ssim[row]),
                 distance=float(near.distance[row]),
             ),
-            p_value=float(p_values[row]),
-            p_adjusted=float(adjusted[row]),
+            rank=1 if ranked is None else int(ranked.ranks.rank[row]),
+            p_value=1.0 if ranked is None else float(ranked.ranks.p_value[row]),
+            p_adjusted=1.0 if ranked is None else float(ranked.ranks.p_adjusted[row]),
         )
         for row, goal in enumerate(goals)
     ]
-    return people, seen.images[near.photo], draws
+    return people, seen.images[near.photo]
 
 
 def _measures(measures: Measures, row: int) -> GateMeasures:
@@ -287,7 +296,8 @@ def _details(
     bench: Bench,
     attacked: _Attacked,
     people: list[Person],
-    draws: int,
+    ranked: Ranked | None,
+    guessed: Guesses,
     guard: GuardRecord | None,
 ) -> ImageDetails:
     """Returns what the report shows beside the rates."""
@@ -301,6 +311,8 @@ def _details(
         gate=GateMeasures.of(bench.panel.gate.limits),
         snapshots=tuple(attacked.points[place].queries for place in attacked.kept),
         people=tuple(people),
-        worst_off=worst_off(people, draws),
+        worst_off=None if ranked is None else worst_off(people, ranked.record.strangers),
+        ranking=None if ranked is None else ranked.record,
+        draws=guessed.baseline.draws,
         guard=guard,
     )

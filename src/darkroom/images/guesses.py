@@ -13,8 +13,8 @@ from darkroom.images.judges.panel import Judgement
 from darkroom.images.priors.base import ImagePrior
 from darkroom.statistics.intervals import Interval, clopper_pearson, difference_of
 
-DRAWS = 2000
-"""Draws from a prior, by which chance is known far better than success is from a few people."""
+DRAWS = 1000
+"""Draws from a prior: by them chance is known far better than success is from a few people."""
 
 CHUNK = 250
 
@@ -41,12 +41,25 @@ class Baseline(NamedTuple):
     """How often a guess without the model is right.
 
     Attributes:
-        share: Of the goals, with its 95% interval.
+        share: The share of goals, with its 95% interval.
         draws: How many draws that is known from; 1 where the prior always draws the same.
     """
 
     share: Interval
     draws: int
+
+
+class Guesses(NamedTuple):
+    """What an attacker without the model gets.
+
+    Attributes:
+        baseline: How often a guess is right.
+        log_ranks: The expected log2 of each goal's rank among strangers, ``(goals,)``; ``None``
+            where nobody is ranked.
+    """
+
+    baseline: Baseline
+    log_ranks: NDArray[np.float64] | None
 
 
 def baseline(judged: Judgement, goals: NDArray[np.int64]) -> Baseline:

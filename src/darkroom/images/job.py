@@ -32,7 +32,7 @@ from darkroom.images.plan import ImagePlan, PublicSection
 from darkroom.images.priors.base import ImagePrior
 from darkroom.images.priors.build import Materials
 from darkroom.images.record import ImageCell
-from darkroom.images.subject import Subject
+from darkroom.images.subject import Subject, hold_apart
 from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.load import open_target
 from darkroom.images.training.base import ImageTraining, Undefended
@@ -108,6 +108,7 @@ class ImageJob(Job[ImagePlan, Subject, ImageCellPlan, Bench]):
                 if public is None
                 else f"{len(public.people):,} of {len(np.unique(public.people)):,} strangers",
             ),
+            ("Held apart", self._held_apart()),
             *trained_row(training_defenses(self.plan, self.folder)),
         ]
         about = TargetRecord(
@@ -119,10 +120,19 @@ class ImageJob(Job[ImagePlan, Subject, ImageCellPlan, Bench]):
         """Asks whether model and photos are what their owner thinks; see :meth:`Job.check`."""
         return check_subject(subject, advance)
 
+    def _held_apart(self) -> str:
+        strangers = self.subject.strangers
+        if strangers is None:
+            return "nobody"
+        whence = "given" if self.plan.judges.strangers else "taken from the public photos"
+        return (
+            f"{len(strangers.people):,} photos of {len(np.unique(strangers.people)):,} strangers "
+            f"who take part in nothing ({whence})"
+        )
+
     def bench(self, subject: Subject, former: Bench | None, reporter: Reporter) -> Bench:
         """Trains the judges, once for all models, and tests them with each; see the base."""
-        panel = None if former is None else former.panel
-        return set_up_bench(subject, self.plan.run.seed, self.judges, reporter, panel)
+        return set_up_bench(subject, self.plan.run.seed, self.judges, reporter, former)
 
     def fit_prior(self, cell: ImageCellPlan, subject: Subject, advance: Advance) -> ImagePrior:
         """Fits a prior on the public photos; see :meth:`Job.fit_prior`."""
@@ -169,8 +179,13 @@ def load_job(plan: ImagePlan, plan_path: Path, reporter: Reporter) -> ImageJob:
         private = _photos(plan.private, target.spec)
         advance(1, 2)
         public = None if plan.public is None else _photos(plan.public, target.spec)
+        if plan.judges.strangers is None:
+            public, strangers = hold_apart(public)
+        else:
+            resize = plan.private.resize
+            strangers = load_photos(plan.judges.strangers, target.spec, resize=resize)
     seen = private.numbered(parse_slice(plan.private.trained_on))
-    return ImageJob.of_file(plan, plan_path, Subject(target, private, seen, public))
+    return ImageJob.of_file(plan, plan_path, Subject(target, private, seen, public, strangers))
 
 
 def _photos(section: PublicSection, spec: ImageSpec) -> Photos:

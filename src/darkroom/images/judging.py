@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from darkroom.auditing.progress import Reporter
+from darkroom.images.guesses import Guesses, baseline, draws
 from darkroom.images.judges.base import Judge
 from darkroom.images.judges.false_positives import (
     Accuracy,
@@ -18,8 +17,10 @@ from darkroom.images.judges.false_positives import (
     false_positive_rates,
     judge_accuracy,
 )
+from darkroom.images.judges.gallery import Gallery, fit_gallery
 from darkroom.images.judges.images import FaceSpace
 from darkroom.images.judges.panel import Panel
+from darkroom.images.judges.ranks import log_ranks_of_guesses
 from darkroom.images.priors.base import ImagePrior
 from darkroom.images.record import JudgeRates, Judges, MeasuredRate
 from darkroom.images.subject import Subject
@@ -27,8 +28,8 @@ from darkroom.images.subject import Subject
 COMPONENTS = 60
 """Dimensions of the face space in which nearness to a person is measured."""
 
-DRAWS = 2000
-"""Images drawn from a prior to learn how near to a person chance comes."""
+FEWEST_PEOPLE = 5
+"""Public people from whom can be learned how people differ."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ class Bench:
         false_positives: How often they are fooled.
         space: Where nearness to a person is measured.
         held_out: Whether all photos that they learned from were new to the target.
+        gallery: The people among whom the right one is ranked; ``None`` without other people to
+            learn from how people differ.
+        guesses: What guesses without the model come to, by prior.
     """
 
     panel: Panel
@@ -48,6 +52,30 @@ class Bench:
     false_positives: FalsePositives
     space: FaceSpace
     held_out: bool
+    gallery: Gallery | None
+    guesses: dict[str, Guesses]
+
+    def guessed(self, name: str, prior: ImagePrior, subject: Subject, seed: int) -> Guesses:
+        """Returns what an attacker without the model gets, which is found out once a prior.
+
+        Args:
+            name: What the prior is known by.
+            prior: Is drawn from.
+            subject: The truth.
+            seed: The run's.
+        """
+        if name not in self.guesses:
+            self.guesses[name] = self._guess(prior, subject, seed)
+        return self.guesses[name]
+
+    def _guess(self, prior: ImagePrior, subject: Subject, seed: int) -> Guesses:
+        drawn = list(draws(prior, _derived(seed, 4)))
+        judged = self.panel.judge(np.concatenate(drawn))
+        log_ranks = None
+        if self.gallery is not None:
+            likeness = [self.gallery.likeness(subject.unit(part)) for part in drawn]
+            log_ranks = log_ranks_of_guesses(np.concatenate(likeness), len(subject.goals))
+        return Guesses(baseline(judged, subject.goals), log_ranks)
 
     def rates(self) -> JudgeRates:
         """Returns the judges' own errors in short."""
@@ -84,7 +112,7 @@ def set_up_bench(
     seed: int,
     judges: Sequence[Judge],
     reporter: Reporter,
-    panel: Panel | None = None,
+    former: Bench | None = None,
 ) -> Bench:
     """Trains the judges of a run and tests them.
 
@@ -93,13 +121,14 @@ def set_up_bench(
         seed: The run's; judges use numbers derived from it that no attack uses.
         judges: Those that vote.
         reporter: Shows the stages.
-        panel: The judges, where they are trained already: for another model of the same people.
+        former: The judges of another model of the same people, who are trained already.
 
     Raises:
         DataError: If there are too few photos to judge by.
     """
     learn, test, held_out = subject.judge_split()
     spec, public = subject.target.spec, subject.public
+    panel = None if former is None else former.panel
     if panel is None:
         with reporter.stage("Training judges") as advance:
             panel = Panel.fit(
@@ -126,70 +155,22 @@ def set_up_bench(
         )
     known = subject.private if public is None else public
     space = FaceSpace.fit(subject.unit(known.images), COMPONENTS)
-    return Bench(panel, accuracy, false_positives, space, held_out)
+    gallery = _gallery(subject) if former is None else former.gallery
+    guesses = {} if former is None else former.guesses
+    return Bench(panel, accuracy, false_positives, space, held_out, gallery, guesses)
 
 
-def guess(prior: ImagePrior, goals: int, seed: int) -> NDArray[np.float32]:
-    """Returns what the attacker would answer without the model: one draw a goal.
-
-    Returns:
-        ``(goals, channels, height, width)`` in the target's range.
-    """
-    generator = torch.Generator().manual_seed(_derived(seed, 4))
-    with torch.no_grad():
-        return prior.decode(prior.draw(goals, generator)).numpy()
-
-
-def chance_of(
-    images: NDArray[np.float32], subject: Subject, bench: Bench, prior: ImagePrior, seed: int
-) -> tuple[NDArray[np.float64], int]:
-    """Tests each reconstruction against images that owe nothing to the model.
-
-    The nearness of an image to a person is its distance, in the face space, to the nearest of
-    that person's photos. The p-value is the share of images made without the model (draws from
-    the prior, and the public photos) that come as near as the reconstruction, which is counted
-    with them, so that it is never zero (Davison & Hinkley 1997, section 4.2).
-
-    Args:
-        images: The reconstructions, in the order of ``subject.goals``.
-        subject: The truth.
-        bench: Has the face space.
-        prior: Is drawn from.
-        seed: For the draws.
-
-    Returns:
-        The p-values, ``(goals,)``, and how many images they are counted over.
-    """
-    space, unit = bench.space, subject.unit
-    others = [space.coordinates(unit(draw)) for draw in _draws(prior, seed)]
-    if subject.public is not None:
-        others.append(space.coordinates(unit(subject.public.images)))
-    null = np.concatenate(others)
-    photos = space.coordinates(unit(subject.private.images))
-    found = space.coordinates(unit(images))
-    p_values = np.empty(len(images))
-    for position, goal in enumerate(subject.goals):
-        own = photos[subject.private.people == goal]
-        reached = _nearest(found[position : position + 1], own)[0]
-        p_values[position] = (1 + (_nearest(null, own) <= reached).sum()) / (1 + len(null))
-    return p_values, len(null)
-
-
-def _nearest(points: NDArray[np.float64], targets: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Returns each point's squared distance to the nearest target, ``(points,)``."""
-    squares = (points**2).sum(axis=1)[:, None] + (targets**2).sum(axis=1)[None, :]
-    nearest: NDArray[np.float64] = (squares - 2 * points @ targets.T).min(axis=1)
-    return nearest
-
-
-def _draws(prior: ImagePrior, seed: int) -> list[NDArray[np.float32]]:
-    """Returns images drawn from a prior, in chunks; a single one if it always draws the same."""
-    generator = torch.Generator().manual_seed(_derived(seed, 5))
-    latents = prior.draw(DRAWS, generator)
-    if bool((latents == latents[0]).all()):
-        latents = latents[:1]
-    with torch.no_grad():
-        return [prior.decode(part).numpy() for part in torch.split(latents, 250)]
+def _gallery(subject: Subject) -> Gallery | None:
+    """Returns the people to rank, where there are enough others to learn from."""
+    public, private, strangers = subject.public, subject.private, subject.strangers
+    if public is None or len(np.unique(public.people)) < FEWEST_PEOPLE:
+        return None
+    nobody = private.select(np.zeros(len(private.people), np.bool_))
+    known, own, others = (
+        (subject.unit(photos.images), photos.people)
+        for photos in (public, private, strangers or nobody)
+    )
+    return fit_gallery(known, own, others)
 
 
 def _derived(seed: int, purpose: int) -> int:

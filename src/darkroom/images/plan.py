@@ -47,10 +47,13 @@ class JudgesSection(Section):
     Attributes:
         steps: Training steps of the convolutional judge.
         extra: Further judges, whose votes count as much.
+        strangers: Photos of people who are neither private nor public, among whom the right person
+            is ranked; some public people are held apart when left out.
     """
 
     steps: int = Field(default=500, ge=1)
     extra: list[PartSection] = Field(default_factory=list)
+    strangers: Path | None = None
 
 
 class ImagePlan(BasePlan):
@@ -109,5 +112,6 @@ class ImagePlan(BasePlan):
                 "target": self.target.anchored(folder),
                 "private": moved(self.private, "images"),
                 "public": moved(self.public, "images") if self.public else None,
+                "judges": moved(self.judges, "strangers"),
             }
         )

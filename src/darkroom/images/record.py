@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from darkroom.auditing.record import Amount, Cell, Count, Details, Rate, Record, WorstOff
+from pydantic import Field
+
+from darkroom.auditing.record import (
+    Amount,
+    Cell,
+    Count,
+    Details,
+    Rate,
+    Record,
+    Words,
+    WorstOff,
+)
 
 
 class JudgeRates(Record):
@@ -81,23 +92,51 @@ class Person(Record):
     votes: tuple[bool, ...]
     success: bool
     photo: NearestPhoto
+    rank: Annotated[int, Field(ge=1)]
     p_value: Rate
     p_adjusted: Rate
 
 
 class WorstPerson(WorstOff):
-    """The person whom the model exposes most, among so many ``draws`` made without the model."""
+    """The person whom the model exposes most, by their ``rank`` among strangers."""
 
     goal: Count
+    rank: Annotated[int, Field(ge=1)]
     p_value: Rate
-    draws: Count
+
+
+class Ranking(Record):
+    """How the right people rank among strangers who took part in nothing.
+
+    Attributes:
+        strangers: How many there are.
+        photos: How many photos of each, and of each person under attack, were used.
+        first: The share of reconstructions that resemble the right person most.
+        first_ten: The share in which the right person is among the ten most alike.
+        guessed: The bits that a guess without the model has by luck: a rank drawn by lot.
+        of_photos: The bits that real photos of the right people gain in place of reconstructions,
+            or ``None`` where there were none to spare.
+        p_together: The chance that reconstructions fit their people so well if they were dealt out
+            among them by lot.
+        sentence: What it comes to in words.
+    """
+
+    strangers: Count
+    photos: Count
+    first: Rate
+    first_ten: Rate
+    guessed: Amount
+    of_photos: float | None
+    p_together: Rate
+    sentence: Words
 
 
 class ImageDetails(Details):
     """What stands behind a cell of images.
 
     ``gate`` holds the limits of the plausibility gate, and ``snapshots`` are the queries spent at
-    each snapshot in ``reconstructions.npz``.
+    each snapshot in ``reconstructions.npz``. The baseline comes from so many ``draws`` of the
+    prior. There is no ``ranking`` without other people to learn from how people differ.
     """
 
     judge_names: tuple[str, ...]
@@ -105,7 +144,9 @@ class ImageDetails(Details):
     gate: GateMeasures
     snapshots: tuple[Count, ...]
     people: tuple[Person, ...]
-    worst_off: WorstPerson
+    worst_off: WorstPerson | None
+    ranking: Ranking | None
+    draws: Count
 
 
 class ImageCell(Cell):

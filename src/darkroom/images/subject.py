@@ -14,6 +14,27 @@ from darkroom.images.photos import Photos
 from darkroom.images.targets.base import Target
 from darkroom.named import origin
 
+FEWEST_PUBLIC = 40
+"""Public people of whom some can be spared."""
+
+ONE_IN = 4
+"""Of how many public people one is held apart."""
+
+
+def hold_apart(public: Photos | None) -> tuple[Photos | None, Photos | None]:
+    """Holds every fourth public person apart from priors and judges, where there are enough.
+
+    Returns:
+        Those who stay public, and the strangers, or ``None`` where nobody can be spared.
+    """
+    if public is None:
+        return None, None
+    who = np.unique(public.people, return_inverse=True)[1]
+    if who.max() + 1 < FEWEST_PUBLIC:
+        return public, None
+    apart = who % ONE_IN == ONE_IN - 1
+    return public.select(~apart), public.select(apart)
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -24,12 +45,15 @@ class Subject:
         private: Photos of the target's classes; the person on a photo is the class.
         trained: Which private photos the target was trained on, bool ``(photos,)``.
         public: Photos of other people, or ``None``.
+        strangers: Photos of people who take part in nothing, neither in a prior nor in a judge's
+            training, or ``None``: among them the right person is ranked.
     """
 
     target: Target
     private: Photos
     trained: NDArray[np.bool_]
     public: Photos | None
+    strangers: Photos | None = None
 
     def __post_init__(self) -> None:
         """Refuses what cannot be judged.
@@ -42,6 +66,8 @@ class Subject:
         target.spec.check(private.images, "private photos")
         if self.public is not None:
             target.spec.check(self.public.images, "public photos")
+        if self.strangers is not None:
+            target.spec.check(self.strangers.images, "photos of strangers")
         if len(self.goals) < 2:
             raise DataError(
                 f"private photos show {len(self.goals)} person: a judge needs at least two to "
@@ -114,6 +140,7 @@ class Subject:
             self.private.digest(),
             hashlib.sha256(np.packbits(self.trained).tobytes()).hexdigest(),
             "" if self.public is None else self.public.digest(),
+            "" if self.strangers is None else self.strangers.digest(),
         ]
         return hashlib.sha256("".join(parts).encode()).hexdigest()
 

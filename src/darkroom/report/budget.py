@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from darkroom.auditing.record import Cell
 from darkroom.errors import PlanError
-from darkroom.report.kind_page import nouns_of, page_of
+from darkroom.report.kind_page import nouns_of
 from darkroom.report.wording import count, several
 
 HALF = 0.5
@@ -196,11 +196,12 @@ def answer(held: Sequence[Holding]) -> str:
         )
     fastest = min(inside, key=lambda each: each.reached.queries or 0)
     behind = "" if fastest.cell.defense == "none" else f" behind {fastest.cell.defense}"
-    shares = fastest.cell.access in page_of(fastest.cell.kind).shared
-    goals = fastest.cell.goals
+    cell = fastest.cell
+    together = cell.queries.total < cell.goals * cell.queries.per_goal_median / 2
     shared = (
-        f" Its first draws serve all {goals} at once: one alone costs up to {goals} times as much."
-        if shares and goals > 1
+        f" It asked {count(cell.queries.total)} in all, because many of its questions serve all "
+        f"{cell.goals} {nouns_of(cell).goals} at once."
+        if together
         else ""
     )
     return (

@@ -77,7 +77,6 @@ class KindPage:
             limit of queries is worth something.
         access: What an attacker has at an access level, to follow "an attacker", where that is not
             the usual phrase.
-        shared: Access at which an attack's first queries serve all goals at once.
         standards: Entries of catalogues that such attacks fall under, beside those of all: the
             catalogue, the entry, and what it names.
         uncovered: What the run does not cover.
@@ -90,7 +89,6 @@ class KindPage:
     detectable: Callable[[Any, float, int], float | None] = of_counts
     curves: bool = True
     access: Mapping[str, str] | None = None
-    shared: frozenset[str] = frozenset()
     standards: tuple[tuple[str, str, str], ...] = ()
     uncovered: str = "Membership inference, regurgitation and attribute inference"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import sqrt
 
 from scipy.stats import beta, norm
@@ -30,7 +31,12 @@ def widened(interval: Interval, looks: int) -> float:
 
 
 def detectable_rate(
-    n: int, baseline: Interval, limit: float = 0.0, looks: int = 1, power: float = POWER
+    n: int,
+    baseline: Interval,
+    limit: float = 0.0,
+    looks: int = 1,
+    power: float = POWER,
+    of_rate: Callable[[int, int, float], Interval] = wilson,
 ) -> float | None:
     """Returns the smallest advantage that a count of successes would have shown.
 
@@ -43,13 +49,14 @@ def detectable_rate(
         limit: The advantage that is allowed.
         looks: How many such intervals are looked at.
         power: The chance to show it.
+        of_rate: The interval of a rate, as the audit computes it.
 
     Returns:
         The advantage, or ``None`` if not even success with all goals would show one.
     """
     margin = baseline.high - baseline.estimate
     for hits in range(1, n + 1):
-        rate = wilson(hits, n, 1 - _LEVEL / looks)
+        rate = of_rate(hits, n, 1 - _LEVEL / looks)
         low = rate.estimate - baseline.estimate
         low -= sqrt((rate.estimate - rate.low) ** 2 + margin**2)
         if low > limit:

@@ -10,6 +10,7 @@ from darkroom.errors import DataError
 from darkroom.images.judges import false_positives
 from darkroom.images.judges.false_positives import Rate, false_positive_rates, judge_accuracy
 from darkroom.images.judges.panel import Judgement, Panel
+from darkroom.images.judges.plausibility import Measures
 from darkroom.images.targets.torch import TorchTarget
 
 SHAPE = (1, 28, 24)
@@ -42,7 +43,7 @@ class Gullible:
         self.seen.append(images)
         count = len(images)
         named = np.full((count, 3), self.person)
-        return Judgement(named, np.zeros(count), np.ones(count, np.bool_))
+        return Judgement(named, Measures(*np.zeros((4, count))), np.ones(count, np.bool_))
 
 
 def _target(staff: Any, sharpness: float = 20.0, batch: int = 7) -> TorchTarget:

@@ -9,6 +9,7 @@ from scipy.ndimage import gaussian_filter
 from darkroom.errors import DataError
 from darkroom.images.judges.images import blur
 from darkroom.images.judges.panel import Judgement, Panel
+from darkroom.images.judges.plausibility import Measures
 from darkroom.images.judges.recognisers import NetRecogniser, own_judges
 
 
@@ -25,7 +26,7 @@ def net_of(panel: Panel) -> torch.nn.Module:
 def test_success_needs_the_gate_and_two_of_three() -> None:
     predictions = np.array([[1, 1, 1], [1, 1, 2], [1, -1, 2], [1, 1, 1], [-1, -1, -1]])
     plausible = np.array([True, True, True, False, True])
-    judgement = Judgement(predictions, np.zeros(5), plausible)
+    judgement = Judgement(predictions, Measures(*np.zeros((4, 5))), plausible)
     assert judgement.names(np.ones(5, np.int64)).tolist() == [True, True, False, False, False]
     assert judgement.votes(np.full(5, 2)).sum(axis=0).tolist() == [0, 0, 2]
 

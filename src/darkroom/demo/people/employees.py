@@ -2,14 +2,14 @@
 
 A person is a draw of shape, colour and hair; a photo is a draw of pose, light, expression and
 camera. Every person and every photo has a random stream of its own, so asking for more of either
-leaves those already seen as they were, and employees and strangers never share a stream.
+leaves those already seen as they were, and employees, strangers and bystanders share no stream.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.random import Generator, SeedSequence, default_rng
@@ -20,6 +20,9 @@ from darkroom.demo.people.drawing import draw_photos
 from darkroom.demo.people.parameters import draw_shots
 from darkroom.demo.people.sampling import draw_identity
 from darkroom.errors import DataError
+
+Role = Literal["employees", "strangers", "bystanders"]
+ROLES: tuple[Role, ...] = get_args(Role)
 
 _BATCH = 10
 _SMALLEST = 16
@@ -41,7 +44,7 @@ def render_faces(
     people: int,
     photos: int,
     *,
-    role: Literal["employees", "strangers"] = "employees",
+    role: Role = "employees",
     seed: int = 0,
     size: int = 64,
     on_progress: Callable[[int], None] | None = None,
@@ -51,7 +54,7 @@ def render_faces(
     Args:
         people: How many people, at least 1.
         photos: How many photos of each, at least 1.
-        role: Which of two populations that have nobody in common.
+        role: Which of three populations that have nobody in common.
         seed: Non-negative; another seed gives other people.
         size: Width and height in pixels, at least 16.
         on_progress: Called with the number of photos finished since its last call.
@@ -96,13 +99,13 @@ def save_folder(faces: Faces, folder: Path) -> None:
 
 def _stream(seed: int, role: str, *path: int) -> Generator:
     """Random numbers of a person (one index) or of one of their photos (two)."""
-    branch = ("employees", "strangers").index(role)
+    branch = ROLES.index(role)
     return default_rng(SeedSequence(seed, spawn_key=(branch, *path)))
 
 
 def _check(people: int, photos: int, role: str, seed: int, size: int) -> None:
-    if role not in ("employees", "strangers"):
-        raise DataError(f"role is {role!r}: use 'employees' or 'strangers'")
+    if role not in ROLES:
+        raise DataError(f"role is {role!r}: use one of {', '.join(ROLES)}")
     least = {"people": (people, 1), "photos": (photos, 1), "size": (size, _SMALLEST)}
     for name, (value, limit) in {**least, "seed": (seed, 0)}.items():
         if value < limit:

@@ -16,7 +16,13 @@ from darkroom.access import Access
 from darkroom.errors import PlanError
 from darkroom.images.attacks.base import Progress
 from darkroom.images.attacks.gradient import GradientAttack
-from darkroom.images.attacks.search.labels import LabelAttack, LabelFeedback, Labels, Pool, room
+from darkroom.images.attacks.search.labels import (
+    LabelAttack,
+    LabelFeedback,
+    Labels,
+    Pool,
+    shared_room,
+)
 from darkroom.images.attacks.search.scores import marks
 from darkroom.images.attacks.search.surrogate_models import Ensemble, Features, train
 from darkroom.images.priors.base import ImagePrior
@@ -48,7 +54,8 @@ class SurrogateAttack(LabelAttack):
 
     One set of labelled draws and of surrogates serves all goals, for a label says something about
     every class. Each goal pays for the same number of rows, so ``rows`` a goal are ``rows`` times
-    the number of goals in all; the same success for a single goal costs more of its own rows.
+    the number of goals in all. One goal alone would cost all draws from the prior, so that is what
+    the ledger counts for it, and what a budget a goal limits.
 
     A candidate is compared with the best so far by the target's labels alone: it must be named as
     the goal, and so must about as many of ``probes`` blends of it with draws from the prior, the
@@ -182,7 +189,7 @@ class _Search:
         """
         everyone = np.arange(len(self.goals))
         for mark in marks():
-            left = int(room(self.view.ledger, everyone, self.attack.rows).min())
+            left = shared_room(self.view.ledger, everyone, self.attack.rows)
             upto = min(mark - int(self.view.ledger.spent.max()), left)
             last = upto == left
             verifies = mark >= self.attack.first or last

@@ -9,22 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import Tensor, nn
 from torch.nn import functional
 
 from darkroom.images.judges.base import Judge, Labels, Report
 from darkroom.images.judges.base import Recogniser as Recogniser
-from darkroom.images.judges.images import (
-    FaceSpace,
-    Images,
-    blur,
-    disturb,
-    orientations,
-    shrink,
-    standardise,
-    variants,
-)
+from darkroom.images.judges.discriminant import DiscriminantSpace
+from darkroom.images.judges.images import disturb, orientations, standardise, variants
 from darkroom.named import Registry
 
 _MANY = 300  # photos from which on moved copies add cost and hardly any knowledge
@@ -180,14 +171,12 @@ class DiscriminantRecogniser:
     """Photos in a space that parts people.
 
     Attributes:
-        space: The principal components in front of the discriminant.
-        discriminant: The linear discriminant.
+        space: The space.
         gallery: The photos there, of length one, ``(photos, dimensions)``.
         answers: The person on each, or -1.
     """
 
-    space: FaceSpace
-    discriminant: LinearDiscriminantAnalysis
+    space: DiscriminantSpace
     gallery: NDArray[np.float64]
     answers: Labels
 
@@ -201,24 +190,14 @@ class DiscriminantRecogniser:
             answers: The person that each class stands for, or -1.
         """
         copies, labels = _gallery(images, classes, answers)
-        seen = _coarse(copies)
-        space = FaceSpace.fit(seen, 80)
-        discriminant = LinearDiscriminantAnalysis(solver="eigen", shrinkage=0.05)
-        discriminant.fit(space.coordinates(seen) * space.deviations, labels)
-        bare = cls(space, discriminant, np.empty((0, 0)), answers[labels])
-        return cls(space, discriminant, bare._place(seen), answers[labels])
+        space = DiscriminantSpace.fit(copies, labels)
+        return cls(space, space.place(copies), answers[labels])
 
     def __call__(self, images: Tensor) -> Labels:
         """Returns the person on the photo nearest to each image; see :data:`Recogniser`."""
-        likeness = self._place(_coarse(images)) @ self.gallery.T
+        likeness = self.space.place(images) @ self.gallery.T
         named: Labels = self.answers[likeness.argmax(axis=1)]
         return named
-
-    def _place(self, seen: Images) -> NDArray[np.float64]:
-        placed = self.discriminant.transform(self.space.coordinates(seen) * self.space.deviations)
-        length = np.linalg.norm(placed, axis=1, keepdims=True)
-        unit: NDArray[np.float64] = placed / np.maximum(length, 1e-12)
-        return unit
 
 
 @dataclass(frozen=True)
@@ -284,9 +263,3 @@ def _gallery(images: Tensor, classes: Labels, answers: Labels) -> tuple[Tensor, 
     own, others = variants(images[~stranger], 2), variants(images[stranger], shift)
     labels = [np.tile(classes[~stranger], 10), np.tile(classes[stranger], 10 if shift else 2)]
     return torch.cat([own, others]), np.concatenate(labels)
-
-
-def _coarse(images: Tensor) -> Images:
-    """Returns what the discriminant sees: blurred a little, so that grain matters less."""
-    seen: Images = standardise(blur(shrink(images, 32), 0.6)).numpy()
-    return seen

@@ -7,6 +7,8 @@ from pathlib import Path
 from darkroom.images.record import ImageCell
 from darkroom.report.images.soundness import unsound
 from darkroom.report.kind_page import KindPage, Part, Place
+from darkroom.statistics.intervals import Interval, clopper_pearson
+from darkroom.statistics.power import detectable_rate
 
 
 def view(cell: ImageCell, place: Place) -> Part:
@@ -16,10 +18,16 @@ def view(cell: ImageCell, place: Place) -> Part:
     return image_view(cell, place)
 
 
+def detectable(cell: ImageCell, limit: float, looks: int) -> float | None:
+    """Returns the smallest advantage that a cell would have shown; see :class:`KindPage`."""
+    baseline = Interval(cell.baseline.estimate, cell.baseline.low, cell.baseline.high)
+    return detectable_rate(cell.goals, baseline, limit, looks, of_rate=clopper_pearson)
+
+
 PAGE = KindPage(
     recovered="Reconstructed",
     view=view,
     templates=Path(__file__).parent / "templates",
     unsound=unsound,
-    shared=frozenset({"label"}),
+    detectable=detectable,
 )

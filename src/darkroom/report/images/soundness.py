@@ -23,8 +23,11 @@ def leak_doubts(cell: ImageCell) -> tuple[str, ...]:
 
     An error rate explains the success if Newcombe's interval of success less error rate reaches
     zero. A rate that was tried too seldom to say much counts where an error was seen, and so does
-    that of all tries together.
+    that of all tries together. Where the ranks among strangers, by a judge that met neither, show
+    that people are known, the success is no mistake.
     """
+    if cell.bits is not None and cell.bits.low > 0:
+        return ()
     judges = cell.details.judges
     errors = (
         (judges.false_positive_noise, "noise"),

@@ -79,9 +79,9 @@ def image_view(cell: ImageCell, place: Place) -> ImageView:
     room = int(_MOST_BYTES / place.cells / pictures.weight)
     shown = people[: max(_FEWEST_PEOPLE, min(_MOST_PEOPLE, room))]
     views = tuple(_person_view(person, details, pictures) for person in shown)
-    goal = details.worst_off.goal
-    worst = next((view for view in views if view.record.goal == goal), None)
-    if worst is None:
+    worst = None
+    if details.worst_off is not None:
+        goal = details.worst_off.goal
         left = [person for person in people if person.goal == goal]
         worst = _person_view(left[0], details, pictures) if left else None
     return ImageView(

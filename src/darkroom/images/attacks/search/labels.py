@@ -70,13 +70,27 @@ def room(ledger: QueryLedger, positions: Labels, most: int) -> Labels:
     Returns:
         Int64 ``(len(positions),)``; what is left in all is divided evenly among them.
     """
-    spent = ledger.spent[positions]
-    left = most - spent
+    left = most - ledger.spent[positions]
     if ledger.limit.per_goal is not None:
-        left = np.minimum(left, ledger.limit.per_goal - spent)
+        left = np.minimum(left, ledger.limit.per_goal - ledger.alone[positions])
     if ledger.limit.total is not None and len(positions):
         left = np.minimum(left, (ledger.limit.total - ledger.total) // len(positions))
     return left.clip(0, None)
+
+
+def shared_room(ledger: QueryLedger, positions: Labels, most: int) -> int:
+    """Returns the rows that each of these goals may still pay for, where each is served by all.
+
+    Args:
+        ledger: What counts the rows.
+        positions: The goals, each once.
+        most: The most that a goal may pay for, whatever the ledger allows.
+    """
+    left = int(room(ledger, positions, most).min())
+    if ledger.limit.per_goal is not None:
+        unspent = ledger.limit.per_goal - int(ledger.alone[positions].max())
+        left = min(left, unspent // len(positions))
+    return max(0, left)
 
 
 class LabelFeedback:
@@ -159,7 +173,8 @@ class Pool:
     """Draws from the prior with their labels, one pool for all goals.
 
     A draw serves whichever goal the target names in it, so the goals that still look for draws
-    pay for them in turn, one row each. While all of them look, each pays the same.
+    pay for them in turn, one row each. While all of them look, each pays the same. The ledger
+    counts the draws in full for each of them, because one alone would have needed them all.
 
     Attributes:
         drawn: All draws so far.
@@ -248,12 +263,13 @@ class Pool:
             How many were added.
         """
         repeats = self._feedback.repeats
-        left = int(room(self._ledger, payers, most).min())
+        left = shared_room(self._ledger, payers, most)
         each = max(0, min(rows, left) // repeats)
         if each == 0:
             return 0
         points = self.points(each * len(payers)) * width
-        labels = self._feedback.ask(points, np.tile(payers, each))
+        with self._ledger.shared(payers):
+            labels = self._feedback.ask(points, np.tile(payers, each))
         self.add(points, labels)
         return len(points)
 
