@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -241,53 +241,57 @@ def sound(seed: int) -> Iterator[Case]:
     yield Case("images", "photos recognised, no face", "nothing", audit)
 
 
+@cache
+def good(seed: int) -> nn.Module:
+    """Trains a net as it should be."""
+    return trained(*world(0).seen, seed)
+
+
+def misuse(name: str, cause: str, model: Callable[[], nn.Module], **more: Any) -> Case:
+    """Returns a subject that is set up wrongly."""
+    return Case("images", name, "misuse", lambda folder: audited(folder, model(), **more), cause)
+
+
 def misuses(seed: int) -> Iterator[Case]:
     """Yields models and photos that do not belong together as they are given."""
-    images, people = world(0).seen
+    yield from _of_training(seed)
+    yield misuse("weights not loaded", "weights not loaded", lambda: net(PEOPLE, seed + 1))
+    yield misuse("trained on strangers", "other people", lambda: _of_strangers(seed))
+    yield misuse("an embedding", "outputs", lambda: nn.Sequential(*_parts(seed)[:-1]))
+    yield misuse(
+        "dropout left on", "random answers", lambda: nn.Sequential(_Always(), *_parts(seed))
+    )
+    yield misuse("batch statistics", "batch dependence", lambda: _Batchwise(good(seed)))
     private, mark, public = world(0)
-    good = trained(images, people, seed)
+    some = private.people < 3
+    shared = np.concatenate([public.images, private.images[some]])
+    owners = np.concatenate([public.people, private.people[some] + STRANGERS])
+    both = World(private, mark, Photos.of(shared, owners))
+    yield misuse("private people among the public", "shared photos", lambda: good(seed), of=both)
+    dark = World(private._replace(images=private.images * np.float32(0.02)), mark, public)
+    yield misuse("photos nearly black", "range", lambda: good(seed), of=dark)
+
+
+def _of_training(seed: int) -> Iterator[Case]:
+    """Yields models that were trained on the photos in another order, or on other pixels."""
+    images, people = world(0).seen
     names = sorted(range(PEOPLE), key=lambda one: f"p{one + 1}")
     order = torch.tensor([names.index(one) for one in range(PEOPLE)])
     mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     scaled = (images - mean[:, None, None]) / deviation[:, None, None]
-    shared = np.concatenate([public.images, private.images[private.people < 3]])
-    owners = np.concatenate([public.people, private.people[private.people < 3] + STRANGERS])
-    dark = World(private._replace(images=private.images * np.float32(0.02)), mark, public)
+    for name, cause, pixels, labels in (
+        ("folders in another order", "class order", images, order[people]),
+        ("classes shifted by three", "class order", images, (people + 3) % PEOPLE),
+        ("normalised in the data loader", "normalisation", scaled, people),
+        ("trained on 0 to 255", "range", images * 255, people),
+        ("trained on blue, green, red", "channel order", images.flip(1), people),
+    ):
+        yield misuse(name, cause, partial(trained, pixels, labels, seed))
 
-    def case(name: str, cause: str, model: Callable[[], nn.Module], **more: Any) -> Case:
-        return Case(
-            "images",
-            name,
-            "misuse",
-            lambda folder: audited(folder, model(), seed=seed, **more),
-            cause,
-        )
 
-    yield case(
-        "folders in another order", "class order", lambda: trained(images, order[people], seed)
-    )
-    yield case(
-        "classes shifted by three",
-        "class order",
-        lambda: trained(images, (people + 3) % PEOPLE, seed),
-    )
-    yield case(
-        "normalised in the data loader", "normalisation", lambda: trained(scaled, people, seed)
-    )
-    yield case("trained on 0 to 255", "range", lambda: trained(images * 255, people, seed))
-    yield case(
-        "trained on blue, green, red",
-        "channel order",
-        lambda: trained(images.flip(1), people, seed),
-    )
-    yield case("weights not loaded", "weights not loaded", lambda: net(PEOPLE, seed + 1))
-    yield case("trained on strangers", "other people", lambda: _of_strangers(seed))
-    yield case("an embedding", "outputs", lambda: nn.Sequential(*list(good)[:-1]))  # type: ignore[call-overload]
-    yield case("dropout left on", "random answers", lambda: nn.Sequential(_Always(), good))
-    yield case("batch statistics", "batch dependence", lambda: _Batchwise(good))
-    both = World(private, mark, Photos.of(shared, owners))
-    yield case("private people among the public", "shared photos", lambda: good, of=both)
-    yield case("photos nearly black", "range", lambda: good, of=dark)
+def _parts(seed: int) -> list[nn.Module]:
+    """Returns the layers of a good net."""
+    return list(good(seed).children())
 
 
 class _Always(nn.Module):

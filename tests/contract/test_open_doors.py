@@ -120,8 +120,10 @@ def test_from_python_parts_are_objects_and_find_the_same(
         import_callable(load, own)
         for load in ("random_search:RandomSearch", "smoothing:Smoothing", "own_prior:Grey")
     )
+    strangers = np.load("strangers.npz")["images"]
+    owners = np.repeat(np.arange(len(strangers)), strangers.shape[1])
     options: dict[str, Any] = {
-        "public": np.load("strangers.npz")["images"].reshape(-1, 1, 16, 16),
+        "public": (strangers.reshape(-1, 1, 16, 16), owners),
         "trained_on": "0:4",
         "attacks": [{"part": search(rows=20), "prior": grey(0.4)}],
         "defenses": [smoothing(), {"chain": [smoothing(0.2), {"name": "rounding", "decimals": 2}]}],

@@ -117,15 +117,15 @@ class TorchTarget(Target):
             return _are_probabilities(self.model(self._noise()))
 
     def _differentiable(self) -> bool:
-        """Tells whether a gradient reaches images: some images of noise, in any answer."""
+        """Tells whether a gradient can be taken in images; whether it is zero, a check asks."""
         images = self._noise().requires_grad_()
         try:
             answers = self.model(images.clone())
             weights = torch.linspace(1, 2, answers.shape[1], device=self.device)
-            (gradient,) = torch.autograd.grad((answers * weights).sum(), images)
+            torch.autograd.grad((answers * weights).sum(), images)
         except RuntimeError:
             return False
-        return bool(gradient.abs().max() > 0)
+        return True
 
     def _check(self, answers: Tensor) -> None:
         """Refuses answers that are not finite or not what ``outputs`` declares.
