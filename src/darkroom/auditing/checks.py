@@ -34,7 +34,7 @@ def check_job(job: Job[Any, Any, Any, Any], reporter: Reporter) -> tuple[Check, 
     Raises:
         PlanError: If the plan ignores a check that there is not.
     """
-    subject = job.models()[0].open(reporter)
+    subject = job.first.open(reporter)
     with reporter.stage("Checking the subject") as advance:
         checks = job.check(subject, advance)
     return _heeded(checks, job.plan.check.ignore)
@@ -47,7 +47,7 @@ def check_key(job: Job[Any, Any, Any, Any], version: str) -> str:
         job: The audit.
         version: Darkroom's, since another one may check otherwise.
     """
-    words = [job.models()[0].digest, version, *sorted(job.plan.check.ignore)]
+    words = [job.first.digest, version, *sorted(job.plan.check.ignore)]
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
 
 

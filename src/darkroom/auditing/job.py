@@ -171,6 +171,11 @@ class Job(ABC, Generic[Plan, Subject, Cells, Bench]):
             (model, cell) for model in self.models() for cell in cells if self.attacks(model, cell)
         ]
 
+    @property
+    def first(self) -> Model[Subject]:
+        """The first model, which is the undefended one; its digest is worked out once."""
+        return self.planned[0][0]
+
     def keys(self, version: str) -> list[str]:
         """Returns the key of every cell in the plan's order: a hash of all that decides it.
 
