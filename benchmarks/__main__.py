@@ -17,6 +17,7 @@ PLACES = {
     "defenses": "benchmarks.images.defenses",
     "guard": "benchmarks.guard.claims",
     "verdict": "benchmarks.verdict.claims",
+    "reach": "benchmarks.reach.claims",
 }
 
 

@@ -1,0 +1,1 @@
+"""Which models, data and endpoints are met, as people have them."""
