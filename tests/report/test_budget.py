@@ -61,6 +61,23 @@ def test_what_was_never_reached_is_more_than_was_tried() -> None:
     assert held.record()["days_to_half"] == {"queries": None, "low": None, "high": None}
 
 
+@pytest.mark.parametrize(
+    ("per_day", "bits"),
+    [(5, "at most 0.5 bits"), (10, "0.5 bits"), (999, "2.0 bits"), (5000, "8.0 bits or more")],
+)
+def test_bits_of_the_first_day_are_those_within_it(per_day: int, bits: str) -> None:
+    points = [
+        CurvePoint.at(queries, (0.5, 0.3, 0.7), gained)
+        for queries, gained in ((1000, 8.0), (10, 0.5), (100, 2.0))
+    ]
+    known = ImageCell.model_validate({**image_cell(), "access": "scores", "curve": points})
+    (held,) = holdings([known], Policy(per_day))
+    assert held.bits_a_day == held.record()["bits_a_day"] == bits
+    (unknown,) = holdings([cell(RISING)], Policy(per_day))
+    assert unknown.bits_a_day == ""
+    assert unknown.record()["bits_a_day"] is None
+
+
 def test_weights_ask_nobody() -> None:
     assert holdings([cell(RISING, access="weights")], Policy(10)) == []
 
@@ -85,6 +102,8 @@ def test_the_report_answers_for_attacks_that_ask(run: RunFolder) -> None:
     assert page.text.count("Is ten queries a day enough?") == 2
     assert "10 queries a day, 100 accounts" in page.text
     assert 'id="chart-budget-wide' in page.source
+    assert "0.1 bits a day" in page.text
+    assert 'id="chart-1-bits-wide' in page.source
 
 
 def test_draws_that_serve_everybody_are_said_to() -> None:

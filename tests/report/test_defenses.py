@@ -185,6 +185,11 @@ def test_the_report_has_table_and_frontier(run: RunFolder) -> None:
         assert text in page.text, text
     assert "evolution, then auto" in page.text
     charts = [one for one in page.classed("chart-wide") if "frontier" in str(one)]
+    assert len(charts) == 2, "in advantages, and in bits"
+    for one in run.cells:
+        one["bits"] = None
+    page = run.report()
+    charts = [one for one in page.classed("chart-wide") if "frontier" in str(one)]
     assert len(charts) == 1
 
 

@@ -112,7 +112,7 @@ def test_identifiers_are_unique_and_links_arrive(run: RunFolder) -> None:
     targets = {a["href"][1:] for _, a in page.tags if (a.get("href") or "").startswith("#")}  # type: ignore[index]
     used = set(re.findall(r"url\(#([^)]+)\)", page.source))
     assert targets | used <= set(names)
-    assert len(page.classed("chart-wide")) == len(page.classed("chart-narrow")) == 3
+    assert len(page.classed("chart-wide")) == len(page.classed("chart-narrow")) == 6
 
 
 def test_pictures_and_charts_have_a_text(run: RunFolder) -> None:

@@ -105,11 +105,12 @@ def budget(
         typer.echo("Every attack of this run holds the weights: no limit of queries concerns it.")
     else:
         table = Table(title=f"Until half are recovered, with {policy.words}", title_justify="left")
-        for heading in ("attack", "access", "defence", "queries", "time"):
+        for heading in ("attack", "access", "defence", "queries", "time", "first day"):
             table.add_column(heading)
         for one in held:
             cell = one.cell
-            table.add_row(cell.attack, cell.access, cell.defense, one.queries, one.days)
+            day = one.bits_a_day or "\N{EN DASH}"
+            table.add_row(cell.attack, cell.access, cell.defense, one.queries, one.days, day)
         Console().print(table)
         typer.echo(answer(held))
 

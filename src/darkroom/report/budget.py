@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from darkroom.auditing.record import Cell
+from darkroom.auditing.record import Cell, CurvePoint
 from darkroom.errors import PlanError
 from darkroom.report.kind_page import nouns_of
-from darkroom.report.wording import count, several
+from darkroom.report.wording import amount, count, several
 
 HALF = 0.5
 
@@ -147,6 +147,29 @@ class Holding(NamedTuple):
         high = None if reached.high is None else count(reached.high)
         return _ranged(count(reached.queries), count(low), high)
 
+    @property
+    def bits_a_day(self) -> str:
+        """How many bits of a goal the first day gives away, in words; empty where none are known.
+
+        Read off the last milestone within the day, or bounded by the first one after it.
+        """
+        point = self._first_day
+        if point is None or point.bits is None:
+            return ""
+        said = f"{amount(point.bits)} bits"
+        if point.queries > self.policy.rate:
+            return f"at most {said}"
+        return f"{said} or more" if self.policy.rate > self.reached.asked else said
+
+    @property
+    def _first_day(self) -> CurvePoint | None:
+        points = sorted(
+            (point for point in self.cell.curve if point.bits is not None),
+            key=lambda point: point.queries,
+        )
+        within = [point for point in points if point.queries <= self.policy.rate]
+        return within[-1] if within else next(iter(points), None)
+
     def record(self) -> dict[str, object]:
         """Returns it as JSON has it; days are null where queries are."""
         reached, rate = self.reached, self.policy.rate
@@ -162,6 +185,7 @@ class Holding(NamedTuple):
             "days_to_half": {
                 name: None if value is None else value / rate for name, value in numbers.items()
             },
+            "bits_a_day": self.bits_a_day or None,
         }
 
 

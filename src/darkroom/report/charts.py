@@ -1,4 +1,4 @@
-"""Charts of success against queries, as SVG that lives inside the page.
+"""Charts of success and of bits against queries, as SVG that lives inside the page.
 
 Every chart comes twice, wide for a desk and narrow for a phone; the page's style sheet shows one.
 Colours are the page's CSS variables, so a chart follows light and dark like everything else.
@@ -10,7 +10,7 @@ import html
 import io
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -59,8 +59,23 @@ class Chart:
 
 
 @dataclass(frozen=True)
-class _Baseline:
-    rate: float
+class _Upright:
+    """What the vertical axis shows.
+
+    Attributes:
+        value: Reads it off a point.
+        most: Where it ends.
+        heading: What it is called.
+        shares: Whether it counts shares.
+        baseline: Its value without the model, a dashed line.
+        label: What the legend calls that.
+    """
+
+    value: Callable[[CurvePoint], float]
+    most: float
+    heading: str
+    shares: bool
+    baseline: float
     label: str
 
 
@@ -97,17 +112,54 @@ def curve_chart(
     Returns:
         The chart, or ``None`` where no series has a point.
     """
+    upright = _Upright(lambda point: point.success, 1, "recovered", True, baseline, baseline_label)
+    return _both(series, upright, name, title, across)
+
+
+def bits_chart(
+    series: Sequence[Series],
+    most: float,
+    *,
+    name: str,
+    title: str,
+    across: str = "queries a goal (logarithmic)",
+) -> Chart | None:
+    """Draws bits gained against queries.
+
+    Args:
+        series: One to ``MOST_SERIES`` lines; points without bits are left out.
+        most: The bits that a perfect attack would gain, where the axis ends.
+        name: Unique on the page; letters, digits and hyphens. All identifiers start with it.
+        title: What the chart shows, read out instead of it.
+        across: What the horizontal axis counts.
+
+    Returns:
+        The chart, or ``None`` where no series has a point with bits.
+    """
+    known = [
+        Series(line.label, tuple(point for point in line.points if point.bits is not None))
+        for line in series
+    ]
+    upright = _Upright(
+        lambda point: point.bits or 0.0, most, "bits", False, 0.0, "without the model"
+    )
+    return _both(known, upright, name, title, across)
+
+
+def _both(
+    series: Sequence[Series], upright: _Upright, name: str, title: str, across: str
+) -> Chart | None:
+    """Draws curves for desks and for phones."""
     drawable = [line for line in series[:MOST_SERIES] if _positive(line)]
     if not drawable:
         return None
-    longest = max(len(label) for label in (baseline_label, *(one.label for one in drawable)))
+    longest = max(len(label) for label in (upright.label, *(one.label for one in drawable)))
     wide = Format("wide", 8.6, 4.0, 3 if longest < 30 else 2, 48)
     lines = sum(len(textwrap.wrap(one.label, 42)) for one in drawable)
     narrow = Format("narrow", 4.9, 4.6 + 0.24 * lines, 1, 42)
-    level = _Baseline(baseline, baseline_label)
     return Chart(
-        _draw(drawable, level, wide, name, title, across),
-        _draw(drawable, level, narrow, name, title, across),
+        _draw(drawable, upright, wide, name, title, across),
+        _draw(drawable, upright, narrow, name, title, across),
     )
 
 
@@ -161,111 +213,13 @@ def _draw_calibration(
         return embed(svg_of(figure), identity, form, title, 1)
 
 
-@dataclass(frozen=True)
-class Spot:
-    """A defence on the frontier's chart.
-
-    Attributes:
-        number: What stands beside the dot and in the table.
-        worth: Accuracy in [0, 1], or an error.
-        leak: The advantage left, with its interval.
-        dominated: Whether another is better.
-    """
-
-    number: str
-    worth: float
-    leak: Interval
-    dominated: bool
-
-
-def frontier_chart(spots: Sequence[Spot], *, name: str, title: str, across: str) -> Chart:
-    """Draws what each defence leaks against what the model is worth behind it.
-
-    Args:
-        spots: At least one.
-        name: Unique on the page; letters, digits and hyphens. All identifiers start with it.
-        title: What the chart shows, read out instead of it.
-        across: What the horizontal axis counts; shares where it says accuracy.
-    """
-    forms = (Format("wide", 8.6, 4.4, 1, 48), Format("narrow", 4.9, 4.6, 1, 42))
-    return Chart(*(_draw_frontier(spots, form, name, title, across) for form in forms))
-
-
-def _draw_frontier(spots: Sequence[Spot], form: Format, name: str, title: str, across: str) -> str:
-    identity = f"{name}-{form.suffix}"
-    with style(identity):
-        figure = Figure(figsize=(form.width, form.height), layout="constrained")
-        FigureCanvasSVG(figure)
-        axes = figure.add_subplot()
-        best = sorted((s for s in spots if not s.dominated), key=lambda s: s.worth)
-        axes.plot(
-            [s.worth for s in best],
-            [s.leak.estimate for s in best],
-            color=series_colour(0),
-            linewidth=1.8,
-            zorder=2,
-        )
-        for spot in spots:
-            colour = MUTED if spot.dominated else series_colour(0)
-            axes.errorbar(
-                [spot.worth],
-                [spot.leak.estimate],
-                yerr=[
-                    [spot.leak.estimate - spot.leak.low],
-                    [spot.leak.high - spot.leak.estimate],
-                ],
-                color=colour,
-                elinewidth=1.2,
-                alpha=0.75,
-                marker="o",
-                markersize=7,
-                zorder=3,
-            )
-        _name_spots(axes, spots)
-        shares = "accuracy" in across
-        _scale_frontier(axes, spots, shares)
-        axes.set_xlabel(across, color=MUTED)
-        axes.set_ylabel("advantage left to the attacker", color=MUTED)
-        plain(axes)
-        return embed(svg_of(figure), identity, form, title, 1)
-
-
-def _name_spots(axes: Axes, spots: Sequence[Spot]) -> None:
-    """Writes numbers beside dots; those of dots that share a place stand in one row."""
-    places: dict[tuple[float, float], list[Spot]] = {}
-    for spot in spots:
-        places.setdefault((round(spot.worth, 2), round(spot.leak.estimate, 2)), []).append(spot)
-    for (worth, leak), here in places.items():
-        axes.annotate(
-            ", ".join(spot.number for spot in here),
-            (worth, leak),
-            xytext=(9, 5),
-            textcoords="offset points",
-            color=INK,
-            fontsize=11.5,
-        )
-
-
-def _scale_frontier(axes: Axes, spots: Sequence[Spot], shares: bool) -> None:
-    worths = [spot.worth for spot in spots]
-    room = max(0.01 if shares else 1e-9, 0.12 * (max(worths) - min(worths)))
-    axes.set_xlim(min(worths) - room, max(worths) + 1.6 * room)
-    low = min(0.0, *(spot.leak.low for spot in spots))
-    axes.set_ylim(low - 0.04, 1.02)
-    axes.yaxis.set_major_locator(FixedLocator([0, 0.25, 0.5, 0.75, 1]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}"))
-    axes.xaxis.set_major_locator(MaxNLocator(5))
-    if shares:
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g}%"))
-
-
 def _positive(line: Series) -> list[CurvePoint]:
     return sorted((p for p in line.points if p.queries > 0), key=lambda p: p.queries)
 
 
 def _draw(
     series: Sequence[Series],
-    baseline: _Baseline,
+    upright: _Upright,
     form: Format,
     name: str,
     title: str,
@@ -277,12 +231,15 @@ def _draw(
         FigureCanvasSVG(figure)
         axes = figure.add_subplot()
         for place, line in enumerate(series):
-            _plot(axes, line, place, textwrap.fill(line.label, form.letters))
+            _plot(axes, line, place, textwrap.fill(line.label, form.letters), upright)
         dashes = (0, (5, 4))
         axes.axhline(
-            baseline.rate, color=MUTED, linestyle=dashes, linewidth=1.8, label=baseline.label
+            upright.baseline, color=MUTED, linestyle=dashes, linewidth=1.8, label=upright.label
         )
-        _dress(axes, [p.queries for line in series for p in _positive(line)], across)
+        points = [point for line in series for point in _positive(line)]
+        _scale_queries(axes, [point.queries for point in points], across)
+        _scale_upright(axes, min(upright.value(point) for point in points), upright)
+        plain(axes)
         figure.legend(loc="outside lower left", ncols=form.columns, frameon=False, labelcolor=INK)
         return embed(svg_of(figure), identity, form, title, len(series))
 
@@ -306,7 +263,7 @@ def svg_of(figure: Figure) -> str:
     return buffer.getvalue()
 
 
-def _plot(axes: Axes, line: Series, place: int, label: str) -> None:
+def _plot(axes: Axes, line: Series, place: int, label: str, upright: _Upright) -> None:
     points = _positive(line)
     colour = series_colour(place)
     queries = [p.queries for p in points]
@@ -322,7 +279,7 @@ def _plot(axes: Axes, line: Series, place: int, label: str) -> None:
         )
     axes.plot(
         queries,
-        [p.success for p in points],
+        [upright.value(p) for p in points],
         color=colour,
         linewidth=2.4,
         linestyle=("-", (0, (6, 2)), (0, (1, 1.5)), "-.", "-", (0, (6, 2)))[place],
@@ -334,7 +291,7 @@ def _plot(axes: Axes, line: Series, place: int, label: str) -> None:
     )
 
 
-def _dress(axes: Axes, queries: Sequence[int], across: str) -> None:
+def _scale_queries(axes: Axes, queries: Sequence[int], across: str) -> None:
     low, high = min(queries), max(queries)
     margin = (high / low) ** 0.03 if high > low else 2.0
     axes.set_xscale("log")
@@ -342,12 +299,17 @@ def _dress(axes: Axes, queries: Sequence[int], across: str) -> None:
     axes.xaxis.set_major_locator(FixedLocator(_ticks(low, high)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(round(value))))
-    axes.set_ylim(0, 1)
-    axes.yaxis.set_major_locator(FixedLocator([0, 0.25, 0.5, 0.75, 1]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
     axes.set_xlabel(across, color=MUTED)
-    axes.set_ylabel("recovered", color=MUTED)
-    plain(axes)
+
+
+def _scale_upright(axes: Axes, least: float, upright: _Upright) -> None:
+    axes.set_ylim(min(0.0, least), upright.most)
+    axes.set_ylabel(upright.heading, color=MUTED)
+    if upright.shares:
+        axes.yaxis.set_major_locator(FixedLocator([0, 0.25, 0.5, 0.75, 1]))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
+    else:
+        axes.yaxis.set_major_locator(MaxNLocator(5))
 
 
 def plain(axes: Axes) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from darkroom.auditing.record import Cell, Cost, Interval, Utility
+from darkroom.auditing.record import Bits, Cell, Cost, Interval, Utility
 from darkroom.errors import PlanError
 from darkroom.report.wording import percent, points, several
 
@@ -100,6 +100,7 @@ class Standing(NamedTuple):
         defense: Its name; ``none`` for none.
         leak: The largest advantage that any attacker had, adaptive or naive.
         by: The cell in which that was.
+        bits: The most bits that any attacker gained; ``None`` where none was measured.
         naive: The largest advantage of naive attackers; ``None`` where none was run.
         adaptive: The largest of adaptive ones; ``None`` where none was run.
         utility: What the model is worth behind it.
@@ -110,6 +111,7 @@ class Standing(NamedTuple):
     defense: str
     leak: Interval
     by: Cell
+    bits: Bits | None
     naive: Interval | None
     adaptive: Interval | None
     utility: Utility
@@ -201,6 +203,11 @@ def _standing(name: str, cells: Sequence[Cell]) -> Standing:
         defense=name,
         leak=strongest.advantage,
         by=strongest,
+        bits=max(
+            (cell.bits for cell in cells if cell.bits is not None),
+            key=lambda one: one.estimate,
+            default=None,
+        ),
         naive=largest("naive"),
         adaptive=largest("adaptive"),
         utility=strongest.utility,
@@ -327,6 +334,7 @@ def _record(one: Standing) -> dict[str, Any]:
         "defense": one.defense,
         "leak": one.leak.model_dump(),
         "strongest_attack": one.by.attack,
+        "bits": None if one.bits is None else one.bits.model_dump(),
         "naive": None if one.naive is None else one.naive.model_dump(),
         "adaptive": None if one.adaptive is None else one.adaptive.model_dump(),
         "utility": one.utility.model_dump(exclude_none=True),

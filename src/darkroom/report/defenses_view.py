@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from darkroom.auditing.record import Cell, Cost, Interval, Utility
-from darkroom.report.charts import Chart, Spot, frontier_chart
+from darkroom.report.charts import Chart
 from darkroom.report.defenses import (
     NONE,
     Match,
@@ -19,6 +19,7 @@ from darkroom.report.defenses import (
     measure_of,
     standings,
 )
+from darkroom.report.frontier import Spot, frontier_chart
 from darkroom.report.kind_page import attacker
 from darkroom.report.wording import amount, percent, points, several
 
@@ -62,6 +63,7 @@ class DefensesView:
         worth_word: That in running text.
         better: Where the better defences lie on the chart.
         chart: Leak against accuracy.
+        bits_chart: The same with leaks in bits, where every defence has them.
         dominated: A sentence that names dominated defences.
         fallen: Defences that stop none but the naive.
     """
@@ -72,6 +74,7 @@ class DefensesView:
     worth_word: str
     better: str
     chart: Chart | None
+    bits_chart: Chart | None
     dominated: str
     fallen: str
 
@@ -102,6 +105,7 @@ def defenses_view(cells: Sequence[Cell]) -> DefensesView | None:
         worth_word=measure.name if measure.sign > 0 else f"the model's {measure.name}",
         better=f"the lower and farther {'right' if measure.sign > 0 else 'left'}, the better",
         chart=_chart(all_of, beaten, names, measure),
+        bits_chart=_bits_chart(all_of, beaten, names, measure),
         dominated=_dominated(beaten),
         fallen=", ".join(fallen),
     )
@@ -169,6 +173,27 @@ def _chart(
         title=f"Advantage left to the attacker against {measure.name} for "
         f"{len(spots)} defences; the figures are in the table, by number",
         across=measure.name,
+    )
+
+
+def _bits_chart(
+    all_of: Sequence[Standing], beaten: dict[str, str], names: dict[str, str], measure: Measure
+) -> Chart | None:
+    known = [one for one in all_of if one.worth is not None]
+    found = [one.bits for one in known if one.bits is not None]
+    if len(known) < 2 or len(found) < len(known):
+        return None
+    spots = [
+        Spot(names[one.defense], abs(one.worth or 0.0), bits, one.defense in beaten)
+        for one, bits in zip(known, found, strict=True)
+    ]
+    return frontier_chart(
+        spots,
+        name="chart-frontier-bits",
+        title=f"Bits left to the attacker against {measure.name} for {len(spots)} defences; the "
+        "figures are in the table, by number",
+        across=measure.name,
+        bits=max(one.most for one in found),
     )
 
 

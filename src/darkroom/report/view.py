@@ -9,13 +9,13 @@ from pathlib import Path
 from darkroom.auditing.record import Cell, CurvePoint
 from darkroom.auditing.run_record import RunRecord
 from darkroom.report.budget import USUAL, Holding, answer, holdings
-from darkroom.report.charts import MOST_SERIES, Chart, Series, curve_chart
+from darkroom.report.charts import MOST_SERIES, Chart, Series, bits_chart, curve_chart
 from darkroom.report.defenses import Measure, measure_of
 from darkroom.report.defenses_view import DefensesView, defenses_view
 from darkroom.report.guard_view import GuardView, guard_view
 from darkroom.report.kind_page import KindPage, Part, Place, page_of
 from darkroom.report.verdict import Judged, Verdict, decide
-from darkroom.report.wording import percent, spread
+from darkroom.report.wording import amount, percent, spread
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class CellView:
         unsound: Why its judges cannot support a verdict.
         threats: Sentences of its threat model that do not hold for every cell.
         chart: Success against queries, for kinds with such a curve.
+        bits_chart: Bits against queries, where they were measured along the way.
         part: What its kind alone shows.
     """
 
@@ -36,6 +37,7 @@ class CellView:
     unsound: tuple[str, ...]
     threats: tuple[str, ...]
     chart: Chart | None
+    bits_chart: Chart | None
     part: Part
 
     @property
@@ -56,14 +58,15 @@ class BudgetView:
     Attributes:
         answer: In a sentence, for the first policy.
         policies: Those compared, in words.
-        rows: For each attack that asks the model: its name, the queries that it needs, and how
-            long each policy holds it off.
+        rows: For each attack that asks the model: its name, the queries that it needs, and for
+            each policy how long it holds the attack off, and the bits that the first day gives
+            away.
         chart: Success against days under the first policy.
     """
 
     answer: str
     policies: tuple[str, ...]
-    rows: tuple[tuple[str, str, tuple[str, ...]], ...]
+    rows: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...]
     chart: Chart | None
 
 
@@ -77,6 +80,7 @@ class Page:
         threats: Sentences of the threat model that hold for every cell.
         cells: In the plan's order.
         overview: All cells in one chart, when there are several.
+        bits_overview: The same in bits.
         budget: What limits of queries are worth, when an attack asks the model.
         defenses: Which defence holds at what price, when the run has any.
         guard: What attacks get with and without a guard, when the run has both.
@@ -89,6 +93,7 @@ class Page:
     threats: tuple[str, ...]
     cells: tuple[CellView, ...]
     overview: Chart | None
+    bits_overview: Chart | None
     budget: BudgetView | None
     defenses: DefensesView | None
     guard: GuardView | None
@@ -146,6 +151,7 @@ def build_page(
     """
     threats = _shared_threats(judged)
     cells = [one.cell for one in judged]
+    curved = [cell for cell in cells if page_of(cell.kind).curves]
     return Page(
         record=record,
         verdict=decide(judged, record.limit, record.checks),
@@ -154,8 +160,9 @@ def build_page(
             _cell_view(one, Place(run, record.target, number, len(judged), reveal), threats)
             for number, one in enumerate(judged, 1)
         ),
-        overview=_overview([cell for cell in cells if page_of(cell.kind).curves]),
-        budget=_budget([cell for cell in cells if page_of(cell.kind).curves]),
+        overview=_overview(curved),
+        bits_overview=_bits_overview(curved),
+        budget=_budget(curved),
         defenses=defenses_view(cells),
         guard=guard_view(cells),
         plan=plan,
@@ -178,6 +185,7 @@ def _cell_view(judged: Judged, place: Place, threats: Sequence[str]) -> CellView
         unsound=judged.unsound,
         threats=tuple(line for line in cell.details.threat_model if line not in threats),
         chart=_curve(cell, place.number) if page.curves else None,
+        bits_chart=_bits_curve(cell, place.number) if page.curves else None,
         part=page.view(cell, place),
     )
 
@@ -195,6 +203,17 @@ def _curve(cell: Cell, number: int) -> Chart | None:
     )
 
 
+def _bits_curve(cell: Cell, number: int) -> Chart | None:
+    if cell.bits is None:
+        return None
+    title = (
+        f"Bits against queries, {cell.title}: {amount(cell.bits.estimate)} in the end, interval "
+        f"{amount(cell.bits.low)} to {amount(cell.bits.high)}, of {amount(cell.bits.most)}"
+    )
+    lines = (Series("bits gained over a guess", cell.curve),)
+    return bits_chart(lines, cell.bits.most, name=f"chart-{number}-bits", title=title)
+
+
 def _overview(cells: Sequence[Cell]) -> Chart | None:
     if len(cells) < 2:
         return None
@@ -210,13 +229,31 @@ def _overview(cells: Sequence[Cell]) -> Chart | None:
     )
 
 
+def _bits_overview(cells: Sequence[Cell]) -> Chart | None:
+    known = [(cell, cell.bits) for cell in cells if cell.bits is not None]
+    if len(known) < 2:
+        return None
+    strongest = sorted(known, key=lambda one: -one[1].estimate)[:MOST_SERIES]
+    lines = tuple(Series(cell.title, cell.curve) for cell, _ in strongest)
+    return bits_chart(
+        lines,
+        max(bits.most for _, bits in strongest),
+        name="chart-all-bits",
+        title=f"Bits against queries of {len(lines)} cells; their figures are in the table",
+    )
+
+
 def _budget(cells: Sequence[Cell]) -> BudgetView | None:
     held = [holdings(cells, policy) for policy in USUAL]
     if not held[0]:
         return None
     first, days = USUAL[0], held[0]
     rows = [
-        (columns[0].cell.title, columns[0].queries, tuple(one.days for one in columns))
+        (
+            columns[0].cell.title,
+            columns[0].queries,
+            tuple((one.days, one.bits_a_day) for one in columns),
+        )
         for columns in zip(*held, strict=True)
     ]
     # A chart of many lines shows nothing: those that get farthest stand for the rest.

@@ -87,6 +87,8 @@ def run_table_cell(
     members = details.members
     asked = int(np.median(found["members"].queries))
     success = members.success.attack
+    bits = bits_of(subject, bench, found["members"].after, calibrated=plan.attack.calibrated)
+    ends = (success.estimate, success.low, success.high)
     cell = TableCell(
         key=key,
         target=subject.target.name,
@@ -100,10 +102,8 @@ def run_table_cell(
         success=success,
         baseline=members.success.imputation,
         advantage=members.advantage,
-        bits=bits_of(subject, bench, found["members"].after, calibrated=plan.attack.calibrated),
-        curve=(
-            (CurvePoint.at(asked, (success.estimate, success.low, success.high)),) if asked else ()
-        ),
+        bits=bits,
+        curve=(CurvePoint.at(asked, ends, bits.estimate),) if asked else (),
         utility=_utility(subject, plan.defense) if endpoint is None else Utility(),
         seconds=seconds,
         details=details,
