@@ -7,8 +7,10 @@ from statistics import fmean, median
 from typing import NamedTuple
 
 from benchmarks.claims import Claim, Outcome, Table
+from benchmarks.verdict.bits import of_bits
+from benchmarks.verdict.oracles import against_oracles
 from benchmarks.verdict.subjects import Told
-from benchmarks.verdict.trials import KINDS, Trial, run_trials, trials_of
+from benchmarks.verdict.trials import KINDS, Trial, run_trials, together, trials_of
 from darkroom.statistics.intervals import clopper_pearson
 
 Pair = tuple[Trial, Told]
@@ -49,10 +51,16 @@ def run(*, quick: bool, seed: int) -> Outcome:
     for known in size.known:
         trials += trials_of("tables", "planted", known, size.planted, seed)
     found = list(run_trials(trials))
+    figures = together((of_bits, against_oracles), seed, quick)
     power = _power([pair for pair in found if pair[0].group == "planted"])
     return Outcome(
-        [*_of_nulls(found, quick=quick), *_of_subjects(found), *_of_power(power, quick=quick)],
-        [_subjects(found), _nulls(found), power],
+        [
+            *_of_nulls(found, quick=quick),
+            *_of_subjects(found),
+            *_of_power(power, quick=quick),
+            *figures.claims,
+        ],
+        [_subjects(found), _nulls(found), power, *figures.tables],
     )
 
 

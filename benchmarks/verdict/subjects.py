@@ -5,7 +5,10 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from darkroom import Run
 from darkroom.errors import DarkroomError
@@ -94,3 +97,10 @@ def tried(case: Case) -> Told:
     return Told(
         kind, name, truth, cause, verdict.outcome, causes, said, found, verdict.smallest_detectable
     )
+
+
+def arrays_of(run: Run) -> dict[str, NDArray[Any]]:
+    """Returns the arrays of a run's only cell."""
+    (path,) = run.folder.glob("cells/*/reconstructions.npz")
+    with np.load(path) as arrays:
+        return dict(arrays)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
 
-from benchmarks.claims import tell
+from benchmarks.claims import Outcome, tell
 from benchmarks.verdict.subjects import Case, Told, tried
 
 KINDS = ("tables", "text", "images")
@@ -48,11 +48,24 @@ def run_trial(trial: Trial) -> Told:
     return tried(cases_of(trial.kind, trial.group, *trial.arguments)[trial.place])
 
 
+def together(parts: Sequence[Callable[[int, bool], Outcome]], seed: int, quick: bool) -> Outcome:
+    """Runs other parts of a benchmark, one a processor at a time, and puts them together."""
+    with _pool() as pool:
+        found = [task.result() for task in [pool.submit(part, seed, quick) for part in parts]]
+    return Outcome(
+        [claim for one in found for claim in one.claims],
+        [table for one in found for table in one.tables],
+    )
+
+
+def _pool() -> ProcessPoolExecutor:
+    os.environ["OMP_NUM_THREADS"] = "1"  # read by the processes that are started
+    return ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn"))
+
+
 def run_trials(trials: Sequence[Trial]) -> Iterator[tuple[Trial, Told]]:
     """Audits all subjects, one a processor at a time, and says how each ended."""
-    os.environ["OMP_NUM_THREADS"] = "1"  # read by the processes that are started
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
+    with _pool() as pool:
         told = pool.map(run_trial, trials)
         for number, (trial, one) in enumerate(zip(trials, told, strict=True), 1):
             mark = "" if one.right else "  <- " + one.said[:200]

@@ -254,6 +254,8 @@ def audit_text(
     before: str | Path | None = None,
     held_out: str | Path | None = None,
     corpus: str | Path | None = None,
+    rank_rows: int | None = None,
+    references: int | None = None,
     attacks: Sequence[Part] = ("best-first",),
     defenses: Sequence[Part] = (),
     training: Sequence[Part] = (),
@@ -278,6 +280,8 @@ def audit_text(
         before: The folder of the same model before it was trained on the canaries.
         held_out: Lines that the model was not trained on, to see what it is worth.
         corpus: The lines that every ``training`` trains on, canaries among them.
+        rank_rows: Rows a canary to spend on its exact rank, 300 unless told.
+        references: Candidates drawn for a canary whose exact rank is not reached, 200 unless told.
         attacks: Names, mappings as a plan's ``[[attack]]`` has them, or attacks themselves.
         defenses: Names, mappings as a plan's ``[[defense]]`` has them, or defences themselves.
         training: Names, mappings as a plan's ``[[training]]`` has them, or training defences
@@ -317,6 +321,7 @@ def audit_text(
         "private": {
             "canaries": str(canaries),
             **_given(corpus=corpus and str(corpus), held_out=held_out and str(held_out)),
+            **_given(rank_rows=rank_rows, references=references),
         },
         "attack": _tables(attacks),
         "defense": _tables(defenses),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from functools import cache
 
 import numpy as np
 import pytest
-import torch
+from benchmarks.verdict.oracles import whole_lines
 from numpy.typing import NDArray
 from tests.support.tiny_language import EDGES, KINDS, causal, make_tokenizer
 
@@ -41,41 +40,6 @@ def format_of(pattern: str) -> SecretFormat:
     return make_format(pattern)
 
 
-def whole_lines(kind: str, before: str, after: str, secrets: list[str]) -> Floats:
-    """Returns the bits of all tokens of each line but those that no secret changes.
-
-    Every line is cut by the tokenizer as it stands, and read by the model alone, without anything
-    kept. Where secrets differ in length, the token behind them counts, which ends them.
-    """
-    tokenizer, model = make_tokenizer(kind), causal(kind).model
-    read = [tokenizer(before + secret + after, return_offsets_mapping=True) for secret in secrets]
-    lines = [one["input_ids"] for one in read]
-    first = 0
-    while len({tuple(line[: first + 1]) for line in lines}) == 1:
-        first += 1
-    behind = [
-        sum(start >= len(before + secret) for start, _ in one["offset_mapping"])
-        for one, secret in zip(read, secrets, strict=True)
-    ]
-    ends = len({len(secret) for secret in secrets}) > 1
-    most = min(*behind, max(behind) - ends)
-    last = 0
-    while last < most and len({tuple(line[len(line) - last - 1 :]) for line in lines}) == 1:
-        last += 1
-    by_length: dict[int, list[int]] = {}
-    for place, line in enumerate(lines):
-        by_length.setdefault(len(line), []).append(place)
-    bits = np.zeros(len(lines))
-    for places in by_length.values():
-        ids = torch.tensor([lines[place] for place in places])
-        with torch.inference_mode():
-            logprobs = model(input_ids=ids).logits[:, :-1].log_softmax(dim=-1)
-        told = logprobs.gather(2, ids[:, 1:, None])[:, :, 0]
-        stop = ids.shape[1] - last
-        bits[places] = -told[:, first - 1 : stop - 1].sum(dim=1).numpy() / math.log(2)
-    return bits
-
-
 @pytest.mark.parametrize("kind", [*KINDS, *EDGES])
 @pytest.mark.parametrize(("before", "pattern", "after"), PLACES)
 def test_surprises_ranks_and_searches_are_those_of_whole_lines(
@@ -83,7 +47,7 @@ def test_surprises_ranks_and_searches_are_those_of_whole_lines(
 ) -> None:
     secrets = format_of(pattern)
     every = [secrets.at(index) for index in range(secrets.size)]
-    expected = whole_lines(kind, before, after, every)
+    expected = whole_lines(make_tokenizer(kind), causal(kind).model, before, after, every)
     target = causal(kind)
     goal = SecretGoal(before, after, secrets)
     chosen = np.random.default_rng(0).integers(secrets.size, size=3)
