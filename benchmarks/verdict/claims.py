@@ -19,14 +19,22 @@ POWER = 0.8
 
 
 class Size(NamedTuple):
-    """How much is audited: null audits a kind, and planted audits a size, with the sizes."""
+    """How much is audited.
+
+    Attributes:
+        null: Audits with nothing to find, of each kind.
+        planted: Audits of each size of leak.
+        known: The sizes.
+        worlds: How many sets of rows, corpora and models the zoo has.
+    """
 
     null: int
     planted: int
     known: tuple[int, ...]
+    worlds: int
 
 
-FULL, QUICK = Size(70, 12, (10, 20, 30, 40)), Size(8, 4, (10, 30))
+FULL, QUICK = Size(70, 12, (10, 20, 30, 40), 2), Size(8, 4, (10, 30), 1)
 
 
 def run(*, quick: bool, seed: int) -> Outcome:
@@ -41,9 +49,11 @@ def run(*, quick: bool, seed: int) -> Outcome:
         trial
         for kind in KINDS
         for group, arguments in (
-            ("leaks", (seed,)),
-            ("sound", (seed,)),
-            ("misuses", (seed,)),
+            *(
+                (group, (seed + world,))
+                for world in range(size.worlds)
+                for group in ("leaks", "sound", "misuses")
+            ),
             ("null_cases", (size.null, seed)),
         )
         for trial in trials_of(kind, group, *arguments)

@@ -255,9 +255,15 @@ def misuse(name: str, cause: str, model: Callable[[], nn.Module], **more: Any) -
 def misuses(seed: int) -> Iterator[Case]:
     """Yields models and photos that do not belong together as they are given."""
     yield from _of_training(seed)
-    yield misuse("weights not loaded", "weights not loaded", lambda: net(PEOPLE, seed + 1))
+    for number in (1, 2):
+        yield misuse(
+            f"weights not loaded, {number}",
+            "weights not loaded",
+            partial(net, PEOPLE, seed + number),
+        )
     yield misuse("trained on strangers", "other people", lambda: _of_strangers(seed))
     yield misuse("an embedding", "outputs", lambda: nn.Sequential(*_parts(seed)[:-1]))
+    yield misuse("a head of attributes", "outputs", lambda: _attributes(seed))
     yield misuse(
         "dropout left on", "random answers", lambda: nn.Sequential(_Always(), *_parts(seed))
     )
@@ -292,6 +298,18 @@ def _of_training(seed: int) -> Iterator[Case]:
 def _parts(seed: int) -> list[nn.Module]:
     """Returns the layers of a good net."""
     return list(good(seed).children())
+
+
+def _attributes(seed: int) -> nn.Module:
+    """Returns a net that says yes or no to as many attributes as there are people."""
+    images, people = world(0).seen
+    body = nn.Sequential(*_parts(seed)[:-1])
+    rng = np.random.default_rng([seed, 3])
+    wanted = torch.from_numpy(rng.choice([-4.0, 4.0], (PEOPLE, PEOPLE)).astype(np.float32))
+    with torch.no_grad():
+        head = nn.Linear(384, PEOPLE, bias=False)
+        head.weight.copy_(torch.linalg.lstsq(body(images), wanted[people]).solution.T)
+    return nn.Sequential(body, head, nn.Sigmoid()).eval()
 
 
 class _Always(nn.Module):

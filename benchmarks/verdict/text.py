@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -95,25 +95,8 @@ def sound(seed: int) -> Iterator[Case]:
 
 def misuses(seed: int) -> Iterator[Case]:
     """Yields folders whose model is not the one that was trained."""
-    from transformers import (
-        GPT2Config,
-        GPT2ForSequenceClassification,
-        GPT2LMHeadModel,
-        GPT2Model,
-    )
-
     learned = trained(seed, EACH)
-    small: GPT2Config = learned.model.config
-    made: Sequence[tuple[str, str, Callable[[], Any]]] = (
-        ("weights not loaded", "weights not loaded", lambda: GPT2LMHeadModel(small)),
-        ("a body without its head", "no language-model head", lambda: GPT2Model(small)),
-        (
-            "a classifier of sequences",
-            "no language-model head",
-            lambda: GPT2ForSequenceClassification(small),
-        ),
-    )
-    for name, cause, model in made:
+    for name, cause, model in _other_models(learned.model.config):
         yield Case("text", name, "misuse", _saved(learned, model), cause)
     yield Case(
         "text",
@@ -121,6 +104,41 @@ def misuses(seed: int) -> Iterator[Case]:
         "misuse",
         _other_canaries(learned, seed),
         "canaries not in corpus",
+    )
+
+
+def _other_models(config: Any) -> Iterator[tuple[str, str, Callable[[], Any]]]:
+    """Yields models without what was trained, each with what is wrong with it."""
+    import transformers
+
+    library: Any = transformers  # which leaves constructors untyped
+    yield "weights not loaded", "weights not loaded", lambda: library.GPT2LMHeadModel(config)
+    sizes = {"vocab_size": config.vocab_size, "max_position_embeddings": config.n_positions}
+    layers = {"num_hidden_layers": 1, "num_attention_heads": 2}
+    wide = {**sizes, **layers, "hidden_size": 32, "intermediate_size": 64}
+    bert, llama = library.BertConfig(**wide), library.LlamaConfig(**wide)
+    for model, of in (
+        (library.GPT2Model, config),
+        (library.GPT2ForSequenceClassification, config),
+        (library.BertModel, bert),
+        (library.BertForTokenClassification, bert),
+        (library.LlamaModel, llama),
+        (library.LlamaForSequenceClassification, llama),
+    ):
+        yield model.__name__, "no language-model head", partial(model, of)
+    untrained = partial(library.BertForPreTraining, bert)
+    yield "BertForPreTraining, untrained", "weights not loaded", untrained
+    bart = library.BartConfig(**sizes, d_model=32, encoder_layers=1, decoder_layers=1)
+    yield (
+        "BartForConditionalGeneration",
+        "half a model",
+        lambda: library.BartForConditionalGeneration(bart),
+    )
+    t5 = library.T5Config(vocab_size=config.vocab_size, d_model=32, d_ff=64, num_layers=1)
+    yield (
+        "T5ForConditionalGeneration",
+        "an encoder and a decoder",
+        lambda: library.T5ForConditionalGeneration(t5),
     )
 
 

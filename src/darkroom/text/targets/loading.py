@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from darkroom.errors import TargetError
+
 _HEADS = ("lm_head", "embed_out", "cls", "generator", "vocab", "mlm", "head", "prediction")
 """Of names of the parts that turn a model's last layer into words."""
 
@@ -59,7 +61,31 @@ def _names(keys: Any) -> list[str]:
     return [str(key if isinstance(key, str) else key[0]) for key in keys]
 
 
-def fills_masks(configuration: Any) -> bool:
+def head_of(configuration: Any) -> Any:
+    """Returns the library's class that reads a folder: one that fills masks, or continues text.
+
+    Args:
+        configuration: As ``AutoConfig`` reads it.
+
+    Raises:
+        TargetError: If the library has neither for this architecture.
+    """
+    import transformers
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    if _fills_masks(configuration):
+        return transformers.AutoModelForMaskedLM
+    kind = configuration.model_type
+    if kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        return transformers.AutoModelForCausalLM
+    what = "an encoder and a decoder" if configuration.is_encoder_decoder else "another kind"
+    raise TargetError(
+        f"the model is {what} ({kind}): give one that continues text or fills masks, which "
+        "transformers reads with AutoModelForCausalLM or AutoModelForMaskedLM"
+    )
+
+
+def _fills_masks(configuration: Any) -> bool:
     """Tells from a folder's configuration whether its model fills masks.
 
     Args:

@@ -30,7 +30,7 @@ from darkroom.text.targets.base import (
 from darkroom.text.targets.causal_trie import CausalTrie
 from darkroom.text.targets.codec import HuggingFaceCodec, require_fast
 from darkroom.text.targets.fill_trie import FillTrie, score_masked
-from darkroom.text.targets.loading import Loading, fills_masks
+from darkroom.text.targets.loading import Loading, head_of
 from darkroom.text.targets.network import Network
 from darkroom.text.targets.sampling import draw
 
@@ -284,15 +284,14 @@ def load_transformers(folder: Path, *, device: str = "cpu", batch: int = 256) ->
     try:
         with quiet():
             configuration = transformers.AutoConfig.from_pretrained(folder, **offline)
-            masked = fills_masks(configuration)
-            kind: Any = (
-                transformers.AutoModelForMaskedLM if masked else transformers.AutoModelForCausalLM
-            )
-            model, report = kind.from_pretrained(
+            model_class: Any = head_of(configuration)
+            model, report = model_class.from_pretrained(
                 folder, use_safetensors=True, output_loading_info=True, **offline
             )
             loading = Loading.of(model, report, configuration)
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **offline)
+    except TargetError as error:
+        raise TargetError(f"{folder}: {error}") from None
     except Exception as error:  # of three libraries, each with kinds of its own
         raise TargetError(
             f"{folder}: not a readable language model ({one_line(error)}): save it again with "
