@@ -91,6 +91,7 @@ class ImageJob(Job[ImagePlan, Subject, ImageCellPlan, Bench]):
         channels, height, width = spec.shape
         tested = [
             ("Answers", f"{target.access} for {target.classes:,} classes"),
+            *([("Found out", f"the model {', '.join(target.notes)}")] if target.notes else []),
             (
                 "Input",
                 f"{channels} \N{MULTIPLICATION SIGN} {height} \N{MULTIPLICATION SIGN} {width}, "

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import os
 import pickle
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from torch import nn
 
 from darkroom.errors import TargetError
 from darkroom.images.targets.load import load_module, load_target
+from darkroom.images.targets.torch import TorchTarget
 
 SHAPE = (1, 2, 3)
 
@@ -137,7 +139,7 @@ def test_declarations_are_checked(folder: Path) -> None:
         ("loaded_broken:build", "cannot import loaded_broken"),
         ("loaded_raising:build", "cannot import loaded_raising (ValueError: not today)"),
         ("loaded_needy:build", "No module named 'no_such_library'"),
-        ("model.pt", "a file of weights alone is no model"),
+        ("model.pt", "no such file: check [target] load"),
         ("folder/model.safetensors", "a file of weights alone is no model"),
         ("model.pkl", "a file of weights alone is no model"),
     ],
@@ -253,3 +255,83 @@ def test_weights_that_do_not_fit(folder: Path, state: object, expected: str) -> 
 def test_a_file_that_is_no_weights(folder: Path, name: str, expected: str) -> None:
     (folder / "model.onnx").write_bytes(b"")
     assert expected in message_of("loaded:build", folder, folder / name)
+
+
+@pytest.mark.parametrize("suffix", [".ckpt", ".pth.tar", ".bin", ".pt"])
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda state: {"state_dict": state, "epoch": 3, "args": argparse.Namespace(lr=0.1)},
+        lambda state: {"model": state, "best": np.float64(0.9), "optimizer": {"state": {}}},
+        lambda state: {f"module._orig_mod.{key}": value for key, value in state.items()},
+        lambda state: {
+            "pytorch-lightning_version": "2.5",
+            "hyper_parameters": {"lr": 0.1},
+            "state_dict": {f"model.{key}": value for key, value in state.items()}
+            | {"loss.weight": torch.ones(2)},
+        },
+        lambda state: {"model": state, "ema": state},
+        lambda state: {key[2:]: value for key, value in state.items()},
+    ],
+)
+def test_checkpoints_as_training_scripts_write_them(
+    folder: Path, state: dict[str, torch.Tensor], suffix: str, written: Callable[..., object]
+) -> None:
+    file = folder / f"checkpoint{suffix}"
+    torch.save(written(state), file)
+    model = load_module("loaded:build", file, folder=folder)
+    assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
+
+
+def test_two_sets_of_weights_are_not_chosen_from(
+    folder: Path, state: dict[str, torch.Tensor]
+) -> None:
+    other = {key: value + 1 for key, value in state.items()}
+    torch.save({"model": state, "model_ema": other}, folder / "both.pth")
+    message = message_of("loaded:build", folder, folder / "both.pth")
+    assert "weights that differ under 'model' and 'model_ema'" in message
+
+
+def test_what_a_checkpoint_holds_beside_tensors_is_named(
+    folder: Path, state: dict[str, torch.Tensor]
+) -> None:
+    torch.save({"state_dict": state, "config": Malicious(folder / "x")}, folder / "model.ckpt")
+    message = message_of("loaded:build", folder, folder / "model.ckpt")
+    assert ".open)" in message
+    assert "save model.state_dict() as .safetensors" in message
+
+
+def _written(kind: str, module: nn.Module, folder: Path) -> str:
+    """Writes a whole model with its code; returns the file."""
+    image = torch.zeros(1, *SHAPE)
+    if kind == "traced":
+        torch.jit.trace(module, image).save(folder / "model.pt")  # type: ignore[no-untyped-call]
+        return str(folder / "model.pt")
+    if kind == "frozen":
+        torch.jit.freeze(torch.jit.script(module.eval())).save(folder / "model.ts")
+        return str(folder / "model.ts")
+    any_batch = ({0: torch.export.Dim("batch")},) if kind == "exported" else None
+    two = torch.zeros(2, *SHAPE) if any_batch else image
+    program = torch.export.export(module.eval(), (two,), dynamic_shapes=any_batch)
+    torch.export.save(program, folder / "model.pt2")
+    return str(folder / "model.pt2")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("kind", ["traced", "frozen", "exported", "of one"])
+def test_a_whole_model_in_a_file_is_run_where_it_is_trusted(folder: Path, kind: str) -> None:
+    module = nn.Sequential(nn.Flatten(), nn.Linear(6, 2))
+    expected = TorchTarget(module, SHAPE)
+    file = _written(kind, module, folder)
+    images = np.random.default_rng(0).random((5, *SHAPE), np.float32)
+    with pytest.raises(TargetError, match="runs code of whoever made it"):
+        load_target(file, SHAPE)
+    target = load_target(file, SHAPE, trusted=True)
+    np.testing.assert_allclose(target.scores(images), expected.scores(images), atol=1e-6)
+    assert target.fingerprint() != load_target("loaded:build", SHAPE, folder=folder).fingerprint()
+
+
+def test_weights_are_no_whole_model(folder: Path, state: dict[str, torch.Tensor]) -> None:
+    torch.save(state, folder / "weights.pt")
+    message = message_of(str(folder / "weights.pt"), folder)
+    assert "a file of weights alone is no model" in message

@@ -212,9 +212,21 @@ def test_images_that_the_model_does_not_take(tmp_path: Path, dims: list[Any], me
         OnnxTarget(linear(tmp_path / "model.onnx", dims), SHAPE)
 
 
+def test_an_input_of_bytes(tmp_path: Path) -> None:
+    file = linear(tmp_path / "m.onnx", ["n", *SHAPE], kind=onnx.TensorProto.UINT8)
+    target = OnnxTarget(file, SHAPE, value_range=(-1.0, 1.0))
+    assert target.notes == ("takes uint8",)
+    levels = np.random.default_rng(0).integers(0, 256, (3, *SHAPE))
+    logits = levels.reshape(3, -1) @ WEIGHTS
+    expected = np.exp(logits - logits.max(axis=1, keepdims=True))
+    expected /= expected.sum(axis=1, keepdims=True)
+    found = target.scores((levels / 127.5 - 1).astype(np.float32))
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
 def test_an_input_of_whole_numbers(tmp_path: Path) -> None:
-    file = linear(tmp_path / "m.onnx", ["n", 24], kind=onnx.TensorProto.UINT8)
-    with pytest.raises(TargetError, match=r"takes tensor\(uint8\), not floats"):
+    file = linear(tmp_path / "m.onnx", ["n", *SHAPE], kind=onnx.TensorProto.INT64)
+    with pytest.raises(TargetError, match=r"takes tensor\(int64\), not floats or bytes"):
         OnnxTarget(file, SHAPE)
 
 

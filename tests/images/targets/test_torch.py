@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -159,7 +160,8 @@ def test_the_model_is_asked_in_evaluation_mode_and_never_changed() -> None:
         (lambda x: torch.ones(len(x)), "logits", r"returned \[2\] for two images"),
         (lambda x: torch.ones(1, 3), "logits", r"returned \[1, 3\] for two images"),
         (lambda x: torch.ones(len(x), 2, 2), "logits", r"not \(2, classes\)"),
-        (lambda x: (torch.ones(len(x), 2),), "logits", "returned tuple"),
+        (lambda x: str(x), "logits", "returned str"),
+        (lambda x: {"a": x, "b": x}, "logits", r"a dictionary with 2 tensors of floats \('a', 'b'"),
         (lambda x: x @ torch.ones(7, 2), "logits", r"cannot take images of shape \[1, 4, 5\]"),
         (lambda x: torch.tensor([[3, 1]]).expand(len(x), 2), "logits", "whole numbers"),
         (lambda x: torch.tensor([[0, 1]]).expand(len(x), 2), "probabilities", "whole numbers"),
@@ -243,3 +245,133 @@ def test_the_fingerprint_follows_declarations() -> None:
         TorchTarget(seeded(linear, "probabilities"), SHAPE, outputs="probabilities").fingerprint(),
     }
     assert len(marks) == 3
+
+
+class Answer(NamedTuple):
+    """What a model with several heads returns."""
+
+    features: Tensor
+    logits: Tensor
+
+
+@pytest.mark.parametrize(
+    ("wrap", "note"),
+    [
+        (lambda x: (x, -x), "answers with 2 things, of which the first is taken"),
+        (lambda x: [x], "answers with 1 things, of which the first is taken"),
+        (lambda x: Answer(-x, x), "answers with its logits among other things"),
+        (lambda x: {"features": -x, "logits": x}, "answers with its logits among other things"),
+        (
+            lambda x: {"out": x, "labels": x.argmax(1)},
+            "answers with a dictionary, of which 'out' is taken",
+        ),
+        (lambda x: x[:, :, None, None], None),
+        (lambda x: x.double(), None),
+    ],
+)
+def test_scores_are_found_in_what_a_model_returns(
+    wrap: Callable[[Tensor], object], note: str | None
+) -> None:
+    plain = seeded(linear)
+    target = TorchTarget(Answering(lambda x: wrap(plain(x))), SHAPE)
+    assert target.notes == (() if note is None else (note,))
+    expected = TorchTarget(plain, SHAPE).scores(photos(5))
+    np.testing.assert_allclose(target.scores(photos(5)), expected, atol=1e-6)
+    assert target.access is Access.WEIGHTS
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float64, 1e-6), (torch.bfloat16, 0.02), (torch.float16, 2e-3)]
+)
+def test_a_model_is_met_in_its_own_dtype(dtype: torch.dtype, tolerance: float) -> None:
+    expected = TorchTarget(seeded(linear), SHAPE).scores(photos(5))
+    target = TorchTarget(seeded(linear).to(dtype), SHAPE)
+    assert target.notes == (f"takes {str(dtype).removeprefix('torch.')}",)
+    np.testing.assert_allclose(target.scores(photos(5)), expected, atol=tolerance)
+    images = torch.from_numpy(photos(2)).requires_grad_()
+    (gradient,) = torch.autograd.grad(target.log_scores(images)[:, 0].sum(), images)
+    assert gradient.dtype == torch.float32
+    assert gradient.abs().max() > 0
+
+
+def test_a_model_of_bytes_is_given_bytes() -> None:
+    plain = seeded(linear)
+
+    def answer(images: Tensor) -> Tensor:
+        assert images.dtype == torch.uint8
+        answered: Tensor = plain(images / 255)
+        return answered
+
+    target = TorchTarget(Answering(answer), SHAPE, value_range=(-1.0, 1.0))
+    assert target.notes == ("takes bytes, 0 for black and 255 for white",)
+    levels = np.random.default_rng(0).integers(0, 256, (5, *SHAPE))
+    expected = TorchTarget(plain, SHAPE).scores((levels / 255).astype(np.float32))
+    found = target.scores((levels / 127.5 - 1).astype(np.float32))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert target.access is Access.SCORES
+
+
+def test_channels_last_and_one_image_at_a_time_are_found_out() -> None:
+    plain = seeded(linear)
+
+    def last(images: Tensor) -> Tensor:
+        assert images.shape[1:] == (4, 5, 1)
+        answered: Tensor = plain(images.permute(0, 3, 1, 2))
+        return answered
+
+    def alone(images: Tensor) -> Tensor:
+        answered: Tensor = plain(images.view(1, *SHAPE))
+        return answered
+
+    expected = TorchTarget(plain, SHAPE).scores(photos(5))
+    for answer, note in ((last, "takes channels last"), (alone, "takes one image at a time")):
+        target = TorchTarget(Answering(answer), SHAPE)
+        assert target.notes == (note,)
+        np.testing.assert_allclose(target.scores(photos(5)), expected, atol=1e-6)
+
+
+def test_a_lazy_layer_is_given_its_size() -> None:
+    target = TorchTarget(nn.Sequential(nn.Flatten(), nn.LazyLinear(CLASSES)), SHAPE)
+    assert target.classes == CLASSES
+    assert not any(one.requires_grad for one in target.model.parameters())
+
+
+def test_a_compiled_module_is_asked_without_its_compiler() -> None:
+    plain = seeded(linear)
+    compiled = nn.Module()
+    compiled._orig_mod = plain  # as torch.compile leaves it, which takes seconds to import
+    assert TorchTarget(nn.DataParallel(compiled), SHAPE).model is plain
+
+
+class Scaled(nn.Module):
+    """Holds a tensor that is neither a parameter nor a buffer."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.inner = seeded(linear)
+        self.factor = torch.tensor(factor)
+
+    def forward(self, images: Tensor) -> Tensor:
+        answered: Tensor = self.inner(images) * self.factor
+        return answered
+
+
+class Shifted(Scaled):
+    """Has the same weights and another forward pass."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        answered: Tensor = self.inner(images) + self.factor
+        return answered
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_models_that_answer_differently_have_different_fingerprints() -> None:
+    def frozen(factor: float) -> nn.Module:
+        module: nn.Module = torch.jit.freeze(torch.jit.script(Scaled(factor).eval()))
+        return module
+
+    builds = [Scaled, Shifted, frozen]
+    found = [TorchTarget(build(k), SHAPE).fingerprint() for build in builds for k in (1.0, 2.0)]
+    assert len(set(found)) == len(found)
+    again = [TorchTarget(build(k), SHAPE).fingerprint() for build in builds for k in (1.0, 2.0)]
+    assert again == found

@@ -106,6 +106,7 @@ class Target(ABC):
         access: The most that a query to it can return.
         outputs: What the model itself returns: ``logits``, ``probabilities`` or ``labels``.
         served: Whether others serve it, so that every row costs somebody's quota.
+        notes: What was found out about the model without being told, in words that follow "it".
     """
 
     name: str
@@ -114,6 +115,7 @@ class Target(ABC):
     access: Access
     outputs: str
     served: ClassVar[bool] = False
+    notes: tuple[str, ...] = ()
 
     @property
     def largest_k(self) -> int:

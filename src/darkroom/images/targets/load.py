@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import importlib
-import pickle
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import torch
 from torch import nn
 
 from darkroom.access import Access
-from darkroom.errors import MissingExtraError, TargetError, one_line
+from darkroom.errors import MissingExtraError, TargetError
 from darkroom.images.targets.base import ImageSpec, Target
+from darkroom.images.targets.checkpoints import load_weights
+from darkroom.images.targets.programs import load_program
 from darkroom.images.targets.sections import (
+    PROGRAMS,
     HttpSection,
     HuggingFaceSection,
     OnnxSection,
@@ -64,6 +64,8 @@ def open_target(
             outputs=section.outputs,
             device=section.device,
             folder=folder,
+            trusted=section.trusted,
+            batch=section.batch,
         )
     if isinstance(section, SklearnSection):
         return _open_sklearn(section, folder)
@@ -168,29 +170,35 @@ def load_target(
     outputs: Outputs = "logits",
     device: str = "cpu",
     folder: Path | None = None,
+    trusted: bool = False,
+    batch: int = 256,
 ) -> TorchTarget:
     """Loads a PyTorch model as a target.
 
     Args:
-        load: ``package.module:callable``; the callable takes nothing and returns a module.
+        load: ``package.module:callable``, where the callable takes nothing and returns a module; or
+            a file that ``torch.jit.save`` or ``torch.export.save`` wrote.
         shape: ``(channels, height, width)`` of the images it takes.
-        weights: A ``.safetensors`` file, or a ``.pt`` or ``.pth`` file of plain tensors.
+        weights: A ``.safetensors`` file, or one of plain tensors as training scripts write it.
         value_range: The values of black and of full intensity.
         outputs: Whether the module returns logits or probabilities.
         device: Where it runs.
         folder: Where to look for the module, beside the working folder and what is installed.
+        trusted: Whether code in a file may run.
+        batch: Rows answered at a time.
 
     Raises:
         TargetError: If the import, the call or the weights fail, or the model is not what it was
             declared to be.
     """
     return TorchTarget(
-        load_module(load, weights, folder=folder),
+        load_module(load, weights, folder=folder, trusted=trusted),
         shape,
         value_range=value_range,
         outputs=outputs,
         name=load,
         device=device,
+        batch=batch,
     )
 
 
@@ -222,52 +230,20 @@ def as_target(
     )
 
 
-def load_module(load: str, weights: Path | None = None, *, folder: Path | None = None) -> nn.Module:
+def load_module(
+    load: str, weights: Path | None = None, *, folder: Path | None = None, trusted: bool = False
+) -> nn.Module:
     """Imports and calls what ``load`` names, and fills it with weights; see :func:`load_target`.
 
     Raises:
         TargetError: If the import, the call or the weights fail.
     """
-    model = call_import(load, folder)
+    if Path(load).suffix in PROGRAMS:
+        model: Any = load_program(Path(load), trusted=trusted)
+    else:
+        model = call_import(load, folder)
     if not isinstance(model, nn.Module):
         raise TargetError(f"{load}: it returned {type(model).__name__}, not a torch.nn.Module")
     if weights is not None:
-        _load_weights(model, weights)
+        load_weights(model, weights)
     return model
-
-
-def _load_weights(model: nn.Module, file: Path) -> None:
-    """Fills the model with tensors from a file, never running code in it."""
-    if not file.is_file():
-        raise TargetError(f"{file}: no such file of weights: check [target] weights")
-    if file.suffix == ".safetensors":
-        state = _read_safetensors(file)
-    elif file.suffix in {".pt", ".pth"}:
-        try:
-            with warnings.catch_warnings(action="ignore"):  # the error below says it all
-                state = torch.load(file, map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-            raise TargetError(
-                f"{file}: holds more than plain tensors, or is damaged; Darkroom never unpickles: "
-                "save model.state_dict() as .safetensors"
-            ) from error
-    else:
-        raise TargetError(f"{file}: weights must be .safetensors, or .pt of plain tensors")
-    if not isinstance(state, dict):
-        raise TargetError(f"{file}: holds no state dict: save model.state_dict()")
-    try:
-        model.load_state_dict(state)
-    except (RuntimeError, TypeError, AttributeError) as error:
-        raise TargetError(f"{file}: does not fit the model: {one_line(error)}") from error
-
-
-def _read_safetensors(file: Path) -> dict[str, torch.Tensor]:
-    try:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-    except ImportError as error:
-        raise MissingExtraError("safetensors", "vision") from error
-    try:
-        return load_file(file)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise TargetError(f"{file}: not a readable safetensors file ({one_line(error)})") from error

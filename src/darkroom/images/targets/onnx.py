@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,11 +28,12 @@ from darkroom.wire.answers import (
     probabilities,
 )
 
-_FLOATS: dict[str, type[np.floating[Any]]] = {
+_FLOATS: dict[str, type[np.generic]] = {
     "tensor(float)": np.float32,
     "tensor(double)": np.float64,
     "tensor(float16)": np.float16,
 }
+_TAKEN = {**_FLOATS, "tensor(uint8)": np.uint8}
 
 
 class _Input(NamedTuple):
@@ -40,14 +41,14 @@ class _Input(NamedTuple):
 
     Attributes:
         name: The input's.
-        dtype: Of its numbers.
+        dtype: Of its numbers; bytes have black at 0 and white at 255.
         tail: Its shape without the batch.
         channels: Where channels are put before images are given that shape.
         batch: The batch that the model insists on, or ``None``.
     """
 
     name: str
-    dtype: type[np.floating[Any]]
+    dtype: type[np.generic]
     tail: tuple[int, ...]
     channels: ChannelOrder
     batch: int | None
@@ -107,6 +108,14 @@ class OnnxTarget(Target):
         self.access = Access.LABEL if is_label else Access.SCORES
         self.outputs = "labels" if is_label else outputs
         self.classes = self._probe()
+        self.notes = tuple(self._noted())
+
+    def _noted(self) -> Iterator[str]:
+        takes = self._input
+        if takes.dtype != np.float32:
+            yield f"takes {takes.dtype.__name__}"
+        if len(takes.tail) == 3 and takes.channels == "last":
+            yield "takes channels last"
 
     def _find_input(self, channels: ChannelOrder) -> _Input:
         inputs = self._session.get_inputs()
@@ -117,10 +126,10 @@ class OnnxTarget(Target):
                 "that takes images alone"
             )
         found = inputs[0]
-        if found.type not in _FLOATS:
+        if found.type not in _TAKEN:
             raise TargetError(
-                f"target {self.name}: input {found.name} takes {found.type}, not floats: export "
-                "the model with a float input"
+                f"target {self.name}: input {found.name} takes {found.type}, not floats or bytes: "
+                "export the model with a float input"
             )
         depth, height, width = self.spec.shape
         # A name or None stands for a length that the model leaves open.
@@ -134,7 +143,7 @@ class OnnxTarget(Target):
             if len(form) == len(tail) and all(
                 one in (None, length) for one, length in zip(tail, form, strict=True)
             ):
-                return _Input(found.name, _FLOATS[found.type], form, order, size)
+                return _Input(found.name, _TAKEN[found.type], form, order, size)
         raise TargetError(
             f"target {self.name}: input {found.name} takes {list(found.shape)}, which images of "
             f"shape {list(self.spec.shape)} do not fit: set [target] shape"
@@ -257,6 +266,9 @@ class OnnxTarget(Target):
             if len(takes.tail) == 3
             else flattened(images, takes.channels)
         )
+        if takes.dtype == np.uint8:
+            spec = self.spec
+            rows = ((rows - spec.low) * (255 / spec.width_of_range)).round().clip(0, 255)
         rows = rows.astype(takes.dtype, copy=False)
         if takes.batch is not None and len(rows) < takes.batch:
             blank = np.zeros((takes.batch - len(rows), *takes.tail), takes.dtype)

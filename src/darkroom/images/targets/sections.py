@@ -14,6 +14,8 @@ from darkroom.wire.answers import TOLERANCE
 _Shape = Annotated[list[int], Field(min_length=3, max_length=3)]
 _ClassNames = Annotated[int, Field(ge=2)] | Annotated[list[str], Field(min_length=2)]
 _Channels = Literal["first", "last"]
+PROGRAMS = frozenset([".pt", ".pth", ".pt2", ".ts", ".torchscript"])
+"""Suffixes of files that hold a PyTorch model with its code."""
 
 
 class TargetTable(Section):
@@ -42,7 +44,7 @@ def _moved(value: Path | str | None, folder: Path) -> Path | str | None:
     """Returns a file below a folder; an import path, which no folder changes, as it is."""
     if isinstance(value, Path):
         return folder / value
-    if value is not None and Path(value).suffix == ".skops":
+    if value is not None and Path(value).suffix in {".skops", *PROGRAMS}:
         return str(folder / value)
     return value
 
@@ -51,17 +53,23 @@ class TorchSection(TargetTable):
     """A PyTorch module; see :func:`darkroom.images.targets.load.load_target`.
 
     Attributes:
-        load: ``package.module:callable``; the callable returns the module.
-        weights: A ``.safetensors`` file, or a ``.pt`` of plain tensors.
+        load: ``package.module:callable``, where the callable returns the module; or a file of
+            TorchScript or ``torch.export``.
+        weights: A ``.safetensors`` file, or a ``.pt``, ``.pth``, ``.ckpt`` or ``.bin`` of plain
+            tensors.
+        trusted: Whether the code in a file of TorchScript or ``torch.export`` may run.
         outputs: What the module returns.
         device: Where it runs.
+        batch: Rows answered at a time.
     """
 
     kind: Literal["torch"] = "torch"
     load: str
     weights: Path | None = None
+    trusted: bool = False
     outputs: Literal["logits", "probabilities"] = "logits"
     device: str = "cpu"
+    batch: int = Field(default=256, ge=1)
 
 
 class SklearnSection(TargetTable):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +12,9 @@ from torch import Tensor, nn
 from darkroom.access import Access
 from darkroom.errors import TargetError, one_line
 from darkroom.images.targets.base import ImageSpec, Target
+from darkroom.images.targets.calling import called
+from darkroom.images.targets.checkpoints import bare
+from darkroom.images.targets.fingerprints import fingerprint
 from darkroom.images.targets.pixels import probe_images
 from darkroom.wire.answers import Outputs as Outputs
 
@@ -41,8 +43,9 @@ class TorchTarget(Target):
         """Wraps a module and asks it two blank images to check what it was declared to be.
 
         Args:
-            model: Takes float32 ``(n, channels, height, width)`` in ``value_range``, returns
-                ``(n, classes)``.
+            model: Takes ``(n, channels, height, width)`` in ``value_range``, returns
+                ``(n, classes)``. Other dtypes, channels last, and answers that hold their logits
+                among other things are found out; ``notes`` says so.
             shape: ``(channels, height, width)``.
             value_range: The values of black and of full intensity.
             outputs: Whether the module returns logits (or log-probabilities, which are logits
@@ -61,31 +64,36 @@ class TorchTarget(Target):
         self.batch = batch
         try:
             self.device = torch.device(device)
-            self.model = model.to(self.device).eval().requires_grad_(False)
+            self.model = bare(model).to(self.device).eval()
         except (RuntimeError, AssertionError) as error:
             raise TargetError(
                 f"target {name}: device {device!r} cannot be used ({one_line(error)}): set "
                 '[target] device = "cpu"'
             ) from error
+        self.model, self.notes = self._called()
+        for weight in self.model.parameters():
+            weight.requires_grad_(False)
         self.classes = self._probe()
         self.access = Access.WEIGHTS if self._differentiable() else Access.SCORES
+
+    def _called(self) -> tuple[nn.Module, tuple[str, ...]]:
+        """Returns the module as an audit calls it, and what was found out about how."""
+        images = torch.from_numpy(probe_images(self.spec)).to(self.device)
+        try:
+            module, notes = called(self.model, self.spec, images)
+        except TargetError as error:
+            raise TargetError(f"target {self.name}: {error}") from error
+        return module, tuple(notes)
 
     def _probe(self) -> int:
         """Returns the number of classes after checking the answers to black and to grey."""
         images = torch.from_numpy(probe_images(self.spec)).to(self.device)
-        try:
-            with torch.no_grad():
-                answers = self.model(images)
-        except Exception as error:
+        with torch.no_grad():
+            answers = self.model(images)
+        if answers.ndim != 2 or len(answers) != 2:
             raise TargetError(
-                f"target {self.name}: the model cannot take images of shape "
-                f"{list(self.spec.shape)} ({one_line(error)}): set [target] shape to what it takes"
-            ) from error
-        if not isinstance(answers, Tensor) or answers.ndim != 2 or len(answers) != 2:
-            got = list(answers.shape) if isinstance(answers, Tensor) else type(answers).__name__
-            raise TargetError(
-                f"target {self.name}: the model returned {got} for two images, not (2, classes): "
-                "wrap it so that it returns one row of scores an image"
+                f"target {self.name}: the model returned {list(answers.shape)} for two images, "
+                "not (2, classes): wrap it so that it returns one row of scores an image"
             )
         if answers.shape[1] < 2:
             raise TargetError(
@@ -180,15 +188,8 @@ class TorchTarget(Target):
         return np.concatenate(answers)
 
     def fingerprint(self) -> str:
-        """Returns a hash of the module's structure and of every weight and buffer."""
-        digest = hashlib.sha256(repr((str(self.model), self.spec, self.outputs)).encode())
-        # A state dict would leave out buffers that are not saved, such as a fixed normalisation.
-        tensors = [*self.model.named_parameters(), *self.model.named_buffers()]
-        for key, value in sorted(tensors, key=lambda pair: pair[0]):
-            digest.update(key.encode())
-            flat = value.detach().cpu().contiguous().flatten()
-            digest.update(flat.view(torch.uint8).numpy().data)
-        return digest.hexdigest()
+        """Returns a hash of the module: structure, code, and every tensor that it holds."""
+        return fingerprint(self.model, self.spec, self.outputs)
 
 
 def _are_probabilities(answers: Tensor) -> bool:
