@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -76,11 +77,36 @@ def read_toml(path: Path) -> dict[str, Any]:
         PlanError: If it cannot be read or is no TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(toml_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise PlanError(f"{path}: not valid TOML: {error}") from error
+
+
+def toml_text(path: Path) -> str:
+    """Returns what a TOML file says.
+
+    That is UTF-8; Windows' editors and shells also write it with a byte-order mark, or as UTF-16,
+    which has one too.
+
+    Raises:
+        PlanError: If it cannot be read or is in another encoding.
+    """
+    try:
+        content = path.read_bytes()
     except OSError as error:
         raise PlanError(f"{path}: cannot be read ({error.strerror}): check the path") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PlanError(f"{path}: not valid TOML: {error}") from error
+    wide = content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    if not wide and 3 < len(content) < 3 * content.count(0):
+        raise PlanError(f"{path}: UTF-16 without a byte-order mark: save the file as UTF-8")
+    try:
+        text = content.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise PlanError(
+            f"{path}: line {line} is no {'UTF-16' if wide else 'UTF-8'} text: save the file as "
+            "UTF-8"
+        ) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def explain(

@@ -13,6 +13,7 @@ from darkroom.errors import PlanError
 from darkroom.images.plan import ImagePlan
 from darkroom.images.targets.sections import TorchSection
 from darkroom.kinds import read_plan
+from darkroom.sections import read_toml, toml_text
 
 FULL = """\
 [run]
@@ -204,8 +205,28 @@ def test_a_file_that_is_no_toml(tmp_path: Path, text: str) -> None:
 
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "plan.toml").write_bytes(b"\xff\xfe[run]")
-    with pytest.raises(PlanError, match="not valid TOML"):
+    with pytest.raises(PlanError, match="line 1 is no UTF-16 text: save the file as UTF-8"):
         read_plan(tmp_path / "plan.toml")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_files_from_windows_are_read(tmp_path: Path, encoding: str, ending: str) -> None:
+    file = tmp_path / "plan.toml"
+    file.write_bytes(ending.join(["[run]", 'name = "Jürgen"', ""]).encode(encoding))
+    assert read_toml(file) == {"run": {"name": "Jürgen"}}
+    assert toml_text(file) == '[run]\nname = "Jürgen"\n'
+
+
+def test_other_encodings_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "plan.toml"
+    for encoding, expected in [
+        ("utf-16-le", "UTF-16 without a byte-order mark: save the file as UTF-8"),
+        ("cp1252", "line 2 is no UTF-8 text: save the file as UTF-8"),
+    ]:
+        file.write_bytes('[run]\nname = "Jürgen"\n'.encode(encoding))
+        with pytest.raises(PlanError, match=expected):
+            read_toml(file)
 
 
 def test_a_plan_that_is_not_there(tmp_path: Path) -> None:

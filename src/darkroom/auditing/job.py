@@ -17,6 +17,7 @@ from darkroom.auditing.progress import Reporter
 from darkroom.auditing.record import Cell, Check
 from darkroom.auditing.run_record import TargetRecord
 from darkroom.named import describe
+from darkroom.sections import toml_text
 
 Arrays = dict[str, NDArray[Any]]
 Advance = Callable[[int, int], None]
@@ -102,7 +103,7 @@ class Job(ABC, Generic[Plan, Subject, Cells, Bench]):
             path: Where it is.
             subject: The target and the truth.
         """
-        text = path.read_text(encoding="utf-8")
+        text = toml_text(path)
         return cls(plan, text, f"darkroom audit {path.name}", subject, path.parent)
 
     @abstractmethod

@@ -16,6 +16,7 @@ from darkroom.auditing.progress import Reporter
 from darkroom.auditing.record import Check, Utility
 from darkroom.auditing.run_record import TargetRecord
 from darkroom.errors import PlanError
+from darkroom.sections import toml_text
 from darkroom.text.canaries import load_key, read_lines
 from darkroom.text.cell_plan import TextCellPlan, text_cell_plans
 from darkroom.text.cells import run_text_cell
@@ -182,7 +183,7 @@ def load_job(plan: TextPlan, plan_path: Path, reporter: Reporter) -> TextJob:
     Raises:
         DarkroomError: If any of them does not do; the message says which and why.
     """
-    text = plan_path.read_text(encoding="utf-8")
+    text = toml_text(plan_path)
     return text_job(plan, text, f"darkroom audit {plan_path.name}", plan_path.parent, reporter)
 
 

@@ -357,7 +357,7 @@ def test_onnx_files_that_do_not_do(tmp_path: Path) -> None:
     with pytest.raises(TargetError, match="no such file"):
         OnnxTableTarget(tmp_path / "absent.onnx", CLASSES)
     (tmp_path / "bad.onnx").write_bytes(b"nothing")
-    with pytest.raises(TargetError, match="no ONNX model"):
+    with pytest.raises(TargetError, match="not a model that ONNX Runtime can run"):
         OnnxTableTarget(tmp_path / "bad.onnx", CLASSES)
     model = _pipeline(DecisionTreeClassifier()).fit(INPUTS, FRAME["class"])
     other = schema_of(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.access import Access
-from darkroom.errors import MissingExtraError, TargetError, one_line
+from darkroom.errors import TargetError, one_line
 from darkroom.images.targets.base import ImageSpec, Target
 from darkroom.images.targets.pixels import (
     ChannelOrder,
@@ -20,6 +20,7 @@ from darkroom.images.targets.pixels import (
     in_batches,
     probe_images,
 )
+from darkroom.onnx_files import hash_file, open_session
 from darkroom.wire.answers import (
     AnswerError,
     ClassNames,
@@ -99,7 +100,7 @@ class OnnxTarget(Target):
         self.name = name or file.name
         self.file = file
         self._declared: Outputs = outputs
-        self._session = _session(file)
+        self._session = open_session(file)
         self._input = self._find_input(channels)
         self.batch = self._input.batch or batch
         self._output, is_label = self._find_output(output)
@@ -284,35 +285,5 @@ class OnnxTarget(Target):
     def fingerprint(self) -> str:
         """Returns a hash of the file, of weights kept beside it, and of how images reach it."""
         decisive = (self.spec, self._input, self._output, self.outputs)
-        digest = hashlib.sha256(repr(decisive).encode())
-        for suffix in ("", ".data", "_data"):
-            file = self.file.with_name(self.file.name + suffix)
-            if file.is_file():
-                with file.open("rb") as stream:
-                    digest.update(hashlib.file_digest(stream, "sha256").digest())
+        digest = hashlib.sha256(repr(decisive).encode() + hash_file(self.file))
         return digest.hexdigest()
-
-
-def _session(file: Path) -> Any:
-    """Opens a model on the processor.
-
-    Raises:
-        MissingExtraError: If onnxruntime is not installed.
-        TargetError: If the file is missing or no model.
-    """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingExtraError("onnxruntime", "onnx") from error
-    if not file.is_file():
-        raise TargetError(f"{file}: no such file: check [target] load")
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # failures come as exceptions, and are told from there
-    try:
-        return onnxruntime.InferenceSession(
-            file, sess_options=options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:
-        raise TargetError(
-            f"{file}: not a model that ONNX Runtime can run ({one_line(error)})"
-        ) from error

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from darkroom.access import Access
-from darkroom.errors import MissingExtraError, TargetError, one_line
+from darkroom.errors import TargetError
+from darkroom.onnx_files import hash_file, open_session
 from darkroom.tables.schema import Rows, Schema
 from darkroom.tables.targets.base import (
     Predictions,
@@ -46,22 +47,8 @@ class OnnxTableTarget(TableTarget):
         Raises:
             TargetError: If it is missing or no ONNX model, or its inputs are not the schema's.
         """
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise MissingExtraError("onnxruntime", "onnx") from error
-        self.name, self.schema = name or path.name, schema
-        if not path.is_file():
-            raise TargetError(f"{path}: no such file: check [target] load")
-        self._content = path.read_bytes()
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
-        try:
-            self._session = onnxruntime.InferenceSession(
-                self._content, options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:
-            raise TargetError(f"{path}: no ONNX model ({one_line(error)})") from error
+        self.name, self.schema, self._file = name or path.name, schema, path
+        self._session = open_session(path)
         self._inputs = {one.name: one for one in self._session.get_inputs()}
         self._matrix = len(self._inputs) == 1 and set(self._inputs) != set(schema.names)
         self._check_inputs()
@@ -123,5 +110,5 @@ class OnnxTableTarget(TableTarget):
         return checked_scores(answer, len(rows), self)
 
     def fingerprint(self) -> str:
-        """Hashes the file."""
-        return hashlib.sha256(self._content).hexdigest()
+        """Hashes the file, weights beside it, and the columns that it gets."""
+        return hashlib.sha256(repr(self.schema).encode() + hash_file(self._file)).hexdigest()
