@@ -257,5 +257,5 @@ def test_the_fingerprint_follows_the_weights(tmp_path: Path) -> None:
     first = OnnxTarget(linear(tmp_path / "a.onnx", ["n", 24]), SHAPE).fingerprint()
     again = OnnxTarget(linear(tmp_path / "b.onnx", ["n", 24]), SHAPE).fingerprint()
     assert first == again
-    other = OnnxTarget(linear(tmp_path / "c.onnx", ["n", 24], last="Neg"), SHAPE)
+    other = OnnxTarget(linear(tmp_path / "c.onnx", ["n", 24], last="LogSoftmax"), SHAPE)
     assert other.fingerprint() != first
