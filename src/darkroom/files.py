@@ -1,12 +1,83 @@
-"""Writing files that are there whole or not at all, for their owner alone."""
+"""Writing files that are there whole or not at all, for their owner alone, and folders of our own.
+
+What a user put somewhere is never removed: only folders with our mark are cleared, and only what
+has our names.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
 from darkroom.errors import RunError
+
+MARK = ".darkroom"
+"""A file that says that a folder was made by Darkroom."""
+
+PARTIAL = ".darkroom-*.partial"
+"""Files that an interrupted run left half written."""
+
+
+def claim(folder: Path, remedy: str) -> None:
+    """Makes a folder for its owner alone, or takes up one that Darkroom made before.
+
+    Args:
+        folder: The folder; its parents are made too.
+        remedy: What the user is told to do if it is not ours.
+
+    Raises:
+        RunError: If there is something else there, or the folder cannot be made.
+    """
+    try:
+        if folder.is_symlink():
+            raise RunError(f"{folder}: a link to another place, where nothing is written: {remedy}")
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not is_marked(folder):
+            if any(folder.iterdir()):
+                raise RunError(
+                    f"{folder}: not empty, and nothing that Darkroom made; nothing in it was "
+                    f"touched: {remedy}"
+                )
+            mark(folder)
+        folder.chmod(0o700)
+    except OSError as error:
+        raise RunError(f"{folder}: {error.strerror}: {remedy}") from error
+
+
+def is_marked(folder: Path) -> bool:
+    """Tells whether Darkroom made a folder."""
+    file = folder / MARK
+    return file.is_file() and not file.is_symlink()
+
+
+def mark(folder: Path) -> None:
+    """Marks a folder as made by Darkroom."""
+    write_private(folder / MARK, b"Darkroom made this folder, and may clear what it wrote here.\n")
+
+
+def emptied(folder: Path, remedy: str) -> None:
+    """Makes a folder, or clears one that Darkroom made.
+
+    Args:
+        folder: The folder.
+        remedy: What the user is told to do if it is not ours.
+
+    Raises:
+        RunError: As :func:`claim`.
+    """
+    claim(folder, remedy)
+    try:
+        for item in folder.iterdir():
+            if item.name == MARK:
+                continue
+            if item.is_dir() and not item.is_symlink():
+                shutil.rmtree(item)
+            else:
+                item.unlink()
+    except OSError as error:
+        raise RunError(f"{folder}: {error.strerror}: {remedy}") from error
 
 
 def write_private(path: Path, content: bytes) -> Path:
@@ -48,7 +119,9 @@ def sync_folder(folder: Path) -> None:
 
 def _replace(path: Path, content: bytes) -> None:
     # mkstemp creates the file with mode 0600, so there is no moment when others can read it.
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    descriptor, name = tempfile.mkstemp(
+        prefix=f".darkroom-{path.name}-", suffix=".partial", dir=path.parent
+    )
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)

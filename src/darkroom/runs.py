@@ -13,6 +13,7 @@ from darkroom.auditing.progress import Reporter
 from darkroom.auditing.record import Cell, Check
 from darkroom.auditing.run_record import Results, VerdictRecord
 from darkroom.auditing.runner import run_job
+from darkroom.auditing.store import Store
 from darkroom.kinds import load_job
 from darkroom.report import collect, write_report
 
@@ -62,7 +63,12 @@ def check_plan(path: Path, *, progress: bool = True) -> tuple[Check, ...]:
         DarkroomError: If the plan or what it names does not do.
     """
     reporter = Reporter(shown=progress)
-    return check_job(load_job(path, reporter), reporter)
+    job = load_job(path, reporter)
+    if not job.plan.training:
+        return check_job(job, reporter)
+    # The undefended model is trained, and kept for the audit.
+    with Store(job.plan.run.out / job.plan.run.name).held():
+        return check_job(job, reporter)
 
 
 def audit_plan(path: Path, *, resume: bool = False, progress: bool = True) -> Run:

@@ -16,7 +16,7 @@ from darkroom.errors import PlanError, nearest
 class Section(BaseModel):
     """A table of a file; a key it does not know is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class PartSection(BaseModel):

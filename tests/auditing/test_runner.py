@@ -24,6 +24,7 @@ from tests.support.processes import cpu_seconds
 from darkroom.auditing.progress import Reporter
 from darkroom.auditing.runner import run_job
 from darkroom.errors import RunError
+from darkroom.files import MARK
 from darkroom.images import cells
 from darkroom.images import job as image_job
 from darkroom.kinds import load_job
@@ -133,6 +134,17 @@ def test_another_plan_with_the_same_name_keeps_the_cells_it_shares(audited_folde
     assert run(audited_folder, resume=True) == first
 
 
+def test_another_plan_of_another_model_is_kept_apart(audited_folder: Path) -> None:
+    first = (audited_folder / "runs/tiny/run.json").read_bytes()
+    with np.load("people.npz") as arrays:
+        np.savez("other.npz", images=arrays["images"] * 0.999)
+    plan = (audited_folder / "plan.toml").read_text()
+    (audited_folder / "plan.toml").write_text(plan.replace("people.npz", "other.npz"))
+    with pytest.raises(RunError, match=r"another plan and another model or other data"):
+        run(audited_folder, resume=True)
+    assert (audited_folder / "runs/tiny/run.json").read_bytes() == first
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -195,7 +207,8 @@ def test_a_full_disk_stops_a_run_that_ends_the_same_when_there_is_room(
     finished = [path.parent for path in small_disk.glob("tiny/cells/*/cell.json")]
     assert all((cell / "reconstructions.npz").exists() for cell in finished)
     left = {path.name for path in small_disk.glob("tiny/**/*") if path.is_file()}
-    assert left <= {"plan.toml", "run.json", "cell.json", "reconstructions.npz", "results.json"}
+    known = {"plan.toml", "run.json", "cell.json", "reconstructions.npz", "results.json"}
+    assert left <= known | {MARK}
     (small_disk / "in-the-way").unlink()
     subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
     assert run(plan_folder, resume=True) == results_of(finished_folder)
@@ -235,4 +248,4 @@ def test_killed_at_ten_moments_and_resumed_a_run_ends_the_same(plan_folder: Path
     assert _start(plan_folder, "--resume").wait() == 0
     assert results_of(plan_folder) == undisturbed
     left = {path.name for path in (plan_folder / "runs").rglob("*") if path.name.startswith(".")}
-    assert left == set()
+    assert left == {MARK}

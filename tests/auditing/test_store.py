@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import os
 import resource
 import shutil
@@ -14,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from tests.support.needs import absent
 
 from darkroom.auditing.record import Record
@@ -120,11 +123,71 @@ def test_what_a_killed_run_left_half_done_is_cleared_away(store: Store) -> None:
     partial = store.folder / "cells" / ".partial-b2"
     partial.mkdir()
     (partial / "cell.json").write_text("{")
-    (store.folder / ".run.json.x8k2").write_text("{")
+    (store.folder / ".darkroom-run.json-x8k2.partial").write_text("{")
     assert not store.has_cell("b2")
     Store(store.folder).open(resume=True)
     assert files(store.folder) == before
     assert not partial.exists()
+
+
+def test_a_folder_that_is_no_run_is_left_as_it_is(tmp_path: Path) -> None:
+    for name in (".env.local", ".gitlab-ci.yml", ".run.json.x8k2", "notes"):
+        (tmp_path / name).write_text("mine")
+    tmp_path.chmod(0o755)
+    before = files(tmp_path)
+    with pytest.raises(RunError, match=r"not empty, and nothing that Darkroom made") as caught:
+        Store(tmp_path).open(resume=True)
+    assert "\n" not in str(caught.value)
+    assert files(tmp_path) == before
+    assert mode(tmp_path) == 0o755
+
+
+def test_only_what_has_our_names_is_cleared_away(store: Store) -> None:
+    kept = [store.folder / name for name in (".env.local", ".plan.toml.swp", "notes")]
+    for path in kept:
+        path.write_text("mine")
+    Store(store.folder).open(resume=True)
+    assert all(path.read_text() == "mine" for path in kept)
+
+
+@pytest.mark.parametrize("place", [".", "cells", "cells/.partial-b2", ".darkroom-x.partial"])
+def test_nothing_is_cleared_through_a_link(store: Store, tmp_path: Path, place: str) -> None:
+    mine = tmp_path / "mine"
+    (mine / ".partial-b2").mkdir(parents=True)
+    (mine / ".darkroom").write_text("")
+    (mine / "a.txt").write_text("mine")
+    mine.chmod(0o755)
+    before = files(mine)
+    link = store.folder / place
+    if place == ".":
+        link = tmp_path / "link"
+    elif link.exists():
+        link.rmdir()
+    link.symlink_to(mine)
+    with contextlib.suppress(RunError):
+        Store(link if place == "." else store.folder).open(resume=True)
+    assert files(mine) == before
+    assert (mine / ".partial-b2").is_dir()
+    assert mode(mine) == 0o755
+
+
+def test_a_run_of_an_audit_at_work_is_nobody_elses(store: Store) -> None:
+    other = Store(store.folder)
+    with (
+        store.held(),
+        pytest.raises(RunError, match="another audit is writing there"),
+        other.held(),
+    ):
+        pass
+    with store.held():
+        pass
+
+
+def test_a_record_that_cannot_be_read_again_is_not_written(store: Store) -> None:
+    with pytest.raises(ValidationError):
+        store.write_cell("a1", Small.model_construct(key="a1", seconds=math.inf), {**ARRAYS})
+    assert not store.has_cell("a1")
+    assert not list((store.folder / "cells").iterdir())
 
 
 @pytest.mark.parametrize("lost", ["cell.json", "reconstructions.npz"])

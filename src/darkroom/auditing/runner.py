@@ -39,15 +39,39 @@ def run_job(job: Job[Any, Any, Any, Any], *, resume: bool, reporter: Reporter) -
     if len(set(keys)) != len(keys):
         raise RunError("two [[attack]] or [[defense]] entries of the plan are the same: remove one")
     store = Store(job.plan.run.out / job.plan.run.name)
-    store.open(resume=resume)
-    store.write("plan.toml", job.plan_text)
-    record = _record(job, keys, version, _checks(job, store, version, reporter))
-    store.write("run.json", record.model_dump_json(by_alias=True, indent=1))
-    missing = [key for key in record.cells if not store.has_cell(key)]
-    if missing:
-        for finished in job.run(missing, version, reporter):
-            store.write_cell(*finished)
+    with store.held():
+        store.open(resume=resume)
+        _require_kin(job, store, keys, version)
+        store.write("plan.toml", job.plan_text)
+        record = _record(job, keys, version, _checks(job, store, version, reporter))
+        store.write("run.json", record.model_dump_json(by_alias=True, indent=1))
+        missing = [key for key in record.cells if not store.has_cell(key)]
+        if missing:
+            for finished in job.run(missing, version, reporter):
+                store.write_cell(*finished)
     return store.folder
+
+
+def _require_kin(job: Job[Any, Any, Any, Any], store: Store, keys: list[str], version: str) -> None:
+    """Refuses to go on with a run of another subject by another plan.
+
+    A plan that was edited keeps its model and data, or some cell; a model that was trained anew
+    keeps its plan.
+
+    Raises:
+        RunError: If nothing is common.
+    """
+    former = store.record()
+    if former is None or former.run.versions.get("darkroom") != version:
+        return
+    plan = store.folder / "plan.toml"
+    same_plan = plan.is_file() and plan.read_bytes() == job.plan_text.encode()
+    same_subject = former.checked == check_key(job, version)
+    if former.cells and not same_plan and not same_subject and not {*keys} & {*former.cells}:
+        raise RunError(
+            f"{store.folder}: the run there has another plan and another model or other data, and "
+            "no cell of this plan: choose another [run] name, or remove the folder"
+        )
 
 
 def _checks(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +17,9 @@ from pydantic import ValidationError
 from darkroom.auditing.record import Record
 from darkroom.auditing.run_record import RunRecord
 from darkroom.errors import RunError
-from darkroom.files import refused, sync_folder, write_private
+from darkroom.files import MARK, PARTIAL, claim, mark, refused, sync_folder, write_private
+
+REMEDY = "choose another [run] out or name"
 
 
 class Store:
@@ -27,27 +33,58 @@ class Store:
         """Points at a run; nothing is written yet."""
         self.folder = folder
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keeps every other audit out of the folder while the block runs.
+
+        Raises:
+            RunError: If another audit writes there, or the folder is not Darkroom's.
+        """
+        self._claim()
+        flags = os.O_RDONLY | os.O_NOFOLLOW
+        with os.fdopen(os.open(self.folder / MARK, flags), "rb") as held:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunError(
+                    f"{self.folder}: another audit is writing there: wait for its end, or choose "
+                    "another [run] name"
+                ) from None
+            except OSError:
+                pass  # a file system without locks
+            yield
+
     def open(self, *, resume: bool) -> None:
         """Makes the folder, and clears away what an interrupted run left half done.
 
         Raises:
-            RunError: If a run is there already and is not to be resumed, or the folder cannot be
-                made.
+            RunError: If a run is there already and is not to be resumed, the folder holds
+                something else, or it cannot be made.
         """
         if not resume and (self.folder / "run.json").exists():
             raise RunError(
                 f"{self.folder}: a run is there already: go on with --resume, choose another "
                 "[run] name, or remove the folder"
             )
+        self._claim()
+        cells = self.folder / "cells"
         try:
-            (self.folder / "cells").mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.folder.chmod(0o700)
-            for leftover in self.folder.glob("cells/.partial-*"):
-                shutil.rmtree(leftover)
-            for leftover in self.folder.glob(".*.*"):
+            if cells.is_symlink():
+                raise RunError(f"{cells}: a link to another place: remove it")
+            cells.mkdir(mode=0o700, exist_ok=True)
+            for leftover in cells.glob(".partial-*"):
+                if not leftover.is_symlink():
+                    shutil.rmtree(leftover)
+            for leftover in self.folder.glob(PARTIAL):
                 leftover.unlink()
         except OSError as error:
-            raise RunError(f"{self.folder}: {error.strerror}: choose another [run] out") from error
+            raise RunError(f"{self.folder}: {error.strerror}: {REMEDY}") from error
+
+    def _claim(self) -> None:
+        # A run that was written before folders were marked.
+        if not self.folder.is_symlink() and self.record() is not None:
+            mark(self.folder)
+        claim(self.folder, REMEDY)
 
     def write(self, name: str, content: str) -> None:
         """Writes a text file of the run in one piece.
@@ -77,9 +114,11 @@ class Store:
                 finished cells are untouched.
         """
         partial = self.folder / "cells" / f".partial-{key}"
+        text = cell.model_dump_json(indent=1)
+        type(cell).model_validate_json(text)  # what cannot be read again is a fault of ours
         try:
             partial.mkdir(mode=0o700)
-            write_private(partial / "cell.json", cell.model_dump_json(indent=1).encode())
+            write_private(partial / "cell.json", text.encode())
             buffer = io.BytesIO()
             np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
             write_private(partial / "reconstructions.npz", buffer.getvalue())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from darkroom.auditing.progress import Reporter
 from darkroom.demo.face_net import train_face_net
 from darkroom.demo.people.employees import Faces, Role, render_faces, save_folder
 from darkroom.errors import RunError
+from darkroom.files import emptied
 from darkroom.runs import Run, audit_plan
 
 EMPLOYEES, EMPLOYEE_PHOTOS, TRAINED_ON = 40, 32, 20
@@ -118,11 +118,7 @@ def run_face_demo(out: Path, *, seed: int = 0, progress: bool = True) -> Run:
 
 def _make_inputs(inputs: Path, seed: int, reporter: Reporter) -> None:
     """Renders the people and trains the model; the plan, written last, tells that all is there."""
-    shutil.rmtree(inputs, ignore_errors=True)
-    try:
-        inputs.mkdir(parents=True)
-    except OSError as error:
-        raise RunError(f"{inputs}: {error.strerror}: choose another --out") from error
+    emptied(inputs, "choose another --out, or remove it")
     faces = render_folder(
         inputs / "employees",
         EMPLOYEES,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from darkroom.errors import MissingExtraError, RunError
-from darkroom.files import write_private
+from darkroom.errors import MissingExtraError
+from darkroom.files import claim, write_private
 from darkroom.runs import Run, audit_plan
 from darkroom.tables.data import load_diabetes_table
 
@@ -94,10 +94,7 @@ def table_demo_plan(inputs: Path, out: Path, *, seed: int = 0) -> Path:
     Raises:
         RunError: If the folder cannot be written.
     """
-    try:
-        inputs.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{inputs}: {error.strerror}: choose another --out") from error
+    claim(inputs, "choose another --out, or remove it")
     plan = inputs / "plan.toml"
     text = PLAN.format(
         plan=plan.as_posix(),

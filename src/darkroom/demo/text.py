@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from darkroom.auditing.progress import Reporter
 from darkroom.demo.corpus import held_out_lines, make_corpus
 from darkroom.demo.language_models import save_model, train_bert, train_gpt
 from darkroom.errors import PlanError, RunError
+from darkroom.files import emptied
 from darkroom.runs import Run, audit_plan
 from darkroom.text.canaries import (
     DEFAULT_TEMPLATE,
@@ -133,7 +133,7 @@ def make_text_inputs(
     The masked model learns more slowly, so its corpus is half as large.
 
     Args:
-        inputs: The folder; what is in it is removed.
+        inputs: The folder; what is in it is removed if Darkroom made it.
         seed: Decides everything.
         reporter: Shows the training.
         masked: Whether to train a BERT (``bert``) instead of a GPT (``gpt``).
@@ -142,11 +142,7 @@ def make_text_inputs(
     Raises:
         DarkroomError: If the folder cannot be written, or ``transformers`` is not installed.
     """
-    shutil.rmtree(inputs, ignore_errors=True)
-    try:
-        inputs.mkdir(parents=True)
-    except OSError as error:
-        raise RunError(f"{inputs}: {error.strerror}: choose another --out") from error
+    emptied(inputs, "choose another --out, or remove it")
     corpus = make_corpus(seed=seed, each=5, others=320) if masked else make_corpus(seed=seed)
     write_lines(inputs / "corpus.txt", corpus.lines)
     write_lines(inputs / "held_out.txt", held_out_lines(corpus.canaries, seed=seed))
