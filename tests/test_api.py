@@ -12,10 +12,13 @@ import pytest
 import torch
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped,unused-ignore]
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 import darkroom
-from darkroom.errors import DataError, PlanError, RunError, TargetError
+from darkroom.errors import DarkroomError, DataError, PlanError, RunError, TargetError
 from darkroom.report import load_schema
 
 Photos = NDArray[np.float32]
@@ -59,6 +62,14 @@ def test_an_audit_in_a_few_lines(
     assert run.leaks(low - 0.01)
     assert not run.leaks(low)
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    assert model.training
+    assert all(weight.requires_grad for weight in model.parameters())
+    assert len(repr(run)) < 500
+    shown = run._repr_html_()
+    assert run.verdict.sentence[:20] in shown
+    assert "<table>" in shown
+    assert "<svg" in shown
+    assert len(shown) < 40_000
     assert capsys.readouterr() == ("", "")
     with pytest.raises(RunError, match="a run is there already"):
         darkroom.audit(model, private, **options)
@@ -126,6 +137,98 @@ def test_private_photos_that_do_not_do(
     model: nn.Module, tmp_path: Path, pair: Any, message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
+        darkroom.audit(model, pair, out=tmp_path, progress=False)
+
+
+QUICK: dict[str, Any] = {
+    "attacks": [{"name": "auto", "budget": 6, "prior": {"name": "mean", "start": "black"}}],
+    "judges": {"steps": 8},
+    "progress": False,
+}
+
+
+def test_photos_and_labels_as_people_have_them_are_the_same(
+    model: nn.Module, private: tuple[Photos, NDArray[np.int64]], tmp_path: Path
+) -> None:
+    people = private[1]
+    photos = (private[0] * 255).round().astype(np.uint8)
+    floats = photos.astype(np.float32) * np.float32(1 / 255)
+    names = ["zoe", "amy", "bob", "cat", "dan", "eve"]
+    given: list[tuple[Any, dict[str, Any]]] = [
+        ((floats, people), {"trained_on": "0:4"}),
+        ([torch.from_numpy(photos), people.tolist()], {"trained_on": np.arange(36) % 6 < 4}),
+        ((floats, [names[one] for one in people]), {"batch": 7, "limit": {"advantage": 0.1}}),
+    ]
+    given[2][1]["trained_on"] = [row for row in range(36) if row % 6 < 4]
+    found = []
+    for number, (pair, options) in enumerate(given):
+        run = darkroom.audit(
+            model, pair, names=names, name=f"run-{number}", out=tmp_path, **options, **QUICK
+        )
+        found.append(run.cells[0].key)
+    assert len(set(found)) == 1
+
+
+def test_a_classifier_of_scikit_learn_has_its_own_labels(
+    private: tuple[Photos, NDArray[np.int64]], tmp_path: Path
+) -> None:
+    images, people = private
+    names = np.array(["f", "e", "d", "c", "b", "a"])[people]
+    classifier = make_pipeline(StandardScaler(), LogisticRegression())
+    classifier.fit(images.reshape(36, -1), names)
+    run = darkroom.audit(classifier, (images, names), out=tmp_path, trained_on="0:4", **QUICK)
+    check = next(one for one in run.verdict.checks if one.name == "accuracy")
+    assert check.outcome == "passed", "the classes are those of the classifier"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (None, "model: None: does the function that builds it return it"),
+        (nn.Linear, r"model: the class Linear itself: give an object, Linear\(...\)"),
+        ("net.pt", "model: a path: give darkroom.load_target"),
+        ({"weight": torch.zeros(2)}, "model: a dictionary, as of weights"),
+        ([nn.Linear(2, 2)], "model: a list: give one model"),
+        (lambda images: images, "model: function is no torch.nn.Module"),
+        (LogisticRegression(), "LogisticRegression is no fitted classifier"),
+    ],
+)
+def test_what_is_no_model(
+    given: Any, message: str, private: tuple[Photos, NDArray[np.int64]], tmp_path: Path
+) -> None:
+    with pytest.raises(TargetError, match=message) as caught:
+        darkroom.audit(given, private, out=tmp_path, progress=False)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("labels", "options", "message"),
+    [
+        (None, {}, "labels are None"),
+        (["a", "b"] * 18, {}, r"name 2 people, but the model has 6 classes: give names = "),
+        (["a", "b"] * 18, {"names": list("acdefg")}, "label 'b' is none of the model's classes"),
+        (np.arange(36) / 7, {}, "labels of float64: give classes as numbers, or names"),
+        (np.zeros((36, 6)), {}, r"labels of shape \[36, 6\]: give one a photo"),
+        (np.arange(36) % 6, {"trained_on": [True, False]}, "a mask of 36 booleans"),
+        (np.arange(36) % 6, {"trained_on": [99]}, "positions must be 0 to 35"),
+        (np.arange(36) % 6, {"limit": {"advantge": 0.1}}, "did you mean 'advantage'"),
+    ],
+)
+def test_labels_and_masks_that_do_not_do(
+    model: nn.Module,
+    private: tuple[Photos, NDArray[np.int64]],
+    tmp_path: Path,
+    labels: Any,
+    options: dict[str, Any],
+    message: str,
+) -> None:
+    with pytest.raises(DarkroomError, match=message):
+        darkroom.audit(model, (private[0], labels), out=tmp_path, progress=False, **options)
+
+
+def test_photos_with_channels_last_are_told_how(model: nn.Module, tmp_path: Path) -> None:
+    pair = (np.zeros((4, 16, 16, 3)), [0, 0, 1, 1])
+    with pytest.raises(DataError, match=r"channels last: give images.transpose\(0, 3, 1, 2\)"):
         darkroom.audit(model, pair, out=tmp_path, progress=False)
 
 

@@ -10,9 +10,8 @@ import numpy as np
 import tomli_w
 from numpy.typing import NDArray
 
-from darkroom.auditing.plan import parse_slice, validate
+from darkroom.auditing.plan import validate
 from darkroom.auditing.progress import Reporter
-from darkroom.errors import DataError
 from darkroom.named import words_of
 from darkroom.runs import Run, finished
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import nn
 
-    from darkroom.images.photos import Photos
     from darkroom.images.targets.base import Target
     from darkroom.text.targets.base import LanguageTarget
     from darkroom.wire.answers import Outputs
@@ -32,18 +30,20 @@ Part = str | Mapping[str, Any] | object
 In a mapping, ``part`` may be the part itself, and so may ``prior``.
 """
 
-Labelled = tuple[NDArray[np.float32], NDArray[np.int64]]
-"""Images ``(n, channels, height, width)`` with the person on each, ``(n,)``."""
+Labelled = tuple[Any, Any]
+"""Images ``(n, channels, height, width)`` with the person on each, ``(n,)``: arrays, tensors or
+lists; images as floats in the model's range, or as bytes."""
 
 
 # long: every option is a parameter of its own, so that help shows it
 def audit(
-    model: nn.Module | Target,
+    model: nn.Module | Target | Any,
     private: Labelled,
     *,
     public: Labelled | NDArray[np.float32] | None = None,
     strangers: Labelled | NDArray[np.float32] | None = None,
-    trained_on: str = ":",
+    trained_on: str | NDArray[np.bool_] | Sequence[int] = ":",
+    names: Sequence[str] | None = None,
     attacks: Sequence[Part] = ("gradient",),
     defenses: Sequence[Part] = (),
     training: Sequence[Part] = (),
@@ -51,9 +51,11 @@ def audit(
     judges: Mapping[str, Any] | None = None,
     naive: bool = False,
     ignore_checks: Sequence[str] = (),
+    limit: Mapping[str, Any] | None = None,
     guarded: Mapping[str, Any] | None = None,
     authorized_by: str | None = None,
     device: str = "cpu",
+    batch: int = 256,
     value_range: tuple[float, float] = (0.0, 1.0),
     outputs: Outputs = "logits",
     name: str = "audit",
@@ -65,14 +67,19 @@ def audit(
     """Attacks a classifier of one's own, judges what comes out, and writes a report.
 
     Args:
-        model: Takes float32 ``(n, channels, height, width)``, returns ``(n, classes)``; or a
-            target, which needs no ``value_range``, ``outputs`` and ``device``.
-        private: Photos of the model's classes, and the class on each; only judges see them.
+        model: A PyTorch module that takes ``(n, channels, height, width)`` and returns ``(n,
+            classes)``, which is given back as it was; a scikit-learn classifier of flattened
+            images; or a target, which needs no ``value_range``, ``outputs``, ``device`` and
+            ``batch``.
+        private: Photos of the model's classes, and the class on each, as a number or a name; only
+            judges see them.
         public: Photos of other people that an attacker may have; with who is on each if known.
         strangers: Photos of further people, who take part in nothing: among them the right person
             is ranked. Every fourth public person when left out, where there are enough.
-        trained_on: Which photos of each person the model was trained on, as a slice such as
-            ``"0:7"``. The others serve the judges.
+        trained_on: Which photos the model was trained on: of each person, as a slice such as
+            ``"0:7"``; or of all, as a mask or as positions. The others serve the judges.
+        names: The people's names, one a class in the model's order. Labels that are names are taken
+            to be in the order of the alphabet when left out.
         attacks: Names, mappings as a plan's ``[[attack]]`` has them, or attacks themselves.
         defenses: Names, mappings as a plan's ``[[defense]]`` has them, or defences themselves.
         training: Names, mappings as a plan's ``[[training]]`` has them, or training defences
@@ -82,9 +89,11 @@ def audit(
         judges: How the judges are trained, as a plan's ``[judges]`` has it.
         naive: Whether attackers who are not told of the defences are run too.
         ignore_checks: Checks of the subject whose failure is put up with, by name.
+        limit: What is accepted, as a plan's ``[limit]`` has it.
         guarded: The same model behind a guard, as a plan's ``[guarded]`` has it.
         authorized_by: Who allowed it; needed with ``guarded``.
         device: Where the model runs.
+        batch: The most rows answered at a time.
         value_range: The values of black and of full intensity.
         outputs: Whether the model returns ``logits`` or ``probabilities``.
         name: The run's; its folder is ``out/name``.
@@ -96,45 +105,51 @@ def audit(
     Raises:
         DarkroomError: If an argument does not do; one sentence says which, why and how to mend it.
     """
+    from darkroom.images.given.models import as_target, target_table, unchanged
+    from darkroom.images.given.photos import as_images, as_pair, as_people, as_public, as_trained
     from darkroom.images.job import ImageJob
     from darkroom.images.photos import Photos
     from darkroom.images.plan import ImagePlan
     from darkroom.images.subject import Subject, hold_apart
-    from darkroom.images.targets.base import Target
-    from darkroom.images.targets.load import as_target
 
-    images, people = _pair(private, "private")
+    pixels, labels = as_pair(private, "private")
+    shape = as_images(pixels, None, "private").shape[1:]
     table = {
         "run": _run(name, out, seed, naive, authorized_by),
         "check": {"ignore": list(ignore_checks)},
-        "target": _own(model)
-        if isinstance(model, Target)
-        else {
-            "load": type(model).__name__,
-            "shape": list(images.shape[1:]),
-            "range": list(value_range),
-            "outputs": outputs,
-            "device": device,
+        "target": target_table(
+            model,
+            shape=list(shape),
+            range=list(value_range),
+            outputs=outputs,
+            device=device,
+            batch=batch,
+        ),
+        "private": {
+            "images": "(array)",
+            "trained_on": trained_on if isinstance(trained_on, str) else ":",
         },
-        "private": {"images": "(array)", "trained_on": trained_on},
         "attack": _tables(attacks),
         "defense": _tables(defenses),
         "training": _tables(training),
-        **_given(recipe=recipe, judges=judges, guarded=guarded),
+        **_given(recipe=recipe, judges=judges, guarded=guarded, limit=limit),
         **({} if public is None else {"public": {"images": "(array)"}}),
     }
     plan = validate(ImagePlan, table, "darkroom.audit")
-    target = as_target(
-        model, images.shape[1:], value_range=value_range, outputs=outputs, device=device
-    )
-    photos = Photos.of(images, people)
-    trained = photos.numbered(parse_slice(trained_on))
-    others, apart = _public(public, "public"), _public(strangers, "strangers")
-    if apart is None:
-        others, apart = hold_apart(others)
-    subject = Subject(target, photos, trained, others, apart)
-    job = ImageJob(plan, _text(table, "audit"), "darkroom.audit(...)", subject, Path.cwd())
-    return finished(job, resume, Reporter(shown=progress))
+    with unchanged(model):
+        target = as_target(
+            model, shape, value_range=value_range, outputs=outputs, device=device, batch=batch
+        )
+        people, called = as_people(labels, target, names)
+        photos = Photos.of(as_images(pixels, target.spec, "private"), people, called)
+        trained = as_trained(trained_on, people, photos)
+        others = as_public(public, target.spec, "public")
+        apart = as_public(strangers, target.spec, "strangers")
+        if apart is None:
+            others, apart = hold_apart(others)
+        subject = Subject(target, photos, trained, others, apart)
+        job = ImageJob(plan, _text(table, "audit"), "darkroom.audit(...)", subject, Path.cwd())
+        return finished(job, resume, Reporter(shown=progress))
 
 
 # long: every option is a parameter of its own, so that help shows it
@@ -368,26 +383,3 @@ def _tables(items: Sequence[Part]) -> list[Mapping[str, Any]]:
         item if isinstance(item, Mapping) else {"name" if isinstance(item, str) else "part": item}
         for item in items
     ]
-
-
-def _pair(value: Labelled, what: str) -> Labelled:
-    """Checks images with labels."""
-    if not isinstance(value, tuple) or len(value) != 2:
-        raise DataError(f"{what}: give a pair of images and labels")
-    images, people = np.asarray(value[0], np.float32), np.asarray(value[1], np.int64)
-    if images.ndim != 4:
-        raise DataError(
-            f"{what}: images of shape {list(images.shape)}: give (n, channels, height, width)"
-        )
-    return images, people
-
-
-def _public(value: Labelled | NDArray[np.float32] | None, what: str) -> Photos | None:
-    """Labels photos of others as all different where nobody is named."""
-    from darkroom.images.photos import Photos
-
-    if value is None:
-        return None
-    if isinstance(value, tuple):
-        return Photos.of(*_pair(value, what))
-    return Photos.of(*_pair((value, np.arange(len(value))), what))

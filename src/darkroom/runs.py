@@ -18,7 +18,7 @@ from darkroom.kinds import load_job
 from darkroom.report import collect, write_report
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A finished audit on disk.
 
@@ -31,6 +31,17 @@ class Run:
     folder: Path
     document: Results
     report: Path
+
+    def __repr__(self) -> str:
+        count, verdict = len(self.cells), self.verdict
+        return f"<Run of {count} cells, {verdict.outcome}: {verdict.sentence} {self.report}>"
+
+    def _repr_html_(self) -> str:
+        """Returns what a notebook shows: the verdict, the cells and a curve."""
+        # Charts need an extra, and are slow to load.
+        from darkroom.report.notebook import as_html
+
+        return as_html(self.document, self.report)
 
     @property
     def cells(self) -> tuple[Cell, ...]:

@@ -100,8 +100,7 @@ class ImageJob(Job[ImagePlan, Subject, ImageCellPlan, Bench]):
             (
                 "Private photos",
                 f"{len(subject.private.people):,} of {len(subject.goals):,} people; the model saw "
-                f"photos {self.plan.private.trained_on} of each; {held_out:,} were kept for the "
-                "judges",
+                f"{self._seen()}; {held_out:,} were kept for the judges",
             ),
             (
                 "Attacker\N{RIGHT SINGLE QUOTATION MARK}s photos",
@@ -120,6 +119,12 @@ class ImageJob(Job[ImagePlan, Subject, ImageCellPlan, Bench]):
     def check(self, subject: Subject, advance: Advance) -> Sequence[Check]:
         """Asks whether model and photos are what their owner thinks; see :meth:`Job.check`."""
         return check_subject(subject, advance)
+
+    def _seen(self) -> str:
+        told, subject = self.plan.private.trained_on, self.subject
+        if np.array_equal(subject.private.numbered(parse_slice(told)), subject.trained):
+            return f"photos {told} of each"
+        return f"{int(subject.trained.sum()):,} of them"
 
     def _held_apart(self) -> str:
         strangers = self.subject.strangers

@@ -202,34 +202,6 @@ def load_target(
     )
 
 
-def as_target(
-    model: nn.Module | Target,
-    shape: Sequence[int],
-    *,
-    value_range: tuple[float, float],
-    outputs: Outputs,
-    device: str,
-) -> Target:
-    """Returns a model as a target; a target as it is.
-
-    Args:
-        model: A module, or a target, to which the rest does not matter.
-        shape: ``(channels, height, width)`` of the images it takes.
-        value_range: The values of black and of full intensity.
-        outputs: Whether the module returns logits or probabilities.
-        device: Where it runs.
-
-    Raises:
-        TargetError: If it is not what it was declared to be.
-    """
-    if isinstance(model, Target):
-        return model
-    name = type(model).__name__
-    return TorchTarget(
-        model, shape, value_range=value_range, outputs=outputs, name=name, device=device
-    )
-
-
 def load_module(
     load: str, weights: Path | None = None, *, folder: Path | None = None, trusted: bool = False
 ) -> nn.Module:

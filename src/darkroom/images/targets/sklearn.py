@@ -63,6 +63,11 @@ class SklearnTarget(Target):
         else:
             self.labels(images)
 
+    @property
+    def labels_in_order(self) -> NDArray[Any]:
+        """What the classifier itself calls its classes, in order."""
+        return self._names
+
     def _classes(self) -> NDArray[Any]:
         """Returns the classifier's own names of its classes, sorted, as scikit-learn keeps them."""
         found = getattr(self.estimator, "classes_", None)
