@@ -12,6 +12,22 @@ from typing import Any
 from darkroom.errors import MissingExtraError, TargetError, one_line
 
 
+def library(name: str, why: str) -> Any:
+    """Imports a library that no extra brings, since only those who use it already need it.
+
+    Args:
+        name: Of the module, and of what ``pip`` installs.
+        why: What needs it, for messages.
+
+    Raises:
+        TargetError: If it is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise TargetError(f"{why}: {name} is not installed: run pip install {name}") from error
+
+
 def import_callable(load: str, folder: Path | None = None) -> Callable[..., Any]:
     """Returns the callable at an import path.
 

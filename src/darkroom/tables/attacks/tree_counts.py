@@ -72,7 +72,7 @@ class TreeCountsAttack(TableAttack):
         paths = view.paths(rows, goals)
         shares = np.zeros(len(rows))
         for tree, counts in enumerate(trees.counts):
-            shares += counts[paths.leaves[:, tree]] / counts[0]
+            shares += counts[paths.leaves[:, tree]] / trees.totals[tree]
         with np.errstate(divide="ignore"):
             weights = np.log(shares / len(trees.counts))
         if self.response == "ignore":

@@ -24,14 +24,17 @@ class Trees(NamedTuple):
     """The structure of a model made of decision trees.
 
     Attributes:
-        counts: For each tree, how many training rows reached each node, int64 ``(nodes,)``.
-        values: For each tree, what it predicts at each node, ``(nodes, outputs)``: shares of the
+        counts: For each tree, how many training rows reached each of its places, ``(places,)``:
+            its nodes, or its leaves alone. XGBoost counts second derivatives.
+        totals: For each tree, how many reached its root.
+        values: For each tree, what it predicts at each place, ``(places, outputs)``: shares of the
             classes for a classifier's trees, one number for a regressor's or a booster's.
         classes: For each column of the values of a classifier's trees, the place of the class in
             the schema's response; empty for numbers.
     """
 
-    counts: tuple[NDArray[np.int64], ...]
+    counts: tuple[NDArray[np.float64], ...]
+    totals: tuple[float, ...]
     values: tuple[NDArray[np.float64], ...]
     classes: NDArray[np.int64]
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from darkroom.errors import MissingExtraError, PlanError, TargetError
-from darkroom.imports import call_import, import_callable, load_skops
+from darkroom.imports import call_import, import_callable
 from darkroom.named import Registry
 from darkroom.tables.schema import Schema
 from darkroom.tables.targets.base import CallableTableTarget, TableTarget
+from darkroom.tables.targets.model_files import is_model_file, load_model_file, model_file
+from darkroom.tables.targets.native import NativeTableTarget, native_of, refuse_survival
 from darkroom.tables.targets.onnx import OnnxTableTarget
 from darkroom.tables.targets.sections import (
     TableHttpSection,
@@ -37,9 +39,10 @@ def load_table_target(
     """Loads a model of tables as a target.
 
     Args:
-        kind: ``sklearn`` (a ``.skops`` file, or ``module:callable`` that returns a fitted
-            estimator), ``onnx`` (a file) or ``function`` (``module:function`` that takes a
-            DataFrame).
+        kind: ``sklearn`` (a file or folder that
+            :mod:`darkroom.tables.targets.model_files` reads, or ``module:callable`` that returns
+            a fitted model with ``predict``), ``onnx`` (a file) or ``function``
+            (``module:function`` that takes a DataFrame).
         load: The file or the import path; files are relative to ``folder``.
         schema: The tables it takes and what it predicts.
         outputs: What a function returns.
@@ -54,12 +57,32 @@ def load_table_target(
         return OnnxTableTarget(path, schema)
     if kind == "function":
         return CallableTableTarget(import_callable(load, folder), schema, outputs=outputs)
-    if ":" in load or path.suffix != ".skops":
-        model, name = call_import(load, folder), load
+    if is_model_file(load, path):
+        file = model_file(path)
+        if file.suffix == ".onnx":
+            return OnnxTableTarget(file, schema)
+        model, name = load_model_file(file, trusted), path.name
     else:
-        model, name = load_skops(path, trusted), path.name
+        model, name = call_import(load, folder), load
     if not hasattr(model, "predict"):
         raise TargetError(f"{load}: it gave {type(model).__name__}, not a fitted estimator")
+    return fitted_target(model, schema, name=name)
+
+
+def fitted_target(model: Any, schema: Schema, *, name: str | None = None) -> TableTarget:
+    """Returns a fitted model with a ``predict`` as a target.
+
+    Args:
+        model: An estimator of scikit-learn's interface, a booster or a result of statsmodels.
+        schema: The tables it takes and what it predicts.
+        name: What reports call it.
+
+    Raises:
+        TargetError: If it does not fit the schema.
+    """
+    refuse_survival(model)
+    if native_of(model) is not None:
+        return NativeTableTarget(model, schema, name=name)
     return SklearnTableTarget(model, schema, name=name)
 
 
@@ -89,7 +112,7 @@ def as_table_target(
     if untrained:
         return UntrainedTableTarget(model, schema)
     if hasattr(model, "predict"):
-        return SklearnTableTarget(model, schema)
+        return fitted_target(model, schema)
     return CallableTableTarget(model, schema, outputs=outputs)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.access import Access
-from darkroom.errors import MissingExtraError, TargetError
+from darkroom.errors import MissingExtraError, TargetError, one_line
 from darkroom.tables.schema import Rows, Schema
 from darkroom.tables.targets.base import (
     Linear,
@@ -22,14 +23,16 @@ from darkroom.tables.targets.base import (
     checked_scores,
     class_places,
 )
+from darkroom.tables.targets.forests import forest_of
+from darkroom.tables.targets.native import catboost_content, refuse_survival, require_columns
 
 
 class SklearnTableTarget(TableTarget):
     """Any fitted scikit-learn classifier, regressor or pipeline.
 
     Models that were fitted on a DataFrame get one with the same columns; others get an array.
-    Decision trees, forests of them and gradient boosting (not its histogram kind) show their
-    structure, linear models their coefficients; within a pipeline the last step does.
+    Decision trees, forests of them, gradient boosting of both kinds, XGBoost, LightGBM and CatBoost
+    show their structure, linear models their coefficients; within a pipeline the last step does.
     """
 
     def __init__(self, model: Any, schema: Schema, *, name: str | None = None) -> None:
@@ -55,12 +58,14 @@ class SklearnTableTarget(TableTarget):
         self._prepare = model[:-1] if steps and len(steps) > 1 else None
         self._model, self.schema = model, schema
         self.name = name or type(self._last).__name__
+        refuse_survival(self._last)
         if not hasattr(model, "predict"):
             raise TargetError(f"target {self.name}: it has no predict: give a fitted estimator")
         try:
             check_is_fitted(self._last)
         except (NotFittedError, TypeError) as error:
             raise TargetError(f"target {self.name}: not fitted: call fit first") from error
+        self._forest = forest_of(self._last)
         self._check_kind(is_classifier(model), is_regressor(model))
         self._named = self._check_columns()
         self._order = self._class_order() if self.classes is not None else None
@@ -81,7 +86,7 @@ class SklearnTableTarget(TableTarget):
 
     def _check_columns(self) -> bool:
         """Tells whether the model wants a DataFrame, after comparing its columns."""
-        names = getattr(self._model, "feature_names_in_", None)
+        names = self._fitted_names()
         if names is None:
             width = getattr(self._model, "n_features_in_", len(self.schema.columns))
             if width != len(self.schema.columns):
@@ -90,24 +95,23 @@ class SklearnTableTarget(TableTarget):
                     f"{len(self.schema.columns)}: name its inputs in [target] inputs"
                 )
             return False
-        for name in names:
-            if name not in self.schema.names:
-                raise TargetError(
-                    f"target {self.name} was trained on column {name!r}, which the table lacks: "
-                    "add it, or rename it"
-                )
-        for name in self.schema.names:
-            if name not in names:
-                raise TargetError(
-                    f"target {self.name} was not trained on column {name!r}: leave it out of "
-                    "[target] inputs"
-                )
-        if list(names) != list(self.schema.names):
-            raise TargetError(
-                f"target {self.name} takes its columns in another order, {names[0]!r} first: "
-                "give [target] inputs in the model's order"
-            )
+        require_columns(names, self.schema, self.name)
         return True
+
+    def _fitted_names(self) -> list[str] | None:
+        """Returns the columns that the model was fitted on, ``None`` if on an array."""
+        found = getattr(self._model, "feature_names_in_", None)
+        if found is None:
+            found = getattr(self._model, "feature_names_", None)  # CatBoost's word
+        if found is None:
+            return None
+        names = [str(name) for name in found]
+        # CatBoost and LightGBM number the columns of arrays.
+        if all(re.fullmatch(r"(Column_)?[0-9]+", name) for name in names) and not set(names) & set(
+            self.schema.names
+        ):
+            return None
+        return names
 
     def _class_order(self) -> NDArray[np.int64]:
         """Returns the place among the response's values of each class of the model."""
@@ -160,16 +164,14 @@ class SklearnTableTarget(TableTarget):
     @property
     def trees(self) -> Trees | None:
         """The structure of a model made of trees, else ``None``."""
-        found = _trees(self._last)
+        found = self._forest
         if found is None:
             return None
-        counts = tuple(np.asarray(tree.n_node_samples, np.int64) for tree in found)
-        values = tuple(np.asarray(tree.value[:, 0], np.float64) for tree in found)
         shares = self._order is not None and all(
-            value.shape[1] == len(self._order) for value in values
+            value.shape[1] == len(self._order) for value in found.values
         )
         order = self._order if shares and self._order is not None else np.empty(0, np.int64)
-        return Trees(counts, values, order)
+        return Trees(found.counts, found.totals, found.values, order)
 
     @property
     def linear(self) -> Linear | None:
@@ -186,20 +188,14 @@ class SklearnTableTarget(TableTarget):
 
     def leaves(self, rows: Rows) -> NDArray[np.int64]:
         """Returns the leaf that each row reaches in each tree; see :class:`TableTarget`."""
-        found = _trees(self._last)
+        found = self._forest
         if found is None:
             return super().leaves(rows)
         if not len(rows):
-            return np.empty((0, len(found)), np.int64)
+            return np.empty((0, len(found.counts)), np.int64)
 
         def apply(table: Any) -> Any:
-            prepared = table if self._prepare is None else self._prepare.transform(table)
-            if hasattr(prepared, "tocsr"):
-                matrix = prepared.tocsr().astype(np.float32)
-            else:
-                matrix = np.ascontiguousarray(prepared, dtype=np.float32)
-            # Straight to the trees: a booster's own apply warns of names its trees do not have.
-            return np.stack([tree.apply(matrix) for tree in found], axis=1)
+            return found.leaves(table if self._prepare is None else self._prepare.transform(table))
 
         return np.asarray(answered(apply, self._table(rows), self.name), dtype=np.int64)
 
@@ -217,9 +213,7 @@ class SklearnTableTarget(TableTarget):
 
     def fingerprint(self) -> str:
         """Returns a hash of the fitted estimator and of the columns that it gets."""
-        import joblib
-
-        fitted = joblib.hash(self._model, hash_name="sha1")
+        fitted = fitted_hash(self._model, self._last, self.name)
         return hashlib.sha256(repr((fitted, self.schema)).encode()).hexdigest()
 
 
@@ -269,14 +263,28 @@ class UntrainedTableTarget(TableTarget):
         return hashlib.sha256(repr((joblib.hash(self.estimator), self.schema)).encode()).hexdigest()
 
 
-def _trees(model: Any) -> list[Any] | None:
-    """Returns the trees of a model in the order of its ``apply``, or ``None``."""
-    if not hasattr(model, "apply"):
-        return None
-    if hasattr(model, "tree_"):
-        return [model.tree_]
-    estimators = getattr(model, "estimators_", None)
-    if estimators is None:
-        return None
-    flat = np.asarray(estimators, dtype=object).ravel().tolist()
-    return [one.tree_ for one in flat] if all(hasattr(one, "tree_") for one in flat) else None
+def fitted_hash(model: Any, last: Any, name: str) -> str:
+    """Returns a hash of a fitted estimator.
+
+    Args:
+        model: The estimator or pipeline.
+        last: Its last step, or itself.
+        name: What messages call it.
+
+    Raises:
+        TargetError: If a part of it cannot be hashed.
+    """
+    import joblib
+
+    if type(last).__module__.startswith("catboost"):
+        # CatBoost keeps the hour of its training; the steps before it are hashed as others are.
+        steps = model[:-1] if model is not last else None
+        own = hashlib.sha1(catboost_content(last), usedforsecurity=False).hexdigest()
+        return own + str(joblib.hash(steps, hash_name="sha1"))
+    try:
+        return str(joblib.hash(model, hash_name="sha1"))
+    except Exception as error:
+        raise TargetError(
+            f"target {name}: a part of it cannot be hashed ({one_line(error)}): replace lambdas "
+            "and local classes in it by named functions of a module"
+        ) from error
