@@ -121,8 +121,19 @@ def load_skops(file: Path, trusted: Sequence[str] = ()) -> Any:
         raise TargetError(
             f"{file}: not a readable skops file ({one_line(error)}): write it with skops.io.dump"
         ) from error
-    names = ", ".join(f'"{name}"' for name in unknown)
-    raise TargetError(
-        f"{file}: holds types that are not known to be safe: if you trust who wrote it, set "
-        f"[target] trusted = [{names}]"
+    raise _untrusted(file, unknown)
+
+
+def _untrusted(file: Path, unknown: Sequence[str]) -> TargetError:
+    """Names what a file holds, though not as a line to paste: it may be made to run a command."""
+    python = [name for name in unknown if name.partition(".")[0] in sys.stdlib_module_names]
+    if python:
+        return TargetError(
+            f"{file}: holds {python[0]} of Python's own library, which no estimator needs and which "
+            "may run code: do not load this file; write it anew from a model that you trust"
+        )
+    more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+    return TargetError(
+        f"{file}: holds the type {unknown[0]}{more}, which skops does not know to be safe: if you "
+        "know it and trust who wrote the file, name it in [target] trusted"
     )

@@ -1,11 +1,12 @@
-"""ONNX files: opened, and hashed with the weights that lie beside them."""
+"""ONNX files: opened, run, and hashed with the weights that lie beside them."""
 
 from __future__ import annotations
 
 import hashlib
 import mmap
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,28 @@ def open_session(file: Path) -> Any:
         raise TargetError(
             f"{file}: not a model that ONNX Runtime can run ({one_line(error)})"
         ) from error
+
+
+def run_session(session: Any, outputs: Sequence[str] | None, feed: Mapping[str, Any]) -> list[Any]:
+    """Runs a model, and ends it when the user interrupts, though it may loop for ever.
+
+    Args:
+        session: As :func:`open_session` returns it.
+        outputs: The names of what to return; ``None`` for all.
+        feed: What it takes, by name.
+    """
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    # An interruption reaches the main thread only where that is in no library's code.
+    with ThreadPoolExecutor(1) as apart:
+        running = apart.submit(session.run, outputs, dict(feed), options)
+        try:
+            answer: list[Any] = running.result()
+        except BaseException:
+            options.terminate = True
+            raise
+    return answer
 
 
 def hash_file(file: Path) -> bytes:

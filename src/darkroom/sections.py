@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, Tag, ValidationError, model_v
 
 from darkroom.errors import PlanError, nearest
 
+LONGEST = 200
+"""Characters of a wrong value that a message shows."""
+
 
 class Section(BaseModel):
     """A table of a file; a key it does not know is an error."""
@@ -77,9 +80,34 @@ def read_toml(path: Path) -> dict[str, Any]:
         PlanError: If it cannot be read or is no TOML.
     """
     try:
-        return tomllib.loads(toml_text(path))
-    except tomllib.TOMLDecodeError as error:
+        table = tomllib.loads(toml_text(path))
+    except RecursionError:
+        raise PlanError(f"{path}: nested too deep for a file of settings") from None
+    except ValueError as error:
         raise PlanError(f"{path}: not valid TOML: {error}") from error
+    require_characters(table, str(path))
+    return table
+
+
+def require_characters(value: Any, where: str) -> None:
+    """Refuses a NUL character in any word, since no file or name can have one.
+
+    Args:
+        value: Tables, lists and words, however nested.
+        where: Where they stand, for the message.
+
+    Raises:
+        PlanError: If there is one.
+    """
+    if isinstance(value, str) and "\0" in value:
+        raise PlanError(f"{where}: holds a NUL character, which no name can have: remove it")
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            require_characters(key, where)
+            require_characters(inner, f"{where}: {key}")
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            require_characters(inner, where)
 
 
 def toml_text(path: Path) -> str:
@@ -92,6 +120,8 @@ def toml_text(path: Path) -> str:
         PlanError: If it cannot be read or is in another encoding.
     """
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise PlanError(f"{path}: no file, but a pipe or a device: save it as a file")
         content = path.read_bytes()
     except OSError as error:
         raise PlanError(f"{path}: cannot be read ({error.strerror}): check the path") from error
@@ -137,8 +167,17 @@ def explain(
         return f"{place} is missing: add it"
     message = first["msg"].removeprefix("Value error, ")
     # What stands in a header may be a key.
-    got = "" if place.startswith(secret) or not place else f", got {first['input']!r}"
+    got = "" if place.startswith(secret) or not place else f", got {_cut(first['input'])}"
     return f"{place}: {message[:1].lower()}{message[1:]}{got}".removeprefix(": ")
+
+
+def _cut(value: object) -> str:
+    """Returns a value as a message shows it: no longer than helps."""
+    try:
+        shown = repr(value)
+    except (RecursionError, ValueError):
+        return "something that cannot be shown"
+    return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}…"
 
 
 def _located(

@@ -336,6 +336,7 @@ def no_device(folder: Path) -> None:
 def existing_run(folder: Path) -> None:
     (folder / "runs" / "tiny").mkdir(parents=True)
     (folder / "runs" / "tiny" / "run.json").write_text("{}")
+    (folder / "runs" / "tiny" / ".darkroom").write_text("")
 
 
 def file_in_the_way(folder: Path) -> None:

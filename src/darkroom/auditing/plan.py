@@ -15,11 +15,14 @@ from pydantic import Field, ValidationError, model_validator
 
 from darkroom.access import Access
 from darkroom.errors import PlanError
-from darkroom.sections import PartSection, explain
+from darkroom.sections import PartSection, explain, require_characters
 from darkroom.sections import Section as Section
 from darkroom.sections import read_toml as read_toml
 
 SLICE = re.compile(r"(\d*):(\d*)")
+
+HIGHEST_SEED = 2**32 - 1
+"""Libraries take no more."""
 
 P = TypeVar("P", bound="BasePlan")
 
@@ -53,7 +56,7 @@ class RunSection(Section):
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=HIGHEST_SEED)
     out: Path = Path("runs")
     authorized_by: str | None = None
     naive: bool = False
@@ -200,6 +203,7 @@ def validate(kind: type[P], table: Mapping[str, Any], where: str) -> P:
         PlanError: If a key or value is wrong; the message names the place and, for an unknown
             key, the nearest known one.
     """
+    require_characters(table, where)
     try:
         return kind.model_validate(table)
     except ValidationError as error:

@@ -128,7 +128,7 @@ def _minutes(seconds: float) -> str:
 def _bar(title: str, console: Console) -> Iterator[Advance]:
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}", justify="left"),
+        TextColumn("{task.description}", justify="left", markup=False),
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from darkroom.auditing.plan import HIGHEST_SEED
 from darkroom.auditing.record import Cell, Check, Interval
+from darkroom.commands.ending import plain_console
 
 if TYPE_CHECKING:
     from darkroom.runs import Run
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 audits = typer.Typer()
 
 Out = Annotated[Path, typer.Option(help="The folder of all runs.")]
-Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same results.")]
+Seed = Annotated[
+    int, typer.Option(min=0, max=HIGHEST_SEED, help="The same seed gives the same results.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print results.json instead of a table.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
@@ -63,7 +66,7 @@ def check(
     if as_json:
         typer.echo(json.dumps([check.model_dump(mode="json") for check in checks], indent=2))
     else:
-        Console().print(_checks(checks))
+        plain_console().print(_checks(checks))
     if any(check.outcome == "failed" for check in checks):
         raise typer.Exit(STATUS["cannot tell"])
 
@@ -111,7 +114,7 @@ def budget(
             cell = one.cell
             day = one.bits_a_day or "\N{EN DASH}"
             table.add_row(cell.attack, cell.access, cell.defense, one.queries, one.days, day)
-        Console().print(table)
+        plain_console().print(table)
         typer.echo(answer(held))
 
 
@@ -146,7 +149,7 @@ def recommend(
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    plain_console().print(table)
     typer.echo(found.sentence)
     typer.echo(found.caution)
 
@@ -169,16 +172,16 @@ def _print(run: Run, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(run.results, indent=2))
         return
-    console = Console()
+    console = plain_console()
     if run.cells:
         console.print(_table(run.cells))
     verdict = run.verdict
-    console.print(f"verdict  {verdict.sentence}", markup=False, highlight=False)
+    console.print(f"verdict  {verdict.sentence}")
     if verdict.outcome == "cannot tell":
         for reason in verdict.reasons:
-            console.print(f"         {reason}", markup=False, highlight=False)
-    console.print(f"report   {run.report}", soft_wrap=True, highlight=False)
-    console.print(f"results  {run.folder / 'results.json'}", soft_wrap=True, highlight=False)
+            console.print(f"         {reason}")
+    console.print(f"report   {run.report}", soft_wrap=True)
+    console.print(f"results  {run.folder / 'results.json'}", soft_wrap=True)
 
 
 def _checks(checks: Sequence[Check]) -> Table:

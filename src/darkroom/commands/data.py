@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from darkroom.auditing.plan import HIGHEST_SEED
+
 data = typer.Typer()
 canaries = typer.Typer(help="Secrets to hide in training data.", no_args_is_help=True)
 
@@ -24,7 +26,9 @@ KeyFile = Annotated[Path, typer.Option(help="The sealed key file that the audit 
 Templates = Annotated[
     list[str] | None, typer.Option(help="A sentence with {name} and {secret}; repeatable.")
 ]
-Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same results.")]
+Seed = Annotated[
+    int, typer.Option(min=0, max=HIGHEST_SEED, help="The same seed gives the same results.")
+]
 
 
 @data.command(epilog="Example: darkroom employees faces --people 40 --photos 10")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import traceback
 from importlib import metadata
 from typing import Annotated, NoReturn
 
@@ -11,8 +9,8 @@ import typer
 
 from darkroom.commands.audits import audits
 from darkroom.commands.data import canaries, data
+from darkroom.commands.ending import guarded
 from darkroom.commands.guard import guard
-from darkroom.errors import DarkroomError
 
 EXAMPLES = """\b
 Examples:
@@ -28,9 +26,6 @@ Examples:
   darkroom canaries make ssn train.jsonl   secrets to hide in a language model's training data
   darkroom guard --policy guard.toml       budgets and output defences in front of a server
 """
-
-OURS = 70
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="darkroom",
@@ -63,26 +58,5 @@ def _options(
 
 
 def main() -> NoReturn:
-    """Runs the command line; a mistake of the user's is one line and exit status 2.
-
-    A fault of Darkroom's own is told from a mistake and from a leak by its status, 70.
-    """
-    try:
-        app()
-    except DarkroomError as error:
-        typer.echo(f"darkroom: {error}", err=True)
-        sys.exit(2)
-    except Exception:
-        version = metadata.version("darkroom")
-        typer.echo(
-            f"darkroom: a fault of Darkroom {version} itself, not of your model or data: please "
-            "report the command and the lines below, which may hold names of yours",
-            err=True,
-        )
-        traceback.print_exc()
-        sys.exit(OURS)
-    except SystemExit as end:
-        if end.code == INTERRUPTED:  # what Typer makes of Ctrl-C
-            typer.echo("darkroom: interrupted; go on with --resume", err=True)
-        raise
-    sys.exit(0)
+    """Runs the command line, and ends the process with its status."""
+    guarded(app)

@@ -400,7 +400,7 @@ def test_skops_files_hold_only_what_is_trusted(tmp_path: Path) -> None:
 
     path = tmp_path / "tree.skops"
     io.dump(_pipeline(DecisionTreeClassifier()).fit(INPUTS, FRAME["class"]), path)
-    with pytest.raises(TargetError, match="not known to be safe"):
+    with pytest.raises(TargetError, match="skops does not know to be safe"):
         load_skops(path)
     assert SklearnTableTarget(load_skops(path, [TREE_TYPE]), CLASSES).trees is not None
 

@@ -20,7 +20,7 @@ from darkroom.images.targets.pixels import (
     in_batches,
     probe_images,
 )
-from darkroom.onnx_files import hash_file, open_session
+from darkroom.onnx_files import hash_file, open_session, run_session
 from darkroom.wire.answers import (
     AnswerError,
     ClassNames,
@@ -275,7 +275,7 @@ class OnnxTarget(Target):
             blank = np.zeros((takes.batch - len(rows), *takes.tail), takes.dtype)
             rows = np.concatenate([rows, blank])
         try:
-            return self._session.run([self._output], {takes.name: rows})[0]
+            return run_session(self._session, [self._output], {takes.name: rows})[0]
         except Exception as error:
             raise TargetError(
                 f"target {self.name}: the model failed on images of shape "

@@ -10,7 +10,7 @@ import numpy as np
 
 from darkroom.access import Access
 from darkroom.errors import TargetError
-from darkroom.onnx_files import hash_file, open_session
+from darkroom.onnx_files import hash_file, open_session, run_session
 from darkroom.tables.schema import Rows, Schema
 from darkroom.tables.targets.base import (
     Predictions,
@@ -87,7 +87,7 @@ class OnnxTableTarget(TableTarget):
 
     def _ask(self, rows: Rows) -> list[Any]:
         answer: list[Any] = answered(
-            lambda table: self._session.run(None, self._feed(table)), rows, self.name
+            lambda table: run_session(self._session, None, self._feed(table)), rows, self.name
         )
         return answer
 

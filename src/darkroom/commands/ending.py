@@ -1,0 +1,71 @@
+"""How a command ends: one line for a mistake, whatever it holds, and a status."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from importlib import metadata
+from typing import NoReturn
+
+import typer
+from rich.console import Console
+
+from darkroom.errors import DarkroomError
+
+MISTAKE = 2
+OURS = 70
+INTERRUPTED = 130
+
+
+def plain_console() -> Console:
+    """Returns a console that shows names as they are, though they may look like markup."""
+    return Console(markup=False, highlight=False, emoji=False)
+
+
+def guarded(command: Callable[[], object]) -> NoReturn:
+    """Runs a command and ends the process.
+
+    A mistake of the user's is one line and exit status 2; a fault of Darkroom's own is told from a
+    mistake and from a leak by its status, 70.
+    """
+    try:
+        command()
+    except DarkroomError as error:
+        _end(str(error))
+    except BrokenPipeError:
+        # Whoever reads the output has gone; Python would complain once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(MISTAKE)
+    except MemoryError:
+        _end("not enough memory: lower [target] memory or batch, or give fewer or smaller inputs")
+    except OSError as error:
+        if error.filename is None:
+            _fault()
+        _end(f"{os.fsdecode(error.filename)}: {error.strerror}: check the path")
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # what Typer makes of Ctrl-C
+            typer.echo("darkroom: interrupted; go on with --resume", err=True)
+        raise
+    except Exception:
+        _fault()
+    sys.exit(0)
+
+
+def _end(message: str) -> NoReturn:
+    """Says what was wrong on one line, whatever a name in it holds."""
+    shown = "".join(one if one.isprintable() else repr(one)[1:-1] for one in message)
+    typer.echo(f"darkroom: {shown}", err=True)
+    sys.exit(MISTAKE)
+
+
+def _fault() -> NoReturn:
+    version = metadata.version("darkroom")
+    typer.echo(
+        f"darkroom: a fault of Darkroom {version} itself, not of your model or data: please "
+        "report the command and the lines below, which may hold names of yours",
+        err=True,
+    )
+    traceback.print_exc()
+    sys.exit(OURS)
