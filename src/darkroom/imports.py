@@ -129,8 +129,8 @@ def _untrusted(file: Path, unknown: Sequence[str]) -> TargetError:
     python = [name for name in unknown if name.partition(".")[0] in sys.stdlib_module_names]
     if python:
         return TargetError(
-            f"{file}: holds {python[0]} of Python's own library, which no estimator needs and which "
-            "may run code: do not load this file; write it anew from a model that you trust"
+            f"{file}: holds {python[0]} of Python's own library, which no estimator needs "
+            "and which may run code: write it anew from a model that you trust"
         )
     more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
     return TargetError(

@@ -167,7 +167,8 @@ def explain(
         return f"{place} is missing: add it"
     message = first["msg"].removeprefix("Value error, ")
     # What stands in a header may be a key.
-    got = "" if place.startswith(secret) or not place else f", got {_cut(first['input'])}"
+    unfit = not place or isinstance(first["input"], Mapping)  # a table may hold a key
+    got = "" if place.startswith(secret) or unfit else f", got {_cut(first['input'])}"
     return f"{place}: {message[:1].lower()}{message[1:]}{got}".removeprefix(": ")
 
 

@@ -15,6 +15,7 @@ import httpx
 
 from darkroom.errors import TargetError, one_line
 from darkroom.ledger import Bill
+from darkroom.remote.credentials import require_no_key
 from darkroom.remote.delivery import Delivery
 from darkroom.remote.exchange import CONNECTING, Exchange
 from darkroom.remote.sender import Answer, Batch, Sender, batches
@@ -60,12 +61,12 @@ class Connection:
         Raises:
             TargetError: If nobody allowed it, the address is none, or a header cannot be sent.
         """
+        self._host = _checked_host(url)
         if not authorized_by.strip():
             raise TargetError(
                 f"target {url}: a remote model is audited only with leave: set [run] "
                 'authorized_by = "name and role"'
             )
-        self._host = _checked_host(url)
         self._name, self._delivery = name, delivery
         secrets = _checked_headers(secret_headers or {})
         client = self._client({**_checked_headers(headers or {}), **secrets}, transport)
@@ -176,12 +177,17 @@ def _checked_host(url: str) -> str:
     Raises:
         TargetError: If it is no HTTP address, or holds a password.
     """
+    require_no_key(url)
+    # What stands before a host may be a password.
+    shown = "".join(url.partition("://")[:2]) + url.partition("://")[2].rpartition("@")[2]
     try:
         parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise TargetError(f"{url!r} is no address ({error}): check [target] url") from error
+    except httpx.InvalidURL:
+        raise TargetError(f"{shown!r} is no address: check [target] url") from None
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise TargetError(f"{url!r} is no address of the form http://host:port: check [target] url")
+        raise TargetError(
+            f"{shown!r} is no address of the form http://host:port: check [target] url"
+        )
     if parsed.userinfo:
         raise TargetError(
             f"[target] url for {parsed.host} holds a user or password: set [target] "

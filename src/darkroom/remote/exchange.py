@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import httpx
 
 from darkroom.errors import TargetError, one_line
+from darkroom.redaction import without
 from darkroom.remote.delivery import Delivery
 from darkroom.remote.rate_limits import RateLimiter, retry_after
 from darkroom.remote.retries import Miss, Missed
@@ -87,7 +88,7 @@ class Exchange:
                     raise self._bad_status(response, await _start(response))
                 return await self._whole(response)
         except _NOT_REACHED as error:
-            raise Missed(Miss(one_line(error), False, delivery.retries)) from error
+            raise Missed(Miss(self.clean(one_line(error)), False, delivery.retries)) from error
         except TimeoutError as error:
             reason = f"no whole answer within {delivery.timeout:g} s"
             raise Missed(Miss(reason, True, delivery.retries)) from error
@@ -167,9 +168,7 @@ class Exchange:
 
     def clean(self, text: str) -> str:
         """Returns a text without secrets."""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
+        return without(text, self._secrets)
 
 
 def _coding(response: httpx.Response) -> str:

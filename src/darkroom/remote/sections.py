@@ -5,11 +5,10 @@ from __future__ import annotations
 from pydantic import Field, field_validator
 
 from darkroom.errors import PlanError
-from darkroom.remote.credentials import secret_headers
+from darkroom.redaction import tells_of_a_secret
+from darkroom.remote.credentials import require_no_key, secret_headers
 from darkroom.remote.delivery import Delivery
 from darkroom.sections import Section
-
-_SECRET = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key"})
 
 
 class ServedSection(Section):
@@ -43,13 +42,20 @@ class ServedSection(Section):
     @classmethod
     def _no_secret(cls, headers: dict[str, str]) -> dict[str, str]:
         for name in headers:
-            if name.lower() in _SECRET:
+            if tells_of_a_secret(name):
                 # A ValueError would have the value, which may be a key, shown in the message.
                 raise PlanError(
                     f"target.headers.{name}: a plan holds no keys: put the value into an "
                     f'environment variable and set headers_from_env = {{"{name}" = "VARIABLE"}}'
                 )
         return headers
+
+    @field_validator("url", mode="before")
+    @classmethod
+    def _no_key(cls, url: object) -> object:
+        if isinstance(url, str):
+            require_no_key(url)
+        return url
 
     def delivery(self, batch: int = 1, *, ends_with_limit: bool = False) -> Delivery:
         """Returns how the server is asked.

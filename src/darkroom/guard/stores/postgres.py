@@ -10,6 +10,7 @@ from typing import Any
 from darkroom.errors import MissingExtraError, one_line
 from darkroom.guard.stores.base import Clock, StoreError
 from darkroom.guard.stores.sql import BEGIN_CLOCK, SqlStore
+from darkroom.redaction import secrets_of, without
 
 try:
     import psycopg
@@ -85,7 +86,7 @@ class PostgresStore(SqlStore[Connection]):
         except psycopg.Error as error:
             if connection is not None:
                 connection.close()
-            raise _broken(error) from error
+            raise self._broken(error) from None
         except StoreError:
             if connection is not None:
                 connection.close()
@@ -129,8 +130,8 @@ class PostgresStore(SqlStore[Connection]):
         except psycopg.Error as error:
             # The connection may be in any state; the next charge makes a new one.
             self.close()
-            raise _broken(error) from error
+            raise self._broken(error) from None
 
-
-def _broken(error: psycopg.Error) -> StoreError:
-    return StoreError(f"PostgreSQL failed ({one_line(error)})")
+    def _broken(self, error: psycopg.Error) -> StoreError:
+        said = without(one_line(error), secrets_of(self._url))
+        return StoreError(f"PostgreSQL failed ({said})")

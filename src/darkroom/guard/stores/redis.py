@@ -17,6 +17,7 @@ from darkroom.guard.stores.base import (
     Store,
     StoreError,
 )
+from darkroom.redaction import secrets_of, without
 
 try:
     import redis
@@ -103,7 +104,7 @@ class RedisStore(Store):
         """
         super().__init__(model, clock or time.time)
         self._own_clock = clock
-        self._trust = trust_durability
+        self._trust, self._secrets = trust_durability, secrets_of(url)
         self._place = f"darkroom:{{{model}}}"
         try:
             self._client = redis.Redis.from_url(
@@ -114,7 +115,11 @@ class RedisStore(Store):
                 decode_responses=True,
             )
         except ValueError as error:
-            raise StoreError(f"no address of a Redis server ({one_line(error)})") from error
+            # What the library says of an address may quote it, and a password in it.
+            raise StoreError(
+                f"no address of a Redis server ({type(error).__name__}): write it as "
+                "redis://:password@host:6379/0, with signs in the password as %2F"
+            ) from None
         self._script = self._client.register_script(SCRIPT)
         self._checked = False
 
@@ -215,7 +220,7 @@ class RedisStore(Store):
         try:
             return ask()
         except redis.RedisError as error:
-            raise StoreError(f"Redis failed ({one_line(error)})") from error
+            raise StoreError(f"Redis failed ({without(one_line(error), self._secrets)})") from None
 
 
 def _receipt(charge: Charge, moment: int, granted: bool, sums: list[str]) -> Receipt:
