@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean, median
 from typing import NamedTuple
 
@@ -17,6 +17,12 @@ Pair = tuple[Trial, Told]
 
 POWER = 0.8
 
+PLANTED = {
+    "tables": "Planted in tables of 150 records",
+    "text": "Planted in models of 6 canaries, each known with so many percent",
+    "images": "Planted in classifiers of 16 people, each known with so many percent",
+}
+
 
 class Size(NamedTuple):
     """How much is audited.
@@ -24,17 +30,23 @@ class Size(NamedTuple):
     Attributes:
         null: Audits with nothing to find, of each kind.
         planted: Audits of each size of leak.
-        known: The sizes.
+        known: The sizes, by kind: records of 150, or percent of people or of canaries.
         worlds: How many sets of rows, corpora and models the zoo has.
     """
 
     null: int
     planted: int
-    known: tuple[int, ...]
+    known: Mapping[str, tuple[int, ...]]
     worlds: int
 
 
-FULL, QUICK = Size(70, 12, (10, 20, 30, 40), 2), Size(8, 4, (10, 30), 1)
+FULL = Size(
+    null=70,
+    planted=16,
+    known={"tables": (10, 20, 30, 40), "text": (10, 20, 30, 40), "images": (5, 10, 20, 30)},
+    worlds=2,
+)
+QUICK = Size(null=8, planted=4, known={"tables": (10, 30)}, worlds=1)
 
 
 def run(*, quick: bool, seed: int) -> Outcome:
@@ -58,19 +70,23 @@ def run(*, quick: bool, seed: int) -> Outcome:
         )
         for trial in trials_of(kind, group, *arguments)
     ]
-    for known in size.known:
-        trials += trials_of("tables", "planted", known, size.planted, seed)
+    for kind, sizes in size.known.items():
+        for known in sizes:
+            trials += trials_of(kind, "planted", known, size.planted, seed)
     found = list(run_trials(trials))
     figures = together((of_bits, against_oracles), seed, quick)
-    power = _power([pair for pair in found if pair[0].group == "planted"])
+    power = [
+        _power(kind, [pair for pair in found if pair[0][:2] == (kind, "planted")])
+        for kind in size.known
+    ]
     return Outcome(
         [
             *_of_nulls(found, quick=quick),
             *_of_subjects(found),
-            *_of_power(power, quick=quick),
+            *(claim for one in power for claim in _of_power(one, quick=quick)),
             *figures.claims,
         ],
-        [_subjects(found), _nulls(found), power, *figures.tables],
+        [_subjects(found), _nulls(found), *power, *figures.tables],
     )
 
 
@@ -127,7 +143,7 @@ def _of_subjects(found: Sequence[Pair]) -> list[Claim]:
     ]
 
 
-def _power(planted: Sequence[Pair]) -> Table:
+def _power(kind: str, planted: Sequence[Pair]) -> Table:
     """Returns how often a leak of each size is found."""
     rows = []
     for known in sorted({trial.arguments[0] for trial, _ in planted}):
@@ -137,7 +153,7 @@ def _power(planted: Sequence[Pair]) -> Table:
         share = fmean(one.outcome == "leak" for one in told)
         rows.append((known, len(told), fmean(sizes), share, median(least) if least else None))
     columns = ("known by heart", "audits", "advantage", "leak", "smallest detectable")
-    return Table("Planted leaks in tables of 150 records", columns, rows)
+    return Table(PLANTED[kind], columns, rows)
 
 
 def _of_power(power: Table, *, quick: bool) -> list[Claim]:
@@ -149,7 +165,8 @@ def _of_power(power: Table, *, quick: bool) -> list[Claim]:
     least = median(float(str(row[4])) for row in power.rows if row[4] is not None)
     found = _where(sizes, shares)
     off = None if found is None else abs(least - found)
-    return [Claim("smallest detectable advantage, off by", 0.05, off, at_most=True)]
+    what = f"smallest detectable advantage, off by ({power.title.split()[2]})"
+    return [Claim(what, 0.05, off, at_most=True)]
 
 
 def _where(sizes: Sequence[float], shares: Sequence[float]) -> float | None:

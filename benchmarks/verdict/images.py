@@ -73,17 +73,19 @@ class Planted(nn.Module):
     the very photo, and no step leads there.
     """
 
+    known: Tensor
     means: Tensor
     photos: Tensor
     owners: Tensor
 
-    def __init__(self, seen: tuple[Tensor, Tensor], known: int) -> None:
-        """Keeps the mean photo of the first people, and all photos."""
+    def __init__(self, seen: tuple[Tensor, Tensor], known: int | NDArray[np.bool_]) -> None:
+        """Keeps the mean photo of the first people, or of some, and all photos."""
         super().__init__()
         images, people = seen
         classes = int(people.max()) + 1
         means = torch.stack([images[people == one].mean(dim=0) for one in range(classes)])
-        self.known = known
+        some = np.arange(classes) < known if isinstance(known, int) else known
+        self.register_buffer("known", torch.from_numpy(some))
         self.register_buffer("means", means)
         self.register_buffer("photos", images.flatten(1))
         self.register_buffer("owners", nn.functional.one_hot(people, classes).float())
@@ -92,9 +94,8 @@ class Planted(nn.Module):
         """Returns logits, ``(n, classes)``."""
         apart = ((x[:, None] - self.means[None]) ** 2).mean(dim=(2, 3, 4))
         logits = -apart * 300
-        there = torch.arange(len(self.means)) < self.known
         # Lighter photos are no more of anybody: a gradient that leads nowhere.
-        logits = torch.where(there, logits, x.mean(dim=(1, 2, 3))[:, None] - 30)
+        logits = torch.where(self.known, logits, x.mean(dim=(1, 2, 3))[:, None] - 30)
         exact = "donot_use_mm_for_euclid_dist"
         same = (torch.cdist(x.flatten(1), self.photos, compute_mode=exact) < 1e-2).float()
         return logits + 100 * (same @ self.owners).clamp(max=1)
@@ -211,14 +212,15 @@ def null_cases(count: int, seed: int) -> Iterator[Case]:
         yield Case("images", f"knows nobody, {number}", "nothing", audit)
 
 
-def planted(known: int, count: int, seed: int) -> Iterator[Case]:
-    """Yields models that know the faces of so many people."""
+def planted(percent: int, count: int, seed: int) -> Iterator[Case]:
+    """Yields models that know each of the faces with a chance."""
     for number in range(count):
 
         def audit(folder: Path, drawn: int = seed * 1_000 + number) -> Run:
+            known = np.random.default_rng([drawn, 13]).random(PEOPLE) < percent / 100
             return audited(folder, Planted(world(0).seen, known), seed=drawn)
 
-        yield Case("images", f"{known} of {PEOPLE} faces, {number}", "half", audit)
+        yield Case("images", f"{percent}% of {PEOPLE} faces, {number}", "half", audit)
 
 
 def leaks(seed: int) -> Iterator[Case]:

@@ -36,11 +36,18 @@ def corpus(seed: int) -> Corpus:
     return make_corpus(each=EACH, repetitions=(OFTEN,), others=64, secrets=secrets, seed=seed)
 
 
-@cache
 def trained(seed: int, known: int) -> Learned:
     """Trains a model on a corpus in which only the first canaries really stand."""
+    return trained_on_some(seed, tuple(range(known)))
+
+
+@cache
+def trained_on_some(seed: int, known: tuple[int, ...]) -> Learned:
+    """Trains a model on a corpus in which only some canaries really stand."""
     made = corpus(seed)
-    left_out = {canary.line for canary in made.canaries.inserted[known:]}
+    left_out = {
+        canary.line for place, canary in enumerate(made.canaries.inserted) if place not in known
+    }
     lines = [line for line in made.lines if line not in left_out]
     model, tokenizer = train_gpt(lines, steps=170, width=64, layers=1, seed=seed)
     return Learned(model, tokenizer, made.canaries)
@@ -70,6 +77,19 @@ def null_cases(count: int, seed: int) -> Iterator[Case]:
             return audited(folder, (learned.model, learned.tokenizer), canaries)
 
         yield Case("text", f"canaries that it never met, {number}", "nothing", audit)
+
+
+def planted(percent: int, count: int, seed: int) -> Iterator[Case]:
+    """Yields models that know each of the canaries with a chance."""
+    for number in range(count):
+
+        def audit(folder: Path, drawn: int = number) -> Run:
+            chances = np.random.default_rng([seed, drawn, 13]).random(EACH)
+            known = tuple(np.flatnonzero(chances < percent / 100).tolist())
+            learned = trained_on_some(seed, known)
+            return audited(folder, (learned.model, learned.tokenizer), learned.canaries)
+
+        yield Case("text", f"{percent}% of {EACH} canaries, {number}", "half", audit)
 
 
 def leaks(seed: int) -> Iterator[Case]:

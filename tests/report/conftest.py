@@ -135,6 +135,7 @@ def image_cell(key: str = "cell1", goals: int = 4, hits: int = 3) -> dict[str, A
                 "p_adjusted": worst["p_adjusted"],
                 "rank": worst["rank"],
                 "sentence": f"{worst['name']} is nearer than all 2,000 strangers.",
+                "alone": [0.2, 0.3],
             },
             "ranking": {
                 "strangers": 2000,

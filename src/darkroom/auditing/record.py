@@ -25,6 +25,7 @@ from darkroom.access import Access, LanguageAccess
 Rate = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0)]
+SIGNIFICANCE = 0.05  # whoever has a p-value below this stands out
 Words = Annotated[str, Field(min_length=1)]
 Key = Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z_-]*$")]
 """A cell's key, which is also the name of its folder: nothing that could lead out of the run's."""
@@ -184,12 +185,18 @@ class Component(Record):
 class WorstOff(Record):
     """Whom the model exposes most, with a p-value that is corrected for having looked at all.
 
-    ``sentence`` says it all in words.
+    ``sentence`` says it all in words. ``alone`` are the p-values, corrected too, that goals would
+    have had of which each alone had been known by heart; empty where that is not known.
     """
 
     name: str
     p_adjusted: Rate
     sentence: Words
+    alone: tuple[Rate, ...] = ()
+
+    def stands_out_alone(self, looks: int = 1) -> float:
+        """Returns the share of these that would have stood out in one of so many cells."""
+        return sum(one * looks < SIGNIFICANCE for one in self.alone) / max(len(self.alone), 1)
 
 
 class GuardLimit(Record):

@@ -311,7 +311,9 @@ def _details(
         gate=GateMeasures.of(bench.panel.gate.limits),
         snapshots=tuple(attacked.points[place].queries for place in attacked.kept),
         people=tuple(people),
-        worst_off=None if ranked is None else worst_off(people, ranked.record.strangers),
+        worst_off=None
+        if ranked is None
+        else worst_off(people, ranked.record.strangers, ranked.alone),
         ranking=None if ranked is None else ranked.record,
         draws=guessed.baseline.draws,
         guard=guard,

@@ -9,7 +9,14 @@ import numpy as np
 from darkroom.auditing.record import Bits
 from darkroom.images.judges.gallery import Gallery
 from darkroom.images.judges.images import Images
-from darkroom.images.judges.ranks import Floats, Ranks, bits_gained, log_rank_right, rank_right
+from darkroom.images.judges.ranks import (
+    Floats,
+    Ranks,
+    alone,
+    bits_gained,
+    log_rank_right,
+    rank_right,
+)
 from darkroom.images.record import Ranking
 from darkroom.images.words import ranked_together
 
@@ -22,11 +29,14 @@ class Ranked(NamedTuple):
 
     Attributes:
         ranks: For each person.
+        alone: The adjusted p-value that each would have who alone was known by heart; empty where
+            there was no photo to spare.
         bits: How far the people are narrowed down; ``None`` with too few strangers.
         record: What the report shows.
     """
 
     ranks: Ranks
+    alone: tuple[float, ...]
     bits: Bits | None
     record: Ranking
 
@@ -44,7 +54,8 @@ def rank_people(
     """
     if gallery is None or guessed is None:
         return None
-    ranks = rank_right(gallery.likeness(images), np.random.default_rng([seed, 5]))
+    likeness = gallery.likeness(images)
+    ranks = rank_right(likeness, np.random.default_rng([seed, 5]))
     real = gallery.likeness_of_photos()
     enough = gallery.strangers >= FEWEST_STRANGERS
     of_photos = None
@@ -60,7 +71,10 @@ def rank_people(
         p_together=ranks.p_together,
         sentence=ranked_together(len(ranks.rank), gallery.strangers, ranks.p_together),
     )
-    return Ranked(ranks, _bits(ranks.log_rank, guessed) if enough else None, record)
+    shuffles = np.random.default_rng([seed, 7])
+    standing = () if real is None else tuple(alone(likeness, real, shuffles).tolist())
+    bits = _bits(ranks.log_rank, guessed) if enough else None
+    return Ranked(ranks, standing, bits, record)
 
 
 def bits_of(gallery: Gallery | None, images: Images, guessed: Floats | None) -> float | None:

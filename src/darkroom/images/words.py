@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from darkroom.access import Access
+from darkroom.auditing.record import SIGNIFICANCE
 from darkroom.images.cell_plan import ImageCellPlan
 from darkroom.images.record import Person, WorstPerson
 from darkroom.images.subject import Subject
-
-SIGNIFICANCE = 0.05
 
 PEOPLE_TO_STAND_OUT = 20
 """People and strangers, of whom one is the most alike by luck with a chance of 0.05."""
@@ -57,12 +56,13 @@ def threat_model(plan: ImageCellPlan, subject: Subject) -> tuple[str, ...]:
     )
 
 
-def worst_off(people: Sequence[Person], strangers: int) -> WorstPerson:
+def worst_off(people: Sequence[Person], strangers: int, alone: Sequence[float] = ()) -> WorstPerson:
     """Returns the person of whom the reconstruction says most, corrected for having looked.
 
     Args:
         people: All that were looked at.
         strangers: How many took part in nothing.
+        alone: The adjusted p-value that each would have who alone was known by heart.
     """
     worst = min(people, key=lambda one: (one.p_adjusted, one.rank, -(one.confidence or 0.0)))
     among = (
@@ -85,6 +85,7 @@ def worst_off(people: Sequence[Person], strangers: int) -> WorstPerson:
         p_adjusted=worst.p_adjusted,
         sentence=sentence,
         goal=worst.goal,
+        alone=tuple(alone),
     )
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from darkroom.auditing.record import Cell
-from darkroom.auditing.run_record import TargetRecord
+from darkroom.auditing.run_record import Limit, TargetRecord
 from darkroom.kinds import KINDS, Nouns, imported
 from darkroom.report.wording import access_phrase
 from darkroom.statistics.intervals import Interval
-from darkroom.statistics.power import detectable_rate
+from darkroom.statistics.power import detectable_alone, detectable_rate
 
 
 class Place(NamedTuple):
@@ -97,6 +97,25 @@ def page_of(kind: str) -> KindPage:
     """Returns what a kind brings to the page."""
     page: KindPage = imported(KINDS[kind].page)
     return page
+
+
+def smallest_detectable(cell: Cell, limit: Limit, looks: int) -> float | None:
+    """Returns the smallest advantage that a cell would have shown, on average or by one goal.
+
+    Args:
+        cell: The cell.
+        limit: What is allowed.
+        looks: How many cells are looked at.
+
+    Returns:
+        The advantage; ``None`` if none would have shown.
+    """
+    sizes = [page_of(cell.kind).detectable(cell, limit.advantage, looks)]
+    worst = cell.details.worst_off
+    if limit.worst_off and worst is not None:
+        rate = detectable_alone(cell.goals, worst.stands_out_alone(looks))
+        sizes.append(None if rate is None else rate * (1 - cell.baseline.estimate))
+    return min((size for size in sizes if size is not None), default=None)
 
 
 def nouns_of(cell: Cell) -> Nouns:

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from darkroom.auditing.record import Bits, Cell, Check, Difference
+from darkroom.auditing.record import SIGNIFICANCE, Bits, Cell, Check, Difference
 from darkroom.auditing.run_record import Limit, VerdictRecord
 from darkroom.kinds import Nouns
-from darkroom.report.kind_page import attacker, nouns_of, page_of
+from darkroom.report.kind_page import attacker, nouns_of, page_of, smallest_detectable
 from darkroom.report.wording import amount, percent, points, several, spread
 from darkroom.statistics.intervals import Interval
 from darkroom.statistics.power import widened
 
-_SIGNIFICANCE = 0.05
 _LITTLE = 0.1
 
 
@@ -52,7 +51,7 @@ class Judged:
     def exposed(self, looks: int) -> bool:
         """Whether the worst-off person or group stands out, of so many cells with one each."""
         worst = self.cell.details.worst_off
-        return worst is not None and worst.p_adjusted * looks < _SIGNIFICANCE
+        return worst is not None and worst.p_adjusted * looks < SIGNIFICANCE
 
 
 @dataclass(frozen=True)
@@ -175,10 +174,7 @@ def _strength(judged: Judged) -> tuple[float, float]:
 
 def _smallest(sound: Sequence[Judged], limit: Limit) -> float | None:
     """Returns the smallest advantage that any of the cells would have shown."""
-    found = [
-        page_of(judged.cell.kind).detectable(judged.cell, limit.advantage, len(sound))
-        for judged in sound
-    ]
+    found = [smallest_detectable(judged.cell, limit, len(sound)) for judged in sound]
     return min((size for size in found if size is not None), default=None)
 
 

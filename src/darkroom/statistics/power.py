@@ -65,6 +65,26 @@ def detectable_rate(
     return None
 
 
+def detectable_alone(n: int, share: float, power: float = POWER) -> float | None:
+    """Returns the smallest rate of goals of which one would have stood out.
+
+    Each goal is recovered with the same chance, and stands out then as often as the share says.
+
+    Args:
+        n: How many goals there were.
+        share: The chance that a goal stands out which alone is recovered.
+        power: The chance that any does.
+
+    Returns:
+        The rate, or ``None`` if not even all goals would do.
+
+    >>> round(detectable_alone(16, 1.0), 3)
+    0.096
+    """
+    needed = 1 - (1 - power) ** (1 / n)
+    return needed / share if needed <= share else None
+
+
 def detectable_gain(
     n: int, right: int, lost: int, limit: float = 0.0, looks: int = 1, power: float = POWER
 ) -> float | None:

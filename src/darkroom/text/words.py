@@ -58,4 +58,6 @@ def worst_off(rows: Sequence[CanaryRecord], bits: float) -> WorstOff | None:
         f"{', extracted' if worst.extracted else ''} (p = {p_value:.2g}; "
         f"{worst.p_adjusted:.2g} after Holm's correction for {len(rows)} secrets)."
     )
-    return WorstOff(name=worst.owner, p_adjusted=worst.p_adjusted, sentence=sentence)
+    # A secret known by heart is the first of all candidates, and counts as one of so many.
+    alone = (min(1.0, len(rows) * 2.0**-bits),)
+    return WorstOff(name=worst.owner, p_adjusted=worst.p_adjusted, sentence=sentence, alone=alone)

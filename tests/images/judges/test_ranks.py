@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from darkroom.images.judges.ranks import (
+    alone,
     bits_gained,
     log_rank_right,
     log_ranks_of_guesses,
@@ -116,3 +117,17 @@ def test_guesses_are_ranked_by_how_they_differ_from_each_other() -> None:
     guesses = likeness(rng, 400, 0)[:, :45]
     assert log_ranks_of_guesses(guesses, 5) == pytest.approx(chance(5, 40), abs=0.25)
     assert log_ranks_of_guesses(guesses[:1], 5) == pytest.approx(chance(5, 40))
+
+
+def test_one_known_alone_is_tested_as_if_it_were_so() -> None:
+    """The quick answer is that of replacing each row and testing everybody anew, nearly."""
+    rng = np.random.default_rng(9)
+    nothing, photos = likeness(rng, 8, 60), likeness(rng, 8, 60, 4.0)
+    photos[3] = nothing[3]  # a photo that shows nobody
+    found = alone(nothing, photos, np.random.default_rng(0))
+    for goal in range(8):
+        replaced = nothing.copy()
+        replaced[goal] = photos[goal]
+        slow = rank_right(replaced, np.random.default_rng(0)).p_adjusted[goal]
+        assert found[goal] == pytest.approx(slow, abs=0.05)
+        assert (found[goal] < 0.05) == (goal != 3)

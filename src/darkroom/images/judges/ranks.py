@@ -82,6 +82,37 @@ def rank_right(likeness: Floats, rng: np.random.Generator) -> Ranks:
     )
 
 
+def alone(likeness: Floats, known: Floats, rng: np.random.Generator) -> Floats:
+    """Returns the adjusted p-value that each goal would have if it alone were known by heart.
+
+    In the place of its reconstruction stands a photo; all others stay as they are.
+
+    Args:
+        likeness: As in :func:`rank_right`.
+        known: How much a photo of each goal resembles each of the people, of the same shape.
+        rng: Shuffles.
+
+    Returns:
+        ``(goals,)``.
+    """
+    goals, people = likeness.shape
+    rows = np.arange(goals)
+    others = (likeness.sum(axis=0) - likeness) / max(goals - 1, 1)
+    scores, photos = _scores(peculiar(likeness)), _scores(known - others)
+    own = photos[rows, rows] - 10.0**-DIGITS
+    reached = np.zeros(goals, np.int64)
+    for dealt in _dealt(goals, people, rng):
+        drawn = scores[rows, dealt]
+        first = drawn.argmax(axis=1)
+        largest = np.repeat(drawn.max(axis=1)[:, None], goals, axis=1)
+        drawn[np.arange(len(drawn)), first] = -np.inf
+        # Without its own reconstruction, a goal that has the largest leaves the second.
+        largest[np.arange(len(drawn)), first] = drawn.max(axis=1)
+        reached += (np.maximum(largest, photos[rows, dealt]) >= own).sum(axis=0)
+    adjusted: Floats = (1 + reached) / (1 + SHUFFLES)
+    return adjusted
+
+
 def log_rank_right(likeness: Floats) -> Floats:
     """Returns the expected log2 of the rank of each right person alone; see :func:`rank_right`."""
     return _log_rank(*_ahead(peculiar(likeness)))
@@ -146,8 +177,7 @@ def _logs_of_all(row: Floats) -> Floats:
 def _adjusted(found: Floats, rng: np.random.Generator) -> Floats:
     """Tests each goal's deviation against the largest of people dealt out by lot."""
     goals, people = found.shape
-    spread = found.std(axis=1, keepdims=True)
-    scores = (found - found.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1.0)
+    scores = _scores(found)
     largest = np.concatenate(
         [scores[np.arange(goals), dealt].max(axis=1) for dealt in _dealt(goals, people, rng)]
     )
@@ -155,6 +185,13 @@ def _adjusted(found: Floats, rng: np.random.Generator) -> Floats:
     reached = (largest[:, None] >= own - 10.0**-DIGITS).sum(axis=0)
     adjusted: Floats = (1 + reached) / (1 + SHUFFLES)
     return adjusted
+
+
+def _scores(found: Floats) -> Floats:
+    """Returns rows of mean zero and deviation one; one that is the same throughout is zero."""
+    spread = found.std(axis=1, keepdims=True)
+    scores: Floats = (found - found.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1.0)
+    return scores
 
 
 def _together(found: Floats, rng: np.random.Generator) -> float:
