@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from darkroom.errors import DataError
-from darkroom.tables.data import read_table
+from darkroom.tables.reading.csv_files import read_csv
+from darkroom.tables.reading.frames import located
 from darkroom.tables.schema import require_column
 
 STEAK_NAMES = (
@@ -56,7 +57,7 @@ def load_steak(path: Path = Path("steak-risk-survey.csv")) -> pd.DataFrame:
     Raises:
         DataError: If the file is absent or another one.
     """
-    frame = read_table(path, header_rows=2, text=("RespondentID",))
+    frame = read_csv(located(path), header_rows=2, text=("RespondentID",))
     if len(frame.columns) != len(STEAK_NAMES):
         raise DataError(f"{path}: {len(frame.columns)} columns, not the steak survey's 15")
     frame.columns = list(STEAK_NAMES)
@@ -79,7 +80,7 @@ def load_warfarin(path: Path = Path("iwpc-warfarin.csv")) -> pd.DataFrame:
     Raises:
         DataError: If the file is absent or another one.
     """
-    raw = read_table(path)
+    raw = read_csv(located(path))
     for name in (*WARFARIN_NAMES, *_INDUCERS, "Age", "Therapeutic Dose of Warfarin"):
         require_column(raw, name, str(path))
     frame = raw[list(WARFARIN_NAMES)].rename(columns=WARFARIN_NAMES)

@@ -220,6 +220,7 @@ def audit_table(
     """
     from darkroom.tables.job import TableJob, table_subject
     from darkroom.tables.plan import TablePlan
+    from darkroom.tables.reading.frames import as_frame
     from darkroom.tables.rows import plan_schema
     from darkroom.tables.targets.base import TableTarget
     from darkroom.tables.targets.load import as_table_target
@@ -252,6 +253,7 @@ def audit_table(
         **_given(guarded=guarded),
     }
     plan = validate(TablePlan, table, "darkroom.audit_table")
+    private, public = as_frame(private, "private"), as_frame(public, "public")
     schema = plan_schema(plan, private, public)
     target = as_table_target(model, schema, outputs, untrained=bool(training))
     subject = table_subject(plan, target, private, public)

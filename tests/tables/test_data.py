@@ -13,9 +13,9 @@ from darkroom.tables.columns import schema_of
 from darkroom.tables.data import (
     encode_table,
     load_diabetes_table,
-    read_table,
     take,
 )
+from darkroom.tables.reading.csv_files import read_csv
 from darkroom.tables.schema import Column
 
 GOOD = "age,city,sick\n31,Ulm,yes\n44,Bonn,no\n,Ulm,no\n52,Jena,yes\n"
@@ -28,7 +28,7 @@ def _write(folder: Path, text: str, encoding: str = "utf-8") -> Path:
 
 
 def test_numbers_are_numbers_and_the_rest_is_text(tmp_path: Path) -> None:
-    frame = read_table(_write(tmp_path, GOOD))
+    frame = read_csv(_write(tmp_path, GOOD))
     assert list(frame.columns) == ["age", "city", "sick"]
     assert frame["age"].tolist()[:2] == [31.0, 44.0]
     assert np.isnan(frame["age"][2])
@@ -37,31 +37,31 @@ def test_numbers_are_numbers_and_the_rest_is_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path: Path, encoding: str) -> None:
-    assert read_table(_write(tmp_path, GOOD, encoding)).columns[0] == "age"
+    assert read_csv(_write(tmp_path, GOOD, encoding)).columns[0] == "age"
 
 
 def test_a_second_header_row_and_columns_without_names(tmp_path: Path) -> None:
     text = "id,answer,,\n,Response,,\n1,Yes,,\n2,No,,\n"
-    frame = read_table(_write(tmp_path, text), header_rows=2)
+    frame = read_csv(_write(tmp_path, text), header_rows=2)
     assert frame.to_dict("list") == {"id": [1.0, 2.0], "answer": ["Yes", "No"]}
 
 
 def test_missing_values_have_many_names(tmp_path: Path) -> None:
-    frame = read_table(_write(tmp_path, "a,b\nNA,x\n 7 , null \n,?\n"))
+    frame = read_csv(_write(tmp_path, "a,b\nNA,x\n 7 , null \n,?\n"))
     assert frame["a"].isna().tolist() == [True, False, True]
     assert frame["b"].isna().tolist() == [False, True, False]
-    frame = read_table(tmp_path / "table.csv", missing=["", "?", "NA"])
+    frame = read_csv(tmp_path / "table.csv", missing=["", "?", "NA"])
     assert frame["b"].isna().tolist() == [False, False, True]
 
 
 def test_numbers_can_be_kept_as_text(tmp_path: Path) -> None:
-    frame = read_table(_write(tmp_path, "zip,x\n01234,1\n99999,2\n"), text=["zip"])
+    frame = read_csv(_write(tmp_path, "zip,x\n01234,1\n99999,2\n"), text=["zip"])
     assert frame["zip"].tolist() == ["01234", "99999"]
 
 
 def test_quotes_separators_and_blank_lines(tmp_path: Path) -> None:
     text = 'a;b\n"1,5";"x;\ny"\n\n2;z\n'
-    frame = read_table(_write(tmp_path, text), separator=";")
+    frame = read_csv(_write(tmp_path, text), separator=";")
     assert frame["b"].tolist() == ["x;\ny", "z"]
 
 
@@ -79,7 +79,7 @@ def test_quotes_separators_and_blank_lines(tmp_path: Path) -> None:
 )
 def test_a_bad_file_is_one_clear_line(tmp_path: Path, text: str, expected: str) -> None:
     with pytest.raises(DataError) as caught:
-        read_table(_write(tmp_path, text))
+        read_csv(_write(tmp_path, text))
     assert expected in str(caught.value)
     assert "table.csv" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -92,25 +92,25 @@ def test_a_bad_file_is_one_clear_line(tmp_path: Path, text: str, expected: str) 
 def test_a_file_in_another_encoding(tmp_path: Path, encoding: str, expected: str) -> None:
     path = _write(tmp_path, "a,b\nMünchen,1\n", encoding)
     with pytest.raises(DataError) as caught:
-        read_table(path)
+        read_csv(path)
     assert expected in str(caught.value)
-    assert read_table(path, encoding=encoding)["a"].tolist() == ["München"]
+    assert read_csv(path, encoding=encoding)["a"].tolist() == ["München"]
 
 
 def test_no_file_and_no_such_encoding(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
-        read_table(tmp_path / "absent.csv")
+        read_csv(tmp_path / "absent.csv")
     with pytest.raises(DataError, match="no encoding is called 'utf-9'"):
-        read_table(_write(tmp_path, GOOD), encoding="utf-9")
+        read_csv(_write(tmp_path, GOOD), encoding="utf-9")
 
 
 def test_a_column_to_keep_as_text_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no column is called 'ctiy': did you mean 'city'"):
-        read_table(_write(tmp_path, GOOD), text=["ctiy"])
+        read_csv(_write(tmp_path, GOOD), text=["ctiy"])
 
 
 def test_incomplete_rows_are_dropped_and_counted(tmp_path: Path) -> None:
-    frame = read_table(_write(tmp_path, GOOD))
+    frame = read_csv(_write(tmp_path, GOOD))
     schema = schema_of(frame, "sick", ["city"])
     encoded = encode_table(frame, schema)
     assert (encoded.dropped, encoded.numbers.tolist()) == (1, [0, 1, 3])
@@ -120,7 +120,7 @@ def test_incomplete_rows_are_dropped_and_counted(tmp_path: Path) -> None:
 
 
 def test_incomplete_rows_can_be_refused(tmp_path: Path) -> None:
-    frame = read_table(_write(tmp_path, GOOD))
+    frame = read_csv(_write(tmp_path, GOOD))
     schema = schema_of(frame, "sick", ["city"])
     with pytest.raises(DataError, match="1 rows have missing values, most in column 'age'"):
         encode_table(frame, schema, missing="refuse")
@@ -142,7 +142,7 @@ def test_the_diabetes_table_needs_no_download() -> None:
 
 def test_whole_numbers_and_truth_values_have_the_types_that_pandas_reads(tmp_path: Path) -> None:
     text = "a,b,c,d,e,f\n1,1.0,True,1,7,99999999999999999999\n2,2.5,false,,x,3\n"
-    frame = read_table(_write(tmp_path, text))
+    frame = read_csv(_write(tmp_path, text))
     found = {name: str(dtype) for name, dtype in frame.dtypes.items()}
     assert found == {
         "a": "int64",

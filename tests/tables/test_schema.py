@@ -141,7 +141,6 @@ def test_a_word_in_a_declared_number_is_named() -> None:
         (("x", "categorical", ()), "no value in any row"),
         (("x", "categorical", ("a", "a")), "a value is listed twice"),
         (("x", "numeric", (1.0,)), "numeric columns take no values"),
-        (("x", "categorical", tuple(range(1001))), "leave out identifiers and free text"),
     ],
 )
 def test_columns_that_make_no_sense(column: tuple[Any, ...], expected: str) -> None:
@@ -260,3 +259,16 @@ def test_candidates_that_cannot_be() -> None:
     wide = tuple(Column(str(place), "categorical", tuple(range(20))) for place in range(3))
     with pytest.raises(DataError, match="8000 joint values, more than 4096"):
         Candidates.of(Schema(wide, Column("y", "numeric"), ("0", "1", "2")))
+
+
+def test_what_names_rows_is_no_secret_but_may_be_known() -> None:
+    many, secret = Column("zip", "categorical", tuple(range(1001))), Column("s", "numeric")
+    number = Column("y", "numeric")
+    assert Schema((many, secret), number, ("s",)).names == ("zip", "s")
+    for schema in (
+        lambda: Schema((many, secret), number, ("zip",)),
+        lambda: Schema((many, secret), number, ("s",), unknown=("zip",)),
+        lambda: Schema((secret,), many, ("s",)),
+    ):
+        with pytest.raises(DataError, match="leave out identifiers and free text"):
+            schema()

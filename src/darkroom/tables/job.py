@@ -27,7 +27,7 @@ from darkroom.tables.models import TableTrainer
 from darkroom.tables.plan import TablePlan
 from darkroom.tables.priors.counts import TablePrior
 from darkroom.tables.record import TableCell
-from darkroom.tables.rows import plan_schema, read_frame, refuse_overlap, split_tables
+from darkroom.tables.rows import plan_schema, read_frames, refuse_overlap, split_tables
 from darkroom.tables.schema import Schema
 from darkroom.tables.subject import TableSubject
 from darkroom.tables.targets.base import TableTarget
@@ -188,10 +188,8 @@ def load_job(plan: TablePlan, plan_path: Path, reporter: Reporter) -> TableJob:
     # A mistyped attack or prior shows before anything is read.
     table_cell_plans(plan, plan_path.parent)
     table_training_defenses(plan, plan_path.parent)
-    with reporter.stage("Reading tables") as advance:
-        private = read_frame(plan.private)
-        advance(1, 2)
-        public = read_frame(plan.public)
+    with reporter.stage("Reading tables"):
+        private, public = read_frames(plan.private, plan.public)
     refuse_overlap(plan)
     schema = plan_schema(plan, private, public)
     target = _target(plan, schema, plan_path.parent)

@@ -9,7 +9,8 @@ from pydantic import Field, field_validator, model_validator
 
 from darkroom.auditing.plan import BasePlan, Section, checked_slice
 from darkroom.errors import PlanError
-from darkroom.tables.data import DIABETES, MISSING
+from darkroom.tables.data import DIABETES
+from darkroom.tables.reading.csv_files import MISSING, Decimal
 from darkroom.tables.schema import Encoding
 from darkroom.tables.targets.sections import Names, TableHttpSection, TableSection
 
@@ -44,6 +45,7 @@ class RowsSection(Section):
     rows: str = ":"
     encoding: str = "utf-8-sig"
     separator: str = Field(default=",", min_length=1, max_length=1)
+    decimal: Decimal | None = None
     header_rows: int = Field(default=1, ge=1)
     na: list[str] = Field(default_factory=lambda: list(MISSING))
     text: list[str] = Field(default_factory=list)

@@ -17,29 +17,55 @@ from darkroom.tables.data import (
     TableData,
     encode_table,
     load_diabetes_table,
-    read_table,
     take,
 )
 from darkroom.tables.plan import RowsSection, TablePlan
-from darkroom.tables.schema import Column, Rows, Schema, pandas_module, require_column
+from darkroom.tables.reading.csv_files import read_csv
+from darkroom.tables.reading.frames import is_binary, located, read_binary
+from darkroom.tables.schema import MOST_COLUMNS, Column, Rows, Schema, pandas_module, require_column
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def read_frame(section: RowsSection) -> pd.DataFrame:
-    """Reads the rows that a plan names, numbered as in the file."""
+def read_frames(private: RowsSection, public: RowsSection) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Reads the rows that a plan names, numbered as in their files.
+
+    Raises:
+        DataError: If a file cannot be read, or none of its rows is selected.
+    """
+    whole = _read(private)
+    other = whole if _how(private) == _how(public) else _read(public)
+    return _selected(private, whole), _selected(public, other)
+
+
+def _how(section: RowsSection) -> tuple[object, ...]:
+    """Returns what decides what is read."""
+    return tuple(
+        getattr(section, name)
+        for name in RowsSection.model_fields
+        if name not in ("rows", "missing")
+    )
+
+
+def _read(section: RowsSection) -> pd.DataFrame:
     if str(section.table) == DIABETES:
-        frame = load_diabetes_table()
-    else:
-        frame = read_table(
-            section.table,
-            encoding=section.encoding,
-            separator=section.separator,
-            header_rows=section.header_rows,
-            missing=section.na,
-            text=section.text,
-        )
+        return load_diabetes_table()
+    path = located(section.table)
+    if is_binary(path):
+        return read_binary(path)
+    return read_csv(
+        path,
+        encoding=section.encoding,
+        separator=section.separator,
+        header_rows=section.header_rows,
+        missing=section.na,
+        text=section.text,
+        decimal=section.decimal,
+    )
+
+
+def _selected(section: RowsSection, frame: pd.DataFrame) -> pd.DataFrame:
     chosen = frame.iloc[parse_slice(section.rows)]
     if not len(chosen):
         raise DataError(
@@ -76,6 +102,11 @@ def plan_schema(plan: TablePlan, private: pd.DataFrame, public: pd.DataFrame) ->
     where, response = str(plan.private.table), plan.target.response
     inputs = plan.target.inputs
     names = [name for name in private.columns if name != response] if inputs is None else inputs
+    if len(names) > MOST_COLUMNS:
+        raise DataError(
+            f"{where}: {len(names):,} input columns, more than {MOST_COLUMNS:,}: name those that "
+            "the model takes in [target] inputs"
+        )
     for name in (*names, *plan.private.sensitive.columns, *plan.private.columns, response):
         require_column(private, name, where)
         require_column(public, name, str(plan.public.table))

@@ -23,7 +23,10 @@ Rows = NDArray[np.float64]
 categorical ones, NaN where a value is unknown."""
 
 MOST_VALUES = 1000
-"""A categorical column with more values than this is refused: it names rows, not groups."""
+"""A column with more values than this is neither guessed nor predicted: it names rows."""
+
+MOST_COLUMNS = 10_000
+"""A model with more inputs than this is refused."""
 
 
 def pandas_module() -> Any:
@@ -62,7 +65,7 @@ class Column:
         """Refuses columns that make no sense.
 
         Raises:
-            DataError: If a categorical column has no values, too many or repeated ones, or a
+            DataError: If a categorical column has no values or repeated ones, or a
                 numeric one has any.
         """
         if self.kind == "numeric":
@@ -73,11 +76,6 @@ class Column:
             raise DataError(f"column {self.name!r}: no value in any row: leave the column out")
         if len(set(self.values)) != len(self.values):
             raise DataError(f"column {self.name!r}: a value is listed twice")
-        if len(self.values) > MOST_VALUES:
-            raise DataError(
-                f"column {self.name!r}: {len(self.values)} different values, more than "
-                f"{MOST_VALUES}: leave out identifiers and free text, or declare it numeric"
-            )
 
     @property
     def whole(self) -> bool:
@@ -198,9 +196,9 @@ class Schema:
             DataError: If names repeat or are absent, or a sensitive column has a single value.
         """
         names = self.names
-        for name in names:
-            if names.count(name) > 1:
-                raise DataError(f"column {name!r} is there twice: rename or remove one of them")
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise DataError(f"column {twice!r} is there twice: rename or remove one of them")
         if self.response.name in names:
             raise DataError(f"column {self.response.name!r} is the response and an input: pick one")
         for name in (*self.sensitive, *self.derived, *self.unknown):
@@ -212,6 +210,12 @@ class Schema:
             raise DataError(f"column {name!r}: sensitive columns are unknown already: remove it")
         for name in set(self.sensitive) & set(self.derived):
             raise DataError(f"column {name!r}: it follows from itself: leave it out of derived")
+        for column in (*map(self.column, (*self.sensitive, *self.unknown)), self.response):
+            if len(column.values) > MOST_VALUES:
+                raise DataError(
+                    f"column {column.name!r}: {len(column.values)} different values, more than "
+                    f"{MOST_VALUES}: leave out identifiers and free text, or declare it numeric"
+                )
         for name in self.sensitive:
             column = self.column(name)
             if not self.encoding and column.kind == "categorical" and len(column.values) < 2:

@@ -15,7 +15,7 @@ from darkroom.tables.attacks.base import Errors, Records
 from darkroom.tables.candidates import Belief, Candidates
 from darkroom.tables.data import Encoded, TableData
 from darkroom.tables.measures.subgroups import Division
-from darkroom.tables.schema import Column, Rows, Schema
+from darkroom.tables.schema import MOST_VALUES, Column, Rows, Schema
 from darkroom.tables.targets.base import TableTarget
 
 Who = Literal["members", "others"]
@@ -165,7 +165,11 @@ def _positive(candidates: Candidates, data: TableData, named: str | None) -> int
 
 def _groups(schema: Schema, named: list[str] | None) -> tuple[str, ...]:
     follows = (*schema.sensitive, *schema.derived)
-    usual = [name for name in schema.names if name not in follows]
+    usual = [
+        column.name
+        for column in schema.columns
+        if column.name not in follows and len(column.values) <= MOST_VALUES
+    ]
     for name in named or []:
         if name not in usual:
             raise PlanError(f"groups: no column {name!r}: {nearest(name, usual)}")

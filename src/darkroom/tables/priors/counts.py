@@ -126,6 +126,8 @@ class Grouping:
                 raise PlanError(f"given: no column {name!r}: {nearest(name, schema.names)}")
             if name in (*schema.sensitive, *schema.derived, *schema.unknown):
                 raise PlanError(f"given: the attacker does not know column {name!r}: leave it out")
+            if len(schema.column(name).values) > MOST_VALUES:
+                raise PlanError(f"given: column {name!r} has too many values: leave it out")
         if len(given) > MOST_GIVEN:
             raise PlanError(f"given: {len(given)} columns, more than {MOST_GIVEN}: use imputation")
         self._positions = schema.positions(given)

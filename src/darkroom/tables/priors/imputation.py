@@ -19,7 +19,7 @@ from darkroom.tables.priors.counts import (
     require_public,
 )
 from darkroom.tables.priors.regression import REGRESSIONS, Regression, folds
-from darkroom.tables.schema import Column, Rows
+from darkroom.tables.schema import MOST_VALUES, Column, Rows
 
 Model = Literal["auto", "logistic", "forest"]
 
@@ -126,7 +126,11 @@ class Imputer:
         return best if better or model != "auto" else None
 
     def _raw_features(self, rows: Rows, response: NDArray[np.float64] | None) -> Rows:
-        parts = [_features(rows[:, place], column) for place, column in self._columns]
+        parts = [
+            _features(rows[:, place], column)
+            for place, column in self._columns
+            if len(column.values) <= MOST_VALUES  # more of them name rows, which tell nothing else
+        ]
         if self._response is not None:
             assert response is not None
             parts.append(_features(response, self._response))
