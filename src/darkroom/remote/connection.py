@@ -43,6 +43,7 @@ class Connection:
         seed: int = 0,
         transport: httpx.AsyncBaseTransport | None = None,
         quotes: bool = True,
+        answers: Callable[[bytes], bool] | None = None,
     ) -> None:
         """Opens nothing yet but the thread.
 
@@ -57,6 +58,7 @@ class Connection:
             seed: For the jitter of waiting times; no answer depends on it.
             transport: Replaces the network, for tests.
             quotes: Whether messages may show how an answer begins.
+            answers: Tells of a refusal whether it is an answer all the same.
 
         Raises:
             TargetError: If nobody allowed it, the address is none, or a header cannot be sent.
@@ -71,7 +73,9 @@ class Connection:
         secrets = _checked_headers(secret_headers or {})
         client = self._client({**_checked_headers(headers or {}), **secrets}, transport)
         words = [word for value in secrets.values() for word in (value, *value.split())]
-        exchange = Exchange(client, delivery, name=name, secrets=words, quotes=quotes)
+        exchange = Exchange(
+            client, delivery, name=name, secrets=words, quotes=quotes, answers=answers
+        )
         self.sender = Sender(exchange, delivery, seed=seed)
         self._loop = _LoopThread(client)
         self._finalizer = weakref.finalize(self, self._loop.close)

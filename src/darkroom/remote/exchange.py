@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 import httpx
@@ -17,6 +19,9 @@ from darkroom.remote.retries import Miss, Missed
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _RETRIES_OF_500 = 2
 """A server error may be an accident; more often it is what the server makes of this request."""
+
+_REFUSAL = 300
+"""Characters of a refusal that are shown: it says what the server wants."""
 
 CONNECTING = 0.4
 """Share of the time-out for connecting (once for TCP, once for TLS), so that an attempt whose whole
@@ -47,6 +52,7 @@ class Exchange:
         name: str,
         secrets: Sequence[str] = (),
         quotes: bool = True,
+        answers: Callable[[bytes], bool] | None = None,
     ) -> None:
         """Takes a client, which the caller closes.
 
@@ -55,14 +61,16 @@ class Exchange:
             delivery: How the server is asked.
             name: The target's, for messages.
             secrets: What no message may show, even if the server sends it back.
-            quotes: Whether messages may show how an answer begins.
+            quotes: Whether messages may show how an answer begins. Where they may not, a refusal is
+                shown if it repeats nothing of the request.
+            answers: Tells of a refusal (status 400) whether it is an answer all the same.
         """
         self._client = client
         self._headers = client.headers
         self._extensions = {"timeout": client.timeout.as_dict()}
         self._delivery = delivery
         self._secrets = [secret for secret in secrets if secret]
-        self._quotes = quotes
+        self._quotes, self._answers = quotes, answers
         self.name = name
         self.limiter = RateLimiter()
 
@@ -85,7 +93,10 @@ class Exchange:
                 if any(b"rate" in name.lower() for name, _ in response.headers.raw):
                     self.limiter.told(response.headers, rows)
                 if response.status_code != httpx.codes.OK:
-                    raise self._bad_status(response, await _start(response))
+                    start = await _start(response)
+                    if self._is_answer(response.status_code, start):
+                        return start
+                    raise self._bad_status(response, start, content or b"")
                 return await self._whole(response)
         except _NOT_REACHED as error:
             raise Missed(Miss(self.clean(one_line(error)), False, delivery.retries)) from error
@@ -137,10 +148,16 @@ class Exchange:
             chunks.append(chunk)
         return b"".join(chunks)
 
-    def _bad_status(self, response: httpx.Response, start: bytes) -> Exception:
+    def _is_answer(self, status: int, start: bytes) -> bool:
+        refused = status == httpx.codes.BAD_REQUEST
+        return refused and self._answers is not None and self._answers(start)
+
+    def _bad_status(self, response: httpx.Response, start: bytes, sent: bytes) -> Exception:
         """Returns the error for an answer that is not 200."""
         status = response.status_code
-        said = f"the server answered {status}, {self.excerpt(start)}"
+        shown = self._quotes or not repeats(start, sent)
+        excerpt = self._shown(start, _REFUSAL) if shown else self.excerpt(start)
+        said = f"the server answered {status}, {excerpt}"
         if status in _TRANSIENT:
             limit = _RETRIES_OF_500 if status == httpx.codes.INTERNAL_SERVER_ERROR else None
             retries = self._delivery.retries
@@ -154,6 +171,8 @@ class Exchange:
             413: "lower [target] batch",
         }
         hint = hints.get(status, "check that [target] describes what the server takes")
+        if not self._quotes and status in (400, 422):
+            hint = "check [target] url, model and style; rename, omit and extra change requests"
         if 300 <= status < 400:
             hint = "redirects are not followed; set [target] url to where the model is"
         return TargetError(f"target {self.name}: {said}: {hint}")
@@ -162,13 +181,45 @@ class Exchange:
         """Returns how an answer begins, on one line; only its length where it may hold a secret."""
         if not self._quotes:
             return f"({len(content)} bytes, not shown: they may hold a secret)"
+        return self._shown(content, 120)
+
+    def _shown(self, content: bytes, length: int) -> str:
+        """Returns the first characters of an answer on one line, without secrets."""
         text = self.clean(content[:2000].decode("utf-8", "replace"))
-        shown = "".join(one if one.isprintable() else " " for one in text[:120])
+        shown = "".join(one if one.isprintable() else " " for one in text[:length])
         return repr(" ".join(shown.split()))
 
     def clean(self, text: str) -> str:
         """Returns a text without secrets."""
         return without(text, self._secrets)
+
+
+def repeats(said: bytes, sent: bytes) -> bool:
+    """Tells whether a refusal may repeat a text that was sent, of which a part may be secret.
+
+    Args:
+        said: What the server says.
+        sent: The request, JSON: its texts are looked at, its members' names and the model are not.
+    """
+    try:
+        texts = " ".join(_texts(json.loads(sent)))
+    except ValueError:
+        return True
+    words = re.findall(r"\w+", said.decode("utf-8", "replace"))
+    return any(word in texts for word in words if len(word) > 2 or word.isdigit())
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yields the texts in a request but its model and its messages' roles."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for one in value:
+            yield from _texts(one)
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            if key not in ("model", "role"):
+                yield from _texts(one)
 
 
 def _coding(response: httpx.Response) -> str:

@@ -160,13 +160,22 @@ def _attack(
     told = not plan.naive or plan.defense.one is None
     view = LanguageView(target, plan.access, ledger, defense=defense, noise=noise, told=told)
     rng = np.random.default_rng([plan.seed, 1])
+    filtered = target.filtered
     # From how many queries on each goal's first guess was right, and stayed so.
     since = np.full(len(goals), np.inf)
     for progress in until_refused(plan.attack.run(view, goals, rng=rng), ledger):
         hits = _hits(progress, every)
         since = np.where(hits, np.minimum(since, progress.queries), np.inf)
     points = _course(since[inserted], int(progress.queries[inserted].max()))
-    return Attacked(points, progress, hits, ledger.total, plan.attack.adaptation(view))
+    said = plan.attack.adaptation(view)
+    filtered = target.filtered - filtered
+    if filtered:
+        said = (
+            *said,
+            f"The server's content filter withheld {filtered} answers: what they would "
+            "have shown is not known, and counts as nothing.",
+        )
+    return Attacked(points, progress, hits, ledger.total, said)
 
 
 def until_refused(steps: Iterator[SecretProgress], ledger: QueryLedger) -> Iterator[SecretProgress]:

@@ -31,6 +31,20 @@ class Request(NamedTuple):
     content: bytes
 
 
+def joined(address: str, path: str) -> str:
+    """Returns an address with a path behind it, and before its parameters.
+
+    >>> joined("https://h/openai/deployments/d?api-version=2024-06-01", "chat/completions")
+    'https://h/openai/deployments/d/chat/completions?api-version=2024-06-01'
+    >>> joined("http://h/v1/completions", "completions")  # the whole address may be given too
+    'http://h/v1/completions'
+    """
+    place, mark, parameters = address.partition("?")
+    place = place.rstrip("/")
+    whole = place if place.endswith(f"/{path}") else f"{place}/{path}"
+    return f"{whole}{mark}{parameters}"
+
+
 @dataclass(frozen=True)
 class Shows:
     """What a server's answers show of each row.

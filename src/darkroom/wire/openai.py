@@ -78,19 +78,59 @@ def first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return choices[0]
 
 
+FILTERED = "content_filter"
+"""What servers say of a prompt or an answer that they do not let through."""
+
+
+def says_filtered(content: bytes) -> bool:
+    """Tells whether an error says that the server's content filter refuses the prompt."""
+    return FILTERED.encode() in content
+
+
+def choice_of(content: bytes) -> Mapping[str, Any]:
+    """Returns the first choice of an answer; one without text where a filter refused the prompt.
+
+    Raises:
+        TargetError: If it holds none.
+    """
+    if b'"error"' in content and says_filtered(content):
+        return {"text": "", "finish_reason": FILTERED}
+    return first_choice(read_json(content))
+
+
+def is_filtered(choice: Mapping[str, Any]) -> bool:
+    """Tells whether a content filter refused the prompt, or cut the answer."""
+    return choice.get("finish_reason") == FILTERED
+
+
+def reasons(choice: Mapping[str, Any]) -> bool:
+    """Tells whether a model thought before it wrote."""
+    message = choice.get("message")
+    within = message if isinstance(message, dict) else choice
+    told = any(within.get(name) for name in ("reasoning_content", "reasoning", "thinking"))
+    text = within.get("content") or within.get("text")
+    return told or (isinstance(text, str) and text.lstrip().startswith("<think>"))
+
+
 def written_text(choice: Mapping[str, Any]) -> str:
-    """Returns the text of a choice.
+    """Returns the text of a choice, without what a model thought before it.
 
     Raises:
         TargetError: If there is none.
     """
     message = choice.get("message")
     found = message.get("content") if isinstance(message, dict) else None
+    if found is None and reasons(choice):
+        return ""
     for name in ("text", "response", "content"):
         if found is None:
             found = choice.get(name)
+    if found is None and is_filtered(choice):
+        return ""
     if not isinstance(found, str):
         raise refused("it holds no text")
+    if found.lstrip().startswith("<think>"):
+        return found.partition("</think>")[2].lstrip()
     return found
 
 
@@ -101,9 +141,14 @@ def likeliest_tokens(choice: Mapping[str, Any]) -> list[Token]:
     (``logprobs.content[].top_logprobs``), which vLLM and llama.cpp write too; llama.cpp's own
     ``completion_probabilities``; and Ollama's ``logprobs``, a list of the same entries as chat.
 
+    Returns:
+        None of a prompt that a content filter refused.
+
     Raises:
         TargetError: If there are none, or a log-probability is no number, not finite or positive.
     """
+    if is_filtered(choice):
+        return []
     told = choice.get("logprobs")
     if told is None:
         told = choice.get("completion_probabilities")

@@ -14,7 +14,7 @@ from darkroom.access import Access
 from darkroom.errors import TargetError
 from darkroom.tables.schema import Schema
 from darkroom.wire.answers import AnswerError, ClassNames
-from darkroom.wire.base import Request, Shows, dumped, listed, parsed
+from darkroom.wire.base import Request, Shows, dumped, joined, listed, parsed
 from darkroom.wire.paths import AnswerPath
 from darkroom.wire.rows import decode_rows, labels, matrix, numbers
 
@@ -173,7 +173,7 @@ class TableOpenInference(TableWire):
         super().__init__(url, schema, answers)
         self.model, self.version, self.output = model, version, output
         where = f"/versions/{version}" if version is not None else ""
-        self._infer = f"{url.rstrip('/')}/v2/models/{model}{where}/infer"
+        self._infer = joined(url, f"v2/models/{model}{where}/infer")
 
     def request(self, table: pd.DataFrame) -> Request:
         """Returns one tensor a column, numbers as FP64 and anything else as text."""

@@ -195,11 +195,13 @@ class LanguageTarget(ABC):
         access: The most that a query to it can return.
         masked: Whether it fills masks instead of continuing text.
         codec: Its tokenizer, or ``None`` where only the server has it.
+        filtered: Prompts and answers that a server's content filter has withheld so far.
     """
 
     name: str
     access: LanguageAccess
     masked: bool = False
+    filtered: int = 0
 
     @property
     @abstractmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from darkroom.errors import MissingExtraError
@@ -44,9 +45,9 @@ def open_language_target(
         from darkroom.text.targets.openai_api import Api
     except ModuleNotFoundError as error:
         raise MissingExtraError(str(error.name), "text") from error
-    fields = ("url", "model", "style", "scoring", "top_logprobs", "prefill", "instruction")
+    fields = [field.name for field in dataclasses.fields(Api)]
     return OpenAITarget(
-        Api(**{name: getattr(section, name) for name in (*fields, "allow_noise")}),
+        Api(**{name: getattr(section, name) for name in fields}),
         authorized_by=authorized_by or "",
         delivery=section.delivery(ends_with_limit=ends_with_limit),
         headers=section.headers,

@@ -88,7 +88,9 @@ class OpenAITarget(ServedTarget, LanguageTarget):
             secret_headers=secret_headers,
             transport=transport,
             quotes=False,
+            answers=wire.says_filtered,
         )
+        self.filtered = 0
         self._codec = ServerCodec()
         try:
             self.access = self._test()
@@ -169,10 +171,13 @@ class OpenAITarget(ServedTarget, LanguageTarget):
         charge(np.arange(len(bodies)))
 
         def pack(batch: Batch) -> Request:
-            return Request(self.api.endpoint(), json.dumps(bodies[batch.first]).encode())
+            body = self.api.sent(bodies[batch.first])
+            return Request(self.api.endpoint(), json.dumps(body).encode())
 
         def unpack(batch: Batch, content: bytes) -> _Answer:
-            return read(batch.first, wire.first_choice(wire.read_json(content)))
+            choice = wire.choice_of(content)
+            self.filtered += wire.is_filtered(choice)
+            return read(batch.first, choice)
 
         return self._connection.deliver(len(bodies), 1, pack, unpack, charge)
 
@@ -189,7 +194,7 @@ class OpenAITarget(ServedTarget, LanguageTarget):
         Raises:
             TargetError: If it fails; the message says what.
         """
-        self.sample(TEST_PROMPTS[:1], 4, Sampling(), np.random.default_rng(0), free())
+        self._test_text()
         access = LanguageAccess.SAMPLES
         if self.api.top_logprobs > 0:
             self._test_next()
@@ -200,6 +205,16 @@ class OpenAITarget(ServedTarget, LanguageTarget):
             self._test_scores()
             access = LanguageAccess.LOGPROBS
         return access
+
+    def _test_text(self) -> None:
+        body = self.api.sample_body(TEST_PROMPTS[0], 4, Sampling(), 0)
+        (choice,) = self._ask([body], lambda _, choice: choice, free())
+        if not wire.written_text(choice) and wire.reasons(choice):
+            raise TargetError(
+                f"target {self.name}: the model thinks before it writes, and came to no text: set "
+                "[target] reasoning = 2000 (tokens it may think), or extra = {reasoning_effort = "
+                '"none"} if the server knows that'
+            )
 
     def _test_next(self) -> None:
         prompts = list(TEST_PROMPTS)
@@ -356,6 +371,9 @@ class TextTrie(TokenTrie):
         for place, (row, every) in enumerate(zip(rows, told, strict=True)):
             for number, logprob in row:
                 logprobs[place, number] = max(logprobs[place, number], logprob)
+            if not every:
+                unseen[place] = -np.inf  # what a content filter refuses leads nowhere
+                continue
             values = np.array([token.logprob for token in every])
             left = max(1 - float(np.exp(values).sum()), 1e-12)
             # A token not named is at most as likely as the last one named, and as all the rest.

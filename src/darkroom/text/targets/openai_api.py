@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from darkroom.text.targets.base import Sampling
+from darkroom.wire.base import joined
 
 Style = Literal["completions", "chat", "ollama"]
 Scoring = Literal["echo", "prompt_logprobs", "none"]
@@ -28,6 +30,12 @@ class Api:
         instruction: For ``chat``: the message, with ``{prompt}`` where the text goes.
         allow_noise: Whether an endpoint may answer the same question differently, as behind a
             defence that adds noise.
+        extra: Members that every request holds besides, or with other values.
+        rename: What members are called there, such as ``max_completion_tokens`` for
+            ``max_tokens``.
+        omit: Members that the server refuses, such as ``seed`` or ``top_k``; of Ollama's
+            ``options`` too.
+        reasoning: Tokens that the model may spend on thinking before it writes.
     """
 
     url: str
@@ -38,6 +46,10 @@ class Api:
     prefill: bool = False
     instruction: str = "{prompt}"
     allow_noise: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    rename: Mapping[str, str] = field(default_factory=dict)
+    omit: Sequence[str] = ()
+    reasoning: int = 0
 
     def endpoint(self) -> str:
         """Returns the address that questions go to."""
@@ -46,7 +58,15 @@ class Api:
             "chat": "chat/completions",
             "ollama": "api/generate",
         }
-        return f"{self.url.rstrip('/')}/{ends[self.style]}"
+        return joined(self.url, ends[self.style])
+
+    def sent(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns a request with its members as the server wants them."""
+        kept = {self.rename.get(key, key): body[key] for key in body if key not in self.omit}
+        if isinstance(kept.get("options"), dict):
+            options = kept["options"]
+            kept["options"] = {key: options[key] for key in options if key not in self.omit}
+        return {**kept, **self.extra}
 
     def next_body(self, prompt: str, partial: str) -> dict[str, Any]:
         """Returns the question what may follow a text."""
@@ -77,6 +97,7 @@ class Api:
     ) -> dict[str, Any]:
         """Returns the question to go on from a text."""
         top_k = {"top_k": sampling.top_k} if sampling.top_k else {}
+        length += self.reasoning
         if self.style == "ollama":
             options = {"num_predict": length, "temperature": sampling.temperature, "seed": seed}
             body = {**self._named(prompt), "raw": True, "stream": False}

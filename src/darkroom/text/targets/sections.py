@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -40,6 +40,10 @@ class OpenAISection(ServedSection):
         prefill: For ``chat``: whether the server goes on from the start of an answer.
         instruction: For ``chat``: the message, with ``{prompt}`` where the text goes.
         allow_noise: Whether the endpoint may answer the same question differently.
+        extra: Members that every request holds besides.
+        rename: What members are called there.
+        omit: Members that the server refuses.
+        reasoning: Tokens that the model may spend on thinking before it writes.
     """
 
     kind: Literal["openai"]
@@ -50,6 +54,10 @@ class OpenAISection(ServedSection):
     prefill: bool = False
     instruction: str = Field(default="{prompt}", pattern=r"\{prompt\}")
     allow_noise: bool = False
+    extra: dict[str, Any] = Field(default_factory=dict)
+    rename: dict[str, str] = Field(default_factory=dict)
+    omit: list[str] = Field(default_factory=list)
+    reasoning: int = Field(default=0, ge=0)
 
 
 TextTarget = Annotated[

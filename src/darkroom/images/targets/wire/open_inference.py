@@ -14,7 +14,7 @@ from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.pixels import ChannelOrder, arranged, flattened
 from darkroom.images.targets.wire.base import Wire
 from darkroom.wire.answers import AnswerError
-from darkroom.wire.base import Decoded, Request, Shows, dumped, kind_of, parsed
+from darkroom.wire.base import Decoded, Request, Shows, dumped, joined, kind_of, parsed
 from darkroom.wire.rows import best_k, labels, numbers
 
 Datatype = Literal["FP32", "FP64"]
@@ -55,10 +55,10 @@ class OpenInference(Wire):
             flat: Whether images go as rows of numbers, ``(n, channels * height * width)``.
             channels: Where the input has its channels.
         """
-        place = f"{server.rstrip('/')}/v2/models/{model}"
-        place += "" if version is None else f"/versions/{version}"
-        self.url = f"{place}/infer"
-        self.metadata_url, self.ready_url = place, f"{place}/ready"
+        where = "" if version is None else f"/versions/{version}"
+        place = joined(server, f"v2/models/{model}{where}")
+        self.url = joined(place, "infer")
+        self.metadata_url, self.ready_url = place, joined(place, "ready")
         self.shows = shows or Shows()
         self.input, self.output = input, output
         self.datatype, self.flat, self.channels = datatype, flat, channels

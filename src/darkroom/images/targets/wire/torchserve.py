@@ -10,7 +10,7 @@ from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.pixels import ChannelOrder
 from darkroom.images.targets.wire.base import Wire
 from darkroom.images.targets.wire.images import encoded
-from darkroom.wire.base import Decoded, Request, Shows, dumped, parsed
+from darkroom.wire.base import Decoded, Request, Shows, dumped, joined, parsed
 from darkroom.wire.rows import decode_rows
 
 
@@ -44,8 +44,8 @@ class TorchServe(Wire):
             shows: What the answers show.
             channels: Where the model has its channels.
         """
-        self.url = f"{server.rstrip('/')}/predictions/{model}"
-        self.url += "" if version is None else f"/{version}"
+        where = "" if version is None else f"/{version}"
+        self.url = joined(server, f"predictions/{model}{where}")
         self.spec, self.channels = spec, channels
         self.shows = shows or Shows()
 
