@@ -5,19 +5,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.claims import Claim, Outcome, Table
+from benchmarks.reach.mistakes import Told, told
 from benchmarks.reach.rows import AREAS, Met, meet_all
+from benchmarks.reach.wrong_inputs import faults
+
+INPUTS, QUICK = 2000, 200
 
 
 def run(*, quick: bool, seed: int) -> Outcome:
     """Meets models, data and endpoints of every kind.
 
     Args:
-        quick: No difference: all rows are small.
+        quick: Fewer wrong inputs; all rows are small.
         seed: No difference: every row has data of its own.
     """
-    del quick, seed
+    del seed
+    answers = list(told())
+    wrong, ended = faults(QUICK if quick else INPUTS)
     found = list(meet_all())
-    return Outcome(_of_rows(found), [_table(found)])
+    claims = [
+        *_of_rows(found),
+        Claim("wrong inputs", QUICK if quick else INPUTS, ended.total()),
+        Claim("wrong inputs with a fault", 0, len(wrong), at_most=True),
+        Claim(
+            "newcomers' mistakes with a line that names the way", 10, sum(x.right for x in answers)
+        ),
+    ]
+    tables = [_table(found), Table("Newcomers' mistakes", Told._fields, answers)]
+    if wrong:
+        rows = [(" ".join(x.case.command)[:80], x.case.name, x.what, x.said[-200:]) for x in wrong]
+        tables.append(Table("Faults", ("command", "file", "fault", "said"), rows))
+    return Outcome(claims, tables)
 
 
 def _of_rows(found: Sequence[Met]) -> list[Claim]:

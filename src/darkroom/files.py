@@ -100,6 +100,11 @@ def write_private(path: Path, content: bytes) -> Path:
     return path
 
 
+def is_special(path: Path) -> bool:
+    """Tells whether a path is a pipe, a socket or a device, which may never end."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
 def refused(path: Path, error: OSError) -> RunError:
     """Returns the error for a file that the system would not write, on one line."""
     return RunError(

@@ -11,6 +11,7 @@ from typing import Any, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, Tag, ValidationError, model_validator
 
 from darkroom.errors import PlanError, nearest
+from darkroom.files import is_special
 
 LONGEST = 200
 """Characters of a wrong value that a message shows."""
@@ -120,7 +121,7 @@ def toml_text(path: Path) -> str:
         PlanError: If it cannot be read or is in another encoding.
     """
     try:
-        if path.exists() and not path.is_file() and not path.is_dir():
+        if is_special(path):
             raise PlanError(f"{path}: no file, but a pipe or a device: save it as a file")
         content = path.read_bytes()
     except OSError as error:

@@ -14,9 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.errors import DataError, MissingExtraError
+from darkroom.files import is_special
 from darkroom.images.targets.base import ImageSpec
 
 OLIVETTI = "olivetti"
+
+_UNREADABLE = (
+    *(zipfile.BadZipFile, zlib.error, ValueError, RuntimeError, OSError, EOFError, MemoryError),
+)
+"""What reading an archive raises where it is none, or damaged."""
 
 
 class Photos(NamedTuple):
@@ -158,6 +164,8 @@ def _load_file(file: Path, spec: ImageSpec, resize: bool) -> NDArray[np.float32]
     except ImportError as error:
         raise MissingExtraError("pillow", "vision") from error
     channels, height, width = spec.shape
+    if is_special(file):
+        raise DataError(f"{file}: no file, but a pipe or a device: remove it")
     try:
         # Warnings would be more lines than one; what matters of them is an error as well.
         with warnings.catch_warnings(action="ignore"), Image.open(file) as opened:
@@ -213,6 +221,22 @@ def _load_npz(path: Path, spec: ImageSpec, resize: bool) -> Photos:
         raise DataError(f"{path}: {error}") from error
 
 
+def _require_room(path: Path) -> None:
+    """Refuses an archive that unpacks to more than a machine holds.
+
+    Raises:
+        DataError: If it does.
+    """
+    with zipfile.ZipFile(path) as archive:
+        size = sum(one.file_size for one in archive.infolist())
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if size > memory // 2:
+        raise DataError(
+            f"{path}: unpacks to {size / 2**30:.0f} GB, more than half of this machine's memory: "
+            "give fewer or smaller photos"
+        )
+
+
 def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """Reads an archive of arrays, never unpickling.
 
@@ -220,13 +244,14 @@ def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         DataError: If the file is something else, or damaged.
     """
     try:
-        if not zipfile.is_zipfile(path):
+        if is_special(path) or not zipfile.is_zipfile(path):
             raise ValueError("no archive")
+        _require_room(path)
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
         if not all(isinstance(array, np.ndarray) for array in arrays.values()):
             raise ValueError("an archive of something else")
-    except (zipfile.BadZipFile, zlib.error, ValueError, RuntimeError, OSError, EOFError) as error:
+    except _UNREADABLE as error:
         raise DataError(
             f"{path}: not a readable .npz without pickles: save it with numpy.savez"
         ) from error

@@ -22,7 +22,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from darkroom.errors import DataError, PlanError
-from darkroom.files import write_private
+from darkroom.files import is_special, write_private
 from darkroom.text.formats.names import FIRST, LAST
 from darkroom.text.formats.secrets import FormatSpec, SecretFormat
 
@@ -247,6 +247,8 @@ def load_key(path: Path) -> Canaries:
             what it holds.
     """
     try:
+        if is_special(path):
+            raise DataError(f"{path}: no file, but a pipe or a device: give the key file")
         mode = path.stat().st_mode
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

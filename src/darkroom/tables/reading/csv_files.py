@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from darkroom.errors import DataError
+from darkroom.files import is_special
 from darkroom.tables.columns import as_number
 from darkroom.tables.schema import pandas_module, require_column
 
@@ -95,6 +96,8 @@ def read_csv(
 def _lines(path: Path, encoding: str, separator: str) -> list[list[str]]:
     """Reads the file and splits it, without blank lines."""
     try:
+        if is_special(path):
+            raise DataError(f"{path}: no file, but a pipe or a device: save it as a file")
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}): check the path") from error
