@@ -1,0 +1,37 @@
+"""What the pages for contributors say is so: files are there, and their Python runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "docs/contribute").glob("adding-*.md"))
+
+
+def _places() -> list[str]:
+    """Returns the files and folders that the table names, with kinds in the place of patterns."""
+    table = re.findall(r"^\|(.+)\|$", (ROOT / "docs/contribute/README.md").read_text(), re.M)[2:]
+    found = [one for row in table for one in re.findall(r"`([a-z_*<>/]+(?:\.py|/))`", row)]
+    return [one.split("<name>")[0] for one in found if "/" in one]
+
+
+@pytest.mark.parametrize("place", sorted(set(_places())))
+def test_places_that_the_table_names_are_there(place: str) -> None:
+    pattern = re.sub(r"<\w+>", "*", place)
+    assert any((ROOT / "src/darkroom").glob(pattern)) or any(ROOT.glob(pattern)), place
+
+
+def _blocks() -> list[tuple[str, str]]:
+    return [
+        (f"{page.name}, {number}", block)
+        for page in PAGES
+        for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.S))
+    ]
+
+
+@pytest.mark.parametrize(("name", "block"), _blocks())
+def test_python_of_the_pages_runs(name: str, block: str) -> None:
+    exec(compile(block, name, "exec"), {})
