@@ -27,10 +27,11 @@ from darkroom.images.judges.base import Judge
 from darkroom.images.judges.recognisers import JUDGES, own_judges
 from darkroom.images.judging import Bench, set_up_bench
 from darkroom.images.models import ImageTrainer
-from darkroom.images.photos import Photos, load_photos
+from darkroom.images.photos import Photos, load_photos, trained_rows
 from darkroom.images.plan import ImagePlan, PublicSection
 from darkroom.images.priors.base import ImagePrior
 from darkroom.images.priors.build import Materials
+from darkroom.images.reading.classes import class_names
 from darkroom.images.record import ImageCell
 from darkroom.images.subject import Subject, hold_apart
 from darkroom.images.targets.base import ImageSpec
@@ -100,7 +101,7 @@ class ImageJob(Job[ImagePlan, Subject, ImageCellPlan, Bench]):
             (
                 "Private photos",
                 f"{len(subject.private.people):,} of {len(subject.goals):,} people; the model saw "
-                f"{self._seen()}; {held_out:,} were kept for the judges",
+                f"{self._seen()}; {held_out:,} were kept for the judges{self._left_out()}",
             ),
             (
                 "Attacker\N{RIGHT SINGLE QUOTATION MARK}s photos",
@@ -120,10 +121,16 @@ class ImageJob(Job[ImagePlan, Subject, ImageCellPlan, Bench]):
         """Asks whether model and photos are what their owner thinks; see :meth:`Job.check`."""
         return check_subject(subject, advance)
 
+    def _left_out(self) -> str:
+        count = self.subject.private.left_out
+        return f"; {count:,} files beside them are no photos" if count else ""
+
     def _seen(self) -> str:
         told, subject = self.plan.private.trained_on, self.subject
-        if np.array_equal(subject.private.numbered(parse_slice(told)), subject.trained):
-            return f"photos {told} of each"
+        if isinstance(told, str) and ":" in told:
+            chosen = subject.private.numbered(parse_slice(told))
+            if np.array_equal(chosen, subject.trained):
+                return f"photos {told} of each"
         return f"{int(subject.trained.sum()):,} of them"
 
     def _held_apart(self) -> str:
@@ -182,7 +189,7 @@ def load_job(plan: ImagePlan, plan_path: Path, reporter: Reporter) -> ImageJob:
             plan.target, folder=plan_path.parent, authorized_by=plan.run.authorized_by
         )
     with reporter.stage("Reading photos") as advance:
-        private = _photos(plan.private, target.spec)
+        private = _photos(plan.private, target.spec, plan.private.classes)
         advance(1, 2)
         public = None if plan.public is None else _photos(plan.public, target.spec)
         if plan.judges.strangers is None:
@@ -190,13 +197,21 @@ def load_job(plan: ImagePlan, plan_path: Path, reporter: Reporter) -> ImageJob:
         else:
             resize = plan.private.resize
             strangers = load_photos(plan.judges.strangers, target.spec, resize=resize)
-    seen = private.numbered(parse_slice(plan.private.trained_on))
+    seen = trained_rows(private, plan.private.trained_on)
     return ImageJob.of_file(plan, plan_path, Subject(target, private, seen, public, strangers))
 
 
-def _photos(section: PublicSection, spec: ImageSpec) -> Photos:
-    people = None if section.people is None else parse_slice(section.people)
-    return load_photos(section.images, spec, people=people, resize=section.resize)
+def _photos(
+    section: PublicSection, spec: ImageSpec, classes: Path | Sequence[str] | None = None
+) -> Photos:
+    return load_photos(
+        section.images,
+        spec,
+        people=None if section.people is None else parse_slice(section.people),
+        resize=section.resize,
+        black_white=section.range,
+        classes=None if classes is None else class_names(classes),
+    )
 
 
 def judges(plan: ImagePlan, folder: Path) -> list[Judge]:

@@ -4,20 +4,40 @@ from __future__ import annotations
 
 import hashlib
 import os
-import warnings
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from darkroom.auditing.plan import parse_slice
 from darkroom.errors import DataError, MissingExtraError
 from darkroom.files import is_special
+from darkroom.images.reading.folders import Place, find
+from darkroom.images.reading.pictures import Reader, Resize
 from darkroom.images.targets.base import ImageSpec
 
 OLIVETTI = "olivetti"
+
+_MOST_CLASSES = 10**6
+
+
+class Form(NamedTuple):
+    """What is to be known of photos in files beside the target's shape.
+
+    Attributes:
+        resize: How a photo of another size is made to fit.
+        black_white: The values of black and white in files of more than 8 bits.
+        classes: The names of the model's classes in order.
+    """
+
+    resize: Resize = False
+    black_white: tuple[float, float] | None = None
+    classes: tuple[str, ...] | None = None
+
 
 _UNREADABLE = (
     *(zipfile.BadZipFile, zlib.error, ValueError, RuntimeError, OSError, EOFError, MemoryError),
@@ -33,12 +53,19 @@ class Photos(NamedTuple):
         people: Who is on each photo, int64 ``(n,)``; the target's class of that person.
         numbers: The place of each photo among those of its person, int64 ``(n,)``.
         names: The name of each person, by class.
+        files: Where each photo of a folder is in it, ``(n,)``; nothing for arrays.
+        seen: Which photos lie in a folder of training photos, bool ``(n,)``; ``None`` where
+            folders do not say.
+        left_out: How many files of the folder are no photos.
     """
 
     images: NDArray[np.float32]
     people: NDArray[np.int64]
     numbers: NDArray[np.int64]
     names: tuple[str, ...]
+    files: tuple[str, ...] = ()
+    seen: NDArray[np.bool_] | None = None
+    left_out: int = 0
 
     @classmethod
     def of(
@@ -61,6 +88,11 @@ class Photos(NamedTuple):
         if len(images) != len(people):
             raise DataError(f"{len(images)} images but {len(people)} labels: give one label each")
         highest = int(people.max(initial=-1)) + 1
+        if names is None and highest > _MOST_CLASSES:
+            raise DataError(
+                f"a label is {highest - 1}, more than a model has classes: number people by the "
+                "model's classes, from 0, or give classes, the names in the model's order"
+            )
         if names is None:
             names = tuple(f"person-{person}" for person in range(highest))
         if len(names) < highest or people.min(initial=0) < 0:
@@ -73,7 +105,11 @@ class Photos(NamedTuple):
     def select(self, rows: NDArray[np.bool_]) -> Photos:
         """Keeps the photos chosen, with their classes and numbers."""
         return self._replace(
-            images=self.images[rows], people=self.people[rows], numbers=self.numbers[rows]
+            images=self.images[rows],
+            people=self.people[rows],
+            numbers=self.numbers[rows],
+            files=tuple(np.array(self.files)[rows].tolist()) if self.files else (),
+            seen=None if self.seen is None else self.seen[rows],
         )
 
     def numbered(self, chosen: slice) -> NDArray[np.bool_]:
@@ -90,12 +126,21 @@ class Photos(NamedTuple):
 
 
 def load_photos(
-    path: Path, spec: ImageSpec, *, people: slice | None = None, resize: bool = False
+    path: Path,
+    spec: ImageSpec,
+    *,
+    people: slice | None = None,
+    resize: Resize = False,
+    black_white: tuple[float, float] | None = None,
+    classes: tuple[str, ...] | None = None,
 ) -> Photos:
     """Reads photos for a target.
 
-    A folder holds one folder a person; people are numbered in the alphabetical order of their
-    folders' names, and photos in that of their files'. An ``.npz`` file holds ``images``, either
+    A folder holds one folder a person, perhaps below ``train`` and ``val``; people are numbered in
+    the alphabetical order of their folders' names unless ``classes`` has another, and photos in
+    that of their files'. What is no photo is left out and counted.
+
+    An ``.npz`` file holds ``images``, either
     ``(people, photos, [channels,] rows, columns)``, or ``(n, [channels,] rows, columns)`` with
     ``people`` ``(n,)``; ``names`` may be given. Bytes are scaled to the target's range; floats must
     lie in it.
@@ -107,20 +152,23 @@ def load_photos(
         path: The folder or file.
         spec: The images that the target takes.
         people: Which of the people to keep; they keep their numbers.
-        resize: Whether photos of another size are resized to the target's.
+        resize: How photos of another size are made to fit; squashed when ``True``.
+        black_white: The values of black and white in files of more than 8 bits.
+        classes: The names of the model's classes in order; folders, or labels, are named so.
 
     Raises:
         DataError: If there is nothing there, a file is no image, or shapes or values do not fit.
     """
     path = _located(path)
+    form = Form(resize, black_white, classes)
     if path.name == OLIVETTI and not path.exists():
         photos = load_olivetti(spec)
     elif not path.exists():
         raise DataError(f"{path}: no such file or folder: check the plan's images")
     elif path.is_dir():
-        photos = _load_folder(path, spec, resize)
+        photos = _load_folder(path, spec, form)
     elif path.suffix == ".npz":
-        photos = _load_npz(path, spec, resize)
+        photos = _load_npz(path, spec, form)
     else:
         raise DataError(f"{path}: neither a folder of people nor an .npz file")
     spec.check(photos.images, str(path))
@@ -132,6 +180,36 @@ def load_photos(
     return photos
 
 
+def trained_rows(photos: Photos, told: str | Sequence[str]) -> NDArray[np.bool_]:
+    """Tells which photos a model was trained on, bool ``(n,)``.
+
+    Args:
+        photos: The photos.
+        told: A slice of each person's photos, such as ``"0:7"``, where ``":"`` is all, or those
+            below ``train`` where there is such a folder; files of the folder; or a file that lists
+            those, one a line.
+
+    Raises:
+        DataError: If the list cannot be read or names a file that is no photo of the folder.
+    """
+    if isinstance(told, str) and ":" in told:
+        if told == ":" and photos.seen is not None:
+            return photos.seen
+        return photos.numbered(parse_slice(told))
+    if isinstance(told, str):
+        try:
+            told = Path(told).read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{told}: no readable list of photos: one file a line") from error
+    listed = {line.strip().replace("\\", "/").removeprefix("./") for line in told}
+    missing = sorted(listed - {""} - set(photos.files))
+    if missing:
+        raise DataError(
+            f"trained_on: {missing[0]} is no photo of [private] images: give paths in that folder"
+        )
+    return np.isin(photos.files, list(listed))
+
+
 def _located(path: Path) -> Path:
     """Looks for a file that is not there in the folder that ``DARKROOM_DATA`` names."""
     elsewhere = os.environ.get("DARKROOM_DATA")
@@ -140,59 +218,39 @@ def _located(path: Path) -> Path:
     return path
 
 
-def _load_folder(path: Path, spec: ImageSpec, resize: bool) -> Photos:
-    folders = sorted(item for item in path.iterdir() if item.is_dir() and item.name[0] != ".")
-    if not folders:
-        raise DataError(f"{path}: no folders in it: put each person's photos into one folder")
+def _load_folder(path: Path, spec: ImageSpec, form: Form) -> Photos:
+    found = find(path, form.classes)
+    reader = Reader(spec.shape[0], spec.shape[1:], form.resize, form.black_white)
     images: list[NDArray[np.float32]] = []
-    people: list[int] = []
-    for person, folder in enumerate(folders):
-        files = sorted(item for item in folder.iterdir() if item.name[0] != ".")
-        if not files:
-            raise DataError(f"{folder}: an empty folder: add that person's photos or remove it")
-        for file in files:
-            images.append(_load_file(file, spec, resize))
-            people.append(person)
-    names = tuple(folder.name for folder in folders)
-    return Photos.of(np.stack(images), np.array(people), names)
+    kept: list[Place] = []
+    for place in found.places:
+        pixels = reader.read(place.file)
+        if pixels is not None:
+            images.append(_scale(pixels, spec))
+            kept.append(place)
+    if not kept:
+        raise DataError(f"{path}: no photo in it: put each person's photos into one folder")
+    reader.require_known_depth()
+    people = np.array([place.person for place in kept])
+    photos = Photos.of(np.stack(images), people, found.names)
+    order = np.argsort(people, kind="stable")
+    files = tuple(kept[at].file.relative_to(path).as_posix() for at in order)
+    told = [kept[at].seen for at in order]
+    seen = np.array([bool(one) for one in told]) if None not in told else None
+    return photos._replace(
+        files=files, seen=seen, left_out=found.litter + len(found.places) - len(kept)
+    )
 
 
-def _load_file(file: Path, spec: ImageSpec, resize: bool) -> NDArray[np.float32]:
-    """Reads one picture, ``(channels, height, width)`` in the target's range."""
-    try:
-        from PIL import Image, ImageOps, UnidentifiedImageError
-    except ImportError as error:
-        raise MissingExtraError("pillow", "vision") from error
-    channels, height, width = spec.shape
-    if is_special(file):
-        raise DataError(f"{file}: no file, but a pipe or a device: remove it")
-    try:
-        # Warnings would be more lines than one; what matters of them is an error as well.
-        with warnings.catch_warnings(action="ignore"), Image.open(file) as opened:
-            upright = ImageOps.exif_transpose(opened)
-            if upright.mode.startswith("I"):  # Pillow would cut 16 bits off instead of scaling
-                upright = Image.fromarray((np.asarray(upright) / 257).clip(0, 255).astype(np.uint8))
-            picture = upright.convert("L" if channels == 1 else "RGB")
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{file}: not a readable image: replace or remove the file") from error
-    if picture.size != (width, height):
-        if not resize:
-            raise DataError(
-                f"{file}: {picture.height} x {picture.width} pixels, but the target takes "
-                f"{height} x {width}: set resize = true, or resize the photos"
-            )
-        picture = picture.resize((width, height), Image.Resampling.LANCZOS)
-    pixels = np.asarray(picture, dtype=np.uint8).reshape(height, width, channels)
-    return _scale(pixels.transpose(2, 0, 1), spec)
-
-
-def _load_npz(path: Path, spec: ImageSpec, resize: bool) -> Photos:
+def _load_npz(path: Path, spec: ImageSpec, form: Form) -> Photos:
     arrays = _read_arrays(path)
     if "images" not in arrays:
         raise DataError(f"{path}: no array called images, only {', '.join(arrays) or 'nothing'}")
     images, people = arrays["images"], arrays.get("people")
     if images.dtype.kind not in "uif":
         raise DataError(f"{path}: images must be numbers, not {images.dtype}")
+    if people is not None and form.classes is not None:
+        people = _placed(people, form.classes, path)
     if people is not None and people.dtype.kind not in "ui":
         raise DataError(f"{path}: people must be whole numbers, not {people.dtype}")
     if people is None:
@@ -210,15 +268,25 @@ def _load_npz(path: Path, spec: ImageSpec, resize: bool) -> Photos:
             f"{path}: images of shape {list(images.shape)} with people of shape "
             f"{list(people.shape)}: give (n, [channels,] rows, columns) with (n,)"
         )
-    if resize and images.shape[2:] != spec.shape[1:]:
+    if form.resize and images.shape[2:] != spec.shape[1:]:
         raise DataError(f"{path}: resize works on folders: save the array at the target's size")
-    names = tuple(map(str, arrays["names"].ravel())) if "names" in arrays else None
+    names = tuple(map(str, arrays["names"].ravel())) if "names" in arrays else form.classes
     if images.dtype == np.uint8:
         images = _scale(images, spec)
     try:
         return Photos.of(images.astype(np.float32), people.astype(np.int64), names)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
+
+
+def _placed(people: NDArray[Any], classes: tuple[str, ...], path: Path) -> NDArray[np.int64]:
+    """Returns the class of each person by the name, or the number, that stands for it."""
+    numbers = {name: number for number, name in enumerate(classes)}
+    found = [str(one) for one in people.ravel()]
+    for name in found:
+        if name not in numbers:
+            raise DataError(f"{path}: people: no class is called {name!r}: mend classes")
+    return np.array([numbers[name] for name in found], np.int64)
 
 
 def _require_room(path: Path) -> None:

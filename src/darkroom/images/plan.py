@@ -9,26 +9,49 @@ from pydantic import Field, field_validator, model_validator
 
 from darkroom.auditing.plan import BasePlan, Section, checked_slice
 from darkroom.errors import PlanError
+from darkroom.images.reading.pictures import Resize, as_range
 from darkroom.images.targets.sections import TargetSection, TorchSection
 from darkroom.sections import PartSection
 
 
 class PublicSection(Section):
-    """What the attacker may know: photos of other people."""
+    """What the attacker may know: photos of other people.
+
+    Attributes:
+        images: A folder with one folder a person, or an ``.npz`` file.
+        people: Which of the people to keep, as a slice.
+        resize: How photos of another size are made to fit: ``true`` or ``"squash"``, ``"crop"``
+            (cut at the longer sides), or ``"fit"`` (whole, within black borders).
+        range: The values of black and white in files of more than 8 bits.
+    """
 
     images: Path
     people: str | None = None
-    resize: bool = False
+    resize: Resize = False
+    range: tuple[float, float] | None = None
 
+    _range = field_validator("range")(as_range)
     _people = field_validator("people")(lambda text: text and checked_slice(text))
 
 
 class PrivateSection(PublicSection):
-    """The truth, which judges and metrics alone see."""
+    """The truth, which judges and metrics alone see.
 
-    trained_on: str = ":"
+    Attributes:
+        trained_on: Which photos the model saw: a slice of each person's, a list of files of the
+            folder, or a text file that lists them. What lies below ``train`` when left out.
+        classes: The names of the model's classes in its order, or a file that lists them; the
+            sorted names of folders when left out.
+    """
 
-    _trained_on = field_validator("trained_on")(checked_slice)
+    trained_on: str | list[str] = ":"
+    classes: Path | list[str] | None = None
+
+    @field_validator("trained_on")
+    @classmethod
+    def _trained_on(cls, told: str | list[str]) -> str | list[str]:
+        listed = isinstance(told, list) or told.endswith((".txt", ".csv", ".lst"))
+        return told if listed else checked_slice(str(told))
 
 
 class RecipeSection(Section):
@@ -95,6 +118,16 @@ class ImagePlan(BasePlan):
             )
         return self
 
+    def _private(self, folder: Path, section: PrivateSection) -> PrivateSection:
+        told, classes = section.trained_on, section.classes
+        listed = isinstance(told, str) and ":" not in told
+        return section.model_copy(
+            update={
+                "trained_on": str(folder / str(told)) if listed else told,
+                "classes": folder / classes if isinstance(classes, Path) else classes,
+            }
+        )
+
     def anchored(self, folder: Path) -> Self:
         """Returns the plan with the paths of its inputs made relative to a folder.
 
@@ -110,7 +143,7 @@ class ImagePlan(BasePlan):
         return self.model_copy(
             update={
                 "target": self.target.anchored(folder),
-                "private": moved(self.private, "images"),
+                "private": self._private(folder, moved(self.private, "images")),
                 "public": moved(self.public, "images") if self.public else None,
                 "judges": moved(self.judges, "strangers"),
             }
