@@ -189,7 +189,7 @@ def load_job(plan: TablePlan, plan_path: Path, reporter: Reporter) -> TableJob:
     table_cell_plans(plan, plan_path.parent)
     table_training_defenses(plan, plan_path.parent)
     with reporter.stage("Reading tables"):
-        private, public = read_frames(plan.private, plan.public)
+        private, public = read_frames(plan)
     refuse_overlap(plan)
     schema = plan_schema(plan, private, public)
     target = _target(plan, schema, plan_path.parent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,14 +29,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def read_frames(private: RowsSection, public: RowsSection) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Reads the rows that a plan names, numbered as in their files.
+def read_frames(plan: TablePlan) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Reads the private and the public rows that a plan names, numbered as in their files.
 
     Raises:
         DataError: If a file cannot be read, or none of its rows is selected.
     """
-    whole = _read(private)
-    other = whole if _how(private) == _how(public) else _read(public)
+    private, public = plan.private, plan.public
+    only = None
+    if plan.target.inputs is not None:
+        named = (plan.target.inputs, private.sensitive.columns, private.columns)
+        only = frozenset([plan.target.response, *chain(*named)])
+    whole = _read(private, only)
+    other = whole if _how(private) == _how(public) else _read(public, only)
     return _selected(private, whole), _selected(public, other)
 
 
@@ -48,7 +54,7 @@ def _how(section: RowsSection) -> tuple[object, ...]:
     )
 
 
-def _read(section: RowsSection) -> pd.DataFrame:
+def _read(section: RowsSection, only: frozenset[str] | None) -> pd.DataFrame:
     if str(section.table) == DIABETES:
         return load_diabetes_table()
     path = located(section.table)
@@ -62,6 +68,7 @@ def _read(section: RowsSection) -> pd.DataFrame:
         missing=section.na,
         text=section.text,
         decimal=section.decimal,
+        only=only,
     )
 
 

@@ -14,9 +14,11 @@ from tests.support.examples import few
 
 from darkroom.errors import DataError, PlanError
 from darkroom.tables.candidates import Candidates
+from darkroom.tables.priors import imputation
 from darkroom.tables.priors.build import TABLE_PRIORS
 from darkroom.tables.priors.counts import ConditionalPrior, MarginalsPrior, TablePrior, UniformPrior
 from darkroom.tables.priors.imputation import ImputationPrior, Imputer
+from darkroom.tables.priors.regression import sampled
 from darkroom.tables.schema import Column, Rows, Schema
 
 COLUMNS = (
@@ -272,3 +274,23 @@ def test_nothing_public_to_learn_from(kind: Any) -> None:
 def test_without_statistics_unknown_columns_cannot_be_filled() -> None:
     with pytest.raises(DataError, match="unknown columns age need public rows"):
         UniformPrior(Candidates.of(_schema("gene", unknown=("age",))))
+
+
+def test_models_learn_from_a_sample_of_very_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sampled(5, 5, 0).tolist() == [0, 1, 2, 3, 4]
+    few = sampled(1000, 50, 0)
+    assert len(set(few.tolist())) == 50
+    assert few.tolist() == sorted(few) == sampled(1000, 50, 0).tolist()
+    rng = np.random.default_rng(0)
+    monkeypatch.setattr(imputation, "TRIED", 200)
+    monkeypatch.setattr(imputation, "LEARNED", 400)
+    known = rng.integers(0, 2, 600).astype(float)
+    for kind, column in (("category", Column("s", "categorical", (0, 1))), ("number", None)):
+        secret = known.copy() if kind == "category" else known + rng.normal(0, 0.01, 600)
+        columns = (Column("a", "numeric"), column or Column("s", "numeric"))
+        rows = np.column_stack([known, secret])
+        schema = Schema(columns, Column("y", "numeric"), ("s",))
+        candidates = Candidates.of(schema, rows, 4)
+        imputer = Imputer(candidates, rows)
+        told = imputer.probabilities(rows).argmax(axis=1)
+        assert (told == candidates.place(rows)).mean() > (0.95 if kind == "category" else 0.4)

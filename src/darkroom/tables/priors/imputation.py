@@ -18,7 +18,15 @@ from darkroom.tables.priors.counts import (
     marginals,
     require_public,
 )
-from darkroom.tables.priors.regression import REGRESSIONS, Regression, folds
+from darkroom.tables.priors.regression import (
+    LEARNED,
+    REGRESSIONS,
+    TRIED,
+    Regression,
+    folds,
+    jobs,
+    sampled,
+)
 from darkroom.tables.schema import MOST_VALUES, Column, Rows
 
 Model = Literal["auto", "logistic", "forest"]
@@ -117,13 +125,20 @@ class Imputer:
         if len(np.unique(truth)) < 2:
             return None
         names = {"auto": REGRESSIONS, "logistic": ("linear",), "forest": ("forest",)}[model]
-        tried = [Regression.of(name, features, number, seed) for name in names]
+        if len(truth) > TRIED:
+            names = tuple(name for name in names if name != "neighbours")  # it looks at every row
+        few = sampled(len(truth), TRIED, seed)
+        tried = [Regression.of(name, features[few], number[few], seed) for name in names]
         best = min(tried, key=lambda one: one.error)
         found = self.candidates.chances(Spread(best.held_out, best.residuals))
-        usual = self._shares[truth]
-        told = self._trust * found[np.arange(len(truth)), truth] + (1 - self._trust) * usual
-        better = bool(np.log(told).mean() > np.log(usual).mean())
-        return best if better or model != "auto" else None
+        usual = self._shares[truth[few]]
+        told = self._trust * found[np.arange(len(few)), truth[few]] + (1 - self._trust) * usual
+        if model == "auto" and np.log(told).mean() <= np.log(usual).mean():
+            return None
+        if len(few) == len(truth):
+            return best
+        learned = sampled(len(truth), LEARNED, seed)
+        return best._replace(model=best.model.fit(features[learned], number[learned]))
 
     def _raw_features(self, rows: Rows, response: NDArray[np.float64] | None) -> Rows:
         parts = [
@@ -170,17 +185,22 @@ def _fitted(
         return "marginals", None
     kinds = {
         "logistic": LogisticRegression(max_iter=2000),
-        "forest": RandomForestClassifier(100, min_samples_leaf=5, random_state=seed),
+        "forest": RandomForestClassifier(
+            100, min_samples_leaf=5, random_state=seed, n_jobs=jobs(len(truth))
+        ),
     }
     if model == "auto":
-        losses = {name: _loss(kind, features, truth, seed) for name, kind in kinds.items()}
-        losses["marginals"] = _loss(None, features, truth, seed)
+        tried = sampled(len(truth), TRIED, seed)
+        few, told = features[tried], truth[tried]
+        losses = {name: _loss(kind, few, told, seed) for name, kind in kinds.items()}
+        losses["marginals"] = _loss(None, few, told, seed)
         model_name = min(losses, key=lambda name: losses[name])
     else:
         model_name = model
     if model_name == "marginals":
         return "marginals", None
-    return model_name, _fit(kinds[model_name], features, truth)
+    learned = sampled(len(truth), LEARNED, seed)
+    return model_name, _fit(kinds[model_name], features[learned], truth[learned])
 
 
 def _fit(kind: Any, features: Rows, truth: NDArray[np.int64]) -> Any:

@@ -15,6 +15,12 @@ Values = NDArray[np.float64]
 
 FOLDS = 5
 
+TRIED = 20_000
+"""Rows that models are compared on; with more, the better one is as clear."""
+
+LEARNED = 100_000
+"""Rows that the chosen one learns from: more hardly change what it says, and cost hours."""
+
 
 class Regression(NamedTuple):
     """A regression of a number, trained on public rows.
@@ -75,7 +81,9 @@ def _unfitted(name: str, rows: int, seed: int) -> Any:
         "linear": LinearRegression(),
         "boosted": HistGradientBoostingRegressor(max_iter=200, random_state=seed),
         "neighbours": KNeighborsRegressor(max(1, min(10, rows // 5)), weights="distance"),
-        "forest": RandomForestRegressor(100, min_samples_leaf=5, random_state=seed),
+        "forest": RandomForestRegressor(
+            100, min_samples_leaf=5, random_state=seed, n_jobs=jobs(rows)
+        ),
     }[name]
 
 
@@ -86,3 +94,15 @@ def folds(rows: int, seed: int) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.
         learn, test = fold != one, fold == one
         if learn.any() and test.any():
             yield learn, test
+
+
+def sampled(rows: int, most: int, seed: int) -> NDArray[np.int64]:
+    """Returns the places of all rows in order, or of so many drawn ones, ``(rows or most,)``."""
+    if rows <= most:
+        return np.arange(rows)
+    return np.sort(np.random.default_rng([seed, most]).choice(rows, most, replace=False))
+
+
+def jobs(rows: int) -> int | None:
+    """Returns how many processors a forest of so many rows is worth; ``None`` is one."""
+    return -1 if rows > TRIED else None

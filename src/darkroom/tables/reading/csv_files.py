@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,7 +15,7 @@ import numpy as np
 from darkroom.errors import DataError
 from darkroom.files import is_special
 from darkroom.tables.columns import as_number
-from darkroom.tables.schema import pandas_module, require_column
+from darkroom.tables.schema import MOST_COLUMNS, pandas_module, require_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +42,7 @@ def read_csv(
     missing: Iterable[str] = MISSING,
     text: Iterable[str] = (),
     decimal: Decimal | None = None,
+    only: Collection[str] | None = None,
 ) -> pd.DataFrame:
     """Reads a CSV file with a header.
 
@@ -59,6 +60,7 @@ def read_csv(
         decimal: What stands before the fraction of a number. Left out, a column of numbers with
             commas is read where it can mean one thing only, and refused where it can mean
             thousands too.
+        only: The columns to read; all, if they are not too many, when left out.
 
     Raises:
         DataError: If the file is absent, empty, in another encoding or ragged, or has a column
@@ -70,12 +72,13 @@ def read_csv(
     header, body = [name.strip() for name in lines[0]], lines[header_rows:]
     if not body:
         raise DataError(f"{path}: no rows under the header: give at least one")
-    _check_separator(header, separator, path)
+    _check_width(header if only is None else header[:2], separator, path)
     _check_lengths(header, body, header_rows, path)
     empty = set(missing)
     columns = {
         place: [None if value.strip() in empty else value.strip() for value in values]
         for place, values in enumerate(zip(*body, strict=True))
+        if only is None or header[place] in only
     }
     kept = [place for place, values in columns.items() if header[place] or any(values)]
     _check_header([header[place] for place in kept], path)
@@ -141,12 +144,17 @@ def _check_header(names: Sequence[str], path: Path) -> None:
         raise DataError(f"{path}: column {name!r} is there twice: rename or remove one of them")
 
 
-def _check_separator(header: Sequence[str], separator: str, path: Path) -> None:
-    """Refuses a header of a single name that another separator would cut.
+def _check_width(header: Sequence[str], separator: str, path: Path) -> None:
+    """Refuses a header of very many names, and of a single one that another separator would cut.
 
     Raises:
         DataError: As above.
     """
+    if len(header) > MOST_COLUMNS:
+        raise DataError(
+            f"{path}: {len(header):,} columns, more than {MOST_COLUMNS:,}: name those that the "
+            "model takes in [target] inputs"
+        )
     for other, written in ((";", ";"), ("\t", "\\t"), ("|", "|")):
         if len(header) == 1 and separator != other and other in header[0]:
             raise DataError(
