@@ -111,7 +111,7 @@ def _classes(folder: Path) -> bool:
     _saved(folder, "{}.png", _bytes)
     names = tuple(f"class-{n}" for n in range(998))
     photos = load_photos(folder, ImageSpec((1, SIDE, SIDE)), classes=("bob", *names, "ada"))
-    return photos.people.tolist() == [0, 0, 999, 999]
+    return bool(photos.people.tolist() == [0, 0, 999, 999])
 
 
 def _staff(folder: Path) -> bool:

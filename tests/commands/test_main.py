@@ -288,12 +288,6 @@ def photo_that_is_no_image(folder: Path) -> None:
     (photos / "person-3" / "x.png").write_text("not a photo")
 
 
-def empty_person(folder: Path) -> None:
-    with np.load(folder / "people.npz") as archive:
-        photos = save_folder(folder, archive["images"])
-    (photos / "person-9").mkdir()
-
-
 def empty_folder(folder: Path) -> None:
     (folder / "photos").mkdir()
     edit(folder, "people.npz", "photos")
@@ -372,7 +366,6 @@ def file_in_the_way(folder: Path) -> None:
         (trained_on_nothing, "check [private] trained_on"),
         (no_photos, "people.npz: no such file or folder"),
         (photo_that_is_no_image, "x.png: not a readable image"),
-        (empty_person, "person-9: an empty folder"),
         (empty_folder, "put each person's photos into one folder"),
         (pickled_photos, "people.npz: not a readable .npz without pickles"),
         (pickled_weights, "weights.pt: holds more than plain tensors"),
