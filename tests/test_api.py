@@ -106,6 +106,8 @@ def test_the_order_of_photos_does_not_matter(
         ({"name": "a/b"}, PlanError, "darkroom.audit: run.name"),
         ({"value_range": (0.0, 0.5)}, DataError, "private photos: values from"),
         ({"seed": -1}, PlanError, "darkroom.audit: run.seed"),
+        ({"memory": "1 MB"}, PlanError, "darkroom.audit: run.memory"),
+        ({"memory": "much"}, PlanError, "darkroom.audit: run.memory"),
         ({"public": np.zeros((3, 16, 16))}, DataError, "public: images of shape"),
         ({"public": np.zeros((3, 1, 8, 8))}, DataError, "public photos: images of shape"),
     ],

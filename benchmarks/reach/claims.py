@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.claims import Claim, Outcome, Table
+from benchmarks.reach.memory import BOUND, peak
 from benchmarks.reach.mistakes import Told, told
 from benchmarks.reach.rows import AREAS, Met, meet_all
 from benchmarks.reach.wrong_inputs import faults
@@ -29,6 +30,12 @@ def run(*, quick: bool, seed: int) -> Outcome:
         Claim("wrong inputs with a fault", 0, len(wrong), at_most=True),
         Claim(
             "newcomers' mistakes with a line that names the way", 10, sum(x.right for x in answers)
+        ),
+        Claim(
+            f"peak memory in GB, ResNet-18's layout at 224 pixels, memory = {BOUND!r}",
+            float(BOUND.split()[0]),
+            peak(),
+            at_most=True,
         ),
     ]
     tables = [_table(found), Table("Newcomers' mistakes", Told._fields, answers)]

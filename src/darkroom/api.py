@@ -56,6 +56,7 @@ def audit(
     authorized_by: str | None = None,
     device: str = "cpu",
     batch: int = 256,
+    memory: int | str | None = None,
     value_range: tuple[float, float] = (0.0, 1.0),
     outputs: Outputs = "logits",
     name: str = "audit",
@@ -94,6 +95,8 @@ def audit(
         authorized_by: Who allowed it; needed with ``guarded``.
         device: Where the model runs.
         batch: The most rows answered at a time.
+        memory: Bytes that the audit may take in all, or words such as ``"2 GB"``; 4 GiB when left
+            out.
         value_range: The values of black and of full intensity.
         outputs: Whether the model returns ``logits`` or ``probabilities``.
         name: The run's; its folder is ``out/name``.
@@ -115,7 +118,7 @@ def audit(
     pixels, labels = as_pair(private, "private")
     shape = as_images(pixels, None, "private").shape[1:]
     table = {
-        "run": _run(name, out, seed, naive, authorized_by),
+        "run": _run(name, out, seed, naive, authorized_by) | _given(memory=memory),
         "check": {"ignore": list(ignore_checks)},
         "target": target_table(
             model,
@@ -138,7 +141,13 @@ def audit(
     plan = validate(ImagePlan, table, "darkroom.audit")
     with unchanged(model):
         target = as_target(
-            model, shape, value_range=value_range, outputs=outputs, device=device, batch=batch
+            model,
+            shape,
+            value_range=value_range,
+            outputs=outputs,
+            device=device,
+            batch=batch,
+            memory=plan.run.memory,
         )
         people, called = as_people(labels, target, names)
         photos = Photos.of(as_images(pixels, target.spec, "private"), people, called)

@@ -84,8 +84,7 @@ class _Rewritten:
 
     def write(self, line: str) -> None:
         """Shows the line in the place of the last one."""
-        from IPython.display import display  # a notebook has it
-
+        display = sys.modules["IPython.display"].display  # every notebook has it imported
         shown = {"text/plain": line}
         if self._handle is None:
             self._handle = display(shown, raw=True, display_id=True)

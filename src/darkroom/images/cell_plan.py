@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 from pathlib import Path
 
 from darkroom.access import Access
@@ -17,6 +17,7 @@ from darkroom.images.attacks.base import Attack
 from darkroom.images.attacks.registry import ATTACKS
 from darkroom.images.plan import ImagePlan
 from darkroom.images.priors.build import PRIORS, PriorConfiguration
+from darkroom.images.targets.memory import SHARE
 from darkroom.images.targets.sections import HttpTable, TorchSection
 from darkroom.sections import PartSection
 
@@ -131,6 +132,9 @@ def _cell_plan(
 ) -> ImageCellPlan:
     # Whoever has photos of strangers knows more than the average face.
     usual = PartSection(name="mean" if plan.public is None else "eigenfaces")
+    share = plan.run.memory // SHARE
+    if getattr(attack, "memory", 0) > share and is_dataclass(attack):
+        attack = replace(attack, memory=share)
     return CellPlan(
         attack=attack,
         access=access,

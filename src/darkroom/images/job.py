@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,6 +37,7 @@ from darkroom.images.record import ImageCell
 from darkroom.images.subject import Subject, hold_apart
 from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.load import open_target
+from darkroom.images.targets.memory import SHARE
 from darkroom.images.training.base import ImageTraining, Undefended
 from darkroom.images.training.course import Recipe
 from darkroom.images.training.registry import TRAINING_DEFENSES
@@ -47,10 +49,29 @@ if TYPE_CHECKING:
     from darkroom.images.targets.http import HttpTarget
     from darkroom.remote.guarded import Endpoint
 
+_LIBRARIES = 600 << 20  # bytes
+
 
 @dataclass(frozen=True)
 class ImageJob(Job[ImagePlan, Subject, ImageCellPlan, Bench]):
     """An audit of a classifier of images; see :class:`Job`."""
+
+    def __post_init__(self) -> None:
+        """Refuses photos that leave no room for the audit.
+
+        Raises:
+            PlanError: If they take so much of the memory allowed.
+        """
+        subject, memory = self.subject, self.plan.run.memory
+        sets = (subject.private, subject.public, subject.strangers)
+        # Beside themselves there are a copy in the making, the libraries, and the model's rows.
+        needed = sum(2 * one.images.nbytes for one in sets if one is not None) + _LIBRARIES
+        if needed > memory * (SHARE - 1) / SHARE:
+            least = math.ceil(needed * SHARE / (SHARE - 1) / 2**29) / 2
+            raise PlanError(
+                f"the photos leave too little of memory = {memory / 2**30:.3g} GB: set [run] "
+                f'memory = "{least:g} GB", give fewer photos, or a smaller shape'
+            )
 
     def models(self) -> Sequence[Model[Subject]]:
         """Returns the model that is given, or those to train; see :meth:`Job.models`."""
@@ -145,13 +166,15 @@ class ImageJob(Job[ImagePlan, Subject, ImageCellPlan, Bench]):
 
     def bench(self, subject: Subject, former: Bench | None, reporter: Reporter) -> Bench:
         """Trains the judges, once for all models, and tests them with each; see the base."""
-        return set_up_bench(subject, self.plan.run.seed, self.judges, reporter, former)
+        share = self.plan.run.memory // SHARE
+        return set_up_bench(subject, self.plan.run.seed, self.judges, reporter, former, share)
 
     def fit_prior(self, cell: ImageCellPlan, subject: Subject, advance: Advance) -> ImagePrior:
         """Fits a prior on the public photos; see :meth:`Job.fit_prior`."""
         spec, public = subject.target.spec, subject.public
         photos = np.empty((0, *spec.shape), np.float32) if public is None else public.images
-        return cell.prior.build(Materials(photos, spec, cell.seed, self.folder, advance))
+        share = self.plan.run.memory // SHARE
+        return cell.prior.build(Materials(photos, spec, cell.seed, self.folder, advance, share))
 
     @cached_property
     def _endpoint(self) -> Endpoint[HttpTarget]:
@@ -186,7 +209,10 @@ def load_job(plan: ImagePlan, plan_path: Path, reporter: Reporter) -> ImageJob:
         # A model that is to be trained begins with the weights that its code draws.
         torch.default_generator.manual_seed(plan.run.seed)
         target = open_target(
-            plan.target, folder=plan_path.parent, authorized_by=plan.run.authorized_by
+            plan.target,
+            folder=plan_path.parent,
+            authorized_by=plan.run.authorized_by,
+            memory=plan.run.memory,
         )
     with reporter.stage("Reading photos") as advance:
         private = _photos(plan.private, target.spec, plan.private.classes)

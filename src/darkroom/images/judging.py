@@ -19,11 +19,12 @@ from darkroom.images.judges.false_positives import (
 )
 from darkroom.images.judges.gallery import Gallery, fit_gallery
 from darkroom.images.judges.images import FaceSpace
-from darkroom.images.judges.panel import Panel
+from darkroom.images.judges.panel import Panel, joined
 from darkroom.images.judges.ranks import log_ranks_of_guesses
 from darkroom.images.priors.base import ImagePrior
 from darkroom.images.record import JudgeRates, Judges, MeasuredRate
 from darkroom.images.subject import Subject
+from darkroom.images.targets.memory import DEFAULT, SHARE
 
 COMPONENTS = 60
 """Dimensions of the face space in which nearness to a person is measured."""
@@ -69,13 +70,15 @@ class Bench:
         return self.guesses[name]
 
     def _guess(self, prior: ImagePrior, subject: Subject, seed: int) -> Guesses:
-        drawn = list(draws(prior, _derived(seed, 4)))
-        judged = self.panel.judge(np.concatenate(drawn))
+        judged, likeness = [], []
+        for part in draws(prior, _derived(seed, 4)):  # one after another: all would be gigabytes
+            judged.append(self.panel.judge(part))
+            if self.gallery is not None:
+                likeness.append(self.gallery.likeness(subject.unit(part)))
         log_ranks = None
         if self.gallery is not None:
-            likeness = [self.gallery.likeness(subject.unit(part)) for part in drawn]
             log_ranks = log_ranks_of_guesses(np.concatenate(likeness), len(subject.goals))
-        return Guesses(baseline(judged, subject.goals), log_ranks)
+        return Guesses(baseline(joined(judged), subject.goals), log_ranks)
 
     def rates(self) -> JudgeRates:
         """Returns the judges' own errors in short."""
@@ -113,6 +116,7 @@ def set_up_bench(
     judges: Sequence[Judge],
     reporter: Reporter,
     former: Bench | None = None,
+    memory: int = DEFAULT // SHARE,
 ) -> Bench:
     """Trains the judges of a run and tests them.
 
@@ -122,6 +126,7 @@ def set_up_bench(
         judges: Those that vote.
         reporter: Shows the stages.
         former: The judges of another model of the same people, who are trained already.
+        memory: Bytes that copies of photos may take.
 
     Raises:
         DataError: If there are too few photos to judge by.
@@ -153,11 +158,22 @@ def set_up_bench(
             seed=_derived(seed, 3),
             on_progress=advance,
         )
-    known = subject.private if public is None else public
-    space = FaceSpace.fit(subject.unit(known.images), COMPONENTS)
+    space = _space(subject, memory)
     gallery = _gallery(subject) if former is None else former.gallery
     guesses = {} if former is None else former.guesses
     return Bench(panel, accuracy, false_positives, space, held_out, gallery, guesses)
+
+
+def _space(subject: Subject, memory: int) -> FaceSpace:
+    """Returns where nearness is measured, from as many photos as fit into memory."""
+    known = subject.private if subject.public is None else subject.public
+    # A decomposition holds a few copies of the photos.
+    most = max(2 * COMPONENTS, memory // 4 // max(1, known.images[:1].nbytes))
+    if len(known.people) > most:
+        kept = np.zeros(len(known.people), np.bool_)
+        kept[np.linspace(0, len(kept) - 1, most).astype(np.int64)] = True
+        known = known.select(kept)
+    return FaceSpace.fit(subject.unit(known.images), COMPONENTS)
 
 
 def _gallery(subject: Subject) -> Gallery | None:

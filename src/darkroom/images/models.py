@@ -83,6 +83,7 @@ class ImageTrainer(Trainer[Subject, nn.Module, ImageCell]):
             name=target.name,
             device=str(target.device),
             batch=target.batch,
+            memory=target.memory,
         )
         return replace(self.subject, target=trained)
 

@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from darkroom.auditing.plan import BasePlan, Section, checked_slice
+from darkroom.auditing.plan import BasePlan, RunSection, Section, checked_slice
 from darkroom.errors import PlanError
 from darkroom.images.reading.pictures import Resize, as_range
+from darkroom.images.targets.memory import DEFAULT
 from darkroom.images.targets.sections import TargetSection, TorchSection
 from darkroom.sections import PartSection
+
+LEAST_MEMORY = 1 << 30
+"""Libraries take about half of that before anything is read."""
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT])i?B?", re.IGNORECASE)
+
+
+class ImageRunSection(RunSection):
+    """What a run of images has beside.
+
+    Attributes:
+        memory: Bytes that the audit may take in all, such as ``"4 GB"``.
+    """
+
+    memory: int = Field(default=DEFAULT, ge=LEAST_MEMORY)
+
+    @field_validator("memory", mode="before")
+    @classmethod
+    def _bytes(cls, value: Any) -> Any:
+        found = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+        if found is None:
+            return value
+        return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper()))
 
 
 class PublicSection(Section):
@@ -91,6 +116,7 @@ class ImagePlan(BasePlan):
 
     guard_shares: ClassVar[tuple[str, ...]] = ("shape", "range")
 
+    run: ImageRunSection
     target: TargetSection
     guarded: TargetSection | None = None
     private: PrivateSection

@@ -147,4 +147,6 @@ class Subject:
     def unit(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Returns images of the target's range scaled to 0 to 1."""
         spec = self.target.spec
-        return ((images - spec.low) / spec.width_of_range).clip(0, 1).astype(np.float32)
+        scaled: NDArray[np.float32] = (images - np.float32(spec.low)).astype(np.float32, copy=False)
+        scaled /= np.float32(spec.width_of_range)  # in place: photos are large
+        return scaled.clip(0, 1, out=scaled)

@@ -14,8 +14,8 @@ from torch import Tensor
 from darkroom.access import Access
 from darkroom.errors import PlanError
 from darkroom.images.attacks.base import Attack, Progress
-from darkroom.images.attacks.search.memory import RowBudget
 from darkroom.images.priors.base import ImagePrior
+from darkroom.images.targets.memory import RowBudget
 from darkroom.images.targets.view import View
 from darkroom.images.transforms import RandomAffine, move
 from darkroom.ledger import BudgetExhausted

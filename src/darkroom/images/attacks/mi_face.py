@@ -16,8 +16,8 @@ from darkroom.errors import PlanError
 from darkroom.images.attacks.base import Attack, Progress
 from darkroom.images.attacks.gradient import milestones
 from darkroom.images.attacks.process import denoise, sharpen
-from darkroom.images.attacks.search.memory import RowBudget
 from darkroom.images.priors.base import ImagePrior
+from darkroom.images.targets.memory import RowBudget
 from darkroom.images.targets.view import View
 from darkroom.ledger import BudgetExhausted
 

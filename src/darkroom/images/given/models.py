@@ -10,6 +10,7 @@ from torch import nn
 
 from darkroom.errors import TargetError
 from darkroom.images.targets.base import Target
+from darkroom.images.targets.memory import SHARE
 from darkroom.images.targets.sklearn import SklearnTarget
 from darkroom.images.targets.torch import Outputs, TorchTarget
 
@@ -65,6 +66,7 @@ def as_target(
     outputs: Outputs,
     device: str,
     batch: int,
+    memory: int,
 ) -> Target:
     """Returns a model as a target; a target as it is.
 
@@ -75,6 +77,7 @@ def as_target(
         outputs: Whether a module returns logits or probabilities.
         device: Where a module runs.
         batch: The most rows answered at a time.
+        memory: Bytes that the audit may take in all.
 
     Raises:
         TargetError: If it is no model, or not what it was declared to be.
@@ -91,6 +94,7 @@ def as_target(
             name=name,
             device=device,
             batch=batch,
+            memory=memory // SHARE,
         )
     if hasattr(model, "predict") and not isinstance(model, type):
         return SklearnTarget(model, shape, value_range=value_range, name=name, batch=batch)

@@ -35,7 +35,11 @@ class DiscriminantSpace:
             images: ``(n, channels, height, width)`` in [0, 1], of at least two people.
             classes: Who is on each, ``(n,)``.
         """
-        seen = _coarse(images)
+        return cls.fit_coarse(coarse(images), classes)
+
+    @classmethod
+    def fit_coarse(cls, seen: Images, classes: Labels) -> DiscriminantSpace:
+        """Finds the space of images that :func:`coarse` has made."""
         components = FaceSpace.fit(seen, 80)
         discriminant = LinearDiscriminantAnalysis(solver="eigen", shrinkage=0.05)
         discriminant.fit(components.coordinates(seen) * components.deviations, classes)
@@ -49,7 +53,7 @@ class DiscriminantSpace:
         """
         components = self.components
         placed = self.discriminant.transform(
-            components.coordinates(_coarse(images)) * components.deviations
+            components.coordinates(coarse(images)) * components.deviations
         )
         return directions(placed)
 
@@ -61,7 +65,7 @@ def directions(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     return unit
 
 
-def _coarse(images: Tensor) -> Images:
+def coarse(images: Tensor) -> Images:
     """Returns what the discriminant sees: blurred a little, so that grain matters less."""
     seen: Images = standardise(blur(shrink(images, 32), 0.6)).numpy()
     return seen

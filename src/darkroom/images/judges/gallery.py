@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from darkroom.images.judges.base import Labels
-from darkroom.images.judges.discriminant import DiscriminantSpace, directions
+from darkroom.images.judges.discriminant import DiscriminantSpace, coarse, directions
 from darkroom.images.judges.images import Images, variants
 
 MANY = 300  # photos from which on moved copies add cost and hardly any knowledge
@@ -73,11 +73,9 @@ def fit_gallery(
         private: Photos of the people under attack, those of one person in the order of use.
         strangers: Photos of people who are in neither; may be none.
     """
-    images = torch.from_numpy(public[0])
-    shift = 0 if len(images) > MANY else 2
-    copies = variants(images, shift)
+    copies = _copies(public[0], 0 if len(public[0]) > MANY else 2)
     classes = np.unique(public[1], return_inverse=True)[1]
-    space = DiscriminantSpace.fit(copies, np.tile(classes, len(copies) // len(images)))
+    space = DiscriminantSpace.fit_coarse(copies, np.tile(classes, len(copies) // len(public[0])))
     fewest = min(np.unique(private[1], return_counts=True)[1])
     used = max(1, fewest - 1)
     if len(strangers[1]):
@@ -89,6 +87,20 @@ def fit_gallery(
         left = private[0][_places(private[1]) == used]
         spare = _placed(space, left)
     return Gallery(space, people, len(goals), used, spare)
+
+
+def _copies(images: Images, shift: int) -> Images:
+    """Returns images with their variants as the discriminant sees them, in the order of those.
+
+    A few at a time: ten copies of all photos at their full size would take gigabytes.
+    """
+    parts = []
+    for start in range(0, len(images), MANY // 10):
+        given = torch.from_numpy(np.ascontiguousarray(images[start : start + MANY // 10]))
+        seen = coarse(variants(given, shift))
+        parts.append(seen.reshape(-1, len(given), *seen.shape[1:]))
+    joined = np.concatenate(parts, axis=1)
+    return joined.reshape(-1, *joined.shape[2:])
 
 
 def _means(space: DiscriminantSpace, images: Images, people: Labels, used: int) -> Floats:

@@ -60,6 +60,16 @@ class Judgement(NamedTuple):
         return success
 
 
+def joined(parts: Sequence[Judgement]) -> Judgement:
+    """Puts judgements one after another, at least one."""
+    measures = (np.concatenate(column) for column in zip(*(p.measures for p in parts), strict=True))
+    return Judgement(
+        np.concatenate([part.predictions for part in parts]),
+        Measures(*measures),
+        np.concatenate([part.plausible for part in parts]),
+    )
+
+
 @dataclass(frozen=True)
 class Panel:
     """Judges behind a plausibility gate.

@@ -18,6 +18,7 @@ from darkroom.images.priors.base import ImagePrior
 from darkroom.images.priors.spaces import EigenfacePrior, GeneratorPrior, MeanPrior
 from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.load import load_module
+from darkroom.images.targets.memory import DEFAULT, SHARE
 from darkroom.named import Registry
 
 
@@ -30,6 +31,7 @@ class Materials(NamedTuple):
         seed: For whatever is random.
         folder: Where files and modules of one's own are looked for.
         advance: Told how much is done, and of how much.
+        memory: Bytes that copies of the photos may take.
     """
 
     photos: NDArray[np.float32]
@@ -37,6 +39,7 @@ class Materials(NamedTuple):
     seed: int
     folder: Path
     advance: Callable[[int, int], None] | None = None
+    memory: int = DEFAULT // SHARE
 
 
 class PriorConfiguration(ABC):
@@ -90,11 +93,16 @@ class EigenfacesConfiguration(PriorConfiguration):
             materials.photos,
             materials.spec,
             components=self.components,
-            augmentation=self.augmentation,
+            augmentation=max(0, min(self.augmentation, _copies(materials))),
             reach=self.reach,
             seed=materials.seed,
             on_progress=materials.advance,
         )
+
+
+def _copies(materials: Materials) -> int:
+    """Returns how many moved copies of the photos fit into memory beside themselves."""
+    return materials.memory // max(1, materials.photos.nbytes) - 1
 
 
 @dataclass(frozen=True)

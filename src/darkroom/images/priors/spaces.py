@@ -136,18 +136,20 @@ class EigenfacePrior(ImagePrior):
         generator = torch.Generator().manual_seed(seed)
         images = torch.from_numpy(photos)
         move = RandomAffine()
-        copies = []
+        rows = images.new_empty((1 + augmentation) * len(images), *images.shape[1:])
+        rows[: len(images)] = images
         for copy in range(augmentation):
-            copies.append(move(images, generator))
+            rows[(copy + 1) * len(images) :][: len(images)] = move(images, generator)
             if on_progress is not None:
                 on_progress(copy + 1, augmentation + 1)
-        rows = torch.cat([images, *copies]).flatten(1)
+        rows = rows.flatten(1)
         mean = rows.mean(dim=0)
+        rows -= mean  # in place: a second copy would double what the photos take
         keep = min(components, len(rows) - 1, rows.shape[1])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             _, singular, vectors = torch.pca_lowrank(
-                rows - mean, q=min(keep + 10, *rows.shape), center=False, niter=4
+                rows, q=min(keep + 10, *rows.shape), center=False, niter=4
             )
         deviations = singular[:keep] / math.sqrt(len(rows) - 1)
         kept = deviations > 1e-6 * deviations[0]

@@ -14,6 +14,7 @@ from darkroom.access import Access
 from darkroom.errors import MissingExtraError, TargetError
 from darkroom.images.targets.base import ImageSpec, Target
 from darkroom.images.targets.checkpoints import load_weights
+from darkroom.images.targets.memory import DEFAULT, SHARE
 from darkroom.images.targets.programs import load_program
 from darkroom.images.targets.sections import (
     PROGRAMS,
@@ -42,6 +43,7 @@ def open_target(
     folder: Path | None = None,
     authorized_by: str | None = None,
     ends_with_limit: bool = False,
+    memory: int = DEFAULT,
 ) -> Target:
     """Opens the target that a plan describes.
 
@@ -50,6 +52,7 @@ def open_target(
         folder: The plan's, where its modules are looked for.
         authorized_by: Who allowed the audit; needed for a remote target.
         ends_with_limit: See :class:`darkroom.remote.delivery.Delivery`.
+        memory: Bytes that the audit may take in all.
 
     Raises:
         MissingExtraError: If the kind needs a library that is not installed.
@@ -66,6 +69,7 @@ def open_target(
             folder=folder,
             trusted=section.trusted,
             batch=section.batch,
+            memory=memory // SHARE,
         )
     if isinstance(section, SklearnSection):
         return _open_sklearn(section, folder)
@@ -172,6 +176,7 @@ def load_target(
     folder: Path | None = None,
     trusted: bool = False,
     batch: int = 256,
+    memory: int = DEFAULT // SHARE,
 ) -> TorchTarget:
     """Loads a PyTorch model as a target.
 
@@ -185,7 +190,8 @@ def load_target(
         device: Where it runs.
         folder: Where to look for the module, beside the working folder and what is installed.
         trusted: Whether code in a file may run.
-        batch: Rows answered at a time.
+        batch: The most rows answered at a time.
+        memory: Bytes that these may take.
 
     Raises:
         TargetError: If the import, the call or the weights fail, or the model is not what it was
@@ -199,6 +205,7 @@ def load_target(
         name=load,
         device=device,
         batch=batch,
+        memory=memory,
     )
 
 

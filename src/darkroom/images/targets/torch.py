@@ -15,6 +15,7 @@ from darkroom.images.targets.base import ImageSpec, Target
 from darkroom.images.targets.calling import called
 from darkroom.images.targets.checkpoints import bare
 from darkroom.images.targets.fingerprints import fingerprint
+from darkroom.images.targets.memory import DEFAULT, SHARE, most_rows
 from darkroom.images.targets.pixels import probe_images
 from darkroom.wire.answers import Outputs as Outputs
 
@@ -39,6 +40,7 @@ class TorchTarget(Target):
         name: str = "torch",
         device: str = "cpu",
         batch: int = 256,
+        memory: int = DEFAULT // SHARE,
     ) -> None:
         """Wraps a module and asks it two blank images to check what it was declared to be.
 
@@ -52,7 +54,8 @@ class TorchTarget(Target):
                 too) or probabilities.
             name: What reports call it.
             device: Where the module runs.
-            batch: Rows answered at a time by :meth:`scores`.
+            batch: The most rows answered at a time by :meth:`scores`.
+            memory: Bytes that rows may take that are answered, or differentiated, at a time.
 
         Raises:
             TargetError: If the module fails on such images, or if what it returns is of the wrong
@@ -61,7 +64,6 @@ class TorchTarget(Target):
         self.spec = ImageSpec.of(shape, value_range)
         self.name = name
         self.outputs = outputs
-        self.batch = batch
         try:
             self.device = torch.device(device)
             self.model = bare(model).to(self.device).eval()
@@ -75,6 +77,8 @@ class TorchTarget(Target):
             weight.requires_grad_(False)
         self.classes = self._probe()
         self.access = Access.WEIGHTS if self._differentiable() else Access.SCORES
+        self.memory = memory
+        self.batch = min(batch, most_rows(self.model, self._noise(), memory))
 
     def _called(self) -> tuple[nn.Module, tuple[str, ...]]:
         """Returns the module as an audit calls it, and what was found out about how."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
-from darkroom.images.attacks.search.memory import RowBudget
+from darkroom.images.targets.memory import RowBudget, most_rows
 
 
 def ask(budget: RowBudget, rows: int, floats: int, weights: int = 0) -> list[int]:
@@ -87,3 +90,40 @@ def test_saving_nothing_divides_by_nothing() -> None:
         with budget.measured(rows):
             pass
     assert budget.rows == 10
+
+
+_PEAK = """
+import resource
+import numpy as np
+import torch
+from torch import nn
+from darkroom.images.targets.torch import TorchTarget
+
+net = nn.Sequential(
+    nn.Conv2d(3, 64, 3, padding=1), nn.ReLU(), nn.Conv2d(64, 8, 3, padding=1), nn.ReLU(),
+    nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(128, 3),
+)
+torch.set_num_threads(1)
+target = TorchTarget(net, (3, 64, 64), memory=64 << 20)
+images = np.random.default_rng(0).random((256, 3, 64, 64), np.float32)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+target.scores(images)
+rows = torch.from_numpy(images[: target.batch]).requires_grad_()
+target.log_scores(rows)[:, 0].sum().backward()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, target.batch)
+"""
+
+
+def test_a_model_stays_within_its_memory() -> None:
+    """All rows at once would take about 1.2 GB."""
+    told = subprocess.run(
+        [sys.executable, "-c", _PEAK], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert 1 < int(told[1]) < 64
+    assert int(told[0]) * 1024 < 64 << 20
+
+
+def test_a_model_without_gradients_is_taken_to_be_large() -> None:
+    images = torch.zeros(2, 3, 8, 8)
+    model = torch.no_grad()(lambda rows: rows.mean())
+    assert most_rows(model, images, memory=64 * 3 * 8 * 8 * 4 * 5) == 5  # type: ignore[arg-type]

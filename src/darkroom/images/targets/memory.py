@@ -1,12 +1,24 @@
-"""How many rows go through a model at once without taking more memory than allowed."""
+"""How many rows go through a model at once without taking more memory than allowed.
+
+An audit has one bound, ``[run] memory``. A quarter of it is what a model may take for the rows that
+go through it at once; the rest is for the photos, their copies, and the libraries.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+DEFAULT = 4 << 30
+"""Bytes that an audit of images may take, unless told."""
+
+SHARE = 4
+"""What part of it one of its stages may take at once."""
+
+_UNSEEN = 64  # images: what a row takes where no gradient tells
 
 
 class RowBudget:
@@ -18,6 +30,7 @@ class RowBudget:
 
     Attributes:
         rows: Rows a chunk; ``None`` until measured.
+        row_bytes: What a row takes; 0 until measured.
     """
 
     def __init__(self, memory: int) -> None:
@@ -29,6 +42,7 @@ class RowBudget:
         self._memory = memory
         self._saved: list[int] = []
         self.rows: int | None = None
+        self.row_bytes = 0
 
     def chunks(self, n: int) -> Iterator[slice]:
         """Yields slices that cover ``range(n)``; the first two, of 1 and 2 rows, are measured."""
@@ -60,5 +74,22 @@ class RowBudget:
         self._saved.append(sum(saved.values()))
         if len(self._saved) == 2:
             # The backward pass holds gradients of about the size of what was saved.
-            row = max(1, 2 * (self._saved[1] - self._saved[0]))
-            self.rows = max(1, self._memory // row)
+            self.row_bytes = max(1, 2 * (self._saved[1] - self._saved[0]))
+            self.rows = max(1, self._memory // self.row_bytes)
+
+
+def most_rows(model: nn.Module, images: Tensor, memory: int) -> int:
+    """Returns how many rows a model may answer at once, with their gradients.
+
+    Args:
+        model: In evaluation mode.
+        images: Two images or more.
+        memory: Bytes that they may take.
+    """
+    budget = RowBudget(memory)
+    with suppress(RuntimeError):  # no gradient goes through some
+        for rows in (1, 2):
+            with torch.enable_grad(), budget.measured(rows):
+                model(images[:rows].clone().requires_grad_().clone())
+    known = budget.rows if budget.row_bytes > 1 else None
+    return known or max(1, memory // (_UNSEEN * images[0].numel() * 4))
