@@ -31,6 +31,7 @@ class Measures(Record):
     """What a guesser achieves; ``None`` where nothing could be measured."""
 
     accuracy: Interval | None
+    surest: Interval | None
     precision: Interval | None
     recall: Interval | None
     mcc: Interval | None

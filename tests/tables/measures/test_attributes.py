@@ -40,7 +40,7 @@ def test_two_candidates_are_measured_as_everywhere(seed: int) -> None:
         np.sqrt(recall_score(truth, guess) * recall_score(truth, guess, pos_label=0)),
         roc_auc_score(truth, posterior[:, 1]),
     ]
-    for value, wanted in zip(found, expected, strict=True):
+    for value, wanted in zip(found[:-1], expected, strict=True):
         assert value is not None
         assert value.estimate == pytest.approx(wanted)
         assert value.low < value.estimate < value.high
@@ -145,3 +145,18 @@ def test_mcc_of_who_hardly_ever_names_a_value_is_not_too_sure() -> None:
         found = measure(truth, posterior, positive=1, rng=rng).mcc
         wrong += found is not None and not found.low <= 0 <= found.high
     assert wrong <= 10
+
+
+def test_the_surest_tenth_is_measured_alone_with_ties() -> None:
+    sure = np.linspace(0.5, 0.99, 200)
+    truth = np.zeros(200, np.int64)
+    truth[:150] = np.arange(150) % 2
+    rng = np.random.default_rng(0)
+    found = measure(truth, np.column_stack([sure, 1 - sure]), positive=1, rng=rng)
+    assert found.surest is not None
+    assert found.accuracy is not None
+    assert found.surest.estimate == 1.0
+    assert found.accuracy.estimate == 0.625
+    assert found.surest.low == pytest.approx(0.025 ** (1 / 20))
+    same = measure(truth, np.tile([0.6, 0.4], (200, 1)), positive=1, rng=rng)
+    assert same.surest == same.accuracy

@@ -28,6 +28,7 @@ GUESSERS = (
 
 MEASURES = (
     ("accuracy", "Accuracy"),
+    ("surest", "Among the surest tenth"),
     ("precision", "Precision"),
     ("recall", "Recall"),
     ("mcc", "MCC"),

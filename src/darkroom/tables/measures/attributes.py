@@ -30,6 +30,7 @@ class Measures(NamedTuple):
         mcc: Matthews' correlation coefficient, in [-1, 1].
         g_mean: The geometric mean of the candidates' recalls.
         auc: How often a positive row gets a higher posterior than another.
+        surest: Accuracy among the tenth of rows whose guesses are surest, and all as sure.
     """
 
     accuracy: Interval | None
@@ -38,6 +39,7 @@ class Measures(NamedTuple):
     mcc: Interval | None
     g_mean: Interval | None
     auc: Interval | None
+    surest: Interval | None = None
 
 
 def confusion_of(truth: NDArray[np.int64], guess: NDArray[np.int64], candidates: int) -> Confusion:
@@ -99,7 +101,17 @@ def measure(
         _correlation(confusion, draws) if _varied(confusion) else None,
         _of_draws(g_mean(confusion, occurring), g_mean(draws, occurring)),
         auc,
+        _surest(truth, posterior),
     )
+
+
+def _surest(truth: NDArray[np.int64], posterior: NDArray[np.float64]) -> Interval:
+    """Returns the accuracy of the tenth of guesses that are surest, ten at least, ties included."""
+    sure = posterior.max(axis=1)
+    most = min(len(sure), max(10, len(sure) // 10))
+    chosen = sure >= np.partition(sure, len(sure) - most)[len(sure) - most]
+    right = posterior.argmax(axis=1)[chosen] == truth[chosen]
+    return clopper_pearson(int(right.sum()), int(chosen.sum()))
 
 
 def _varied(confusion: Confusion) -> bool:
