@@ -228,6 +228,16 @@ def test_labels_and_masks_that_do_not_do(
         darkroom.audit(model, (private[0], labels), out=tmp_path, progress=False, **options)
 
 
+def test_photos_that_leave_no_room_are_refused_with_the_bound_they_need(
+    model: nn.Module, private: tuple[Photos, NDArray[np.int64]], tmp_path: Path
+) -> None:
+    strangers = np.broadcast_to(np.float32(0.5), (100_000, 1, 16, 16))
+    with pytest.raises(PlanError, match=r'memory = 1 GB: set \[run\] memory = "1.5 GB"'):
+        darkroom.audit(
+            model, private, public=strangers, memory="1 GB", out=tmp_path, progress=False
+        )
+
+
 def test_photos_with_channels_last_are_told_how(model: nn.Module, tmp_path: Path) -> None:
     pair = (np.zeros((4, 16, 16, 3)), [0, 0, 1, 1])
     with pytest.raises(DataError, match=r"channels last: give images.transpose\(0, 3, 1, 2\)"):
