@@ -62,6 +62,7 @@ class ImageTrainer(Trainer[Subject, nn.Module, ImageCell]):
                 augment=_varying(spec.low, spec.high) if self.varied else None,
             ),
             advance=advance,
+            learns=self._target.learns,
         )
 
     def dump(self, model: nn.Module) -> bytes:

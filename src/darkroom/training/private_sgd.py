@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from darkroom.auditing.record import Privacy
 from darkroom.errors import MissingExtraError, PlanError, one_line
+from darkroom.training.frozen import in_training
 
 ACCOUNTANT = "prv"
 """By privacy random variables (Gopi et al. 2021), the tightest that Opacus has."""
@@ -125,7 +126,7 @@ class Descent:
             drawn = (torch.rand(count, generator=generator) < self.rate).nonzero().flatten()
             parts = torch.split(drawn, max(1, self.at_once // largest))
             for place, part in enumerate(parts):
-                _fill(wrapped, losses, weights, part, units)
+                self._fill(wrapped, losses, weights, part, units)
                 optimizer.signal_skip_step(place + 1 < len(parts))
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
@@ -134,6 +135,31 @@ class Descent:
         wrapped.to_standard_module()
         for weight in module.parameters():
             weight.grad = None
+
+    def _fill(
+        self, wrapped: Any, losses: Losses, weights: list[Any], part: Tensor, units: Tensor
+    ) -> None:
+        """Fills the gradients of single units.
+
+        Raises:
+            PlanError: If Opacus has none for the module, or misses a weight.
+        """
+        try:
+            _fill(wrapped, losses, weights, part, units, self._missed(wrapped))
+        except (RuntimeError, AttributeError, ValueError, TypeError, IndexError) as error:
+            raise PlanError(
+                f"{self.owner}: Opacus has no gradients of single records for "
+                f"{type(wrapped._module).__name__} ({one_line(error)}): train it without, or "
+                "rewrite what its forward does in place"
+            ) from error
+
+    def _missed(self, wrapped: Any) -> Callable[[Any], PlanError]:
+        names = {id(weight): name for name, weight in wrapped._module.named_parameters()}
+        return lambda weight: PlanError(
+            f"{self.owner}: the weight {names.get(id(weight), '?')} is used outside of its layer's "
+            "forward, where Opacus sees no gradients of single records: call the layer, or "
+            "freeze it"
+        )
 
     def privacy(self, unit: str, delta: float) -> Privacy:
         """Returns what all steps together guarantee.
@@ -156,7 +182,7 @@ class Descent:
         from opacus import GradSampleModule
 
         try:
-            return GradSampleModule(module.train(), loss_reduction="sum")
+            return GradSampleModule(in_training(module), loss_reduction="sum")
         except NotImplementedError as error:
             raise PlanError(
                 f"{self.owner}: Opacus has no gradients of single records for this module "
@@ -178,7 +204,12 @@ class Descent:
 
 
 def _fill(
-    module: nn.Module, losses: Losses, weights: list[Any], drawn: Tensor, units: Tensor
+    module: nn.Module,
+    losses: Losses,
+    weights: list[Any],
+    drawn: Tensor,
+    units: Tensor,
+    missed: Callable[[Any], PlanError],
 ) -> None:
     """Fills ``grad_sample`` of each weight with one gradient a unit, ``(units, *shape)``.
 
@@ -193,6 +224,13 @@ def _fill(
         # That the first layer's input needs no gradient is as it should be.
         warnings.filterwarnings("ignore", "Full backward hook is firing")
         losses(module, rows).backward()  # type: ignore[no-untyped-call]
+    for weight in weights:
+        if getattr(weight, "grad_sample", None) is not None:
+            continue
+        if weight.grad is not None:
+            raise missed(weight)
+        # A layer that is not used has no gradient.
+        weight.grad_sample = torch.zeros((len(rows), *weight.shape), device=weight.device)
     if len(rows) == len(drawn):
         return
     place = torch.searchsorted(drawn, units[rows]).to(weights[0].device)

@@ -17,6 +17,7 @@ from darkroom.images.targets.checkpoints import bare
 from darkroom.images.targets.fingerprints import fingerprint
 from darkroom.images.targets.memory import DEFAULT, SHARE, most_rows
 from darkroom.images.targets.pixels import probe_images
+from darkroom.training.frozen import learning
 from darkroom.wire.answers import Outputs as Outputs
 
 _NOISE = 4  # images
@@ -73,6 +74,7 @@ class TorchTarget(Target):
                 '[target] device = "cpu"'
             ) from error
         self.model, self.notes = self._called()
+        self.learns = learning(self.model)
         for weight in self.model.parameters():
             weight.requires_grad_(False)
         self.classes = self._probe()

@@ -23,6 +23,7 @@ from torch.nn import functional
 from darkroom.auditing.record import Privacy
 from darkroom.images.training.course import ImageCourse
 from darkroom.training.defense import CONTROL, TrainingDefense
+from darkroom.training.frozen import in_training
 
 Objective = Callable[[Tensor, Tensor, float], Tensor]
 """Turns images, who is on them and the share of training that is over into a loss."""
@@ -74,7 +75,7 @@ def run_epochs(
         optimizer, recipe.learning_rate, total_steps=recipe.epochs * steps, pct_start=0.2
     )
     for epoch in range(recipe.epochs):
-        module.train()
+        in_training(module)
         if frozen is not None:
             frozen.eval()
         order = torch.randperm(n, generator=course.generator)

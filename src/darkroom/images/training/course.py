@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from darkroom.errors import DataError, PlanError, one_line
 from darkroom.training.defense import Advance, Course, ignore
+from darkroom.training.frozen import learning, released
 from darkroom.training.modules import seeded
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
@@ -94,6 +95,7 @@ class ImageCourse(Course[nn.Module]):
     seed: int
     generator: torch.Generator
     advance: Advance
+    learns: frozenset[str]
 
     @classmethod
     def of(
@@ -106,6 +108,7 @@ class ImageCourse(Course[nn.Module]):
         strangers: Strangers | None = None,
         recipe: Recipe | None = None,
         advance: Advance = ignore,
+        learns: frozenset[str] | None = None,
     ) -> ImageCourse:
         """Checks that module and photos fit together.
 
@@ -117,6 +120,8 @@ class ImageCourse(Course[nn.Module]):
             strangers: Photos of people who are in no class.
             recipe: How to train; the usual one when left out.
             advance: Told how many epochs are done, of how many.
+            learns: The names of the weights that may learn; those that the module does not freeze
+                when left out.
 
         Raises:
             DataError: If photos, labels, strangers and module do not fit together.
@@ -132,6 +137,7 @@ class ImageCourse(Course[nn.Module]):
             seed=seed,
             generator=torch.Generator().manual_seed(seed),
             advance=advance,
+            learns=learning(module) if learns is None else learns,
         )
 
     @property
@@ -152,7 +158,7 @@ class ImageCourse(Course[nn.Module]):
         """Returns the course with a copy of the module that may learn; see the base."""
         return replace(
             self,
-            model=copy.deepcopy(self.model).requires_grad_(True),
+            model=released(copy.deepcopy(self.model), self.learns),
             generator=torch.Generator().manual_seed(self.seed),
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from darkroom.images.training.base import ImageTraining, Undefended
 from darkroom.images.training.dp_sgd import PrivateSGD
+from darkroom.images.training.erasing import RandomErasing
 from darkroom.images.training.regularised import (
     BilateralDependency,
     MutualInformation,
@@ -23,5 +24,6 @@ TRAINING_DEFENSES: Registry[ImageTraining] = Registry(
     BilateralDependency,
     MutualInformation,
     Transfer,
+    RandomErasing,
     group="darkroom.training_defenses",
 )

@@ -1,0 +1,173 @@
+"""Training defences on the nets that users have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tests.support.needs import needed
+from torch import Tensor, nn
+from torch.nn import functional
+
+from darkroom.errors import PlanError
+from darkroom.images.training.base import ImageTraining, Undefended
+from darkroom.images.training.course import ImageCourse, Recipe
+from darkroom.images.training.dp_sgd import PrivateSGD
+from darkroom.images.training.erasing import RandomErasing
+
+CLASSES, SIDE = 3, 8
+PIXELS = SIDE * SIDE
+
+
+def photos() -> tuple[Any, Any]:
+    rng = np.random.default_rng(0)
+    people = np.repeat(np.arange(CLASSES), 4)
+    faces = rng.random((CLASSES, 1, SIDE, SIDE))
+    images = 0.7 * faces[people] + 0.3 * rng.random((len(people), 1, SIDE, SIDE))
+    return images.astype(np.float32), people
+
+
+def train(module: nn.Module, defense: ImageTraining) -> nn.Module:
+    recipe = Recipe(epochs=2, batch=6)
+    return defense.train(ImageCourse.of(module, *photos(), seed=0, recipe=recipe)).model
+
+
+def private() -> PrivateSGD:
+    needed("opacus")
+    return PrivateSGD(epsilon=8.0, epochs=2, batch=6)
+
+
+class InPlace(nn.Sequential):
+    """Works in place."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            nn.Conv2d(1, 2, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Flatten(),
+            nn.Linear(2 * PIXELS, CLASSES),
+        )
+
+
+class Added(InPlace):
+    """Adds in place in its forward."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        inside = self[0](images)
+        inside += 1
+        answer: Tensor = self[3](inside.flatten(1))
+        return answer
+
+
+class Unused(InPlace):
+    """Has a layer that it never calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.idle = nn.Linear(2, 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        answer: Tensor = self[3](self[0](images).flatten(1))
+        return answer
+
+
+class Functional(nn.Module):
+    """Uses the weights of a layer that it does not call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(PIXELS, 6), nn.Linear(6, CLASSES)
+
+    def forward(self, images: Tensor) -> Tensor:
+        answer: Tensor = self.last(functional.linear(images.flatten(1), self.first.weight))
+        return answer
+
+
+class Mixing(nn.Module):
+    """Takes the mean of its batch away, in training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(PIXELS, CLASSES)
+
+    def forward(self, images: Tensor) -> Tensor:
+        rows = images.flatten(1)
+        answer: Tensor = self.last(rows - rows.mean(0) if self.training else rows)
+        return answer
+
+
+class Frozen(nn.Module):
+    """Has a backbone with batch normalisation that its user froze."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.back = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)).requires_grad_(False)
+        self.last = nn.Linear(2 * (SIDE - 2) ** 2, CLASSES)
+
+    def forward(self, images: Tensor) -> Tensor:
+        answer: Tensor = self.last(self.back(images).flatten(1))
+        return answer
+
+
+@pytest.mark.parametrize("kind", [InPlace, Unused])
+def test_private_training_trains(kind: type[nn.Module]) -> None:
+    module = kind()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    trained = train(module, private())
+    assert not torch.equal(trained.state_dict()["3.weight"], before["3.weight"])
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (Added, "no gradients of single records for Added"),
+        (Functional, r"the weight first\.weight is used outside of its layer"),
+        (Mixing, "no epsilon would hold"),
+    ],
+)
+def test_private_training_says_why_not(kind: type[nn.Module], words: str) -> None:
+    with pytest.raises(PlanError, match=words) as caught:
+        train(kind(), private())
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["none", "random-erasing", "dp-sgd"])
+def test_what_the_user_froze_stays_frozen(name: str) -> None:
+    defenses: dict[str, Callable[[], ImageTraining]] = {
+        "none": Undefended,
+        "random-erasing": RandomErasing,
+        "dp-sgd": private,
+    }
+    module = Frozen()
+    before = {key: value.clone() for key, value in module.state_dict().items()}
+    after = train(module, defenses[name]()).state_dict()
+    assert all(torch.equal(after[key], before[key]) for key in before if key.startswith("back"))
+    assert not torch.equal(after["last.weight"], before["last.weight"])
+
+
+def test_a_module_that_is_all_frozen_is_trained() -> None:
+    module = Frozen().requires_grad_(False)
+    before = module.state_dict()["back.0.weight"].clone()
+    assert not torch.equal(train(module, Undefended()).state_dict()["back.0.weight"], before)
+
+
+def test_erasing_paints_one_rectangle_of_the_share_asked_for() -> None:
+    defense = RandomErasing(least=0.2, most=0.3)
+    images, colour = torch.zeros(200, 1, 40, 40), torch.ones(1)
+    painted = defense.erased(images, colour, torch.Generator().manual_seed(0))[:, 0]
+    shares = painted.mean(dim=(1, 2))
+    assert 0.17 < float(shares.min()) < float(shares.max()) < 0.33
+    for image in painted[:20]:
+        rows, columns = image.amax(1).sum(), image.amax(0).sum()
+        assert float(rows * columns) == float(image.sum())
+    assert len({image.numpy().tobytes() for image in painted}) > 100
+
+
+@pytest.mark.parametrize("wrong", [{"least": 0.0}, {"most": 1.0}, {"least": 0.5}, {"stretch": 0.5}])
+def test_rectangles_that_there_are_not(wrong: dict[str, float]) -> None:
+    with pytest.raises(PlanError, match="random-erasing"):
+        RandomErasing(**wrong)
