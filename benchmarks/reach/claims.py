@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from benchmarks.claims import Claim, Outcome, Table
 from benchmarks.reach.memory import BOUND, peak
-from benchmarks.reach.mistakes import Told, told
 from benchmarks.reach.rows import AREAS, Met, meet_all
-from benchmarks.reach.wrong_inputs import faults
+from benchmarks.reach.wrong.inputs import faults
+from benchmarks.reach.wrong.mistakes import Told, told
 
 INPUTS, QUICK = 2000, 200
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.reach.mistakes import as_table, told
+from benchmarks.reach.wrong.mistakes import as_table, told
 
 PAGE = Path(__file__).parents[2] / "docs" / "start" / "your-own-model.md"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.reach.wrong_inputs import _wrong, faults
+from benchmarks.reach.wrong.inputs import _wrong, faults
 
 
 def test_wrong_inputs_end_in_one_line_and_change_nothing() -> None:

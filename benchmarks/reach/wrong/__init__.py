@@ -1,0 +1,1 @@
+"""What people do wrong: newcomers' mistakes, and wrong inputs to all commands."""
