@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from darkroom.auditing.plan import BasePlan, RunSection, Section, checked_slice
 from darkroom.errors import PlanError
-from darkroom.images.reading.pictures import Resize, as_range
+from darkroom.images.reading.pictures import Resize, as_range, as_resize
 from darkroom.images.targets.memory import DEFAULT
 from darkroom.images.targets.sections import TargetSection, TorchSection
 from darkroom.sections import PartSection
@@ -56,6 +56,7 @@ class PublicSection(Section):
     range: tuple[float, float] | None = None
 
     _range = field_validator("range")(as_range)
+    _resize = field_validator("resize", mode="before")(as_resize)
     _people = field_validator("people")(lambda text: text and checked_slice(text))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,6 +163,17 @@ def _refuse_dicom(file: Path) -> None:
             f"{file}: DICOM, whose window decides what is black and white: save each image as a "
             "PNG of 16 bits as the model was given it, and set range beside images"
         )
+
+
+def as_resize(told: object) -> object:
+    """Returns how photos are made to fit, as a plan says it.
+
+    Raises:
+        ValueError: If it is no such way.
+    """
+    if isinstance(told, bool) or told in get_args(get_args(Resize)[1]):
+        return told
+    raise ValueError('give true, false, "squash", "crop" or "fit"')
 
 
 def as_range(value: Any) -> Any:
