@@ -30,3 +30,12 @@ def needed(module: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         absent(f"{module} cannot be imported ({error}): run make test, which installs it")
+
+
+def benched(module: str) -> Any:
+    """Imports a module that only benchmarks install, for it is large; skips the test without it.
+
+    Args:
+        module: Its full name.
+    """
+    return pytest.importorskip(module, reason=f"{module} is absent: make install brings it")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from tests.support.needs import needed
+from tests.support.needs import benched, needed
 
 from darkroom.errors import DataError
 from darkroom.tables.columns import column_of
@@ -78,7 +78,10 @@ def test_very_wide_files_are_read_as_far_as_is_needed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".parquet", ".feather", ".xlsx"])
 def test_files_of_other_programs(tmp_path: Path, suffix: str) -> None:
-    needed("openpyxl" if suffix == ".xlsx" else "pyarrow")
+    if suffix == ".xlsx":
+        needed("openpyxl")
+    else:
+        benched("pyarrow")
     path = tmp_path / f"table{suffix}"
     write = {".parquet": FRAME.to_parquet, ".feather": FRAME.to_feather, ".xlsx": FRAME.to_excel}
     write[suffix](path, **({"index": False} if suffix == ".xlsx" else {}))

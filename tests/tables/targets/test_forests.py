@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from tests.support.needs import needed
+from tests.support.needs import benched, needed
 
 from darkroom.access import Access
 from darkroom.errors import TargetError
@@ -39,7 +39,7 @@ def _lightgbm() -> Any:
 
 def _catboost(**options: Any) -> Any:
     options = {"iterations": 3, "verbose": 0, "allow_writing_files": False, **options}
-    return needed("catboost").CatBoostClassifier(**options)
+    return benched("catboost").CatBoostClassifier(**options)
 
 
 CLASSIFIERS: dict[str, Callable[[], Any]] = {
