@@ -44,7 +44,7 @@ install: .installed-bench
 # pip reads dependency groups from version 25.1 on.
 .installed-test: .installed-demo
 	$(PIP) 'pip>=25.1'
-	$(PIP) --editable '.[vision,tables,text,dp,rl,onnx,http,guard,redis,postgres]' --group dev
+	$(PIP) --editable '.[all]' --group dev
 	@touch $@
 
 .installed-bench: .installed-test

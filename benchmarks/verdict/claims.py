@@ -42,8 +42,8 @@ class Size(NamedTuple):
 
 FULL = Size(
     null=70,
-    planted=16,
-    known={"tables": (10, 20, 30, 40), "text": (10, 20, 30, 40), "images": (5, 10, 20, 30)},
+    planted=12,
+    known={"tables": (10, 20, 30, 40), "text": (10, 20, 30), "images": (5, 10, 20)},
     worlds=2,
 )
 QUICK = Size(null=8, planted=4, known={"tables": (10, 30)}, worlds=1)
@@ -165,8 +165,8 @@ def _of_power(power: Table, *, quick: bool) -> list[Claim]:
     least = median(float(str(row[4])) for row in power.rows if row[4] is not None)
     found = _where(sizes, shares)
     off = None if found is None else abs(least - found)
-    what = f"smallest detectable advantage, off by ({power.title.split()[2]})"
-    return [Claim(what, 0.05, off, at_most=True)]
+    kind = next(kind for kind, title in PLANTED.items() if title == power.title)
+    return [Claim(f"smallest detectable advantage, {kind}, off by", 0.05, off, at_most=True)]
 
 
 def _where(sizes: Sequence[float], shares: Sequence[float]) -> float | None:
