@@ -134,3 +134,34 @@ def test_making_files(tmp_path: Path) -> None:
         write_canaries("pin", lines, key)
     with pytest.raises(PlanError, match="such as 1,4,16"):
         write_canaries("pin", tmp_path / "b.txt", tmp_path / "b.json", repetitions="often")
+
+
+def test_coins_decide_which_are_inserted(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    tossed = make_canaries(make_format("ssn"), repetitions=(2,), each=40, coins=True, rng=rng)
+    assert len(tossed.canaries) == 80
+    assert {one.repetitions for one in tossed.canaries} == {0, 2}
+    # A fixed number would be exactly half, whatever the seed.
+    counts = {
+        len(
+            make_canaries(
+                make_format("ssn"),
+                repetitions=(1,),
+                each=40,
+                coins=True,
+                rng=np.random.default_rng(seed),
+            ).inserted
+        )
+        for seed in range(5)
+    }
+    assert len(counts) > 1
+    save_key(tmp_path / "key.json", tossed)
+    assert load_key(tmp_path / "key.json").coins
+    assert not load_after(some(), tmp_path).coins
+    with pytest.raises(PlanError, match="one number of repetitions"):
+        make_canaries(make_format("ssn"), repetitions=(1, 2), coins=True)
+
+
+def load_after(canaries: Canaries, folder: Path) -> Canaries:
+    save_key(folder / "fixed.json", canaries)
+    return load_key(folder / "fixed.json")

@@ -26,6 +26,13 @@ KeyFile = Annotated[Path, typer.Option(help="The sealed key file that the audit 
 Templates = Annotated[
     list[str] | None, typer.Option(help="A sentence with {name} and {secret}; repeatable.")
 ]
+Repetitions = Annotated[
+    str, typer.Option(help="How often canaries are written, one group for each number.")
+]
+Coins = Annotated[
+    bool,
+    typer.Option("--coins", help="Draw twice as many and write each by a coin: bounds epsilon."),
+]
 Seed = Annotated[
     int, typer.Option(min=0, max=HIGHEST_SEED, help="The same seed gives the same results.")
 ]
@@ -64,13 +71,12 @@ def make(
     lines: Lines,
     key: KeyFile = Path("canaries.key.json"),
     template: Templates = None,
-    repetitions: Annotated[
-        str, typer.Option(help="How often canaries are written, one group for each number.")
-    ] = "1,2,4,8,16,32",
+    repetitions: Repetitions = "1,2,4,8,16,32",
     each: Annotated[int, typer.Option(min=1, help="Canaries in each group.")] = 10,
     controls: Annotated[
         int | None, typer.Option(min=1, help="Secrets to hold out; as many as are written.")
     ] = None,
+    coins: Coins = False,
     seed: Annotated[
         int | None, typer.Option(min=0, help="For tests: whoever knows it knows the secrets.")
     ] = None,
@@ -86,6 +92,7 @@ def make(
         repetitions=repetitions,
         each=each,
         controls=controls,
+        coins=coins,
         seed=seed,
     )
     typer.echo(

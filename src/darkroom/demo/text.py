@@ -60,6 +60,7 @@ def write_canaries(
     repetitions: str = "1,2,4,8,16,32",
     each: int = 10,
     controls: int | None = None,
+    coins: bool = False,
     seed: int | None = None,
 ) -> Canaries:
     """Draws canaries and writes their training lines and the key file.
@@ -72,6 +73,7 @@ def write_canaries(
         repetitions: Numbers with commas between.
         each: Canaries of each number of repetitions.
         controls: How many to hold out; as many as are written when left out.
+        coins: Whether a fair coin decides of each whether it is written.
         seed: For tests; the system's own randomness when left out.
 
     Raises:
@@ -91,6 +93,7 @@ def write_canaries(
         repetitions=counts,
         each=each,
         controls=controls,
+        coins=coins,
         rng=rng,
     )
     # The order of lines tells nothing of the secrets, so it needs no secret seed.

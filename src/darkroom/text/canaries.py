@@ -62,11 +62,14 @@ class Canaries:
         secrets: The format.
         canaries: Inserted ones and controls.
         key: Under which secrets are hashed; left out of every representation.
+        coins: Whether each was inserted by a fair coin of its own, and not a fixed number of them:
+            what a bound on epsilon from one training run assumes.
     """
 
     secrets: SecretFormat
     canaries: tuple[Canary, ...]
     key: bytes = field(repr=False)
+    coins: bool = False
 
     @property
     def inserted(self) -> tuple[Canary, ...]:
@@ -106,6 +109,7 @@ def make_canaries(
     repetitions: Sequence[int] = (1, 2, 4, 8, 16, 32),
     each: int = 10,
     controls: int | None = None,
+    coins: bool = False,
     rng: np.random.Generator | None = None,
 ) -> Canaries:
     """Draws canaries.
@@ -116,6 +120,8 @@ def make_canaries(
         repetitions: How often a canary shall be in the training data; one group for each number.
         each: Canaries in each group.
         controls: How many to hold out; as many as are inserted when left out.
+        coins: Whether to draw twice ``each`` and let a fair coin decide of each whether it is
+            inserted, so that a bound on epsilon holds; for one number of repetitions.
         rng: The source of randomness; the system's own when left out, so that no seed tells the
             secrets.
 
@@ -131,9 +137,13 @@ def make_canaries(
         )
     for template in templates:
         check_template(template)
-    counts = [*groups, *[0] * held_out]
+    if coins and (len(set(repetitions)) > 1 or controls is not None):
+        raise PlanError(
+            "canaries drawn by coins: give one number of repetitions, and no number of controls"
+        )
     # A seed of 256 bits from the system is as hard to guess as the key.
     drawn = rng or np.random.default_rng(entropy.randbits(256))
+    counts = _tossed(groups, drawn) if coins else [*groups, *[0] * held_out]
     names = _names(len(counts), drawn)
     values = secrets.sample(len(counts), drawn)
     made = []
@@ -142,7 +152,16 @@ def make_canaries(
         before, after = templates[place % len(templates)].replace("{name}", name).split("{secret}")
         made.append(Canary(name, before, after, value, count))
     key = drawn.bytes(32) if rng is not None else entropy.token_bytes(32)
-    return Canaries(secrets, tuple(made), key)
+    return Canaries(secrets, tuple(made), key, coins)
+
+
+def _tossed(groups: Sequence[int], rng: np.random.Generator) -> list[int]:
+    """Returns how often each of twice as many canaries is inserted, or 0, by a fair coin each."""
+    counts = [count * int(rng.integers(2)) for count in [*groups, *groups]]
+    if not 0 < sum(map(bool, counts)) < len(counts):
+        # Whoever tosses again until it suits has no fair coins.
+        raise PlanError("canaries drawn by coins: all fell on one side: draw more of them")
+    return counts
 
 
 def check_template(template: str) -> None:
@@ -225,6 +244,7 @@ class _KeyFile(BaseModel):
     format: FormatSpec
     key: str = Field(pattern=r"^[0-9a-f]{64}$")
     canaries: list[_StoredCanary] = Field(min_length=2)
+    coins: bool = False
     seal: str
 
 
@@ -268,6 +288,7 @@ def load_key(path: Path) -> Canaries:
         SecretFormat(stored.format),
         tuple(Canary(**canary.model_dump()) for canary in stored.canaries),
         bytes.fromhex(stored.key),
+        stored.coins,
     )
     if not hmac.compare_digest(stored.seal, _seal(canaries)):
         raise DataError(f"{path}: changed since it was sealed: use the file as it was made")
@@ -280,7 +301,7 @@ def load_key(path: Path) -> Canaries:
 
 def _content(canaries: Canaries) -> str:
     """Returns all of a key file but its seal, in one spelling."""
-    content = {
+    content: dict[str, object] = {
         "schema": SCHEMA,
         "format": canaries.secrets.spec.model_dump(mode="json"),
         "key": canaries.key.hex(),
@@ -295,6 +316,8 @@ def _content(canaries: Canaries) -> str:
             for canary in canaries.canaries
         ],
     }
+    if canaries.coins:
+        content["coins"] = True
     return json.dumps(content, ensure_ascii=False)
 
 

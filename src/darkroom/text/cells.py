@@ -27,6 +27,7 @@ from darkroom.ledger import BudgetExhausted, Limit, QueryLedger
 from darkroom.named import parameters_of
 from darkroom.statistics.intervals import clopper_pearson, newcombe
 from darkroom.statistics.multiplicity import holm
+from darkroom.statistics.one_run import epsilon_bounds
 from darkroom.text.attacks.base import NOTHING, SecretGoal, SecretProgress
 from darkroom.text.canaries import Canaries, Canary
 from darkroom.text.cell_plan import TextCellPlan
@@ -36,6 +37,7 @@ from darkroom.text.record import (
     Before,
     CanaryExposure,
     CanaryRecord,
+    Epsilon,
     Format,
     GroupExposure,
     Memory,
@@ -54,6 +56,9 @@ if TYPE_CHECKING:
     from darkroom.text.targets.openai import OpenAITarget
 
 Hits = NDArray[np.bool_]
+
+DELTA = 1e-5
+"""At which epsilon is bounded: that of ``dp-sgd`` unless told otherwise."""
 
 
 class Attacked(NamedTuple):
@@ -243,6 +248,7 @@ def _details(
         canaries=rows,
         memory=_memory(canaries.canaries, exposures),
         before=_before(plan, subject, exposures_before),
+        epsilon=_epsilon(canaries, exposures),
         tree=None if guard else search_tree(plan, subject, attacked.hits, exposures),
     )
 
@@ -321,6 +327,26 @@ def _memory(canaries: Sequence[Canary], exposures: Sequence[Exposure] | None) ->
         p_value=inserted_against_controls(bits[inserted], controls),
         control_median=float(np.median(controls)),
         inserted_median=float(np.median(bits[inserted])),
+    )
+
+
+def _epsilon(canaries: Canaries, exposures: Sequence[Exposure] | None) -> Epsilon | None:
+    """Bounds the epsilon of the training by the canaries that are least often in the data."""
+    if exposures is None:
+        return None
+    bits = np.array([one.bits for one in exposures])
+    repetitions = np.array([one.repetitions for one in canaries.canaries])
+    fewest = int(repetitions[repetitions > 0].min())
+    inside, outside = bits[repetitions == fewest], bits[repetitions == 0]
+    bounds = epsilon_bounds(inside, outside, delta=DELTA)
+    return Epsilon(
+        repetitions=fewest,
+        inserted=len(inside),
+        controls=len(outside),
+        delta=DELTA,
+        pure=bounds.pure,
+        gaussian=bounds.gaussian,
+        coins=canaries.coins,
     )
 
 

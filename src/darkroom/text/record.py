@@ -81,6 +81,31 @@ class Before(Record):
     exposure_median: float | None
 
 
+class Epsilon(Record):
+    """What canaries say of the epsilon of the training, from one run of it.
+
+    Attributes:
+        repetitions: How often each inserted canary is in the training data: epsilon is that of so
+            many lines together.
+        inserted: How many canaries that is.
+        controls: How many were held out.
+        delta: At which.
+        pure: What epsilon is at least, at 95% (Steinke et al. 2023).
+        gaussian: The same, if the training's trade-off is a Gaussian mechanism's (Mahloujifar et
+            al. 2024).
+        coins: Whether a fair coin decided of each whether it was inserted. The bounds hold only
+            then, and are estimates otherwise.
+    """
+
+    repetitions: Count
+    inserted: Count
+    controls: Count
+    delta: Rate
+    pure: Amount
+    gaussian: Amount
+    coins: bool
+
+
 class TreeNode(Record):
     """A partial secret that was asked about; ``text`` is masked."""
 
@@ -110,6 +135,7 @@ class TextDetails(Details):
         canaries: One by one.
         memory: Inserted canaries against controls, where exposures were measured.
         before: What the same attack gets from the model before training, where that is given.
+        epsilon: What the exposures say of the epsilon of the training, where they were measured.
         tree: The search for one secret, of attacks that search.
     """
 
@@ -119,6 +145,7 @@ class TextDetails(Details):
     canaries: tuple[CanaryRecord, ...] = Field(min_length=1)
     memory: Memory | None
     before: Before | None
+    epsilon: Epsilon | None
     tree: Tree | None
 
 

@@ -65,6 +65,15 @@ def details(hits: int, *, measured: bool = True) -> dict[str, Any]:
         {"parent": 0, "right": False, "text": "•"},
     ]
     tree = {"owner": "Ada 8", "masked": "•••-•••", "repetitions": 8, "found": hits > 0, "asked": 3}
+    epsilon = {
+        "repetitions": 1,
+        "inserted": 4,
+        "controls": 4,
+        "delta": 1e-5,
+        "pure": 0.4,
+        "gaussian": 0.7,
+        "coins": False,
+    }
     worst = {
         "name": "Ada 8",
         "p_adjusted": 1e-7,
@@ -82,6 +91,7 @@ def details(hits: int, *, measured: bool = True) -> dict[str, Any]:
         if measured
         else None,
         "before": {"extracted": interval(0, 8), "exposure_median": 1.1},
+        "epsilon": epsilon if measured else None,
         "tree": {**tree, "nodes": nodes} if measured else None,
         "worst_off": worst if measured else None,
     }
