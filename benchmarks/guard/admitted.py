@@ -46,7 +46,9 @@ def guard(folder: Path, limit: int) -> int:
     policy = parse_policy(table, "benchmark")
 
     async def ask() -> int:
-        budgets = Budgets(policy, SqliteStore("shared", folder / "admitted.sqlite", patience=60))
+        budgets = Budgets(
+            policy, SqliteStore("shared", folder / "admitted.sqlite", patience=60, create=True)
+        )
         granted = [(await budgets.charge("client", 1)).granted for _ in range(limit * 2)]
         await budgets.close()
         return sum(granted)

@@ -120,7 +120,7 @@ def policy() -> Policy:
             "guard": {"model": "benchmark"},
             "client": [{"name": "benchmark", "key": hashed(KEY)}],
             "wire": [{"name": "json"}],
-            "store": {"path": str(path)},
+            "store": {"path": str(path), "create": True},
             "budget": [
                 {"name": "daily", "rows": PLENTY},
                 {"name": "all", "per": "model", "rows": PLENTY},

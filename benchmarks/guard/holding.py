@@ -72,7 +72,7 @@ class Patient:
             },
             "policy",
         )
-        store = SqliteStore("faces", folder / "guard.sqlite", clock=lambda: self.time)
+        store = SqliteStore("faces", folder / "guard.sqlite", clock=lambda: self.time, create=True)
         self.guard = Guard(Proxy(policy, url), policy, store=store)
         self.time, self.waited, self.waits = NOON, 0, True
 

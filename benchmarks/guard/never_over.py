@@ -125,6 +125,7 @@ def _judged(store: Store, limit: int, released: Path, asked: Path) -> Round:
 
 def _policy(kind: str, address: str, name: str, limit: int, rng: random.Random) -> Policy:
     store: dict[str, Any] = {"kind": kind, "block": rng.choice([1, 16, 256]), "patience": 20.0}
+    store["create"] = True
     store |= {"path": address} if kind == "sqlite" else {"url_env": ADDRESS}
     window = rng.choice(["day", "1h"])
     return parse_policy(

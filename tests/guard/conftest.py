@@ -193,7 +193,7 @@ def bench(tmp_path: Path, hand: Hand) -> Callable[..., Bench]:
 
     def make(**changes: Any) -> Bench:
         policy = parse_policy(policy_table(**changes), "policy")
-        store = SqliteStore("tiny", tmp_path / "guard.sqlite", clock=hand)
+        store = SqliteStore("tiny", tmp_path / "guard.sqlite", clock=hand, create=True)
         return Bench(policy, store)
 
     return make
@@ -234,8 +234,11 @@ def stores(address: tuple[str, str]) -> Iterator[Callable[..., Store]]:
     """Makes stores of each kind at one address, and closes them."""
     made: list[Store] = []
 
-    def make(model: str, clock: Clock | None = None, patience: float = 2.0) -> Store:
+    def make(
+        model: str, clock: Clock | None = None, patience: float = 2.0, create: bool = True
+    ) -> Store:
         made.append(_store(address, model, clock, patience))
+        made[-1].create = create
         return made[-1]
 
     yield make
@@ -248,11 +251,11 @@ def _store(address: tuple[str, str], model: str, clock: Clock | None, patience: 
     if kind == "redis":
         from darkroom.guard.stores.redis import RedisStore
 
-        return RedisStore(model, place, clock=clock, patience=patience)
+        return RedisStore(model, place, clock=clock, patience=patience, create=True)
     if kind == "postgres":
         from darkroom.guard.stores.postgres import PostgresStore
 
-        return PostgresStore(model, place, clock=clock, patience=patience)
+        return PostgresStore(model, place, clock=clock, patience=patience, create=True)
     if clock is None:
-        return SqliteStore(model, Path(place), patience=patience)
-    return SqliteStore(model, Path(place), clock=clock, patience=patience)
+        return SqliteStore(model, Path(place), patience=patience, create=True)
+    return SqliteStore(model, Path(place), clock=clock, patience=patience, create=True)

@@ -169,7 +169,7 @@ def guard_process(folder: Path, upstream: str, *more: str, **changes: object) ->
         **{
             "wire": wires,
             "log": {"path": str(log)},
-            "store": {"path": str(folder / "guard.sqlite")},
+            "store": {"path": str(folder / "guard.sqlite"), "create": True},
             "budget": [{"name": "daily", "per": "client", "rows": 10_000}],
             **changes,
         }

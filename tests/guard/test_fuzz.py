@@ -96,7 +96,7 @@ def guard_of(folder: Path, name: str, upstream: Hostile) -> Guard:
         outputs={"labels_only": True},
         budget=[{"name": "daily", "rows": 10**9}],
     )
-    store = SqliteStore("tiny", folder / f"{name}.sqlite")
+    store = SqliteStore("tiny", folder / f"{name}.sqlite", create=True)
     return Guard(upstream, parse_policy(table, "policy"), store=store)
 
 

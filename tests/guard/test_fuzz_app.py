@@ -46,7 +46,7 @@ class Fuzzed:
         self.runner = asyncio.Runner()
         budgets = [{"name": "daily", "per": "client", "rows": 10**9}]
         policy = parse_policy(policy_table(budget=budgets, outputs={"labels_only": True}), "policy")
-        store = SqliteStore("tiny", folder / "guard.sqlite")
+        store = SqliteStore("tiny", folder / "guard.sqlite", create=True)
         self.guard = Guard(
             self._upstream, policy, wires=[wire], store=store, observers=[self.records.append]
         )

@@ -84,7 +84,7 @@ def application() -> Starlette:
 def policy(tmp_path: Path) -> Policy:
     table = policy_table(
         wire=[{"name": "open-inference"}, {"name": "openai"}],
-        store={"path": str(tmp_path / "guard.sqlite")},
+        store={"path": str(tmp_path / "guard.sqlite"), "create": True},
     )
     return parse_policy(table, "policy")
 

@@ -517,7 +517,8 @@ def test_a_changed_policy_is_read_anew_and_no_count_is_lost(
     import tomli_w
 
     path = tmp_path / "guard.toml"
-    table = policy_table()
+    kept: dict[str, Any] = {"store": {"create": True}}
+    table = policy_table(**kept)
     path.write_text(tomli_w.dumps(table))
     monkeypatch.setattr("darkroom.guard.middleware.LOOK_EVERY", 0.0)
     made = Bench(path, None)
@@ -527,12 +528,14 @@ def test_a_changed_policy_is_read_anew_and_no_count_is_lost(
         path.write_text(text)
         os.utime(path, ns=(0, path.stat().st_mtime_ns + 1_000_000))
 
-    change(tomli_w.dumps(policy_table(budget=[{"name": "other", "rows": 9, "window": "1h"}])))
+    kept["guard"] = {"model": "tiny", "gives_up": ["budget daily"]}
+    kept["budget"] = [{"name": "other", "rows": 9, "window": "1h"}]
+    change(tomli_w.dumps(policy_table(**kept)))
     assert [one.status for one in run(made.ask(2), made.ask(1))] == [429, 200]
     change("[guard")
     assert run(made.ask(1))[0].status == 429
     assert "stays in force" in caplog.text
-    change(tomli_w.dumps(policy_table(client=table["client"][1:])))
+    change(tomli_w.dumps(policy_table(**kept, client=table["client"][1:])))
     assert run(made.ask(1))[0].status == 401
     assert run(made.ask(1, "bob"))[0].status == 200
 

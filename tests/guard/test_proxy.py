@@ -80,6 +80,11 @@ class Upstream:
         self.cut.set()
 
 
+def kept(folder: Path) -> dict[str, Any]:
+    """Returns where budgets are kept."""
+    return {"path": str(folder / "guard.sqlite"), "create": True}
+
+
 @contextlib.contextmanager
 def served(application: App, **options: Any) -> Iterator[str]:
     port = free_port()
@@ -107,7 +112,7 @@ def upstream() -> Iterator[tuple[Upstream, str]]:
 def guarded(tmp_path: Path, upstream: tuple[Upstream, str]) -> Iterator[tuple[Guard, str]]:
     table = policy_table(
         wire=[{"name": "json", "route": "/predict"}, {"name": "openai"}],
-        store={"path": str(tmp_path / "guard.sqlite")},
+        store=kept(tmp_path),
         limits={"body": 100_000},
     )
     policy = parse_policy(table, "policy")
@@ -184,7 +189,7 @@ def test_heads_that_take_too_long_are_cut_off(
     tmp_path: Path, upstream: tuple[Upstream, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("darkroom.guard.http.protocol.HEAD_SECONDS", 0.3)
-    policy = parse_policy(policy_table(store={"path": str(tmp_path / "guard.sqlite")}), "policy")
+    policy = parse_policy(policy_table(store=kept(tmp_path)), "policy")
     with served(Guard(Proxy(policy, upstream[1]), policy), **plain_http()) as url:
         port = int(url.rpartition(":")[2])
         sound = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -205,7 +210,7 @@ def test_heads_that_take_too_long_are_cut_off(
 
 
 def test_an_upstream_that_is_away_is_502(tmp_path: Path) -> None:
-    policy = parse_policy(policy_table(store={"path": str(tmp_path / "guard.sqlite")}), "policy")
+    policy = parse_policy(policy_table(store=kept(tmp_path)), "policy")
     with served(Guard(Proxy(policy, f"http://127.0.0.1:{free_port()}"), policy)) as url:
         answer = httpx.post(
             f"{url}/predict", json={"inputs": [[1.0]]}, headers=HEAD, trust_env=False
@@ -219,7 +224,8 @@ def test_an_upstream_that_hangs_is_504(tmp_path: Path, seconds: float) -> None:
         await asyncio.sleep(30)
 
     table = policy_table(
-        store={"path": str(tmp_path / "guard.sqlite")}, upstream={"seconds": seconds}
+        store=kept(tmp_path),
+        upstream={"seconds": seconds},
     )
     policy = parse_policy(table, "policy")
     with (
@@ -241,7 +247,7 @@ def test_metrics_and_the_audit_log_have_no_inputs(
     tmp_path: Path, upstream: tuple[Upstream, str]
 ) -> None:
     log = tmp_path / "audit.log"
-    table = policy_table(log={"path": str(log)}, store={"path": str(tmp_path / "guard.sqlite")})
+    table = policy_table(log={"path": str(log)}, store=kept(tmp_path))
     policy = parse_policy(table, "policy")
     guard = Guard(Proxy(policy, upstream[1]), policy)
     metrics = Metrics()
@@ -330,7 +336,8 @@ def test_keys_are_new_and_hashed(tmp_path: Path) -> None:
 
 def test_the_report_says_who_spent_what(tmp_path: Path) -> None:
     path = _written(tmp_path, GOOD)
-    assert CliRunner().invoke(command, ["guard", "report", "--policy", str(path)]).exit_code == 0
+    for asked in ("init", "report"):
+        assert CliRunner().invoke(command, ["guard", asked, "--policy", str(path)]).exit_code == 0
 
     import asyncio
 

@@ -155,7 +155,7 @@ class Api:
         guard = Guard(
             self.upstream,
             policy,
-            store=SqliteStore("tiny", folder / "guard.sqlite"),
+            store=SqliteStore("tiny", folder / "guard.sqlite", create=True),
             observers=[self.records.append],
         )
         described = openapi(self.description, FAILURES if hostile else ())

@@ -203,7 +203,7 @@ class GuardMachine(RuleBasedStateMachine):
     def the_store_is_sound_and_has_every_row(self) -> None:
         if not hasattr(self, "bench") or self._broken or not self.path.exists():
             return
-        store = SqliteStore("tiny", self.path, clock=self.hand)
+        store = SqliteStore("tiny", self.path, clock=self.hand, create=True)
         store.check()
         for client in CLIENTS:
             kept = sum(one.rows for one in store.buckets(f"client/{client}", 0))
@@ -276,7 +276,7 @@ class GuardMachine(RuleBasedStateMachine):
         return parse_policy(changed, "policy")
 
     def _bench(self) -> Bench:
-        store = SqliteStore("tiny", self.path, patience=0.01, clock=self.hand)
+        store = SqliteStore("tiny", self.path, patience=0.01, clock=self.hand, create=True)
         return Bench(self._policy(), store)
 
     def _unlock(self) -> None:

@@ -163,7 +163,7 @@ def test_a_ledger_that_forgot_is_noticed(
     kind, place = address
     if kind == "sqlite":
         with sqlite3.connect(place) as other:
-            other.execute("DELETE FROM darkroom_clock")
+            other.execute("DELETE FROM darkroom_ledgers")
         other.close()
     elif kind == "redis":
         import redis
@@ -175,7 +175,7 @@ def test_a_ledger_that_forgot_is_noticed(
         import psycopg
 
         with psycopg.connect(place, autocommit=True) as server:
-            server.execute("DELETE FROM darkroom_clock WHERE model = %s", (model,))
+            server.execute("DELETE FROM darkroom_ledgers WHERE model = %s", (model,))
     for _ in range(2):
         with pytest.raises(StoreError):
             store.charge(charge(1, 5))
@@ -183,19 +183,19 @@ def test_a_ledger_that_forgot_is_noticed(
 
 
 def test_a_file_that_is_replaced_while_open_is_noticed(tmp_path: Path, hand: Hand) -> None:
-    store = SqliteStore("m", tmp_path / "guard.sqlite", clock=hand)
+    store = SqliteStore("m", tmp_path / "guard.sqlite", clock=hand, create=True)
     store.charge(charge(5, 5))
     (tmp_path / "guard.sqlite").rename(tmp_path / "away.sqlite")
-    SqliteStore("m", tmp_path / "guard.sqlite", clock=hand).open()
+    SqliteStore("m", tmp_path / "guard.sqlite", clock=hand, create=True).open()
     with pytest.raises(StoreError, match="replaced"):
         store.charge(charge(1, 5))
-    with pytest.raises(StoreError, match="lost"):
+    with pytest.raises(StoreError, match="another ledger"):
         store.charge(charge(1, 5))
 
 
 def test_sqlite_files_are_their_owners_alone_and_durable(tmp_path: Path) -> None:
     path = tmp_path / "guard.sqlite"
-    store = SqliteStore("m", path)
+    store = SqliteStore("m", path, create=True)
     store.open()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     connection = store._connection
@@ -206,11 +206,11 @@ def test_sqlite_files_are_their_owners_alone_and_durable(tmp_path: Path) -> None
 
 def test_a_second_store_in_one_process_leaves_the_locks_of_the_first(tmp_path: Path) -> None:
     path = tmp_path / "guard.sqlite"
-    first = SqliteStore("m", path, patience=0.1)
+    first = SqliteStore("m", path, patience=0.1, create=True)
     first.open()
     assert first._connection is not None
     first._connection.execute("BEGIN IMMEDIATE")
-    second = SqliteStore("n", path, patience=0.1)
+    second = SqliteStore("n", path, patience=0.1, create=True)
     with pytest.raises(StoreError):
         second.open()
     code = (
@@ -226,7 +226,7 @@ def test_a_second_store_in_one_process_leaves_the_locks_of_the_first(tmp_path: P
 
 def test_locks_of_others_are_waited_for_and_no_longer(tmp_path: Path) -> None:
     path = tmp_path / "guard.sqlite"
-    store = SqliteStore("m", path, patience=0.1)
+    store = SqliteStore("m", path, patience=0.1, create=True)
     store.charge(charge(1, 5))
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -239,7 +239,7 @@ def test_locks_of_others_are_waited_for_and_no_longer(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_charges_nothing(tmp_path: Path) -> None:
-    store = SqliteStore("m", tmp_path / "guard.sqlite")
+    store = SqliteStore("m", tmp_path / "guard.sqlite", create=True)
     store.charge(charge(1, 10**9))
     assert store._connection is not None
     pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
@@ -266,7 +266,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "guard.sqlite"
     path.write_bytes(b"this is no database" * 100)
     with pytest.raises(StoreError, match="not a database"):
-        SqliteStore("m", path).charge(charge(1, 5))
+        SqliteStore("m", path, create=True).charge(charge(1, 5))
 
 
 def test_a_server_that_is_away_is_an_error_and_comes_back() -> None:
@@ -275,7 +275,7 @@ def test_a_server_that_is_away_is_an_error_and_comes_back() -> None:
     from darkroom.guard.stores.redis import RedisStore
 
     port = free_port()
-    store = RedisStore("m", f"redis://127.0.0.1:{port}/0", patience=0.5)
+    store = RedisStore("m", f"redis://127.0.0.1:{port}/0", patience=0.5, create=True)
     with pytest.raises(StoreError):
         store.charge(charge(1, 5))
     with redis_server(port=port):
@@ -283,7 +283,7 @@ def test_a_server_that_is_away_is_an_error_and_comes_back() -> None:
     with pytest.raises(StoreError):
         store.charge(charge(1, 5))
     # It comes back empty, which is noticed.
-    with redis_server(port=port), pytest.raises(StoreError, match="lost"):
+    with redis_server(port=port), pytest.raises(StoreError, match="no ledger"):
         store.charge(charge(1, 5))
     store.close()
 
@@ -294,10 +294,10 @@ def test_a_redis_that_forgets_is_refused_unless_it_is_trusted() -> None:
     from darkroom.guard.stores.redis import RedisStore
 
     with redis_server(durable=False) as url:
-        store = RedisStore("m", url)
+        store = RedisStore("m", url, create=True)
         with pytest.raises(StoreError, match="appendonly yes, appendfsync always"):
             store.charge(charge(1, 5))
         store.close()
-        trusted = RedisStore("m", url, trust_durability=True)
+        trusted = RedisStore("m", url, trust_durability=True, create=True)
         assert trusted.charge(charge(1, 5)).granted
         trusted.close()

@@ -103,7 +103,7 @@ def serving(folder: Path, weights: dict[str, torch.Tensor]) -> Iterator[Model]:
     """
     (folder / "guard.toml").write_text(POLICY)
     policy = parse_policy(tomllib.loads(POLICY), "policy")
-    store = SqliteStore("faces", folder / "guard.sqlite")
+    store = SqliteStore("faces", folder / "guard.sqlite", create=True)
     hidden = Model(weights)
     with (
         pytest.MonkeyPatch.context() as patch,

@@ -108,7 +108,7 @@ def test_records_for_which_the_budget_does_not_reach_keep_the_priors_answer(
     monkeypatch.setenv("GUARD_KEY", KEY)
     people().to_csv("people.csv", index=False)
     policy = parse_policy(tomllib.loads(POLICY), "policy")
-    hidden, store = Doses(), SqliteStore("doses", tmp_path / "guard.sqlite")
+    hidden, store = Doses(), SqliteStore("doses", tmp_path / "guard.sqlite", create=True)
     with served(Doses()) as free, served(Guard(hidden, policy, store=store)) as guarded:
         text = PLAN.format(free=free, guarded=guarded)
         Path("plan.toml").write_text(text)

@@ -63,6 +63,31 @@ def check(
         typer.echo(f"  warning   {line}")
 
 
+@guard.command(epilog="Example: darkroom guard init --policy guard.toml")
+def init(
+    policy: PolicyFile = DEFAULT,
+    discard: Annotated[
+        bool, typer.Option(help="Throw away the ledger there is: all budgets are open again.")
+    ] = False,
+) -> None:
+    """Begin the ledger of budgets, once, before the guard first runs."""
+    from darkroom.guard.policy import read_policy
+    from darkroom.guard.stores.registry import open_store
+
+    store = open_store(read_policy(policy))
+    try:
+        store.connect()
+        before = store.ledger()
+        made = store.begin(discard=discard)
+    finally:
+        store.close()
+    if before is not None and made.identity == before.identity:
+        typer.echo(f"the ledger of {store.model} is there: {made.rows} rows; nothing was changed")
+    else:
+        gone = f"; {before.rows} rows of another were thrown away" if before is not None else ""
+        typer.echo(f"a new ledger of {store.model} begins with {made.rows} rows{gone}")
+
+
 @guard.command(epilog="Example: darkroom guard key alice")
 def key(
     client: Annotated[str, typer.Argument(help="The client's name in the policy.")],

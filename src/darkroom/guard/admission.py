@@ -18,7 +18,7 @@ from darkroom.guard.budgets.rules import Decision
 from darkroom.guard.deadlines import Deadlines
 from darkroom.guard.detector.detector import Batch, Detector
 from darkroom.guard.head_cache import HeadCache
-from darkroom.guard.http.requests import Head
+from darkroom.guard.http.requests import Head, no_route
 from darkroom.guard.policy import Policy
 from darkroom.guard.telemetry.record import Record
 from darkroom.guard.wire.base import Asked, Refused, Wire
@@ -41,8 +41,10 @@ class ActivePolicy:
         detector: Watches; ``None`` where nobody does.
         heads: Those that have come while it is.
         generator: What the defences draw from.
-        model, shadow, at_once, longest_body, longest_answer, answer_headers: What the policy says.
-        read_seconds, seconds: How long a body, and an answer, may take.
+        model, shadow, prefix, at_once, longest_body, longest_answer, answer_headers: As the policy
+            has them.
+        read_seconds, seconds, send_seconds: How long a body, an answer, and the taking of a piece
+            of a stream may take.
         deadlines: Of requests under way.
         needs_inputs: Whether an output defence must see inputs.
     """
@@ -62,8 +64,10 @@ class ActivePolicy:
         limits, upstream = self.policy.limits, self.policy.upstream
         self.model, self.shadow = self.policy.guard.model, self.policy.guard.shadow
         self.at_once = limits.at_once
-        self.deadlines = Deadlines(limits.read_seconds, upstream.seconds)
+        self.prefix = self.policy.guard.prefix
         self.read_seconds, self.seconds = limits.read_seconds, upstream.seconds
+        self.send_seconds = limits.send_seconds
+        self.deadlines = Deadlines(self.read_seconds, self.seconds, self.send_seconds)
         self.longest_body, self.longest_answer = limits.body, limits.answer
         self.answer_headers = upstream.answer_headers
         tightened = self.tightened or Pipeline()
@@ -115,12 +119,15 @@ def routed(wires: Sequence[Wire], head: Head) -> tuple[Wire, bool]:
     Raises:
         Refused: With 404, if no format has it: explanations, gradients, whatever else there is.
     """
+    asked = "GET" if head.method == "HEAD" else head.method
     for wire in wires:
         if wire.matches(head.method, head.path):
             return wire, False
-        if wire.passes(head.method, head.path):
+        if wire.passes(asked, head.path):
             return wire, True
-    raise Refused(404, "No such route", "this service answers predictions alone")
+    if head.method == "PUT":
+        raise Refused(405, "Method not allowed", "no format here takes PUT: use POST")
+    raise no_route()
 
 
 def checked_scores(scores: NDArray[np.float64], rows: int) -> NDArray[np.float64]:

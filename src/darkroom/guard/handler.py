@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -21,6 +22,7 @@ from darkroom.guard.admission import (
 from darkroom.guard.budgets.charging import Budgets
 from darkroom.guard.deadlines import Task
 from darkroom.guard.head_cache import KnownHead
+from darkroom.guard.http.health import Health
 from darkroom.guard.http.requests import (
     App,
     ClientGone,
@@ -40,14 +42,44 @@ from darkroom.guard.http.responses import (
     problem_body,
     quota_head,
 )
-from darkroom.guard.http.upstream import Reply, ask, failed_status, kept, onward, streamed, too_late
+from darkroom.guard.http.slots import Slots
+from darkroom.guard.http.upstream import (
+    Reply,
+    ask,
+    failed_status,
+    kept,
+    onward,
+    streamed,
+    succeeded,
+    too_late,
+)
 from darkroom.guard.stores.base import StoreError
 from darkroom.guard.telemetry.record import Record
 from darkroom.guard.wire.base import Answered, Asked, Refused, Wire
 from darkroom.guard.wire.strict_json import media_type
 
 PLAIN = ("application/json", "text/plain")
+BUSY: Fields = [(b"retry-after", b"1")]
 logger = logging.getLogger("darkroom.guard")
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """What all requests of a guard share.
+
+    Attributes:
+        app: The application.
+        budgets: What is charged.
+        slots: What is in hand.
+        health: Harmless questions.
+        ended: Told of each request when it is over.
+    """
+
+    app: App
+    budgets: Budgets
+    slots: Slots
+    health: Health
+    ended: Callable[[Record], None]
 
 
 @dataclass(slots=True, eq=False)
@@ -55,30 +87,33 @@ class Handler:
     """One request, from its head to its answer.
 
     Attributes:
-        app: The application.
-        budgets: What is charged.
+        guarded: What it shares with others.
         active: What is in force.
         record: Where to note what happens.
         receive: Of the connection.
         send: Of the connection.
         task: That serves it.
         wire: The format, once it is known.
-        bare: Whether the answer's body stays away.
+        method: ``GET``, ``HEAD`` (whose answer's body stays away), ``POST`` or ``PUT``.
         begun: Whether the answer has begun to leave.
         whole: Whether nothing of the request is left to read.
+        sending: Whether a piece of a stream waits for the client to take it.
+        over: Whether all was said, so that only the application's own tasks are left.
     """
 
-    app: App
-    budgets: Budgets
+    guarded: Guarded
     active: ActivePolicy
     record: Record
     receive: Receive
     send: Send
     task: Task = field(init=False)
     wire: Wire | None = None
-    bare: bool = False
+    method: str = "POST"
     begun: bool = False
     whole: bool = False
+    sending: bool = False
+    over: bool = False
+    _seated: bool = False
 
     def __post_init__(self) -> None:
         """Notes the task."""
@@ -94,13 +129,14 @@ class Handler:
         request = Request(scope)
         known = active.heads.find(request) or self._understood(request)
         head, wire, client = known.head, known.wire, known.client
-        self.wire, self.bare = wire, head.method == "HEAD"
+        self.wire, self.method = wire, head.method
         record.wire, record.path, record.client = wire.name, head.path, client
         length = request.length(head)
         if client is None:
             self.whole = not length
-            await self._pass(onward(scope, known.onward, b""))
+            await self._pass(scope)
             return
+        self._seat(client)
         active.deadlines.allow(self.task, active.read_seconds)
         body = await request.body(self.receive, length, active.longest_body)
         self.whole = True
@@ -113,15 +149,49 @@ class Handler:
         within = onward(scope, known.onward, body)
         if asked.stream:
             await self._stream(wire, within, body, asked, fields)
-        else:
-            reply = await self._asked(within, body)
-            answered = wire.answer(asked, reply.status, reply.headers, reply.body)
-            content = answered.rebuild(await self._defended(answered, asked.rows, inputs))
-            fields += self._allowed(reply)
-            if head.method != "POST":  # whose answers nobody keeps unless they say for how long
-                fields.append((b"cache-control", b"no-store"))
-            await self._release(answered.content_type, content, fields)
-        record.outcome = "released"
+            return
+
+        async def settle(found: Reply | Refused) -> None:
+            active.deadlines.end(self.task)
+            try:
+                await self._answer(wire, asked, inputs, fields, succeeded(found))
+            except Exception as error:
+                await self.failed(error)
+            self.end()
+
+        active.deadlines.allow(self.task, active.seconds)
+        await ask(self.guarded.app, within, body, self.receive, active.longest_answer, settle)
+
+    async def _answer(
+        self, wire: Wire, asked: Asked, inputs: Inputs, fields: Fields, reply: Reply
+    ) -> None:
+        """Sends what may leave of an answer."""
+        answered = wire.answer(asked, reply.status, reply.headers, reply.body)
+        content = answered.rebuild(await self._defended(answered, asked.rows, inputs))
+        fields += self._allowed(reply)
+        if self.method != "POST":  # whose answers nobody keeps unless they say for how long
+            fields.append((b"cache-control", b"no-store"))
+        await self._release(answered.content_type, content, fields)
+        self.record.outcome = "released"
+
+    def end(self) -> None:
+        """Gives back what the request holds, and tells that it is over; once."""
+        if self.over:
+            return
+        self.over = True
+        if self._seated:
+            self.guarded.slots.free(self.record.client)
+        self.guarded.ended(self.record)
+
+    def _seat(self, client: str) -> None:
+        """Takes a slot.
+
+        Raises:
+            Refused: With 503, if none is left for the client.
+        """
+        if not self.guarded.slots.take(client):
+            raise Refused(503, "Busy", "too many requests at once: try again")
+        self._seated = True
 
     async def _charge(self, client: str, rows: int, inputs: Inputs) -> Fields:
         """Charges rows, and returns the fields that tell the client what is left.
@@ -129,10 +199,10 @@ class Handler:
         Raises:
             Spent: If a budget is.
         """
-        lease = self.budgets.leased(client, rows)
+        lease = self.guarded.budgets.leased(client, rows)
         if lease is not None:
             return allowance_head(lease.allowances, lease.credit, lease.passed)
-        decision = await self.budgets.charge(client, rows)
+        decision = await self.guarded.budgets.charge(client, rows)
         if not decision.granted:
             self.active.watch(self.record, inputs, None)
             raise Spent(decision)
@@ -157,7 +227,7 @@ class Handler:
         elif isinstance(error, Spent):
             await self._refuse(error, quota_head(error.decision))
         elif isinstance(error, Refused):
-            await self._refuse(error, [])
+            await self._refuse(error, BUSY if error.title == "Busy" else [])
         elif isinstance(error, StoreError):
             logger.error("%s", error)
             self.record.outcome = "failed"
@@ -170,6 +240,8 @@ class Handler:
 
     def late(self) -> Refused:
         """Returns what became of a request whose task was cancelled because it was late."""
+        if self.sending:
+            return Refused(408, "Client too slow", "it does not take what it asked for")
         reading = self.record.client is not None and not self.whole
         if reading:
             return too_slow(self.active.read_seconds)
@@ -181,12 +253,12 @@ class Handler:
             return
         if not self.whole:
             head = [*head, (b"connection", b"close")]  # what is left of the body is never read
-        await refuse(self.send, self.record, refused, self.wire, head, bare=self.bare)
+        await refuse(self.send, self.record, refused, self.wire, head, bare=self.method == "HEAD")
 
     def _understood(self, request: Request) -> KnownHead:
         """Reads a head that has not been here before."""
-        head = Head(request.scope, request.pairs)
-        self.bare = head.method == "HEAD"
+        head = Head(request.scope, request.pairs, self.active.prefix)
+        self.method = head.method
         self.wire, harmless = routed(self.active.wires, head)
         self.record.wire, self.record.path = self.wire.name, head.path
         client = None if harmless else known_client(self.active, head)
@@ -196,8 +268,12 @@ class Handler:
         return known
 
     async def _pass(self, scope: Scope) -> None:
-        """Lets a harmless question through, uncharged: its body stays here."""
-        reply = await self._asked(scope, b"")
+        """Answers a harmless question, uncharged: its body stays here."""
+        active = self.active
+        assert self.record.path is not None
+        reply = await self.guarded.health.answer(
+            scope, self.record.path, seconds=active.seconds, limit=active.longest_answer
+        )
         kind = media_type(reply.headers)
         if reply.headers.get("content-encoding", "identity") != "identity" or (
             reply.body and kind not in PLAIN
@@ -207,15 +283,7 @@ class Handler:
         self.begun = True
         media = kind.encode() or b"text/plain"
         fields = self._allowed(reply)
-        await answer(self.send, reply.status, media, reply.body, fields, bare=self.bare)
-
-    async def _asked(self, scope: Scope, body: bytes) -> Reply:
-        """Returns the application's answer, which must come in time."""
-        active = self.active
-        active.deadlines.allow(self.task, active.seconds)
-        reply = await ask(self.app, scope, body, self.receive, active.longest_answer)
-        active.deadlines.end(self.task)
-        return reply
+        await answer(self.send, reply.status, media, reply.body, fields, bare=self.method == "HEAD")
 
     async def _defended(self, answered: Answered, rows: int, inputs: Inputs) -> Scores | None:
         """Returns scores as they may leave."""
@@ -223,7 +291,7 @@ class Handler:
         if scores is not None:
             scores = checked_scores(scores, rows)
         alarmed = self.active.watch(self.record, inputs, scores)
-        await charge_classes(self.budgets, scores)
+        await charge_classes(self.guarded.budgets, scores)
         if scores is None:
             return None
         return self.active.defend(inputs, scores, alarmed=alarmed)
@@ -231,10 +299,10 @@ class Handler:
     async def _stream(
         self, wire: Wire, scope: Scope, body: bytes, asked: Asked, fields: Fields
     ) -> None:
-        if self.budgets.rules.classes:
+        if self.guarded.budgets.rules.classes:
             raise Refused(422, "Streams are not supported", "classes are counted in whole answers")
         async with streamed(
-            self.app,
+            self.guarded.app,
             scope,
             body,
             self.receive,
@@ -249,14 +317,24 @@ class Handler:
             first = await anext(events, b"")
             kind = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
             self.begun = True
-            await self.send(
-                {"type": "http.response.start", "status": 200, "headers": [*kind, *fields]}
-            )
+            start = {"type": "http.response.start", "status": 200, "headers": [*kind, *fields]}
+            await self.send(start)
             self.record.status = 200
-            await self.send({"type": "http.response.body", "body": first, "more_body": True})
+            await self._piece(first)
             async for event in events:
-                await self.send({"type": "http.response.body", "body": event, "more_body": True})
-            await self.send({"type": "http.response.body", "body": b""})
+                await self._piece(event)
+            await self._piece(b"", last=True)
+            self.record.outcome = "released"
+            self.end()
+
+    async def _piece(self, content: bytes, *, last: bool = False) -> None:
+        """Sends a piece of a stream, which the client must take in time."""
+        self.sending = True
+        self.active.deadlines.allow(self.task, self.active.send_seconds)
+        message = {"type": "http.response.body", "body": content, "more_body": not last}
+        await self.send(message)
+        self.active.deadlines.end(self.task)
+        self.sending = False
 
     def _allowed(self, reply: Reply) -> Fields:
         """Returns the upstream's headers that the policy lets through."""
@@ -279,6 +357,6 @@ async def refuse(
     if refused.status == 401:
         more.append((b"www-authenticate", b"Bearer"))
     elif refused.status == 405:
-        more.append((b"allow", b"GET, HEAD, POST"))
+        more.append((b"allow", b"GET, HEAD, POST, PUT"))
     body = problem_body(wire, problem(refused, budget=budget))
     await answer(send, refused.status, PROBLEM, body, more, bare=bare)

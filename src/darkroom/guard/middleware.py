@@ -13,15 +13,18 @@ from darkroom.guard.admission import ActivePolicy
 from darkroom.guard.authentication import Clients
 from darkroom.guard.budgets.charging import Budgets
 from darkroom.guard.detector.detector import Detector
-from darkroom.guard.handler import Handler, refuse
+from darkroom.guard.handler import Guarded, Handler
+from darkroom.guard.http.health import Health
 from darkroom.guard.http.requests import App, Message, Receive, Scope, Send
+from darkroom.guard.http.slots import Slots
 from darkroom.guard.policy import Policy, read_policy
+from darkroom.guard.protection import Protection, announcement, require_no_less
 from darkroom.guard.shadow import ShadowHandler
 from darkroom.guard.stores.base import Store, StoreError
 from darkroom.guard.stores.registry import open_store
 from darkroom.guard.telemetry.audit_log import AuditLog
 from darkroom.guard.telemetry.record import Record
-from darkroom.guard.wire.base import Refused, Wire
+from darkroom.guard.wire.base import Wire
 from darkroom.guard.wire.registry import make_wires
 
 LOOK_EVERY = 1.0
@@ -71,7 +74,8 @@ class Guard:
         self._observers = list(observers)
         if read.log is not None:
             self.observe(AuditLog(read.log.path))
-        self._at_once = 0
+        slots = Slots(self.active.at_once, len(read.client))
+        self._guarded = Guarded(app, self.budgets, slots, Health(app), self._ended)
         self._looked = time.monotonic()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,31 +86,32 @@ class Guard:
         self._look()
         active = self.active
         record = Record(active.model, active.shadow)
-        self._at_once += 1
-        try:
-            if self._at_once > active.at_once:
-                refused = Refused(503, "Busy", "too many requests at once: try again")
-                head = [(b"retry-after", b"1"), (b"connection", b"close")]
-                await refuse(send, record, refused, None, head, bare=False)
-            elif record.shadow:
-                shadow = ShadowHandler(self.app, self.budgets, active, record, receive, send)
+        if record.shadow:
+            shadow = ShadowHandler(self._guarded, active, record, receive, send)
+            try:
                 await shadow.serve(scope)
-            else:
-                handler = Handler(self.app, self.budgets, active, record, receive, send)
-                try:
-                    await handler.serve(scope)
-                except asyncio.CancelledError:
-                    if not active.deadlines.end(handler.task):
-                        raise
-                    await handler.failed(handler.late())
-                except Exception as error:
-                    active.deadlines.end(handler.task)
-                    await handler.failed(error)
+            finally:
+                self._ended(record)
+            return
+        handler = Handler(self._guarded, active, record, receive, send)
+        try:
+            await handler.serve(scope)
+        except asyncio.CancelledError:
+            if not active.deadlines.end(handler.task):
+                raise
+            await handler.failed(handler.late())
+        except Exception as error:
+            if handler.over:  # of what the application does after its answer
+                raise
+            active.deadlines.end(handler.task)
+            await handler.failed(error)
         finally:
-            self._at_once -= 1
-            record.ended()
-            for observer in self._observers:
-                observer(record)
+            handler.end()
+
+    def _ended(self, record: Record) -> None:
+        record.ended()
+        for observer in self._observers:
+            observer(record)
 
     def observe(self, observer: Observer) -> None:
         """Adds one who is told of every request when it is over."""
@@ -136,12 +141,14 @@ class Guard:
             (old.guard.model, old.store.kind, old.store.path, old.store.url_env)
         ):
             raise PlanError("[guard] model and [store] cannot change while it runs: restart it")
+        require_no_less(Protection.of(old), Protection.of(read), read.guard.gives_up)
         self.active = self._activated(read)
         self.budgets.configure(read)
+        self._guarded.slots.divide(self.active.at_once, len(read.client))
 
     def _activated(self, policy: Policy) -> ActivePolicy:
         wires = self._wires if self._wires is not None else make_wires(policy)
-        return ActivePolicy(
+        made = ActivePolicy(
             policy,
             Clients(policy),
             wires,
@@ -149,6 +156,11 @@ class Guard:
             policy.tightened(),
             self._detector_of(policy),
         )
+        # Warnings, so that they are seen where nobody has set up logging, as in most applications.
+        logger.warning("%s", announcement(policy))
+        for line in policy.warnings():
+            logger.warning("%s: warning: %s", policy.guard.model, line)
+        return made
 
     def _detector_of(self, policy: Policy) -> Detector | None:
         """Loads the policy's detector, or keeps the one at work, which remembers traffic."""
@@ -179,7 +191,6 @@ class Guard:
         self._stamp = stamp
         try:
             self.reload()
-            logger.warning("%s: read anew", self._path)
         except DarkroomError as error:
             logger.error("%s; the policy before stays in force", error)
 

@@ -8,7 +8,7 @@ import httpx
 
 from darkroom.errors import PlanError
 from darkroom.guard.authentication import KEY_HEADERS
-from darkroom.guard.http.requests import Receive, Scope, Send
+from darkroom.guard.http.requests import Receive, Scope, Send, route_path
 from darkroom.guard.http.upstream import DROPPED, SHADOW, too_late
 from darkroom.guard.policy import Policy
 
@@ -57,7 +57,7 @@ class Proxy:
             (name.lower().encode(), _from_environment(name, variable).encode())
             for name, variable in upstream.headers_from_env.items()
         ]
-        self._seconds = upstream.seconds
+        self._kept, self._seconds = policy.guard.prefix, upstream.seconds
         self._client = httpx.AsyncClient(
             timeout=upstream.seconds,
             trust_env=False,
@@ -103,7 +103,8 @@ class Proxy:
             if name in self._forwarded or (shadow and name not in OWN)
         ]
         headers += [*self._added, (b"accept-encoding", b"identity")]
-        target = self._prefix + str(scope["path"]).encode("latin-1")
+        path = route_path(scope, self._kept) or str(scope["path"])
+        target = self._prefix + path.encode("latin-1")
         if scope["query_string"]:
             target += b"?" + scope["query_string"]
         url = self._base.copy_with(raw_path=target)

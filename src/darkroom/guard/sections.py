@@ -30,11 +30,17 @@ class ModelSection(Section):
         model: Under this name budgets are kept; models in one store are apart.
         zone: Whose midnight begins a day.
         shadow: Whether to decide and record, but change and refuse nothing.
+        prefix: What every path begins with and no route has, where a proxy in front keeps it.
+        gives_up: What this policy takes away on purpose, such as ``budget daily``, ``shadow`` or
+            ``defense rounding``; without it, a policy that protects less than the one before is
+            refused.
     """
 
     model: str = Field(pattern=NAME)
     zone: str = "UTC"
     shadow: bool = False
+    prefix: str = Field(default="", pattern=r"^(/[A-Za-z0-9._~-]+)*$")
+    gives_up: list[str] = Field(default_factory=list)
 
     @field_validator("zone")
     @classmethod
@@ -78,12 +84,16 @@ class LimitSection(Section):
         answer: The most bytes of an answer.
         at_once: The most requests in hand at once.
         read_seconds: How long a client may take to send a request.
+        send_seconds: How long a client may take to take a piece of an answer.
+        stop_seconds: How long requests in hand may go on after the guard was told to end.
     """
 
     body: int = Field(default=8 * MEBIBYTE, ge=1, le=1024 * MEBIBYTE)
     answer: int = Field(default=8 * MEBIBYTE, ge=1, le=1024 * MEBIBYTE)
     at_once: int = Field(default=64, ge=1, le=100_000)
     read_seconds: float = Field(default=30.0, gt=0, le=3600)
+    send_seconds: float = Field(default=30.0, gt=0, le=3600)
+    stop_seconds: int = Field(default=10, ge=0, le=3600)
 
 
 class StoreSection(Section):
@@ -96,6 +106,8 @@ class StoreSection(Section):
         block: The most rows that a worker leases at once; a crash forfeits what is left of them.
         patience: Seconds to wait for the store.
         trust_durability: For a Redis that does not tell its settings: take it for durable.
+        create: Whether the guard begins a ledger where there is none. A ledger that was lost then
+            counts no more: ``darkroom guard init`` begins one on purpose.
     """
 
     kind: Literal["sqlite", "redis", "postgres"] = "sqlite"
@@ -104,6 +116,7 @@ class StoreSection(Section):
     block: int = Field(default=2048, ge=1, le=100_000)
     patience: float = Field(default=2.0, gt=0, le=60)
     trust_durability: bool = False
+    create: bool = False
 
     @model_validator(mode="after")
     def _address(self) -> Self:

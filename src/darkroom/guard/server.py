@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from prometheus_client import start_http_server
 
 from darkroom.errors import MissingExtraError, PlanError
+from darkroom.guard.budgets.charging import Budgets
 from darkroom.guard.http.requests import App
 from darkroom.guard.middleware import Guard
 from darkroom.guard.policy import Policy, read_policy
 from darkroom.guard.proxy import Proxy
-from darkroom.guard.sections import MetricsSection
+from darkroom.guard.sections import LimitSection, MetricsSection
+from darkroom.guard.stores.base import NoLedgerError, StoreError
+from darkroom.guard.stores.registry import open_store
 from darkroom.guard.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -50,9 +53,10 @@ def run_proxy(
     """
     log_lines()
     read = read_policy(policy)
-    guard = Guard(Proxy(read, upstream), policy)
-    for line in read.warnings():
-        say(f"darkroom guard: warning: {line}")
+    guard = Guard(Proxy(read, upstream), policy)  # tells what it protects, or what is wrong
+    if workers > 1:
+        _require_plain(read, port)
+    _require_ledger(read)
     if workers > 1:
         os.environ[POLICY] = str(policy)
         if upstream is not None:
@@ -67,6 +71,24 @@ def run_proxy(
         port,
         ready=lambda address: say(f"darkroom guard: {read.guard.model} on {address}"),
     )
+
+
+def _require_ledger(policy: Policy) -> None:
+    """Opens the ledger once, so that one that is not there is told before anybody asks.
+
+    Raises:
+        NoLedgerError: If there is none.
+        PlanError: If it was charged under a policy that protects more.
+    """
+    budgets = Budgets(policy, open_store(policy))
+    try:
+        budgets.open_now()
+    except NoLedgerError:
+        raise
+    except StoreError as error:  # a server that is away may come back
+        logging.getLogger("darkroom.guard").error("%s", error)
+    finally:
+        budgets.store.close()
 
 
 def _serve_metrics(guard: Guard, section: MetricsSection) -> str:
@@ -94,21 +116,33 @@ def worker() -> Guard:
     return Guard(Proxy(read_policy(policy), os.environ.get(UPSTREAM)), policy)
 
 
-def _serve_workers(
-    read: Policy, host: str, port: int, workers: int, say: Callable[[str], None]
-) -> NoReturn:
+def _require_plain(read: Policy, port: int) -> None:
+    """Refuses what several workers cannot do.
+
+    Raises:
+        PlanError: If it is asked for.
+    """
     if read.metrics is not None:
         raise PlanError("[metrics] tells of one process: leave it out, or run one --workers")
     if port == 0:
         raise PlanError("--port 0 is for one process: choose the port that all --workers share")
+
+
+def _serve_workers(
+    read: Policy, host: str, port: int, workers: int, say: Callable[[str], None]
+) -> NoReturn:
     made = f"{__name__}:{worker.__name__}"
-    listen(made, host, port)[0].close()  # whether it is free is told before the workers start
+    listen(made, host, port, read.limits)[
+        0
+    ].close()  # whether it is free is told before the workers start
     if read.detector is not None:
         say("darkroom guard: warning: each worker's detector sees its own requests alone")
     say(f"darkroom guard: {read.guard.model} on http://{host}:{port}, {workers} workers")
     import uvicorn
 
-    uvicorn.run(made, factory=True, host=host, port=port, workers=workers, **plain_http())
+    uvicorn.run(
+        made, factory=True, host=host, port=port, workers=workers, **plain_http(read.limits)
+    )
     raise SystemExit(0)
 
 
@@ -127,7 +161,7 @@ def serve(
         MissingExtraError: If uvicorn is not installed.
         PlanError: If nobody can listen there.
     """
-    listening, config = listen(guard, host, port)
+    listening, config = listen(guard, host, port, guard.active.policy.limits)
     if ready is not None:
         ready(f"http://{host}:{listening.getsockname()[1]}")
     import uvicorn
@@ -136,12 +170,14 @@ def serve(
     raise SystemExit(0)
 
 
-def plain_http() -> dict[str, Any]:
-    """Returns how uvicorn serves a guard."""
-    from darkroom.guard.http.protocol import BoundedProtocol
+def plain_http(limits: LimitSection | None = None) -> dict[str, Any]:
+    """Returns how uvicorn serves a guard with some limits; their defaults when left out."""
+    from darkroom.guard.http.protocol import bounded
 
+    chosen = limits or LimitSection()
     return {
-        "http": BoundedProtocol,
+        "http": bounded(chosen.send_seconds),
+        "timeout_graceful_shutdown": chosen.stop_seconds,
         "lifespan": "on",
         "log_level": "warning",
         "access_log": False,
@@ -153,13 +189,16 @@ def plain_http() -> dict[str, Any]:
     }
 
 
-def listen(app: App | str, host: str, port: int) -> tuple[socket.socket, uvicorn.Config]:
+def listen(
+    app: App | str, host: str, port: int, limits: LimitSection
+) -> tuple[socket.socket, uvicorn.Config]:
     """Takes a port, and returns it with how it is served.
 
     Args:
         app: What to serve, or where to import what makes it.
         host: Where to listen.
         port: There; 0 for any that is free.
+        limits: Of the policy.
 
     Raises:
         MissingExtraError: If uvicorn is not installed.
@@ -168,7 +207,7 @@ def listen(app: App | str, host: str, port: int) -> tuple[socket.socket, uvicorn
     try:
         import uvicorn
 
-        how = plain_http()
+        how = plain_http(limits)
     except ImportError as error:
         raise MissingExtraError("uvicorn", "guard") from error
     config = uvicorn.Config(app, host=host, port=port, factory=isinstance(app, str), **how)

@@ -16,9 +16,8 @@ from darkroom.guard.admission import (
     routed,
     seen_inputs,
 )
-from darkroom.guard.budgets.charging import Budgets
+from darkroom.guard.handler import Guarded
 from darkroom.guard.http.requests import (
-    App,
     ClientGone,
     Head,
     Message,
@@ -45,16 +44,14 @@ class ShadowHandler:
     being refused. Everything else goes through as it is, both ways.
 
     Attributes:
-        app: The application.
-        budgets: What is charged.
+        guarded: What it shares with others.
         active: What is in force.
         record: Where to note what would have been.
         receive: Of the connection.
         send: Of the connection.
     """
 
-    app: App
-    budgets: Budgets
+    guarded: Guarded
     active: ActivePolicy
     record: Record
     receive: Receive
@@ -62,10 +59,20 @@ class ShadowHandler:
 
     async def serve(self, scope: Scope) -> None:
         """Passes it on, and decides beside."""
+        slots = self.guarded.slots
+        if not slots.take(None):
+            await self._refuse(Refused(503, "Busy", "too many requests at once: try again"))
+            return
+        try:
+            await self._serve(scope)
+        finally:
+            slots.free(None)
+
+    async def _serve(self, scope: Scope) -> None:
         longest, seconds = self.active.longest_body, self.active.read_seconds
         try:
             request = Request(scope)
-            head = Head(scope, request.pairs)
+            head = Head(scope, request.pairs, self.active.prefix)
             length = request.length(head)
             async with asyncio.timeout(seconds):
                 body = await request.body(self.receive, length, longest)
@@ -100,7 +107,7 @@ class ShadowHandler:
             record.client = known_client(self.active, head)
             asked = wire.read(head.path, head.headers, body)
             inputs = seen_inputs(self.active, asked)
-            decision = await self.budgets.charge(record.client, asked.rows)
+            decision = await self.guarded.budgets.charge(record.client, asked.rows)
             if not decision.granted:
                 raise Spent(decision)
         except Refused as refused:
@@ -132,7 +139,7 @@ class ShadowHandler:
                 content.extend(message.get("body", b""))
             await self.send(message)
 
-        await self.app(
+        await self.guarded.app(
             onward(scope, headers, body, shadow=True), replayed(body, self.receive), noted
         )
         self.record.status = status
@@ -149,7 +156,7 @@ class ShadowHandler:
             if scores is not None:
                 scores = checked_scores(scores, asked.rows)
             self.active.watch(self.record, inputs, scores)
-            await charge_classes(self.budgets, scores)
+            await charge_classes(self.guarded.budgets, scores)
         except Refused as refused:
             self._would(refused)
             self.record.outcome = "withheld"

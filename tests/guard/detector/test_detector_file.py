@@ -60,7 +60,7 @@ class Steadily:
 
 def made_in(folder: Path) -> Bench:
     (folder / "guard.toml").write_text(POLICY)
-    made = Bench(folder / "guard.toml", SqliteStore("tiny", folder / "guard.sqlite"))
+    made = Bench(folder / "guard.toml", SqliteStore("tiny", folder / "guard.sqlite", create=True))
     made.guard.app = Steadily()
     return made
 

@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TypeVar
 
-from darkroom.errors import one_line
+from darkroom.errors import DarkroomError, one_line
 from darkroom.guard.budgets.leases import NEVER, Instant, Lease
 from darkroom.guard.budgets.rules import (
     MODEL,
@@ -32,8 +32,9 @@ from darkroom.guard.budgets.rules import (
     rules_of,
 )
 from darkroom.guard.policy import Policy
+from darkroom.guard.protection import Protection, require_no_less
 from darkroom.guard.sections import BudgetSection
-from darkroom.guard.stores.base import Charge, Entry, Receipt, Store, StoreError
+from darkroom.guard.stores.base import Charge, Entry, Make, Receipt, Store, StoreError
 
 T = TypeVar("T")
 
@@ -50,6 +51,8 @@ class Budgets:
         """
         self.store = store
         self.rules = rules_of(policy)
+        self._policy = policy
+        self._opened = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="darkroom-store")
         self._leases: dict[str, Lease] = {}
         self._turns: dict[str, asyncio.Lock] = {}
@@ -64,10 +67,17 @@ class Budgets:
             policy: The new one; its store is the same.
         """
         self.rules = rules_of(policy)
+        self._policy = policy
+        self._opened = False  # the next charge keeps what it protects
 
     async def open(self) -> None:
-        """Connects to the store; see :meth:`Store.open`."""
-        await self._stored(self.store.open)
+        """Connects to the store, and to a ledger that protected no more than the policy does.
+
+        Raises:
+            StoreError: As :meth:`Store.open`, or if the policy protects less than the last one
+                that charged this ledger, and does not say so.
+        """
+        await self._stored(self.open_now)
 
     async def close(self) -> None:
         """Takes back what was leased and disconnects."""
@@ -76,7 +86,7 @@ class Budgets:
         rest = _together([entry for lease in leases.values() for entry in lease.rest])
         try:
             if rest:
-                await self._stored(lambda: self.store.charge(lambda _: Charge((), (), rest)))
+                await self._stored(lambda: self._charged(lambda _: Charge((), (), rest)))
         except StoreError:
             pass  # what could not be taken back is forfeited
         finally:
@@ -128,7 +138,7 @@ class Budgets:
         if not rules.classes:
             return Decision(True)
         receipt = await self._stored(
-            lambda: self.store.charge(lambda moment: rules.charge_classes(rows, moment))
+            lambda: self._charged(lambda moment: rules.charge_classes(rows, moment))
         )
         if receipt.granted:
             return Decision(True)
@@ -165,7 +175,7 @@ class Budgets:
     ) -> Receipt:
         begun = Instant(time.monotonic(), self.store.clock())
         receipt = await self._stored(
-            lambda: self.store.charge(lambda moment: rules.charge(client, rows, rest, moment))
+            lambda: self._charged(lambda moment: rules.charge(client, rows, rest, moment))
         )
         if receipt.granted:
             before = self._leases.get(client)
@@ -217,12 +227,35 @@ class Budgets:
         ]
         return Decision(False, budget=name, retry=max(1, math.ceil(max(waits) / 1000)))
 
+    def open_now(self) -> None:
+        """Does what :meth:`open` does, in the thread that calls.
+
+        Raises:
+            StoreError: As :meth:`open`.
+            PlanError: If the policy protects less.
+        """
+        if self._opened:
+            return
+        self.store.open()
+        protection = Protection.of(self._policy)
+        before = self.store.remembered()
+        if before is not None:
+            old = Protection.model_validate_json(before)
+            require_no_less(old, protection, self._policy.guard.gives_up)
+        if before != protection.text:
+            self.store.remember(protection.text)
+        self._opened = True
+
+    def _charged(self, make: Make) -> Receipt:
+        self.open_now()
+        return self.store.charge(make)
+
     async def _stored(self, work: Callable[[], T]) -> T:
         """Lets the store's thread do something; whatever goes wrong there is a StoreError."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-        except StoreError:
-            raise
+        except DarkroomError as error:
+            raise error if isinstance(error, StoreError) else StoreError(str(error)) from None
         except Exception as error:
             raise StoreError(f"the store failed ({one_line(error)})") from error
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -11,9 +15,18 @@ MOST_OVERHEAD = 64 * 1024
 HEAD_SECONDS = 30.0
 """How long a head may take, and the first byte of a new connection."""
 
+HTTP2 = b"PRI * HTTP/2"
+"""What connections of HTTP/2 begin with, and so all of gRPC."""
+NO_HTTP2 = (
+    b'{"type":"about:blank","title":"HTTP/2 is not spoken","status":505,'
+    b'"detail":"this guard speaks HTTP/1.1: ask the model over REST; it guards no gRPC"}'
+)
+
 TOO_LARGE = (
     b'{"type":"about:blank","title":"Head too large","status":431,"detail":"at most %d bytes"}'
 )
+
+logger = logging.getLogger("darkroom.guard")
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -26,6 +39,18 @@ class BoundedProtocol(HttpToolsProtocol):
     _overhead = 0
     _in_head = False
     _timer: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
+
+    def __init__(self, *arguments: Any, send_seconds: float = 30.0, **named: Any) -> None:
+        """Begins a connection.
+
+        Args:
+            arguments: Of uvicorn.
+            send_seconds: How long a client may leave what was sent to it unread.
+            named: Of uvicorn.
+        """
+        super().__init__(*arguments, **named)
+        self._send_seconds = send_seconds
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begins to wait for a head."""
@@ -35,10 +60,26 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Ends."""
         self._stop_waiting()
+        self._was_read()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Notes that the client reads more slowly than it is answered, and waits so long."""
+        super().pause_writing()
+        self._was_read()
+        # Closing would wait for the client to read: such a connection is cut off.
+        self._unread = self.loop.call_later(self._send_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Notes that the client has read."""
+        self._was_read()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Reads what came, and counts what led nowhere."""
+        if self._overhead == 0 and self.cycle is None and data.startswith(HTTP2):
+            self._refuse_http2()
+            return
         self._overhead += len(data)
         super().data_received(data)
         if self._in_head and self._timer is None:
@@ -46,10 +87,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._overhead <= MOST_OVERHEAD or self.transport.is_closing():
             return
         if self._in_head and (self.cycle is None or self.cycle.response_complete):
-            body = TOO_LARGE % MOST_OVERHEAD
-            head = "HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n"
-            kind = f"content-type: application/problem+json\r\ncontent-length: {len(body)}\r\n\r\n"
-            self.transport.write(f"{head}{kind}".encode() + body)
+            self._say("431 Request Header Fields Too Large", TOO_LARGE % MOST_OVERHEAD)
         self.transport.close()
 
     def on_message_begin(self) -> None:
@@ -78,6 +116,25 @@ class BoundedProtocol(HttpToolsProtocol):
         self._overhead = 0
         super().on_message_complete()
 
+    def _refuse_http2(self) -> None:
+        logger.warning(
+            "refused a connection of HTTP/2 from %s: a client of gRPC? The guard speaks HTTP/1.1 "
+            "alone; see docs/start/operating-the-guard.md",
+            self.client[0] if self.client else "somebody",
+        )
+        self._say("505 HTTP Version Not Supported", NO_HTTP2)
+        self.transport.close()
+
+    def _say(self, status: str, body: bytes) -> None:
+        head = f"HTTP/1.1 {status}\r\nconnection: close\r\n"
+        kind = f"content-type: application/problem+json\r\ncontent-length: {len(body)}\r\n\r\n"
+        self.transport.write(f"{head}{kind}".encode() + body)
+
+    def _was_read(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
     def _wait(self) -> None:
         self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
 
@@ -85,3 +142,12 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def bounded(send_seconds: float) -> Callable[..., BoundedProtocol]:
+    """Returns what makes the protocol of a connection, for uvicorn.
+
+    Args:
+        send_seconds: How long a client may leave what was sent to it unread.
+    """
+    return partial(BoundedProtocol, send_seconds=send_seconds)

@@ -20,7 +20,7 @@ HOST = re.compile(
 )
 PATH = re.compile(r"(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9._~!$&'()*+,=:@-]+)*/?")
 SINGLE = (b"transfer-encoding", b"content-type", b"content-encoding", b"host")
-METHODS = ("GET", "HEAD", "POST")
+METHODS = ("GET", "HEAD", "POST", "PUT")
 
 
 class ClientGone(Exception):  # noqa: N818 - nothing failed
@@ -31,8 +31,8 @@ class Head:
     """The head of a request, in order; requests that differ in their length alone share it.
 
     Attributes:
-        method: ``GET``, ``HEAD`` or ``POST``.
-        path: Without anything that has to be decoded.
+        method: ``GET``, ``HEAD``, ``POST`` or ``PUT``.
+        path: Within the application, without anything that has to be decoded.
         query: What follows the question mark.
         pairs: The headers as they came, without the length.
         headers: Names in lower case; of several with one name, the last.
@@ -42,21 +42,22 @@ class Head:
 
     __slots__ = ("chunked", "headers", "method", "pairs", "path", "peer", "query")
 
-    def __init__(self, scope: Scope, pairs: Sequence[Pair]) -> None:
+    def __init__(self, scope: Scope, pairs: Sequence[Pair], prefix: str = "") -> None:
         """Checks it.
 
         Args:
             scope: Of the request.
             pairs: Its headers, without the length.
+            prefix: What every path begins with, and no route has.
 
         Raises:
-            Refused: With 400, 405 or 415, if it is ambiguous, encoded or malformed.
+            Refused: With 400, 404, 405 or 415, if it is ambiguous, encoded, malformed or elsewhere.
         """
         _require_version(scope, pairs)
         self.method = str(scope["method"])
         if self.method not in METHODS:
             raise Refused(405, "Method not allowed", f"use one of {', '.join(METHODS)}")
-        self.path = _checked_path(scope)
+        self.path = _checked_path(scope, prefix)
         self.pairs = pairs
         by_name = dict(pairs)
         if len(by_name) != len(pairs):
@@ -102,6 +103,7 @@ class Request:
         self.key = (
             scope["method"],
             scope["path"],
+            scope.get("root_path"),
             scope.get("raw_path"),
             scope.get("query_string"),
             scope.get("http_version"),
@@ -195,9 +197,38 @@ def _twice(name: bytes) -> Refused:
     return Refused(400, "Ambiguous request", f"{name.decode()} is given twice")
 
 
-def _checked_path(scope: Scope) -> str:
+def _checked_path(scope: Scope, prefix: str) -> str:
     path, raw = str(scope["path"]), scope.get("raw_path")
     plain = PATH.fullmatch(path) is not None
     if not plain or (raw is not None and bytes(raw).partition(b"?")[0] != path.encode("latin-1")):
         raise Refused(400, "Malformed path", "use a path without encoded or doubled parts")
-    return path
+    within = route_path(scope, prefix)
+    if within is None:
+        raise no_route()
+    return within
+
+
+def route_path(scope: Scope, prefix: str) -> str | None:
+    """Returns a request's path within the application; ``None`` if it lies outside.
+
+    Where an application is mounted (``root_path``), ASGI has the whole path in ``path``.
+
+    Args:
+        scope: Of the request.
+        prefix: What every path begins with besides, such as that which a proxy in front keeps.
+    """
+    path, mounted = str(scope["path"]), str(scope.get("root_path") or "").rstrip("/")
+    within = path if not mounted else _below(path, mounted) or path
+    return within if not prefix else _below(within, prefix)
+
+
+def _below(path: str, prefix: str) -> str | None:
+    """Returns what follows a prefix; ``None`` if a path does not begin with it."""
+    if path == prefix:
+        return "/"
+    return path[len(prefix) :] if path.startswith(prefix + "/") else None
+
+
+def no_route() -> Refused:
+    """Returns what a client is told of a route that no format has."""
+    return Refused(404, "No such route", "this service answers predictions alone")

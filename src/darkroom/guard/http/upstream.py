@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -40,6 +40,9 @@ class Reply:
     body: bytes
 
 
+Settle = Callable[[Reply | Refused], Awaitable[None]]
+
+
 def kept(pairs: Iterable[Pair], *, shadow: bool = False) -> list[Pair]:
     """Returns the headers that the application gets, without the length.
 
@@ -72,8 +75,17 @@ def onward(scope: Scope, headers: list[Pair], body: bytes, *, shadow: bool = Fal
     return made
 
 
-async def ask(app: App, scope: Scope, body: bytes, receive: Receive, limit: int) -> Reply:
-    """Asks and collects the whole answer, which must be a success.
+async def ask(
+    app: App,
+    scope: Scope,
+    body: bytes,
+    receive: Receive,
+    limit: int,
+    settle: Settle,
+) -> None:
+    """Asks, collects the whole answer, and hands it over the moment it is whole.
+
+    What the application does after its answer, such as background tasks, goes on after that.
 
     Args:
         app: The application.
@@ -81,10 +93,11 @@ async def ask(app: App, scope: Scope, body: bytes, receive: Receive, limit: int)
         body: Of the request.
         receive: Of the connection, for what comes after the body.
         limit: The most bytes of the answer.
+        settle: Takes the answer, or why it is none, once; raises nothing.
 
     Raises:
-        Refused: With 502, if there is no whole answer within the limit; with the status of the
-            answer, or 502, if it is none of success.
+        Refused: With 502, if there is no whole answer within the limit.
+        Exception: Whatever the application raises after its answer.
     """
     start: Message = {}
     content = bytearray()
@@ -93,26 +106,86 @@ async def ask(app: App, scope: Scope, body: bytes, receive: Receive, limit: int)
     async def send(message: Message) -> None:
         nonlocal start, done
         kind = message["type"]
+        if done:
+            return
         if kind == "http.response.start":
             start = message
         elif kind == "http.response.body":
             content.extend(message.get("body", b""))
-            done = not message.get("more_body", False)
             if len(content) > limit:
                 raise _too_long(limit)
+            if start and not message.get("more_body", False):
+                done = True
+                await settle(_reply(start, bytes(content)))
 
     try:
         await app(scope, replayed(body, receive), send)
     except Refused:
         raise
     except Exception as error:
+        if done:
+            raise
         raise _failed() from error
-    if not done or not start:
+    if not done:
         raise _failed()
-    status = int(start["status"])
-    if not 200 <= status < 300:
-        raise failed_status(status)
-    return Reply(status, _head(start), bytes(content))
+
+
+def succeeded(found: Reply | Refused) -> Reply:
+    """Returns an answer of success.
+
+    Raises:
+        Refused: With the status of the answer, or 502, if it is none.
+    """
+    if isinstance(found, Refused):
+        raise found
+    if not 200 <= found.status < 300:
+        raise failed_status(found.status)
+    return found
+
+
+class _Pieces:
+    """An answer as it comes.
+
+    Attributes:
+        queue: Pieces that wait; ``None`` where there are no more.
+        whole: Whether the last has come.
+    """
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[Message | None] = asyncio.Queue(maxsize=16)
+        self.whole = False
+
+    async def come(self, app: App, scope: Scope, body: bytes, gone: asyncio.Event) -> None:
+        """Asks the application, which learns when the client is gone."""
+
+        async def hang_up() -> Message:
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        with suppress(Exception):  # an answer that ends early is refused where it is read
+            await app(scope, replayed(body, hang_up), self.take)
+        if not self.whole:
+            await self.queue.put(None)
+
+    async def take(self, message: Message) -> None:
+        """Takes a piece."""
+        await self.queue.put(message)
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            self.whole = True
+
+    async def next(self, seconds: float) -> Message | None:
+        """Returns the next one, which must come in time."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self.queue.get()
+        except TimeoutError:
+            raise too_late(f"nothing for {seconds:g} seconds") from None
+
+    async def end(self) -> None:
+        """Tells whoever waits for the next one that there is none."""
+        while not self.queue.empty():
+            self.queue.get_nowait()
+        await self.queue.put(None)
 
 
 @asynccontextmanager
@@ -121,7 +194,8 @@ async def streamed(
 ) -> AsyncIterator[tuple[int, Mapping[str, str], AsyncIterator[bytes]]]:
     """Asks and gives status, headers and the pieces of the answer as they come.
 
-    The application is ended when the client hangs up, or when the context is left.
+    The application is ended when the client hangs up, or when the context is left before the answer
+    was whole. What it does after a whole answer, such as background tasks, is waited for.
 
     Args:
         app: The application.
@@ -131,40 +205,33 @@ async def streamed(
         limit: The most bytes of the answer.
         seconds: How long each piece may take.
     """
-    pieces: asyncio.Queue[Message | None] = asyncio.Queue(maxsize=16)
+    pieces = _Pieces()
     gone = asyncio.Event()
-
-    async def hang_up() -> Message:
-        await gone.wait()
-        return {"type": "http.disconnect"}
-
-    async def run() -> None:
-        with suppress(Exception):  # an answer that ends early is refused where it is read
-            await app(scope, replayed(body, hang_up), pieces.put)
-        await pieces.put(None)
 
     async def watch() -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
         gone.set()
-        running.cancel()
-        # Whoever waits for the next piece learns that there is none.
-        while not pieces.empty():
-            pieces.get_nowait()
-        await pieces.put(None)
+        if not pieces.whole:
+            running.cancel()
+        await pieces.end()
 
-    running = asyncio.create_task(run())
+    running = asyncio.create_task(pieces.come(app, scope, body, gone))
     watching = asyncio.create_task(watch())
     try:
-        first = await _piece(pieces, seconds)
+        first = await pieces.next(seconds)
         if first is None or first["type"] != "http.response.start":
             raise _failed()
         yield int(first["status"]), _head(first), _bodies(pieces, limit, seconds)
+    except BaseException:
+        pieces.whole = False
+        raise
     finally:
-        for task in (running, watching):
+        for task in (watching,) if pieces.whole else (running, watching):
             # Cancelled twice, a proxy would be stopped while it hangs up on its upstream.
             if not task.cancelling():
                 task.cancel()
+        # After a whole answer, background tasks go on.
         await asyncio.gather(running, watching, return_exceptions=True)
 
 
@@ -179,12 +246,10 @@ def failed_status(status: int) -> Refused:
     return Refused(told, "Upstream refused", f"the model's server answered with status {status}")
 
 
-async def _bodies(
-    pieces: asyncio.Queue[Message | None], limit: int, seconds: float
-) -> AsyncIterator[bytes]:
+async def _bodies(pieces: _Pieces, limit: int, seconds: float) -> AsyncIterator[bytes]:
     size = 0
     while True:
-        message = await _piece(pieces, seconds)
+        message = await pieces.next(seconds)
         if message is None:
             raise _failed()
         if message["type"] != "http.response.body":
@@ -197,14 +262,6 @@ async def _bodies(
             yield part
         if not message.get("more_body", False):
             return
-
-
-async def _piece(pieces: asyncio.Queue[Message | None], seconds: float) -> Message | None:
-    try:
-        async with asyncio.timeout(seconds):
-            return await pieces.get()
-    except TimeoutError:
-        raise too_late(f"nothing for {seconds:g} seconds") from None
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:
@@ -224,6 +281,13 @@ def replayed(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return replay
+
+
+def _reply(start: Message, body: bytes) -> Reply | Refused:
+    try:
+        return Reply(int(start["status"]), _head(start), body)
+    except Refused as refused:
+        return refused
 
 
 def _head(start: Message) -> dict[str, str]:

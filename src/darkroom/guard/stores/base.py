@@ -4,10 +4,16 @@ A store is a ledger of rows: for each *subject* (a client, a predicted class, th
 rows were charged in each short span of time, a *bucket*. It knows no days and no windows: whoever
 charges says which sums must stay below which limits. So a policy can change its windows, and no
 count is lost.
+
+A ledger is begun once, on purpose, and has an *identity* from then on. It counts its charges (its
+*turn*) and adds up its rows. Every process checks all three with every charge: a ledger that is not
+there, is another, is behind, or lacks rows is refused, because budgets would be open again.
 """
 
 from __future__ import annotations
 
+import logging
+import secrets
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -15,12 +21,34 @@ from typing import NamedTuple
 
 from darkroom.errors import DarkroomError
 
+logger = logging.getLogger("darkroom.guard")
+
 RETENTION = 32 * 86_400_000
 """Milliseconds that buckets are kept: longer than the longest window of a policy."""
 
 
 class StoreError(DarkroomError):
     """A store cannot be read or written; the guard then answers 503 and never lets through."""
+
+
+class NoLedgerError(StoreError):
+    """There is no ledger, and nobody has said that one may begin."""
+
+
+class Ledger(NamedTuple):
+    """What a ledger says of itself.
+
+    Attributes:
+        identity: Drawn when it was begun.
+        mark: The latest moment in it, in milliseconds since 1970.
+        turn: How many charges it has seen.
+        rows: All that it holds.
+    """
+
+    identity: str
+    mark: int
+    turn: int
+    rows: int
 
 
 class Line(NamedTuple):
@@ -64,6 +92,12 @@ class Charge(NamedTuple):
     lines: tuple[Line, ...]
     returns: tuple[Entry, ...] = ()
 
+    @property
+    def subjects(self) -> set[str]:
+        """Whose rows it is about."""
+        every = [*self.entries, *self.returns]
+        return {one.subject for one in every} | {one.subject for one in self.lines}
+
 
 class Receipt(NamedTuple):
     """What became of a charge.
@@ -98,26 +132,72 @@ class Store(ABC):
     Attributes:
         model: Whose budgets these are; models in one store are apart.
         clock: The clock of this host.
+        create: Whether a ledger is begun where there is none. What was lost then counts no more.
+        title: What messages call it.
     """
 
-    def __init__(self, model: str, clock: Clock = time.time) -> None:
+    title: str
+
+    def __init__(self, model: str, clock: Clock = time.time, *, create: bool = False) -> None:
         """Takes what the attributes say.
 
         Args:
             model: As the policy has it.
             clock: The clock of this host.
+            create: Whether a ledger is begun where there is none.
         """
-        self.model = model
-        self.clock = clock
-        self._seen = 0
+        self.model, self.clock, self.create = model, clock, create
+        self._known: Ledger | None = None
 
     @abstractmethod
-    def open(self) -> None:
-        """Connects, and checks that what is charged here is durable."""
+    def connect(self) -> None:
+        """Connects, and makes sure that what is charged here is durable; begins nothing."""
 
     @abstractmethod
     def close(self) -> None:
         """Disconnects; harmless when not connected."""
+
+    @abstractmethod
+    def ledger(self) -> Ledger | None:
+        """Reads what the ledger says of itself; ``None`` where there is none."""
+
+    @abstractmethod
+    def begin(self, *, discard: bool = False) -> Ledger:
+        """Begins a ledger, or returns the one there is.
+
+        Rows that are there without a ledger count in it.
+
+        Args:
+            discard: Whether one that is there is thrown away first, with all that was charged.
+        """
+
+    @abstractmethod
+    def remembered(self) -> str | None:
+        """Returns what was last kept beside the ledger with :meth:`remember`."""
+
+    @abstractmethod
+    def remember(self, text: str) -> None:
+        """Keeps a text beside the ledger."""
+
+    def open(self) -> None:
+        """Connects, and makes sure that the ledger is there, known and sound.
+
+        Raises:
+            NoLedgerError: If there is none, and none may be begun.
+        """
+        self.connect()
+        found = self.ledger()
+        if found is None and self.create and self._known is None:
+            found = self.begin()
+            logger.warning(
+                "%s: BEGAN A NEW LEDGER for %s, because [store] create = true: nothing is spent",
+                self.title,
+                self.model,
+            )
+        first = self._known is None
+        self._known = self._recognised(found)
+        if first:
+            self.check()
 
     @abstractmethod
     def charge(self, make: Make) -> Receipt:
@@ -145,26 +225,46 @@ class Store(ABC):
     def check(self) -> None:
         """Makes sure that the ledger is sound."""
 
-    def _advanced(self, mark: int, now: float) -> int:
-        """Returns the moment that counts, and refuses a ledger that has forgotten.
-
-        Args:
-            mark: The latest moment in the ledger.
-            now: Seconds since 1970.
+    def _recognised(self, found: Ledger | None) -> Ledger:
+        """Returns a ledger that may be charged.
 
         Raises:
-            StoreError: If the mark is earlier than one that this process has seen there.
+            NoLedgerError: If there is none.
+            StoreError: If it is another than this process has charged, or lacks charges.
         """
-        if mark < self._seen:
-            raise StoreError(
-                f"the store of {self.model} has lost what it held: restore it, or restart the "
-                "guard to begin anew"
+        if found is None:
+            raise NoLedgerError(
+                f"{self.title}: no ledger of {self.model}: restore it; or, to begin with nothing "
+                "spent, run: darkroom guard init"
             )
-        return max(mark, int(now * 1000))
+        known = self._known
+        if known is not None and found.identity != known.identity:
+            raise StoreError(
+                f"{self.title}: another ledger of {self.model} took the place of the one that this "
+                "process has charged: restore that one, or restart the guard to go on with this"
+            )
+        if known is not None and found.turn < known.turn:
+            raise StoreError(
+                f"{self.title}: the ledger of {self.model} has lost {known.turn - found.turn} "
+                "charge(s), as after a restore or a failover: restore a later state, or restart "
+                "the guard to go on without them"
+            )
+        return found
 
-    def _settled(self, time: int) -> None:
-        """Remembers a moment that is now durable in the ledger."""
-        self._seen = max(self._seen, time)
+    def _moment(self, found: Ledger, now: float) -> int:
+        """Returns the moment that counts: the later of the ledger's mark and now, in seconds."""
+        return max(found.mark, int(now * 1000))
+
+    def _lacks(self, subject: str) -> StoreError:
+        return StoreError(
+            f"{self.title}: the ledger of {self.model} lacks rows of {subject} that were charged: "
+            "restore it, or begin anew with: darkroom guard init --discard"
+        )
+
+
+def new_identity() -> str:
+    """Draws the identity of a new ledger."""
+    return secrets.token_hex(16)
 
 
 def judged(charge: Charge, before: Sequence[int], time: int) -> Receipt:

@@ -9,7 +9,7 @@ from typing import Any
 
 from darkroom.errors import MissingExtraError, one_line
 from darkroom.guard.stores.base import Clock, StoreError
-from darkroom.guard.stores.sql import BEGIN_CLOCK, SqlStore
+from darkroom.guard.stores.sql import SqlStore
 from darkroom.redaction import secrets_of, without
 
 try:
@@ -18,25 +18,28 @@ except ImportError as error:  # pragma: no cover - depends on the installation
     raise MissingExtraError("psycopg", "postgres") from error
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS darkroom_clock (model text PRIMARY KEY, mark bigint NOT NULL);
 CREATE TABLE IF NOT EXISTS darkroom_ledger (
   model text NOT NULL, subject text NOT NULL, until bigint NOT NULL,
   rows bigint NOT NULL CHECK (rows >= 0),
   PRIMARY KEY (model, subject, until));
+CREATE TABLE IF NOT EXISTS darkroom_subjects (
+  model text NOT NULL, subject text NOT NULL, rows bigint NOT NULL,
+  PRIMARY KEY (model, subject));
+CREATE TABLE IF NOT EXISTS darkroom_ledgers (
+  model text PRIMARY KEY, identity text NOT NULL, mark bigint NOT NULL, turn bigint NOT NULL,
+  rows bigint NOT NULL, protection text);
 """
 LOCK = 7_231_942_058
 """An advisory lock of ours, held while the tables are made."""
-
-NEGATIVE = "SELECT 1 FROM darkroom_ledger WHERE model = ? AND rows < 0 LIMIT 1"
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 Cursor = psycopg.Cursor[tuple[Any, ...]]
 
 
 class PostgresStore(SqlStore[Connection]):
-    """Budgets in two tables.
+    """Budgets in three tables.
 
-    A charge locks the model's clock first, so charges of one model come one after the other, and
+    A charge locks the model's ledger first, so charges of one model come one after the other, and
     commits with ``synchronous_commit`` on. The clock is the server's, so that hosts need not agree.
     """
 
@@ -44,7 +47,13 @@ class PostgresStore(SqlStore[Connection]):
     lock = " FOR UPDATE"
 
     def __init__(
-        self, model: str, url: str, *, patience: float = 2.0, clock: Clock | None = None
+        self,
+        model: str,
+        url: str,
+        *,
+        patience: float = 2.0,
+        clock: Clock | None = None,
+        create: bool = False,
     ) -> None:
         """Takes the address; :meth:`open` connects.
 
@@ -53,14 +62,15 @@ class PostgresStore(SqlStore[Connection]):
             url: Such as ``postgresql://user:password@host/database``.
             patience: Seconds to wait for the server or for a lock.
             clock: A clock instead of the server's.
+            create: Whether a ledger is begun where there is none.
         """
-        super().__init__(model, clock or time.time)
+        super().__init__(model, clock or time.time, create=create)
         self._own_clock = clock
         self._url, self._patience = url, patience
         self._connection: Connection | None = None
 
-    def open(self) -> None:
-        """Connects, makes the tables, and checks durability; see :meth:`Store.open`."""
+    def connect(self) -> None:
+        """Connects, and checks durability; see :meth:`Store.connect`."""
         if self._connection is not None:
             return
         milliseconds = round(self._patience * 1000)
@@ -79,10 +89,6 @@ class PostgresStore(SqlStore[Connection]):
             )
             if connection.execute("SHOW fsync").fetchone() != ("on",):
                 raise StoreError("PostgreSQL may forget charges: set fsync = on")
-            with connection.transaction():
-                connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
-                connection.execute(SCHEMA)
-                self._run(connection, BEGIN_CLOCK, self.model)
         except psycopg.Error as error:
             if connection is not None:
                 connection.close()
@@ -99,12 +105,13 @@ class PostgresStore(SqlStore[Connection]):
             self._connection.close()
             self._connection = None
 
-    def check(self) -> None:
-        """Makes sure that no bucket holds less than nothing; see :meth:`Store.check`."""
-        with self._reading() as connection:
-            wrong = self._run(connection, NEGATIVE, self.model).fetchone()
-        if wrong is not None:
-            raise StoreError(f"the PostgreSQL store of {self.model} is damaged")
+    def _has_tables(self, connection: Connection) -> bool:
+        found = connection.execute("SELECT to_regclass('darkroom_ledgers')").fetchone()
+        return found is not None and found[0] is not None
+
+    def _make_tables(self, connection: Connection) -> None:
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+        connection.execute(SCHEMA)
 
     def _run(self, connection: Connection, statement: str, *values: Any) -> Cursor:
         return connection.execute(statement.replace("?", "%s").encode(), values)

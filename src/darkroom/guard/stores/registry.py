@@ -19,7 +19,7 @@ def open_store(policy: Policy) -> Store:
     """
     model, section = policy.guard.model, policy.store
     if section.kind == "sqlite":
-        return SqliteStore(model, section.path, patience=section.patience)
+        return SqliteStore(model, section.path, patience=section.patience, create=section.create)
     assert section.url_env is not None
     url = os.environ.get(section.url_env)
     if not url:
@@ -28,8 +28,12 @@ def open_store(policy: Policy) -> Store:
         from darkroom.guard.stores.redis import RedisStore
 
         return RedisStore(
-            model, url, patience=section.patience, trust_durability=section.trust_durability
+            model,
+            url,
+            patience=section.patience,
+            trust_durability=section.trust_durability,
+            create=section.create,
         )
     from darkroom.guard.stores.postgres import PostgresStore
 
-    return PostgresStore(model, url, patience=section.patience)
+    return PostgresStore(model, url, patience=section.patience, create=section.create)

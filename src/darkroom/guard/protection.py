@@ -1,0 +1,173 @@
+"""What a policy protects, and what a policy that takes its place would take away.
+
+A file that was cut off while it was written, or that lost a table, is often still valid TOML. So a
+policy that protects less than the one before it is refused, unless it says by name what it gives
+up. A number that the new policy writes out counts as said.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+from darkroom.errors import PlanError
+from darkroom.guard.policy import Policy
+from darkroom.guard.sections import BudgetSection
+from darkroom.sections import PartSection
+
+KEPT_BACK = frozenset(
+    [
+        *("classes", "row_shape", "output", "signature", "top_k", "top_logprobs", "defenses"),
+        *("limits", "completions", "numbers"),
+    ]
+)
+"""Keys of wire formats without which more may be asked for, or leaves."""
+
+
+class Protection(BaseModel):
+    """What a policy protects.
+
+    Attributes:
+        shadow: Whether nothing is refused and changed.
+        clients: Who may ask.
+        budgets: As the policy has them.
+        defenses: For each output defence in order, its name and its keys.
+        top_k: The most classes told of a row.
+        labels_only: Whether labels alone leave.
+        detector: Whether traffic is watched.
+        tightened: Whether an alarm tightens outputs.
+        wires: For each format, what it is called and its keys that keep something back.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    shadow: bool
+    clients: list[str]
+    budgets: list[BudgetSection]
+    defenses: list[tuple[str, list[str]]]
+    top_k: int | None
+    labels_only: bool
+    detector: bool
+    tightened: bool
+    wires: list[tuple[str, list[str]]]
+
+    @classmethod
+    def of(cls, policy: Policy) -> Self:
+        """Returns what a policy protects."""
+        return cls(
+            shadow=policy.guard.shadow,
+            clients=[one.name for one in policy.client],
+            budgets=policy.budget,
+            defenses=[(_called(one), sorted(one.parameters)) for one in policy.defense],
+            top_k=policy.outputs.top_k,
+            labels_only=policy.outputs.labels_only,
+            detector=policy.detector is not None,
+            tightened=policy.detector is not None and bool(policy.detector.tighten),
+            wires=[
+                (_called(one), sorted(KEPT_BACK & one.parameters.keys())) for one in policy.wire
+            ],
+        )
+
+    @property
+    def text(self) -> str:
+        """It in JSON, with what the policy says and no more."""
+        return self.model_dump_json(exclude_unset=True)
+
+    def lost_in(self, new: Protection) -> list[str]:
+        """Names what a policy in this one's place would not protect any more.
+
+        Args:
+            new: What that policy protects.
+        """
+        lost = ["shadow"] if new.shadow and not self.shadow else []
+        lost += [f"budget {one.name}" for one in self.budgets if not _covered(one, new)]
+        lost += _fewer("defense", self.defenses, new.defenses)
+        if self.labels_only and not new.labels_only:
+            lost.append("outputs.labels_only")
+        if self.top_k is not None and new.top_k is None and not new.labels_only:
+            lost.append("outputs.top_k")
+        if self.detector and not new.detector:
+            lost.append("detector")
+        elif self.tightened and not new.tightened:
+            lost.append("detector.tighten")
+        for name, keys in self.wires:
+            same = [kept for called, kept in new.wires if called == name]
+            if same:
+                lost += [f"wire {name}.{key}" for key in keys if all(key not in s for s in same)]
+        return lost
+
+
+def require_no_less(old: Protection, new: Protection, gives_up: Iterable[str]) -> None:
+    """Refuses a policy that protects less than the one before, and does not say so.
+
+    Args:
+        old: What is protected now.
+        new: What would be.
+        gives_up: What the new policy names.
+
+    Raises:
+        PlanError: If something is lost that it does not name.
+    """
+    lost = [one for one in old.lost_in(new) if one not in set(gives_up)]
+    if lost:
+        named = ", ".join(f'"{one}"' for one in lost)
+        raise PlanError(
+            f"it would protect less than the policy before: it has no more {', '.join(lost)}; "
+            f"if that is meant, write [guard] gives_up = [{named}]"
+        )
+
+
+def announcement(policy: Policy) -> str:
+    """Says in one line what is protected from now on, in which process."""
+    budgets = [
+        f"{one.name} {one.rows} rows per {one.per}, window {one.window}" for one in policy.budget
+    ]
+    watched = "watched by a detector" if policy.detector is not None else "no detector"
+    return (
+        f"{policy.guard.model}: in force in process {os.getpid()}: {len(policy.client)} client(s); "
+        f"budgets: {'; '.join(budgets) or 'NONE'}; answers: {policy.pipeline().name}; {watched}"
+        f"{'; SHADOW: nothing is refused or changed' if policy.guard.shadow else ''}"
+    )
+
+
+def _called(part: PartSection) -> str:
+    """Returns what tells a part from others of its kind."""
+    name = part.name or part.load or type(part.part).__name__
+    route = part.parameters.get("route")
+    return f"{name} {route}" if route is not None else name
+
+
+def _fewer(
+    what: str, old: list[tuple[str, list[str]]], new: list[tuple[str, list[str]]]
+) -> list[str]:
+    """Names parts that are there no more, and keys that they have no more."""
+    lost: list[str] = []
+    left = list(new)
+    for name, keys in old:
+        same = next((one for one in left if one[0] == name), None)
+        if same is None:
+            lost.append(f"{what} {name}")
+            continue
+        left.remove(same)
+        lost += [f"{what} {name}.{key}" for key in keys if key not in same[1]]
+    return lost
+
+
+def _covered(old: BudgetSection, new: Protection) -> bool:
+    """Tells whether a budget is still held, or its numbers were changed on purpose."""
+    concerned = set(new.clients if old.clients is None else old.clients) & set(new.clients)
+    return (old.per == "client" and not concerned) or any(
+        _holds(one, old, concerned) for one in new.budgets
+    )
+
+
+def _holds(new: BudgetSection, old: BudgetSection, concerned: set[str]) -> bool:
+    if new.per != old.per or not (new.clients is None or concerned <= set(new.clients)):
+        return False
+    looser = new.span.seconds < old.span.seconds
+    if new.name != old.name:
+        return new.rows <= old.rows and not looser
+    return not looser or "window" in new.model_fields_set
