@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import kstest
 
 from benchmarks.claims import Claim, Outcome, Table
+from benchmarks.text.architectures import agreement
 from darkroom.access import LanguageAccess
 from darkroom.auditing.progress import Reporter
 from darkroom.demo.text import make_text_inputs
@@ -56,7 +57,8 @@ def run(*, quick: bool, seed: int) -> Outcome:
         quick: Trains the GPT alone and repeats less.
         seed: Decides everything random.
     """
-    claims, tables = [_golden()], []
+    agreed, architectures = agreement.claims()
+    claims, tables = [_golden(), *agreed], [architectures]
     reporter = Reporter()
     with tempfile.TemporaryDirectory() as folder:
         gpt = _train(Path(folder) / "gpt", seed, reporter, masked=False)

@@ -90,6 +90,7 @@ class TextJob(Job[TextPlan, TextSubject, TextCellPlan, TextBench]):
         kind = "fills masks" if target.masked else "continues text"
         tested = [
             ("Answers", f"{kind}; {target.access} at most"),
+            *([("Reading", target.reads)] if target.reads else []),
             (
                 "Secrets",
                 f"{secrets.describe()}: {secrets.size:,} candidates, {secrets.bits:.1f} bits",

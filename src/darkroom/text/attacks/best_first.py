@@ -142,9 +142,12 @@ class BestFirst(PrefixSearch):
                 break
             owners = np.array([owner for owner, _, _ in batch], np.int64)
             numbers, answers = _asked(trie, searches, batch, first=first)
-            told = [answers.logprobs]
-            told += [_asked(trie, searches, batch, first=first)[1].logprobs for _ in range(1, asks)]
-            answers = answers._replace(logprobs=np.mean(told, axis=0))
+            if asks > 1:
+                told = [answers.logprobs]
+                told += [
+                    _asked(trie, searches, batch, first=first)[1].logprobs for _ in range(1, asks)
+                ]
+                answers = answers._replace(logprobs=np.mean(told, axis=0))
             width = width if first else min(2 * width, self.batch)
             first = False
             np.add.at(spent, owners, asks)

@@ -111,7 +111,7 @@ class Search:
         parent = len(self.nodes)
         self.nodes.append(node)
         children = self.tokens.children(node.state)
-        told = logprobs[children.tokens]
+        told = logprobs[children.tokens].astype(np.float64)
         hides = np.isneginf(told).any() or not self.tokens.knows_tokens
         if unseen > -math.inf and hides:
             self.unseen = min(self.unseen, node.cost - unseen * BITS)

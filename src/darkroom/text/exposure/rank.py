@@ -265,7 +265,7 @@ class _Sweep:
             rows = np.flatnonzero(inverse.ravel() == group)
             place = self.places[owners[rows[0]]]
             children = place.children(int(states[rows[0]]))
-            told = answers.logprobs[np.ix_(rows, children.tokens)]
+            told = answers.logprobs[np.ix_(rows, children.tokens)].astype(np.float64)
             onward = costs[rows, None] - told * BITS
             within = onward <= self.limits[owners[rows], None]
             self._note_hidden(place, children, rows, owners, costs, states, told, answers)

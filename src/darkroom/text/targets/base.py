@@ -106,8 +106,8 @@ class NextTokens(NamedTuple):
     """What may follow each of some prefixes.
 
     Attributes:
-        logprobs: Natural logarithms of probabilities, float64 ``(n, tokens)``, by token; minus
-            infinity for tokens that the model does not tell of.
+        logprobs: Natural logarithms of probabilities, float64 or float32 ``(n, tokens)``, by
+            token; minus infinity for tokens that the model does not tell of.
         unseen: The most that a token which it does not tell of can have, ``(n,)``; minus infinity
             where it tells of all.
     """
@@ -213,6 +213,20 @@ class LanguageTarget(ABC):
         """Whether :meth:`Codec.encode` works, so that the canonical tokens of a text are known."""
         return True
 
+    @property
+    def reads(self) -> str:
+        """How it reads text, in a sentence for reports; nothing where nobody can choose."""
+        return ""
+
+    def placed(self, before: str, after: str) -> str:  # noqa: ARG002 - for those that override it
+        """Returns the text before a secret as this model is given it.
+
+        Args:
+            before: The text before the secret.
+            after: The text behind it.
+        """
+        return before
+
     @abstractmethod
     def trie(self) -> TokenTrie:
         """Returns an empty trie of prefixes.
@@ -281,20 +295,3 @@ class LanguageTarget(ABC):
     @abstractmethod
     def fingerprint(self) -> str:
         """Returns a hash of all that decides the target's answers, as hexadecimal digits."""
-
-
-def next_tokens(logits: NDArray[np.floating]) -> NextTokens:
-    """Turns logits into log-probabilities.
-
-    Args:
-        logits: ``(n, tokens)``.
-
-    Raises:
-        TargetError: If a row has values that are not finite.
-    """
-    if np.isnan(logits).any() or np.isposinf(logits).any():
-        raise TargetError("the language model returned NaN or infinite values: check its weights")
-    shifted = logits.astype(np.float64)
-    shifted -= shifted.max(axis=1, keepdims=True)
-    shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return NextTokens(shifted, np.full(len(shifted), -np.inf))

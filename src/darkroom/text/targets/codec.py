@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from tokenizers import Tokenizer
 
 from darkroom.errors import TargetError
 from darkroom.text.targets.base import Encoded, Tokens
+
+SOURCE_ENDS = "\x1e"
+"""Stands in a text between what an encoder reads and what the decoder writes."""
+
+OWN_MARKS = "\x02"
+"""Begins a text that holds the marks of its start itself, as a chat template writes them."""
+
+NO_TOKEN = -1
+"""Stands between the tokens that an encoder reads and those of the decoder."""
 
 
 class HuggingFaceCodec:
@@ -22,13 +31,17 @@ class HuggingFaceCodec:
         identity: All that decides how text becomes tokens.
     """
 
-    def __init__(self, tokenizer: Tokenizer, *, mask: int | None = None) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, *, mask: int | None = None, starts: int | None = None
+    ) -> None:
         """Reads how tokens are spelled from the tokenizer's decoder.
 
         Args:
             tokenizer: Of the ``tokenizers`` library.
             mask: The mask token, or ``None``.
+            starts: The token that a decoder begins with, where an encoder reads another text.
         """
+        self._starts = starts
         # A copy, so that switching padding and truncation off changes nobody else's.
         self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
         self._tokenizer.no_padding()
@@ -50,6 +63,12 @@ class HuggingFaceCodec:
             if not token["special"]
         }
         prefix = described["model"].get("continuing_subword_prefix")
+        # What special tokens stand for where they are written out, as in a chat template.
+        self._marks = {
+            int(token["id"]): str(token["content"]).encode()
+            for token in described.get("added_tokens", [])
+            if token["special"]
+        }
         self._continuing = prefix if isinstance(prefix, str) else ""
         self._unknown = described["model"].get("unk_token")
 
@@ -78,13 +97,51 @@ class HuggingFaceCodec:
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
         """Returns the canonical tokens of each text; see :class:`darkroom.text.targets.base.Codec`.
 
-        Raises:
-            TargetError: If special tokens stand amid the text.
+        A text may say first what an encoder reads, up to :data:`SOURCE_ENDS`; its tokens are marks
+        of the start then. One that begins with :data:`OWN_MARKS` is given no marks.
         """
-        encodings = self._tokenizer.encode_batch(list(texts))
-        return [
-            self._split(encoding, text) for encoding, text in zip(encodings, texts, strict=True)
-        ]
+        sources, written = zip(*map(self._parted, texts), strict=True) if texts else ((), ())
+        marked = [not text.startswith(OWN_MARKS) for text in written]
+        encodings = self._encodings(written, marked)
+        answers = []
+        for source, text, own, encoding in zip(sources, written, marked, encodings, strict=True):
+            one = self._split(encoding, text if own else text[len(OWN_MARKS) :])
+            answers.append(self._behind(one, source, 0 if own else len(OWN_MARKS)))
+        return answers
+
+    def _encodings(self, texts: Sequence[str], marked: Sequence[bool]) -> list[Any]:
+        """Returns the library's encodings of texts, with marks or without."""
+        answers: list[Any] = [None] * len(texts)
+        for marks in set(marked):
+            rows = [row for row, one in enumerate(marked) if one is marks]
+            some = [texts[row] if marks else texts[row][len(OWN_MARKS) :] for row in rows]
+            found = self._tokenizer.encode_batch(some, add_special_tokens=marks)
+            for row, encoding in zip(rows, found, strict=True):
+                answers[row] = encoding
+        return answers
+
+    def _parted(self, text: str) -> tuple[str | None, str]:
+        """Returns what an encoder reads, if that is said, and the rest."""
+        source, ends, written = text.partition(SOURCE_ENDS)
+        return (source, written) if ends else (None, text)
+
+    def _behind(self, one: Encoded, source: str | None, skipped: int) -> Encoded:
+        """Puts what an encoder reads before the tokens, and moves their places behind its text."""
+        opening = one.opening
+        if self._starts is not None:
+            opening = (*self._source(source or ""), NO_TOKEN, self._starts, *opening)
+        if source is not None:
+            skipped += len((source + SOURCE_ENDS).encode())
+        if not skipped:
+            return one._replace(opening=opening)
+        starts, ends = (
+            tuple(place + skipped for place in places) for places in (one.starts, one.ends)
+        )
+        return Encoded(opening, one.tokens, one.closing, starts, ends)
+
+    @lru_cache(maxsize=1024)  # noqa: B019 - as long as the codec lives
+    def _source(self, text: str) -> Tokens:
+        return tuple(self._tokenizer.encode(text).ids)
 
     def _split(self, encoding: Any, text: str) -> Encoded:
         ids, marks = encoding.ids, encoding.special_tokens_mask
@@ -97,6 +154,10 @@ class HuggingFaceCodec:
         starts, ends = self._places(tokens, encoding.offsets[first:last], text)
         return Encoded(tuple(ids[:first]), tokens, tuple(ids[last:]), starts, ends)
 
+    def _spelled(self, token: int) -> bytes | None:
+        spelled = self.vocabulary[token]
+        return self._marks.get(token) if spelled is None else spelled
+
     def _places(
         self, tokens: Tokens, offsets: list[tuple[int, int]], text: str
     ) -> tuple[Tokens, Tokens]:
@@ -105,7 +166,7 @@ class HuggingFaceCodec:
         The library's offsets may leave out white space that a token holds, so the tokens' own
         bytes are counted, from the end because some tokenizers add a space in front.
         """
-        spelled = [self.vocabulary[token] for token in tokens]
+        spelled = [self._spelled(token) for token in tokens]
         joined = b"".join(piece for piece in spelled if piece is not None)
         whole = text.encode()
         if self.drops_space or None in spelled or not joined.endswith(whole):

@@ -46,7 +46,8 @@ class Loading:
             loaded=type(model).__name__,
             missing=tuple(sorted(set(lost))),
             unexpected=tuple(sorted(set(report.get("unexpected_keys", ())))),
-            half=bool(getattr(configuration, "is_encoder_decoder", False)),
+            half=bool(getattr(configuration, "is_encoder_decoder", False))
+            and not getattr(model.config, "is_encoder_decoder", False),
         )
 
     @property
@@ -62,41 +63,60 @@ def _names(keys: Any) -> list[str]:
 
 
 def head_of(configuration: Any) -> Any:
-    """Returns the library's class that reads a folder: one that fills masks, or continues text.
+    """Returns the library's class that reads a folder.
+
+    One that fills masks, writes behind an encoder, or continues text.
 
     Args:
         configuration: As ``AutoConfig`` reads it.
 
     Raises:
-        TargetError: If the library has neither for this architecture.
+        TargetError: If the library has none of these for this architecture.
     """
     import transformers
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    from transformers.models.auto import modeling_auto as known
 
-    if _fills_masks(configuration):
-        return transformers.AutoModelForMaskedLM
     kind = configuration.model_type
-    if kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+    architecture = (configuration.architectures or [""])[0]
+    if _names_masked(configuration, architecture):
+        return transformers.AutoModelForMaskedLM
+    decoder_alone = architecture == known.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(kind)
+    encodes = kind in known.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES
+    if configuration.is_encoder_decoder and encodes and not decoder_alone:
+        return transformers.AutoModelForSeq2SeqLM
+    if kind in known.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         return transformers.AutoModelForCausalLM
     what = "an encoder and a decoder" if configuration.is_encoder_decoder else "another kind"
     raise TargetError(
-        f"the model is {what} ({kind}): give one that continues text or fills masks, which "
-        "transformers reads with AutoModelForCausalLM or AutoModelForMaskedLM"
+        f"the model is {what} ({kind}): give one that continues text, writes behind an encoder or "
+        "fills masks, which transformers reads with AutoModelForCausalLM, AutoModelForSeq2SeqLM or "
+        "AutoModelForMaskedLM"
     )
 
 
-def _fills_masks(configuration: Any) -> bool:
-    """Tells from a folder's configuration whether its model fills masks.
+def fills_masks(model: Any) -> bool:
+    """Tells whether a model that is loaded fills masks.
+
+    Those trained on a second task beside have the same head for words under another name.
 
     Args:
-        configuration: As ``AutoConfig`` reads it.
+        model: A ``PreTrainedModel``.
     """
+    name = type(model).__name__
+    if name.endswith("ForMaskedLM"):
+        return True
+    if getattr(model.config, "is_encoder_decoder", False):
+        return False
+    return _names_masked(model.config, name)
+
+
+def _names_masked(configuration: Any, architecture: str) -> bool:
+    """Tells from a configuration and the name of a class whether it fills masks."""
     from transformers.models.auto.modeling_auto import (
         MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
         MODEL_FOR_MASKED_LM_MAPPING_NAMES,
     )
 
-    architecture = (configuration.architectures or [""])[0]
     if architecture.endswith("ForMaskedLM"):
         return True
     kind = configuration.model_type

@@ -27,12 +27,26 @@ from darkroom.text.targets.base import (
     TokenTrie,
     free,
 )
-from darkroom.text.targets.causal_trie import CausalTrie
-from darkroom.text.targets.codec import HuggingFaceCodec, require_fast
-from darkroom.text.targets.fill_trie import FillTrie, score_masked
-from darkroom.text.targets.loading import Loading, head_of
-from darkroom.text.targets.network import Network
+from darkroom.text.targets.codec import SOURCE_ENDS, HuggingFaceCodec, require_fast
+from darkroom.text.targets.loading import Loading, fills_masks, head_of
+from darkroom.text.targets.networks.causal_trie import CausalTrie
+from darkroom.text.targets.networks.fill_trie import FillTrie, score_masked
+from darkroom.text.targets.networks.network import Network
+from darkroom.text.targets.networks.plain_trie import PlainTrie
+from darkroom.text.targets.networks.reading import Reading, choose_reading
 from darkroom.text.targets.sampling import draw
+
+_TRIED = (
+    "The number of 7 days, 35 a month.",
+    "number 12 of the day is not 40",
+    "a 9 and 250 in all",
+)
+"""Lines on which ways of reading are tried."""
+
+_TRIED_BEHIND = tuple(
+    f"{source}{SOURCE_ENDS}{line}" for source, line in zip("abc", _TRIED, strict=True)
+)
+"""The same behind what an encoder reads."""
 
 
 class TransformersTarget(LanguageTarget):
@@ -60,7 +74,8 @@ class TransformersTarget(LanguageTarget):
         """Wraps a model that is loaded already; see :func:`load_transformers`.
 
         Args:
-            model: A ``PreTrainedModel`` that continues text or fills masks.
+            model: A ``PreTrainedModel`` that continues text, writes behind an encoder, or fills
+                masks.
             tokenizer: Its ``PreTrainedTokenizerFast``, or a ``tokenizers.Tokenizer``.
             name: What reports call it.
             batch: Rows answered at a time.
@@ -70,13 +85,15 @@ class TransformersTarget(LanguageTarget):
             TargetError: If the tokenizer is not a fast one.
         """
         self.name = name
-        self.network = Network(model, name, batch, cached)
-        self.masked = type(model).__name__.endswith("ForMaskedLM")
+        self.network = Network(model, name, batch)
+        self._cached = cached
+        self.masked = fills_masks(model)
         mask = getattr(tokenizer, "mask_token_id", None)
         backend = (
             require_fast(tokenizer, name) if hasattr(tokenizer, "mask_token_id") else tokenizer
         )
-        self._codec = HuggingFaceCodec(backend, mask=mask if self.masked else None)
+        starts = _starts_of(model, name) if self.network.encodes else None
+        self._codec = HuggingFaceCodec(backend, mask=mask if self.masked else None, starts=starts)
         if self.masked and mask is None:
             raise TargetError(f"target {name}: its tokenizer has no mask token: set mask_token")
 
@@ -96,11 +113,33 @@ class TransformersTarget(LanguageTarget):
         assert self.codec.mask is not None
         return self.codec.mask
 
+    @cached_property
+    def reading(self) -> Reading:
+        """How text is read: with keys and values kept, where that changes nothing.
+
+        Raises:
+            TargetError: If the model cannot be read, or does not continue text.
+        """
+        if not self._cached:
+            return Reading("anew", "keys and values were not to be kept")
+        encoded = self.codec.encode(_TRIED if not self.network.encodes else _TRIED_BEHIND)
+        lines = [
+            (*one.opening, *one.tokens[:least])
+            for one, least in zip(encoded, (7, 9, 11), strict=True)
+        ]
+        return choose_reading(self.network, lines)
+
+    @property
+    def reads(self) -> str:
+        """How it reads text, in a sentence."""
+        return "Masks are filled from left to right." if self.masked else self.reading.describe()
+
     def trie(self) -> TokenTrie:
         """Returns an empty trie of prefixes."""
-        if self.masked:
-            return FillTrie(self.network, self._mask)
-        return CausalTrie(self.network)
+        return FillTrie(self.network, self._mask) if self.masked else self._causal()
+
+    def _causal(self) -> CausalTrie | PlainTrie:
+        return self.reading.trie(self.network)
 
     def score(self, prompts: Sequence[str], endings: Sequence[str], charge: Charge) -> list[Floats]:
         """Returns the log-probability of each token of each ending; see the base."""
@@ -129,7 +168,7 @@ class TransformersTarget(LanguageTarget):
             blanks = [Blank(prompt, closing, 0) for prompt in prompts]
             return score_masked(self.network, self._mask, blanks, endings, charge)
         charge(np.arange(len(prompts)))
-        trie = CausalTrie(self.network)
+        trie = self._causal()
         different = list(dict.fromkeys(prompts))
         roots, first = trie.open(different, free())
         known = {prompt: place for place, prompt in enumerate(different)}
@@ -160,13 +199,13 @@ class TransformersTarget(LanguageTarget):
         charge(np.arange(len(prompts)))
         encoded = self.codec.encode(list(dict.fromkeys(prompts)))
         known = {prompt: place for place, prompt in enumerate(dict.fromkeys(prompts))}
-        trie = CausalTrie(self.network)
+        trie = self._causal()
         roots, first = trie.open([one.opening + one.tokens for one in encoded], free())
         places = np.array([known[prompt] for prompt in prompts], np.int64)
         prefixes, logprobs = roots[places], first.logprobs[places]
         drawn = np.zeros((len(prompts), 0), np.int64)
         for step in range(length):
-            tokens = draw(logprobs, sampling, rng)
+            tokens = draw(logprobs.astype(np.float64), sampling, rng)
             drawn = np.concatenate([drawn, tokens[:, None]], axis=1)
             if step + 1 < length:
                 prefixes, following = trie.extend(prefixes, tokens, free())
@@ -185,7 +224,8 @@ class TransformersTarget(LanguageTarget):
     def with_model(self, model: Any) -> TransformersTarget:
         """Returns the same target with another model of the same shape behind its tokenizer."""
         other = copy.copy(self)
-        other.__dict__.pop("_digest", None)
+        for known in ("_digest", "reading"):
+            other.__dict__.pop(known, None)
         other.network = copy.copy(self.network)
         other.network.model = model.eval().requires_grad_(False)
         return other
@@ -234,6 +274,22 @@ class TransformersTarget(LanguageTarget):
     def fingerprint(self) -> str:
         """Returns a hash of the configuration, the tokenizer and every weight."""
         return self._digest
+
+
+def _starts_of(model: Any, name: str) -> int:
+    """Returns the token that a decoder begins with.
+
+    Raises:
+        TargetError: If the model does not say.
+    """
+    for configuration in (getattr(model, "generation_config", None), model.config):
+        start = getattr(configuration, "decoder_start_token_id", None)
+        if isinstance(start, int):
+            return start
+    raise TargetError(
+        f"target {name}: its config.json does not say with which token its decoder begins: set "
+        "decoder_start_token_id"
+    )
 
 
 @contextmanager

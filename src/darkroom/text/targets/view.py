@@ -171,7 +171,7 @@ class LanguageView:
         """Returns what the access level and the defence leave of what may follow."""
         if self._defense is None:
             return answers
-        logprobs = self._defense(answers.logprobs, self._noise)
+        logprobs = self._defense(answers.logprobs.astype(np.float64), self._noise)
         if self.defense is None:
             return NextTokens(logprobs, answers.unseen)
         hidden = np.isneginf(logprobs) & ~np.isneginf(answers.logprobs)

@@ -16,10 +16,9 @@ from darkroom.text.targets.base import (
     Prompt,
     Tokens,
     TokenTrie,
-    next_tokens,
 )
-from darkroom.text.targets.causal_trie import as_numpy
-from darkroom.text.targets.network import Network
+from darkroom.text.targets.networks.answers import following
+from darkroom.text.targets.networks.network import Network, logits_of
 
 
 class FillTrie(TokenTrie):
@@ -80,20 +79,25 @@ def fill(network: Network, rows: Sequence[Tokens], places: Sequence[int]) -> tup
     Returns:
         Log-probabilities of all tokens there, ``(n, tokens)``, and that nothing is unseen.
     """
+    groups: dict[int, list[int]] = {}
+    for number, row in enumerate(rows):
+        groups.setdefault(len(row), []).append(number)
+    # Rows of one length at a time: some models mind what is padded.
+    batches = [
+        members[start : start + network.batch]
+        for members in groups.values()
+        for start in range(0, len(members), network.batch)
+    ]
     answers = []
-    for start in range(0, len(rows), network.batch):
-        some = rows[start : start + network.batch]
-        lengths = np.array([len(row) for row in some])
-        ids = np.zeros((len(some), int(lengths.max())), np.int64)
-        for number, row in enumerate(some):
-            ids[number, : len(row)] = row
-        present = torch.from_numpy(np.arange(ids.shape[1]) < lengths[:, None])
-        logits = network.forward(torch.from_numpy(ids), present).logits
-        at = torch.tensor(list(places[start : start + network.batch]))
-        answers.append(next_tokens(as_numpy(logits[torch.arange(len(some)), at])))
+    for some in batches:
+        ids = torch.tensor([rows[number] for number in some])
+        logits = logits_of(network.forward(ids, torch.ones_like(ids)))
+        at = torch.tensor([places[number] for number in some])
+        answers.append(following(logits[torch.arange(len(some)), at]))
+    order = np.argsort(np.concatenate([np.array(some) for some in batches]))
     return (
-        np.concatenate([answer.logprobs for answer in answers]),
-        np.concatenate([answer.unseen for answer in answers]),
+        np.concatenate([answer.logprobs for answer in answers])[order],
+        np.concatenate([answer.unseen for answer in answers])[order],
     )
 
 

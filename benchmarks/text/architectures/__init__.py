@@ -1,0 +1,1 @@
+"""Architectures of language models, each against plain ``transformers`` on whole lines."""
