@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 OURS = frozenset(["darkroom", "tests", "benchmarks", "inversion_extras"])
 
 NOT_IMPORTED = {
+    "accelerate": "transformers spreads models over devices with it",
     "httptools": "uvicorn parses HTTP with it",
     "sniffio": "httpcore looks for it at every request",
     "tzdata": "zoneinfo reads it where the system has no time zones",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import kstest
 
 from benchmarks.claims import Claim, Outcome, Table
-from benchmarks.text.architectures import agreement
+from benchmarks.text.architectures import agreement, misleading
 from darkroom.access import LanguageAccess
 from darkroom.auditing.progress import Reporter
 from darkroom.demo.text import make_text_inputs
@@ -58,7 +58,8 @@ def run(*, quick: bool, seed: int) -> Outcome:
         seed: Decides everything random.
     """
     agreed, architectures = agreement.claims()
-    claims, tables = [_golden(), *agreed], [architectures]
+    refused, adapters = misleading.claims()
+    claims, tables = [_golden(), *agreed, *refused], [architectures, adapters]
     reporter = Reporter()
     with tempfile.TemporaryDirectory() as folder:
         gpt = _train(Path(folder) / "gpt", seed, reporter, masked=False)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from darkroom.errors import MissingExtraError, RunError
-from darkroom.text.targets.transformers import quiet
+from darkroom.text.targets.folders import quiet
 
 START, END, PAD, MASK = "<s>", "</s>", "<pad>", "<mask>"
 RATE = 2e-3

@@ -13,8 +13,8 @@ import hmac
 import json
 import secrets as entropy
 import stat
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -64,12 +64,23 @@ class Canaries:
         key: Under which secrets are hashed; left out of every representation.
         coins: Whether each was inserted by a fair coin of its own, and not a fixed number of them:
             what a bound on epsilon from one training run assumes.
+        sealed: As they stand in the key file, where a model is given another text before secrets.
     """
 
     secrets: SecretFormat
     canaries: tuple[Canary, ...]
     key: bytes = field(repr=False)
     coins: bool = False
+    sealed: Canaries | None = field(default=None, repr=False)
+
+    def placed(self, place: Callable[[str, str], str]) -> Canaries:
+        """Returns the canaries as a model is given them.
+
+        Args:
+            place: Returns the text before a secret, from the texts before and behind it.
+        """
+        moved = tuple(replace(one, before=place(one.before, one.after)) for one in self.canaries)
+        return self if moved == self.canaries else replace(self, canaries=moved, sealed=self)
 
     @property
     def inserted(self) -> tuple[Canary, ...]:
@@ -99,7 +110,7 @@ class Canaries:
 
         Who publishes it before training can show afterwards that nothing was chosen to fit.
         """
-        return hashlib.sha256(_content(self).encode()).hexdigest()
+        return hashlib.sha256(_content(self.sealed or self).encode()).hexdigest()
 
 
 def make_canaries(

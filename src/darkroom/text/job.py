@@ -220,7 +220,8 @@ def text_job(
                 section, folder=folder, authorized_by=plan.run.authorized_by
             )
         if isinstance(section, TransformersSection) and section.before is not None:
-            before = open_folder(section, section.before)
+            before = open_folder(section, section.before, bare=True)
+    canaries = canaries.placed(target.placed)
     for cell in text_cell_plans(plan, target.access, folder):
         cell.attack.check_kind(masked=target.masked)
     if plan.training and target.masked:

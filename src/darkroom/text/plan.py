@@ -85,8 +85,10 @@ class TextPlan(BasePlan):
         """Returns the plan with the paths of its inputs made relative to a folder."""
         target: TextTarget = self.target
         if isinstance(target, TransformersSection):
-            before = None if target.before is None else folder / target.before
-            target = target.model_copy(update={"load": folder / target.load, "before": before})
+            places = ("load", "before", "adapter", "tokenizer")
+            named = {name: getattr(target, name) for name in places}
+            found = {name: folder / path for name, path in named.items() if path is not None}
+            target = target.model_copy(update=found)
         names = ("canaries", "corpus", "held_out")
         files = {name: getattr(self.private, name) for name in names}
         moved = {name: folder / path for name, path in files.items() if path is not None}

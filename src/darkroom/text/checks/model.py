@@ -133,11 +133,12 @@ def _weights(loading: Loading) -> Check:
             remedy="Save the whole language model with save_pretrained, its head included.",
         )
     left = len(loading.unexpected)
+    adapter = f" It holds an adapter ({loading.adapter})." if loading.adapter else ""
     unused = f" {left} weights in the folder have no place in it." if left else ""
     return Check(
         name="weights",
         outcome="passed",
-        found=f"Every weight of {loading.loaded} was in the folder.{unused}",
+        found=f"Every weight of {loading.loaded} was in the folder.{adapter}{unused}",
     )
 
 

@@ -9,6 +9,7 @@ from darkroom.errors import MissingExtraError
 from darkroom.named import Registry
 from darkroom.sections import PythonSection
 from darkroom.text.targets.base import LanguageTarget
+from darkroom.text.targets.options import LoadOptions
 from darkroom.text.targets.sections import OpenAISection, TransformersSection
 
 LANGUAGE_TARGETS: Registry[LanguageTarget] = Registry(
@@ -55,8 +56,31 @@ def open_language_target(
     )
 
 
-def open_folder(section: TransformersSection, folder: Path) -> LanguageTarget:
-    """Opens a model in a local folder: that of a section, or the same before it was trained."""
+def open_folder(
+    section: TransformersSection, folder: Path, *, bare: bool = False
+) -> LanguageTarget:
+    """Opens a model in a local folder: that of a section, or the same before it was trained.
+
+    Args:
+        section: The plan's ``[target]``.
+        folder: The model's.
+        bare: Whether an adapter is left out, as of the model before it was trained.
+    """
     from darkroom.text.targets.transformers import load_transformers
 
-    return load_transformers(folder, device=section.device, batch=section.batch)
+    return load_transformers(
+        folder,
+        device=section.device,
+        batch=section.batch,
+        options=LoadOptions(
+            adapter=None if bare else section.adapter,
+            bare=bare,
+            tokenizer=section.tokenizer,
+            dtype=section.dtype,
+            device_map=section.device_map,
+            quantization=section.quantization,
+            revision=None if bare else section.revision,
+            encoder=section.encoder,
+            decoder=section.decoder,
+        ),
+    )

@@ -22,6 +22,7 @@ class Loading:
         missing: Weights that are not in the folder, and were drawn at random.
         unexpected: Weights in the folder that the model has no place for.
         half: Whether the model is one half of an encoder and a decoder.
+        adapter: The adapter in its weights, in a few words; nothing without one.
     """
 
     architecture: str
@@ -29,6 +30,7 @@ class Loading:
     missing: tuple[str, ...] = ()
     unexpected: tuple[str, ...] = ()
     half: bool = False
+    adapter: str = ""
 
     @classmethod
     def of(cls, model: Any, report: Mapping[str, Any], configuration: Any) -> Loading:

@@ -19,6 +19,15 @@ class TransformersSection(Section):
         before: The same model before it was trained on the canaries, to compare with.
         device: Where it runs.
         batch: Rows answered at a time.
+        adapter: The folder of an adapter that ``peft`` wrote; one that lies in ``load`` is found.
+        tokenizer: The folder of its tokenizer, where it is another.
+        dtype: In which precision it runs; as it was saved when left out.
+        device_map: How ``accelerate`` spreads it over devices, such as ``"auto"``.
+        quantization: Reads its weights in so many bits, with ``bitsandbytes``.
+        revision: Which version of ``load`` in the local cache of the Hugging Face Hub.
+        encoder: For an encoder with a decoder: what the encoder reads, with ``{before}`` and
+            ``{after}`` for the text around a secret.
+        decoder: What the decoder has written before the secret.
     """
 
     kind: Literal["transformers"] = "transformers"
@@ -26,6 +35,14 @@ class TransformersSection(Section):
     before: Path | None = None
     device: str = "cpu"
     batch: int = Field(default=256, ge=1)
+    adapter: Path | None = None
+    tokenizer: Path | None = None
+    dtype: Literal["float64", "float32", "bfloat16", "float16"] | None = None
+    device_map: str | dict[str, str | int] | None = None
+    quantization: Literal["4bit", "8bit"] | None = None
+    revision: str | None = None
+    encoder: str = "{before}"
+    decoder: str = "{before}"
 
 
 class OpenAISection(ServedSection):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from darkroom.access import LanguageAccess
 from darkroom.errors import MissingExtraError, TargetError, one_line
+from darkroom.text.targets.adapters import Sources, apply_adapter, find_sources
 from darkroom.text.targets.base import (
     Blank,
     Charge,
@@ -28,12 +29,14 @@ from darkroom.text.targets.base import (
     free,
 )
 from darkroom.text.targets.codec import SOURCE_ENDS, HuggingFaceCodec, require_fast
-from darkroom.text.targets.loading import Loading, fills_masks, head_of
+from darkroom.text.targets.folders import read_folder
+from darkroom.text.targets.loading import Loading, fills_masks
 from darkroom.text.targets.networks.causal_trie import CausalTrie
 from darkroom.text.targets.networks.fill_trie import FillTrie, score_masked
 from darkroom.text.targets.networks.network import Network
 from darkroom.text.targets.networks.plain_trie import PlainTrie
 from darkroom.text.targets.networks.reading import Reading, choose_reading
+from darkroom.text.targets.options import LoadOptions, in_cache
 from darkroom.text.targets.sampling import draw
 
 _TRIED = (
@@ -70,6 +73,8 @@ class TransformersTarget(LanguageTarget):
         name: str = "transformers",
         batch: int = 256,
         cached: bool = True,
+        encoder: str = "{before}",
+        decoder: str = "{before}",
     ) -> None:
         """Wraps a model that is loaded already; see :func:`load_transformers`.
 
@@ -80,6 +85,9 @@ class TransformersTarget(LanguageTarget):
             name: What reports call it.
             batch: Rows answered at a time.
             cached: Whether keys and values are kept; without, every prefix is read anew.
+            encoder: What an encoder reads, with ``{before}`` and ``{after}`` for the text around a
+                secret.
+            decoder: What the decoder has written before the secret.
 
         Raises:
             TargetError: If the tokenizer is not a fast one.
@@ -87,6 +95,7 @@ class TransformersTarget(LanguageTarget):
         self.name = name
         self.network = Network(model, name, batch)
         self._cached = cached
+        self._around = (encoder, decoder)
         self.masked = fills_masks(model)
         mask = getattr(tokenizer, "mask_token_id", None)
         backend = (
@@ -128,6 +137,15 @@ class TransformersTarget(LanguageTarget):
             for one, least in zip(encoded, (7, 9, 11), strict=True)
         ]
         return choose_reading(self.network, lines)
+
+    def placed(self, before: str, after: str) -> str:
+        """Returns the text before a secret, behind what an encoder reads; see the base."""
+        if not self.network.encodes or SOURCE_ENDS in before:
+            return before
+        source, written = (
+            text.replace("{before}", before).replace("{after}", after) for text in self._around
+        )
+        return f"{source}{SOURCE_ENDS}{written}"
 
     @property
     def reads(self) -> str:
@@ -273,7 +291,9 @@ class TransformersTarget(LanguageTarget):
 
     def fingerprint(self) -> str:
         """Returns a hash of the configuration, the tokenizer and every weight."""
-        return self._digest
+        if not self.network.encodes:
+            return self._digest
+        return hashlib.sha256(repr((self._digest, self._around)).encode()).hexdigest()
 
 
 def _starts_of(model: Any, name: str) -> int:
@@ -292,68 +312,53 @@ def _starts_of(model: Any, name: str) -> int:
     )
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keeps the library from drawing progress bars of its own."""
-    from transformers import utils
-
-    logging: Any = utils.logging  # untyped
-    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if shown:
-            logging.enable_progress_bar()
-
-
-def load_transformers(folder: Path, *, device: str = "cpu", batch: int = 256) -> TransformersTarget:
+def load_transformers(
+    folder: Path,
+    *,
+    device: str = "cpu",
+    batch: int = 256,
+    options: LoadOptions = LoadOptions(),  # noqa: B008 - frozen
+) -> TransformersTarget:
     """Loads a model and its tokenizer from a local folder.
 
     Args:
         folder: As ``save_pretrained`` writes it, with ``config.json``, ``tokenizer.json`` and
-            weights as ``.safetensors``.
+            weights as ``.safetensors``; or one that ``peft`` wrote, whose base is on this machine.
         device: Where it runs.
         batch: Rows answered at a time.
+        options: How it is read.
 
     Raises:
-        MissingExtraError: If ``transformers`` is not installed.
+        MissingExtraError: If ``transformers`` or another library for it is not installed.
         TargetError: If the folder holds no such model.
     """
-    if not (folder / "config.json").is_file():
-        raise TargetError(
-            f"{folder}: no config.json: give the local folder that save_pretrained wrote; "
-            "nothing is downloaded"
-        )
-    if not any(folder.glob("*.safetensors")):
-        raise TargetError(
-            f"{folder}: no .safetensors; Darkroom never unpickles: save the model again with "
-            "save_pretrained"
-        )
+    folder = in_cache(folder, options.revision)
+    base, adapter = Sources(folder, None) if options.bare else find_sources(folder, options.adapter)
     try:
-        import transformers
-    except ImportError as error:
-        raise MissingExtraError("transformers", "text") from error
-    offline: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        with quiet():
-            configuration = transformers.AutoConfig.from_pretrained(folder, **offline)
-            model_class: Any = head_of(configuration)
-            model, report = model_class.from_pretrained(
-                folder, use_safetensors=True, output_loading_info=True, **offline
-            )
-            loading = Loading.of(model, report, configuration)
-            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **offline)
-    except TargetError as error:
+        model, tokenizer, loading = read_folder(base, adapter or base, options)
+        if adapter is not None:
+            merged = not getattr(model, "is_quantized", False)
+            model, words = apply_adapter(model, adapter, merged=merged)
+            loading = dataclasses.replace(loading, adapter=words)
+    except (TargetError, MissingExtraError) as error:
+        kind = type(error)
+        if kind is MissingExtraError or str(error).startswith(str(adapter)):
+            raise
         raise TargetError(f"{folder}: {error}") from None
     except Exception as error:  # of three libraries, each with kinds of its own
         raise TargetError(
-            f"{folder}: not a readable language model ({one_line(error)}): save it again with "
+            f"{base}: not a readable language model ({one_line(error)}): save it again with "
             "save_pretrained"
         ) from error
     require_fast(tokenizer, str(folder))
-    target = TransformersTarget(model.to(device), tokenizer, name=folder.name, batch=batch)
+    placed = model if options.device_map or options.quantization else model.to(device)
+    target = TransformersTarget(
+        placed,
+        tokenizer,
+        name=folder.name,
+        batch=batch,
+        encoder=options.encoder,
+        decoder=options.decoder,
+    )
     target.loading = loading
     return target

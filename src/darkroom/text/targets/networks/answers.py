@@ -9,7 +9,6 @@ from torch import Tensor
 from darkroom.errors import TargetError
 from darkroom.text.targets.base import Floats, Integers, NextTokens
 
-
 _LARGE = 16_384
 """Tokens of a vocabulary from which on log-probabilities are computed in single precision: they are
 right to about 1e-6, and double precision takes longer than the model itself."""
