@@ -68,6 +68,9 @@ def test_folders_that_hold_no_model(tmp_path: Path) -> None:
     with pytest.raises(TargetError, match="never unpickles"):
         load_transformers(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"no tensors")
+    with pytest.raises(TargetError, match=r"no tokenizer\.json"):
+        load_transformers(tmp_path)
+    (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(TargetError, match="not a readable language model") as caught:
         load_transformers(tmp_path)
     assert "\n" not in str(caught.value)

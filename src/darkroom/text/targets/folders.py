@@ -58,7 +58,7 @@ def read_folder(base: Path, words: Path, options: LoadOptions) -> tuple[Any, Any
             options.tokenizer or words, **offline
         )
         configuration = transformers.AutoConfig.from_pretrained(place, **offline)
-        model_class: Any = head_of(configuration)
+        model_class = _head(configuration, base)
         model, report = model_class.from_pretrained(
             place,
             config=configuration,
@@ -69,6 +69,13 @@ def read_folder(base: Path, words: Path, options: LoadOptions) -> tuple[Any, Any
         )
         _make_room(model, tokenizer, base, words)
     return model, tokenizer, Loading.of(model, report, configuration)
+
+
+def _head(configuration: Any, base: Path) -> Any:
+    try:
+        return head_of(configuration)
+    except TargetError as error:
+        raise TargetError(f"{base}: {error}") from None
 
 
 def _require_words(folder: Path) -> None:

@@ -340,11 +340,8 @@ def load_transformers(
             merged = not getattr(model, "is_quantized", False)
             model, words = apply_adapter(model, adapter, merged=merged)
             loading = dataclasses.replace(loading, adapter=words)
-    except (TargetError, MissingExtraError) as error:
-        kind = type(error)
-        if kind is MissingExtraError or str(error).startswith(str(adapter)):
-            raise
-        raise TargetError(f"{folder}: {error}") from None
+    except (TargetError, MissingExtraError):
+        raise
     except Exception as error:  # of three libraries, each with kinds of its own
         raise TargetError(
             f"{base}: not a readable language model ({one_line(error)}): save it again with "
