@@ -6,6 +6,7 @@ Settings come from the environment: ``GUARD_FOLDER`` for files, ``GUARD_UPSTREAM
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -79,37 +80,73 @@ def proxied() -> Guard:
     return Guard(Proxy(made, os.environ["GUARD_UPSTREAM"]), made)
 
 
+def proxied_httpx() -> Guard:
+    """The same with another client library behind it, that was the guard's own until 2026."""
+    return Guard(_httpx_proxy(), policy())
+
+
 def passed() -> Any:
-    """A plain proxy with the same client library, that passes everything on."""
+    """A plain proxy with the guard's client library, that passes everything on."""
+    import aiohttp
+
+    base = os.environ["GUARD_UPSTREAM"]
+    sessions: list[aiohttp.ClientSession] = []
+
+    async def proxy(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lived(receive, send)
+            await asyncio.gather(*(one.close() for one in sessions))
+            return
+        if not sessions:
+            sessions.append(aiohttp.ClientSession(auto_decompress=False))
+        body = (await receive())["body"]
+        headers = [
+            (name.decode(), value.decode()) for name, value in scope["headers"] if name != b"host"
+        ]
+        asking = sessions[0].request(
+            scope["method"], base + scope["path"], headers=headers, data=body
+        )
+        async with asking as reply:
+            start = {"type": "http.response.start", "status": reply.status}
+            await send({**start, "headers": list(reply.raw_headers)})
+            async for part in reply.content.iter_any():
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+
+    return proxy
+
+
+def _httpx_proxy() -> Any:
     client = httpx.AsyncClient(trust_env=False, timeout=60)
     base = os.environ["GUARD_UPSTREAM"]
 
     async def proxy(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            while True:
-                message = await receive()
-                await send({"type": f"{message['type']}.complete"})
-                if message["type"] == "lifespan.shutdown":
-                    return
+            await _lived(receive, send)
+            return
         body = (await receive())["body"]
         headers = [(name, value) for name, value in scope["headers"] if name != b"host"]
         request = client.build_request(
             scope["method"], base + scope["path"], headers=headers, content=body
         )
         reply = await client.send(request, stream=True)
-        await send(
-            {
-                "type": "http.response.start",
-                "status": reply.status_code,
-                "headers": reply.headers.raw,
-            }
-        )
+        start = {"type": "http.response.start", "status": reply.status_code}
+        await send({**start, "headers": reply.headers.raw})
         async for part in reply.aiter_raw():
             await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
         await reply.aclose()
 
     return proxy
+
+
+async def _lived(receive: Receive, send: Send) -> None:
+    """Follows a server's start and end."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
 
 
 def policy() -> Policy:

@@ -201,7 +201,7 @@ def test_what_could_be_read_otherwise_never_reaches_the_model(
 ) -> None:
     before = settled(guard, upstream)
     came = exchanged(guard.port, REFUSED[name] + HIDDEN, patience=0.5)
-    assert all(400 <= status < 500 for status in statuses(came)), came
+    assert all(400 <= status < 500 or status == 505 for status in statuses(came)), came
     assert settled(guard, upstream) == before
     assert not upstream.errors
 

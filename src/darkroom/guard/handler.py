@@ -137,10 +137,7 @@ class Handler:
             await self._pass(scope)
             return
         self._seat(client)
-        active.deadlines.allow(self.task, active.read_seconds)
-        body = await request.body(self.receive, length, active.longest_body)
-        self.whole = True
-        active.deadlines.end(self.task)
+        body = await self._body(request, length)
         asked = wire.read(head.path, head.headers, body)
         inputs = seen_inputs(active, asked)
         fields = await self._charge(client, asked.rows, inputs)
@@ -154,25 +151,16 @@ class Handler:
         async def settle(found: Reply | Refused) -> None:
             active.deadlines.end(self.task)
             try:
-                await self._answer(wire, asked, inputs, fields, succeeded(found))
+                reply = succeeded(found)
+                answered = wire.answer(asked, reply.status, reply.headers, reply.body)
+                content = answered.rebuild(await self._defended(answered, asked.rows, inputs))
+                await self._release(answered.content_type, content, fields, reply)
             except Exception as error:
                 await self.failed(error)
             self.end()
 
         active.deadlines.allow(self.task, active.seconds)
         await ask(self.guarded.app, within, body, self.receive, active.longest_answer, settle)
-
-    async def _answer(
-        self, wire: Wire, asked: Asked, inputs: Inputs, fields: Fields, reply: Reply
-    ) -> None:
-        """Sends what may leave of an answer."""
-        answered = wire.answer(asked, reply.status, reply.headers, reply.body)
-        content = answered.rebuild(await self._defended(answered, asked.rows, inputs))
-        fields += self._allowed(reply)
-        if self.method != "POST":  # whose answers nobody keeps unless they say for how long
-            fields.append((b"cache-control", b"no-store"))
-        await self._release(answered.content_type, content, fields)
-        self.record.outcome = "released"
 
     def end(self) -> None:
         """Gives back what the request holds, and tells that it is over; once."""
@@ -182,6 +170,15 @@ class Handler:
         if self._seated:
             self.guarded.slots.free(self.record.client)
         self.guarded.ended(self.record)
+
+    async def _body(self, request: Request, length: int | None) -> bytes:
+        """Returns the body, which must come in time."""
+        active = self.active
+        active.deadlines.allow(self.task, active.read_seconds)
+        body = await request.body(self.receive, length, active.longest_body)
+        self.whole = True
+        active.deadlines.end(self.task)
+        return body
 
     def _seat(self, client: str) -> None:
         """Takes a slot.
@@ -208,10 +205,16 @@ class Handler:
             raise Spent(decision)
         return quota_head(decision)
 
-    async def _release(self, content_type: str, content: bytes, fields: Fields) -> None:
+    async def _release(
+        self, content_type: str, content: bytes, fields: Fields, reply: Reply
+    ) -> None:
         """Sends an answer that may leave."""
         self.record.status = 200
         self.begun = True
+        if self.active.answer_headers:
+            fields += self._allowed(reply)
+        if self.method != "POST":  # whose answers nobody keeps unless they say for how long
+            fields.append((b"cache-control", b"no-store"))
         fields.append((b"content-type", content_type.encode()))
         fields.append((b"content-length", b"%d" % len(content)))
         # Requests that are here already are decided first, and then all answers leave one after
@@ -219,6 +222,7 @@ class Handler:
         await asyncio.sleep(0)
         await self.send({"type": "http.response.start", "status": 200, "headers": fields})
         await self.send({"type": "http.response.body", "body": content})
+        self.record.outcome = "released"
 
     async def failed(self, error: Exception) -> None:
         """Tells the client what came of a request that was not answered."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 
-import httpx
+import aiohttp
+import yarl
 
 from darkroom.errors import PlanError
 from darkroom.guard.authentication import KEY_HEADERS
@@ -15,6 +17,12 @@ from darkroom.guard.policy import Policy
 FORWARDED = frozenset([b"content-type", b"accept"])
 OWN = frozenset([b"host", *KEY_HEADERS, *DROPPED])
 """What no client sends to the upstream: whom it wants, who it is, what concerns its connection."""
+
+SPARE = 8
+"""Connections for questions about health, which hold no slot."""
+
+KEPT_ALIVE = 4.0
+"""Seconds that a connection waits for the next request: most servers end theirs after 5."""
 
 ANSWER_DROPPED = frozenset(
     [
@@ -28,7 +36,8 @@ class Proxy:
     """Asks the upstream what the guard lets through, once and never again.
 
     Of a request's headers only those that the format needs reach the upstream, and those that the
-    policy names. Pooled connections; no redirects, no proxies from the environment, no retries.
+    policy names. Pooled connections; no redirects, no proxies from the environment, no cookies, no
+    retries.
     """
 
     def __init__(self, policy: Policy, url: str | None = None) -> None:
@@ -42,30 +51,16 @@ class Proxy:
             PlanError: If there is no address, or the environment lacks a header's value.
         """
         upstream = policy.upstream
-        base = url or upstream.url
-        if base is None:
-            raise PlanError("no upstream: give --upstream URL, or [upstream] url in the policy")
-        try:
-            self._base = httpx.URL(base)
-        except httpx.InvalidURL as error:
-            raise PlanError(f"upstream {base!r} is no URL: {error}") from error
-        if self._base.scheme not in ("http", "https") or not self._base.host:
-            raise PlanError(f"upstream {base!r} is no address such as http://127.0.0.1:8080")
-        self._prefix = self._base.raw_path.rstrip(b"/")
+        self._base = _address(url or upstream.url)
         self._forwarded = FORWARDED | {name.encode() for name in upstream.forward}
         self._added = [
-            (name.lower().encode(), _from_environment(name, variable).encode())
+            (name.lower(), _from_environment(name, variable))
             for name, variable in upstream.headers_from_env.items()
         ]
+        self._added.append(("accept-encoding", "identity"))
         self._kept, self._seconds = policy.guard.prefix, upstream.seconds
-        self._client = httpx.AsyncClient(
-            timeout=upstream.seconds,
-            trust_env=False,
-            limits=httpx.Limits(
-                max_connections=policy.limits.at_once,
-                max_keepalive_connections=policy.limits.at_once,
-            ),
-        )
+        self._at_once = policy.limits.at_once
+        self._session: aiohttp.ClientSession | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Asks the upstream, and passes on the answer piece by piece."""
@@ -74,44 +69,65 @@ class Proxy:
             return
         body = (await receive())["body"]
         try:
-            await self._pass(self._request(scope, body), send)
-        except httpx.TimeoutException:
+            await self._pass(scope, body, send)
+        except TimeoutError:
             raise too_late(f"nothing for {self._seconds:g} seconds") from None
 
-    async def _pass(self, request: httpx.Request, send: Send) -> None:
-        reply = await self._client.send(request, stream=True)
-        try:
+    async def _pass(self, scope: Scope, body: bytes, send: Send) -> None:
+        asking = self._opened().request(
+            scope["method"],
+            self._target(scope),
+            headers=self._headers(scope),
+            data=body or None,  # one of no bytes is none, so that a GET stays one
+            allow_redirects=False,
+        )
+        async with asking as reply:
             headers = [
                 (name.lower(), value)
-                for name, value in reply.headers.raw
+                for name, value in reply.raw_headers
                 if name.lower() not in ANSWER_DROPPED
             ]
-            await send(
-                {"type": "http.response.start", "status": reply.status_code, "headers": headers}
-            )
-            async for part in reply.aiter_raw():
+            start = {"type": "http.response.start", "status": reply.status, "headers": headers}
+            await send(start)
+            async for part in reply.content.iter_any():
                 await send({"type": "http.response.body", "body": part, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
-        finally:
-            await reply.aclose()
+        await send({"type": "http.response.body", "body": b""})
 
-    def _request(self, scope: Scope, body: bytes) -> httpx.Request:
+    def _headers(self, scope: Scope) -> list[tuple[str, str]]:
         shadow = bool(scope.get(SHADOW))
-        headers = [
-            (name, value)
+        return [
+            (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
             for name, value in scope["headers"]
             if name in self._forwarded or (shadow and name not in OWN)
-        ]
-        headers += [*self._added, (b"accept-encoding", b"identity")]
+        ] + self._added
+
+    def _target(self, scope: Scope) -> yarl.URL:
+        """Returns where to ask; nothing in it is decoded or encoded on the way."""
         path = route_path(scope, self._kept) or str(scope["path"])
-        target = self._prefix + path.encode("latin-1")
-        if scope["query_string"]:
-            target += b"?" + scope["query_string"]
-        url = self._base.copy_with(raw_path=target)
-        # A body of no bytes is none, so that a GET stays one.
-        return self._client.build_request(
-            scope["method"], url, headers=headers, content=body or None
-        )
+        query = scope["query_string"]
+        asked = f"?{query.decode('latin-1')}" if query else ""
+        return yarl.URL(f"{self._base}{path}{asked}", encoded=True)
+
+    def _opened(self) -> aiohttp.ClientSession:
+        """Returns the connections of this event loop."""
+        loop = asyncio.get_running_loop()
+        session = self._session
+        if session is None or session.closed or session._loop is not loop:
+            connections = aiohttp.TCPConnector(
+                limit=self._at_once + SPARE, keepalive_timeout=KEPT_ALIVE
+            )
+            session = self._session = aiohttp.ClientSession(
+                connector=connections,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(
+                    total=None, sock_connect=self._seconds, sock_read=self._seconds
+                ),
+                skip_auto_headers=("user-agent", "accept", "accept-encoding", "content-type"),
+                auto_decompress=False,
+            )
+            # What is charged once is asked once, whatever the method; there is no public switch.
+            session._retry_connection = False
+        return session
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -119,9 +135,28 @@ class Proxy:
             if message["type"] == "lifespan.startup":
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
-                await self._client.aclose()
+                if self._session is not None:
+                    await self._session.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def _address(base: str | None) -> str:
+    """Returns an upstream's address without a slash at its end.
+
+    Raises:
+        PlanError: If it is none.
+    """
+    if base is None:
+        raise PlanError("no upstream: give --upstream URL, or [upstream] url in the policy")
+    try:
+        url = yarl.URL(base)
+        sound = url.scheme in ("http", "https") and bool(url.host) and url.port is not None
+    except ValueError as error:
+        raise PlanError(f"upstream {base!r} is no URL: {error}") from error
+    if not sound or url.query_string or url.fragment or url.user is not None:
+        raise PlanError(f"upstream {base!r} is no address such as http://127.0.0.1:8080")
+    return str(url).rstrip("/")
 
 
 def _from_environment(name: str, variable: str) -> str:

@@ -106,7 +106,6 @@ def _serve_metrics(guard: Guard, section: MetricsSection) -> str:
 def log_lines() -> None:
     """Has what is logged written to standard error."""
     logging.basicConfig(level=logging.INFO, format="darkroom guard: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 def worker() -> Guard:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 
 class Slots:
     """Bounds what is in hand, and lets nobody hold it all.
@@ -20,7 +18,7 @@ class Slots:
             at_once: How many there are.
             clients: How many share them, at least 1.
         """
-        self._held: Counter[str | None] = Counter()
+        self._held: dict[str | None, int] = {}  # of clients, who are few
         self._from_rest = 0
         self.divide(at_once, clients)
 
@@ -38,7 +36,7 @@ class Slots:
         >>> [slots.take("greedy") for _ in range(7)].count(True), slots.take("honest")
         (6, True)
         """
-        held = self._held[client]
+        held = self._held.get(client, 0)
         if held >= self._most:
             return False
         if held >= self._kept:
@@ -50,11 +48,7 @@ class Slots:
 
     def free(self, client: str | None) -> None:
         """Gives one back that the client holds."""
-        held = self._held[client] - 1
-        if held:
-            self._held[client] = held
-        else:
-            del self._held[client]
+        held = self._held[client] = self._held[client] - 1
         if held >= self._kept:
             self._from_rest -= 1
 

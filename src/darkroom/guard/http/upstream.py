@@ -99,35 +99,68 @@ async def ask(
         Refused: With 502, if there is no whole answer within the limit.
         Exception: Whatever the application raises after its answer.
     """
-    start: Message = {}
-    content = bytearray()
-    done = False
-
-    async def send(message: Message) -> None:
-        nonlocal start, done
-        kind = message["type"]
-        if done:
-            return
-        if kind == "http.response.start":
-            start = message
-        elif kind == "http.response.body":
-            content.extend(message.get("body", b""))
-            if len(content) > limit:
-                raise _too_long(limit)
-            if start and not message.get("more_body", False):
-                done = True
-                await settle(_reply(start, bytes(content)))
-
+    answer = _Answer(limit, settle)
     try:
-        await app(scope, replayed(body, receive), send)
+        await app(scope, replayed(body, receive), answer.take)
     except Refused:
         raise
     except Exception as error:
-        if done:
-            raise
-        raise _failed() from error
-    if not done:
+        if answer.whole is None:
+            raise _failed() from error
+        await answer.settled()
+        raise
+    if answer.whole is None:
         raise _failed()
+    await answer.settled()
+
+
+class _Answer:
+    """An answer that is collected, and handed over when it is whole.
+
+    Most applications end with their answer, and then it is handed over where they were asked. One
+    that goes on waits for something, and meanwhile a task of its own does it.
+    """
+
+    __slots__ = ("_content", "_limit", "_settle", "_soon", "_start", "_task", "whole")
+
+    def __init__(self, limit: int, settle: Settle) -> None:
+        self._limit, self._settle = limit, settle
+        self._start: Message = {}
+        self._content = bytearray()
+        self.whole: Reply | Refused | None = None
+        self._soon: asyncio.Handle | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def take(self, message: Message) -> None:
+        """Takes a piece."""
+        kind = message["type"]
+        if self.whole is not None:
+            return
+        if kind == "http.response.start":
+            self._start = message
+        elif kind == "http.response.body":
+            self._content += message.get("body", b"")
+            if len(self._content) > self._limit:
+                raise _too_long(self._limit)
+            if self._start and not message.get("more_body", False):
+                self.whole = _reply(self._start, bytes(self._content))
+                self._soon = asyncio.get_running_loop().call_soon(self._begin, self.whole)
+
+    def _begin(self, whole: Reply | Refused) -> None:
+        async def settle() -> None:
+            await self._settle(whole)
+
+        self._task = asyncio.get_running_loop().create_task(settle())
+
+    async def settled(self) -> None:
+        """Hands it over, unless a task has begun to, which is waited for."""
+        assert self._soon is not None
+        assert self.whole is not None
+        if self._task is None:
+            self._soon.cancel()
+            await self._settle(self.whole)
+        else:
+            await self._task
 
 
 def succeeded(found: Reply | Refused) -> Reply:

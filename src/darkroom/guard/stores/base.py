@@ -78,6 +78,10 @@ class Entry(NamedTuple):
     until: int
     rows: int
 
+    def counts_in(self, line: Line) -> bool:
+        """Tells whether a sum has these rows in it."""
+        return self.subject == line.subject and self.until > line.since
+
 
 class Charge(NamedTuple):
     """What is to be charged at one moment.

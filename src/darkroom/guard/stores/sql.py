@@ -37,13 +37,15 @@ ADVANCE = """
 UPDATE darkroom_ledgers SET mark = ?, turn = turn + 1, rows = rows + ? WHERE model = ?
 """
 ALL = "SELECT coalesce(sum(rows), 0) FROM darkroom_subjects WHERE model = ?"
-SUBJECT = "SELECT rows FROM darkroom_subjects WHERE model = ? AND subject = ?"
+SUMS = """
+SELECT coalesce(sum(CASE WHEN until > ? THEN rows END), 0), coalesce(sum(rows), 0),
+  coalesce((SELECT rows FROM darkroom_subjects WHERE model = ? AND subject = ?), 0)
+FROM darkroom_ledger WHERE model = ? AND subject = ?
+"""
+"""What counts in a window, all that is there, and all that was charged."""
 KEEP = """
 INSERT INTO darkroom_subjects (model, subject, rows) VALUES (?, ?, ?)
 ON CONFLICT (model, subject) DO UPDATE SET rows = darkroom_subjects.rows + excluded.rows
-"""
-SUM = """
-SELECT coalesce(sum(rows), 0) FROM darkroom_ledger WHERE model = ? AND subject = ? AND until > ?
 """
 ADD = """
 INSERT INTO darkroom_ledger (model, subject, until, rows) VALUES (?, ?, ?, ?)
@@ -144,12 +146,8 @@ class SqlStore(Store, Generic[Connection]):
             found = self._recognised(self._read(connection, READ + self.lock))
             moment = self._moment(found, self._time(connection))
             charge = make(moment)
-            self._require_rows(connection, found, charge)
-            self._take_back(connection, charge)
-            before = [
-                int(self._run(connection, SUM, self.model, one.subject, one.since).fetchone()[0])
-                for one in charge.lines
-            ]
+            self._require_all(connection, found)
+            before = self._before(connection, charge)
             receipt = judged(charge, before, moment)
             changed = self._change(connection, charge, granted=receipt.granted)
             self._run(connection, ADVANCE, moment, changed, self.model)
@@ -211,25 +209,41 @@ class SqlStore(Store, Generic[Connection]):
         identity, mark, turn, rows = found
         return Ledger(str(identity), int(mark), int(turn), int(rows))
 
-    def _require_rows(self, connection: Connection, found: Ledger, charge: Charge) -> None:
-        """Makes sure that all rows are there that a charge is decided by.
+    def _require_all(self, connection: Connection, found: Ledger) -> None:
+        """Makes sure that no subject is missing.
 
         Raises:
-            StoreError: If some are not.
+            StoreError: If one is.
         """
         if int(self._run(connection, ALL, self.model).fetchone()[0]) != found.rows:
             raise self._lacks("a subject")
-        for subject in charge.subjects:
-            told = self._run(connection, SUBJECT, self.model, subject).fetchone()
-            held = self._run(connection, SUM, self.model, subject, -1).fetchone()[0]
-            if int(held) != (0 if told is None else int(told[0])):
-                raise self._lacks(subject)
 
-    def _take_back(self, connection: Connection, charge: Charge) -> None:
+    def _before(self, connection: Connection, charge: Charge) -> list[int]:
+        """Takes back what a charge returns, and returns what each of its lines sums to.
+
+        Raises:
+            StoreError: If rows are not there that were charged.
+        """
+        left = charge.subjects - {one.subject for one in charge.lines}
+        for subject in left:
+            self._sum(connection, subject, 0)
+        sums = [self._sum(connection, one.subject, one.since) for one in charge.lines]
         for one in charge.returns:
             place = (self.model, one.subject, one.until)
             if self._run(connection, TAKE, one.rows, *place).rowcount != 1:
                 raise self._lacks(one.subject)
+        return [
+            sum_
+            - sum(b.rows for b in charge.returns if b.subject == a.subject and b.until > a.since)
+            for a, sum_ in zip(charge.lines, sums, strict=True)
+        ]
+
+    def _sum(self, connection: Connection, subject: str, since: int) -> int:
+        place = (self.model, subject)
+        counted, there, charged = self._run(connection, SUMS, since, *place, *place).fetchone()
+        if int(there) != int(charged):
+            raise self._lacks(subject)
+        return int(counted)
 
     def _change(self, connection: Connection, charge: Charge, *, granted: bool) -> int:
         """Adds what is granted, keeps the subjects' sums, and returns by how much all changed."""
