@@ -148,15 +148,15 @@ def run(*, quick: bool, seed: int) -> Outcome:
     """Measures everything; see the module.
 
     Args:
-        quick: Whether to leave out the MLP, the other half of AT&T and runs beyond 3,000 rows, and
-            to attack fewer employees.
+        quick: Whether to leave out the MLP and runs beyond 3,000 rows, and to attack fewer
+            employees.
         seed: Decides everything random.
 
     Raises:
         DataError: If the photos are absent.
     """
     names = ("softmax", "cnn") if quick else ("softmax", "mlp", "cnn")
-    stages = [stage for way in WAYS[: 1 if quick else 2] for stage in att_stages(names, way, seed)]
+    stages = [stage for way in WAYS for stage in att_stages(names, way, seed)]
     employees = employees_stage(seed, 20 if quick else EMPLOYEES)
     courses = [*score_courses(stages, quick, seed), *other_courses(stages[0], employees, seed)]
     columns = (

@@ -149,7 +149,10 @@ def _power(kind: str, planted: Sequence[Pair]) -> Table:
     for known in sorted({trial.arguments[0] for trial, _ in planted}):
         told = [one for trial, one in planted if trial.arguments[0] == known]
         sizes = [one.advantage for one in told if one.advantage is not None]
-        least = [one.smallest for one in told if one.smallest is not None]
+        # It is what "no leak shown" may have missed: where a leak is shown, nothing was missed.
+        least = [
+            one.smallest for one in told if one.outcome == "none shown" and one.smallest is not None
+        ]
         share = fmean(one.outcome == "leak" for one in told)
         rows.append((known, len(told), fmean(sizes), share, median(least) if least else None))
     columns = ("known by heart", "audits", "advantage", "leak", "smallest detectable")

@@ -108,6 +108,7 @@ def image_cell(key: str = "cell1", goals: int = 4, hits: int = 3) -> dict[str, A
             "accuracy": 0.975,
             "calibration_error": None,
             "label_changes": None,
+            "dead": None,
             "mean_absolute_error": None,
             "perplexity": None,
         },
@@ -136,6 +137,7 @@ def image_cell(key: str = "cell1", goals: int = 4, hits: int = 3) -> dict[str, A
                 "rank": worst["rank"],
                 "sentence": f"{worst['name']} is nearer than all 2,000 strangers.",
                 "alone": [0.2, 0.3],
+                "by_heart": 0.875,
             },
             "ranking": {
                 "strangers": 2000,

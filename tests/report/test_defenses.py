@@ -237,3 +237,29 @@ def test_a_run_that_is_none_is_one_line(
         cli.main()
     assert end.value.code == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_dead_model_is_no_defence(run: RunFolder) -> None:
+    """Whoever answers nothing leaks nothing."""
+    dead = cell("d", "dp-sgd", hits=0, accuracy=0.05)
+    dead["utility"]["dead"] = "it names the same class for every photo"
+    run.cells = [*usual(), dead]
+    all_of = standings(records(run.cells))
+    assert "dp-sgd" not in dominators(all_of)
+    assert "dp-sgd" not in dominators(all_of).values()
+    advice = recommend(records(run.cells), 1.0)
+    assert "dp-sgd" in [one.defense for one in advice.beyond]
+    said = "Dead, which is no defence: dp-sgd (it names the same class for every photo)."
+    assert said in advice.caution
+    page = run.report()
+    assert said in page.text
+    assert "5%, dead" in page.text
+    assert "The least is left by stealthy-shield" in page.text
+
+
+def test_nothing_is_recommended_for_a_dead_model() -> None:
+    dead = [cell("n"), cell("r", "rounding(decimals=2)")]
+    for one in dead:
+        one["utility"]["dead"] = "it names the same class for every photo"
+    with pytest.raises(PlanError, match="the undefended model is of no use"):
+        recommend(records(dead), 0.1)

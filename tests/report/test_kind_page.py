@@ -74,6 +74,7 @@ def test_a_kind_needs_no_templates(sound_run: RunFolder, monkeypatch: pytest.Mon
 
 def test_its_judges_may_fail(sound_run: RunFolder) -> None:
     sound_run.cell["details"]["loudest"] = 0.5
+    sound_run.cell["details"]["worst_off"]["p_adjusted"] = 1.0
     page = sound_run.report()
     assert page.classed("verdict")[0]["class"] == "verdict unsupported"
     assert "tell a recognised voice from a mistake" in page.text

@@ -94,6 +94,7 @@ def test_bad_judges_support_no_verdict(
     """A success that a bad judge counted is worth nothing, and the page is loud about it."""
     run.cells = [run.image_cell(hits=hits)]
     run.cell["bits"] = None
+    run.cell["details"]["worst_off"]["p_adjusted"] = 1.0
     if not hits:
         run.cell["advantage"] = run.interval(-0.02, -0.04, 0.59)
     run.cell["judges"][name] = rate
@@ -103,6 +104,17 @@ def test_bad_judges_support_no_verdict(
     assert said in page.text
     assert page.classed("verdict")[0]["class"] == "verdict unsupported"
     assert "gives its people away" not in page.text
+
+
+def test_who_stands_out_does_so_without_judges(run: RunFolder) -> None:
+    """Ranks among strangers are no judge's word."""
+    run.cells = [run.image_cell(hits=1)]
+    run.cell["bits"] = None
+    run.cell["details"]["worst_off"]["p_adjusted"] = 0.02
+    run.cell["details"]["judges"]["false_positive_others"] = run.measured(0.7)
+    page = run.report()
+    assert page.classed("verdict")[0]["class"] == "verdict one-person"
+    assert "At least one person stands out. The judges of this run are not good" in page.text
 
 
 def test_a_cell_with_bad_judges_does_not_outvote_a_good_one(run: RunFolder) -> None:
@@ -123,6 +135,7 @@ def test_a_leak_that_judges_cannot_support_is_no_clean_bill(run: RunFolder) -> N
     bad = run.image_cell("bad")
     bad["details"]["judges"]["false_positive_others"] = run.measured(0.7)
     bad["bits"] = None
+    bad["details"]["worst_off"]["p_adjusted"] = 1.0
     clear = run.image_cell("clear", hits=0)
     clear["advantage"] = run.interval(-0.02, -0.04, 0.3)
     run.cells = [bad, clear]

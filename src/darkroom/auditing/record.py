@@ -4,6 +4,8 @@ A kind adds what it alone measures in a subclass of :class:`Cell`. The same clas
 write it, read it, and give ``results.json`` its schema.
 """
 
+# long: all that a cell says stands in one place
+
 from __future__ import annotations
 
 import math
@@ -29,7 +31,6 @@ SIGNIFICANCE = 0.05  # whoever has a p-value below this stands out
 Words = Annotated[str, Field(min_length=1)]
 Key = Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z_-]*$")]
 """A cell's key, which is also the name of its folder: nothing that could lead out of the run's."""
-
 Unbounded = Annotated[
     float,
     Field(ge=0, allow_inf_nan=True),
@@ -157,7 +158,7 @@ class Utility(Record):
     Accuracy; expected calibration error in 15 bins; the share of answers of which the defence
     changes the class named, or the likeliest token; the mean absolute error of a model of numbers,
     in the units of its response; and the perplexity of a language model. ``None`` where it was not
-    measured.
+    measured. ``dead`` says why such a model is of no use at all, which is no merit of a defence.
     """
 
     accuracy: Rate | None = None
@@ -165,6 +166,7 @@ class Utility(Record):
     label_changes: Rate | None = None
     mean_absolute_error: Amount | None = None
     perplexity: Annotated[float, Field(ge=1)] | None = None
+    dead: Words | None = None
 
 
 class Cost(Record):
@@ -185,14 +187,15 @@ class Component(Record):
 class WorstOff(Record):
     """Whom the model exposes most, with a p-value that is corrected for having looked at all.
 
-    ``sentence`` says it all in words. ``alone`` are the p-values, corrected too, that goals would
-    have had of which each alone had been known by heart; empty where that is not known.
+    Of goals of which each alone is known by heart, ``alone`` are the p-values, corrected too, and
+    ``by_heart`` is how often the audit counts that as recovered. Empty where that is not known.
     """
 
     name: str
     p_adjusted: Rate
     sentence: Words
     alone: tuple[Rate, ...] = ()
+    by_heart: Rate = 1.0
 
     def stands_out_alone(self, looks: int = 1) -> float:
         """Returns the share of these that would have stood out in one of so many cells."""

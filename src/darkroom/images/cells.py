@@ -31,7 +31,14 @@ from darkroom.images.judges.plausibility import Measures
 from darkroom.images.judging import Bench
 from darkroom.images.priors.base import ImagePrior
 from darkroom.images.ranking import Ranked, bits_of, rank_people
-from darkroom.images.record import GateMeasures, ImageCell, ImageDetails, NearestPhoto, Person
+from darkroom.images.record import (
+    GateMeasures,
+    ImageCell,
+    ImageDetails,
+    NearestPhoto,
+    Person,
+    WorstPerson,
+)
 from darkroom.images.subject import Subject
 from darkroom.images.targets.view import View
 from darkroom.images.utility import cost, utility
@@ -125,7 +132,13 @@ def run_cell(
     plan = replace(plan, defense=subject.fitted(plan.defense))
     guessed = bench.guessed(repr(plan.prior), prior, subject, plan.seed)
     attacked = _attack(plan, subject, prior, bench, guessed, advance, endpoint)
-    ranked = rank_people(bench.gallery, attacked.images(subject), guessed.log_ranks, plan.seed)
+    ranked = rank_people(
+        bench.gallery,
+        attacked.images(subject),
+        subject.unit(subject.averages),
+        guessed.log_ranks,
+        plan.seed,
+    )
     people, photos = _people(attacked.last, subject, bench, ranked)
     guard = None if endpoint is None else GuardRecord.of(endpoint.held(attacked.total))
     success = clopper_pearson(sum(person.success for person in people), len(people))
@@ -311,10 +324,14 @@ def _details(
         gate=GateMeasures.of(bench.panel.gate.limits),
         snapshots=tuple(attacked.points[place].queries for place in attacked.kept),
         people=tuple(people),
-        worst_off=None
-        if ranked is None
-        else worst_off(people, ranked.record.strangers, ranked.alone),
+        worst_off=None if ranked is None else _worst_off(people, subject, bench, ranked),
         ranking=None if ranked is None else ranked.record,
         draws=guessed.baseline.draws,
         guard=guard,
     )
+
+
+def _worst_off(people: list[Person], subject: Subject, bench: Bench, ranked: Ranked) -> WorstPerson:
+    """Returns whom the model exposes most, and what one person known by heart would come to."""
+    by_heart = bench.panel.judge(subject.averages).names(subject.goals)
+    return worst_off(people, ranked.record.strangers, ranked.alone, float(by_heart.mean()))

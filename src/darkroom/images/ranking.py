@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from darkroom.auditing.record import Bits
+from darkroom.auditing.record import SIGNIFICANCE, Bits
 from darkroom.images.judges.gallery import Gallery
 from darkroom.images.judges.images import Images
 from darkroom.images.judges.ranks import (
@@ -29,8 +29,7 @@ class Ranked(NamedTuple):
 
     Attributes:
         ranks: For each person.
-        alone: The adjusted p-value that each would have who alone was known by heart; empty where
-            there was no photo to spare.
+        alone: The adjusted p-value that each would have who alone was known by heart.
         bits: How far the people are narrowed down; ``None`` with too few strangers.
         record: What the report shows.
     """
@@ -42,13 +41,18 @@ class Ranked(NamedTuple):
 
 
 def rank_people(
-    gallery: Gallery | None, images: Images, guessed: Floats | None, seed: int
+    gallery: Gallery | None,
+    images: Images,
+    by_heart: Images,
+    guessed: Floats | None,
+    seed: int,
 ) -> Ranked | None:
     """Ranks the right person of each reconstruction among strangers.
 
     Args:
         gallery: The people; ``None`` if there is none.
         images: The reconstructions, in the order of the goals, in [0, 1].
+        by_heart: What a model that knows each by heart would give, likewise.
         guessed: The expected log2 of each goal's rank without the model, ``(goals,)``.
         seed: The run's.
     """
@@ -72,7 +76,8 @@ def rank_people(
         sentence=ranked_together(len(ranks.rank), gallery.strangers, ranks.p_together),
     )
     shuffles = np.random.default_rng([seed, 7])
-    standing = () if real is None else tuple(alone(likeness, real, shuffles).tolist())
+    exposed = ranks.p_adjusted < SIGNIFICANCE
+    standing = tuple(alone(likeness, gallery.likeness(by_heart), exposed, shuffles).tolist())
     bits = _bits(ranks.log_rank, guessed) if enough else None
     return Ranked(ranks, standing, bits, record)
 

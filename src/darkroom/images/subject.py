@@ -94,6 +94,12 @@ class Subject:
         return self.private.select(self.trained)
 
     @property
+    def averages(self) -> NDArray[np.float32]:
+        """The average of each goal's photos that the target was trained on, in their order."""
+        images, people = self.seen.images, self.seen.people
+        return np.stack([images[people == goal].mean(axis=0) for goal in self.goals])
+
+    @property
     def held_out(self) -> Photos:
         """Private photos that the target never saw."""
         return self.private.select(~self.trained)

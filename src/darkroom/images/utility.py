@@ -11,6 +11,7 @@ from darkroom.auditing.record import Cost, Utility
 from darkroom.defenses.pipeline import Pipeline
 from darkroom.images.subject import Subject
 from darkroom.statistics.calibration import calibration_error
+from darkroom.statistics.chance import dead_classifier
 
 BATCH = 256
 TRIALS = 5
@@ -20,7 +21,8 @@ def utility(subject: Subject, defense: Pipeline) -> Utility:
     """Returns what the answers to held-out photos are worth; nothing without such photos.
 
     That is accuracy; where the target shows scores, the calibration error too; and behind a
-    defence, the share of photos of which it changes the class named.
+    defence, the share of photos of which it changes the class named. A model that tells nothing of
+    photos is dead.
 
     Args:
         subject: The target and the photos.
@@ -31,7 +33,10 @@ def utility(subject: Subject, defense: Pipeline) -> Utility:
         return Utility()
     if not subject.target.access.includes(Access.SCORES):
         named = subject.target.labels(photos.images)
-        return Utility(accuracy=float((named == photos.people).mean()))
+        return Utility(
+            accuracy=float((named == photos.people).mean()),
+            dead=dead_classifier(named, photos.people, "photo"),
+        )
     plain = subject.target.scores(photos.images)
     answers = defense(plain, np.random.default_rng(0), photos.images)
     named = answers.argmax(axis=1)
@@ -40,6 +45,7 @@ def utility(subject: Subject, defense: Pipeline) -> Utility:
         accuracy=float((named == photos.people).mean()),
         calibration_error=calibration_error(answers, photos.people),
         label_changes=changed if defense.defenses else None,
+        dead=dead_classifier(named, photos.people, "photo"),
     )
 
 

@@ -56,13 +56,16 @@ def threat_model(plan: ImageCellPlan, subject: Subject) -> tuple[str, ...]:
     )
 
 
-def worst_off(people: Sequence[Person], strangers: int, alone: Sequence[float] = ()) -> WorstPerson:
+def worst_off(
+    people: Sequence[Person], strangers: int, alone: Sequence[float] = (), by_heart: float = 1.0
+) -> WorstPerson:
     """Returns the person of whom the reconstruction says most, corrected for having looked.
 
     Args:
         people: All that were looked at.
         strangers: How many took part in nothing.
         alone: The adjusted p-value that each would have who alone was known by heart.
+        by_heart: How often the judges recognise what is known by heart.
     """
     worst = min(people, key=lambda one: (one.p_adjusted, one.rank, -(one.confidence or 0.0)))
     among = (
@@ -86,6 +89,7 @@ def worst_off(people: Sequence[Person], strangers: int, alone: Sequence[float] =
         sentence=sentence,
         goal=worst.goal,
         alone=tuple(alone),
+        by_heart=by_heart,
     )
 
 

@@ -120,7 +120,9 @@ class Standing(NamedTuple):
 
     @property
     def worth(self) -> float | None:
-        """Accuracy, or minus an error or a perplexity; larger is better."""
+        """Accuracy, or minus an error or a perplexity; larger is better. ``None`` if it is dead."""
+        if self.utility.dead is not None:
+            return None
         return measure_of(self.utility).worth(self.utility)
 
 
@@ -226,7 +228,7 @@ def dominators(all_of: Sequence[Standing]) -> dict[str, str]:
     One of the two differs; of equals, neither dominates. No defence is one of those compared.
 
     Args:
-        all_of: A run's; those of unknown worth are left out.
+        all_of: A run's; those of unknown worth, and dead ones, are left out.
     """
     known = [one for one in all_of if one.worth is not None]
     found = {}
@@ -252,7 +254,7 @@ class Recommendation(NamedTuple):
         chosen: The defence that leaks least within the limit, or ``None`` if none keeps it.
         undefended: How the model stands without.
         within: Those that keep the limit, the least leak first.
-        beyond: Those that do not, or whose worth was not measured.
+        beyond: Those that do not, whose worth was not measured, or which are dead.
         limit: The accuracy that may be lost, or the share by which an error or a perplexity may
             grow.
     """
@@ -312,10 +314,14 @@ class Recommendation(NamedTuple):
         missing = (
             f" Fewer attacks met {', '.join(fewer)} than the model undefended." if fewer else ""
         )
+        dead = f" {self._dead()}" if self._dead() else ""
         return (
             f"{measured} measured in this run; mixes, settings and attacks that it did not "
-            f"measure are not judged.{missing}"
+            f"measure are not judged.{missing}{dead}"
         )
+
+    def _dead(self) -> str:
+        return dead_sentence([*self.within, *self.beyond])
 
     def record(self) -> dict[str, Any]:
         """Returns it as JSON has it."""
@@ -342,6 +348,12 @@ def _record(one: Standing) -> dict[str, Any]:
     }
 
 
+def dead_sentence(all_of: Sequence[Standing]) -> str:
+    """Names the defences behind which a model is of no use; empty where there is none."""
+    found = [f"{one.defense} ({one.utility.dead})" for one in all_of if one.utility.dead]
+    return f"Dead, which is no defence: {', '.join(found)}." if found else ""
+
+
 def recommend(cells: Sequence[Cell], loss: float) -> Recommendation:
     """Names the measured defence that leaks least and keeps a limit.
 
@@ -363,6 +375,11 @@ def recommend(cells: Sequence[Cell], loss: float) -> Recommendation:
     plain, *others = all_of
     if not others:
         raise PlanError("this run has no defences: add [[defense]] or [[training]] to its plan")
+    if plain.utility.dead is not None:
+        raise PlanError(
+            f"the undefended model is of no use, so no defence can be recommended: "
+            f"{plain.utility.dead}"
+        )
     if plain.worth is None:
         raise PlanError(
             "this run did not measure what the model is worth: hold out photos or rows that it was "

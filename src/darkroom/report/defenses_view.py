@@ -13,6 +13,7 @@ from darkroom.report.defenses import (
     Measure,
     Recommendation,
     Standing,
+    dead_sentence,
     dominators,
     judged,
     matches,
@@ -65,6 +66,7 @@ class DefensesView:
         chart: Leak against accuracy.
         bits_chart: The same with leaks in bits, where every defence has them.
         dominated: A sentence that names dominated defences.
+        dead: A sentence that names those behind which the model is of no use.
         fallen: Defences that stop none but the naive.
     """
 
@@ -76,6 +78,7 @@ class DefensesView:
     chart: Chart | None
     bits_chart: Chart | None
     dominated: str
+    dead: str
     fallen: str
 
 
@@ -105,8 +108,9 @@ def defenses_view(cells: Sequence[Cell]) -> DefensesView | None:
         worth_word=measure.name if measure.sign > 0 else f"the model's {measure.name}",
         better=f"the lower and farther {'right' if measure.sign > 0 else 'left'}, the better",
         chart=_chart(all_of, beaten, names, measure),
-        bits_chart=_bits_chart(all_of, beaten, names, measure),
+        bits_chart=_chart(all_of, beaten, names, measure, in_bits=True),
         dominated=_dominated(beaten),
+        dead=dead_sentence(all_of),
         fallen=", ".join(fallen),
     )
 
@@ -137,7 +141,8 @@ def _row(match: Match, names: dict[str, str], beaten: dict[str, str], *, first: 
 def _lead(all_of: Sequence[Standing]) -> str:
     plain = next((one for one in all_of if one.defense == NONE), None)
     others = [one for one in all_of if one.defense != NONE]
-    best = min(others, key=lambda one: (one.leak.estimate, one.leak.high))
+    living = [one for one in others if one.utility.dead is None] or others
+    best = min(living, key=lambda one: (one.leak.estimate, one.leak.high))
     before = (
         ""
         if plain is None
@@ -158,42 +163,30 @@ def _advantage(one: Standing) -> str:
 
 
 def _chart(
-    all_of: Sequence[Standing], beaten: dict[str, str], names: dict[str, str], measure: Measure
+    all_of: Sequence[Standing],
+    beaten: dict[str, str],
+    names: dict[str, str],
+    measure: Measure,
+    *,
+    in_bits: bool = False,
 ) -> Chart | None:
+    """Draws the frontier of the defences of known worth; ``None`` where there is none to draw."""
     known = [one for one in all_of if one.worth is not None]
-    if len(known) < 2:
+    leaks = [one.bits if in_bits else one.leak for one in known]
+    if len(known) < 2 or None in leaks:
         return None
     spots = [
-        Spot(names[one.defense], abs(one.worth or 0.0), one.leak, one.defense in beaten)
-        for one in known
+        Spot(names[one.defense], abs(one.worth or 0.0), leak, one.defense in beaten)
+        for one, leak in zip(known, leaks, strict=True)
+        if leak is not None
     ]
     return frontier_chart(
         spots,
-        name="chart-frontier",
-        title=f"Advantage left to the attacker against {measure.name} for "
-        f"{len(spots)} defences; the figures are in the table, by number",
+        name="chart-frontier-bits" if in_bits else "chart-frontier",
+        title=f"{'Bits' if in_bits else 'Advantage'} left to the attacker against {measure.name} "
+        f"for {len(spots)} defences; the figures are in the table, by number",
         across=measure.name,
-    )
-
-
-def _bits_chart(
-    all_of: Sequence[Standing], beaten: dict[str, str], names: dict[str, str], measure: Measure
-) -> Chart | None:
-    known = [one for one in all_of if one.worth is not None]
-    found = [one.bits for one in known if one.bits is not None]
-    if len(known) < 2 or len(found) < len(known):
-        return None
-    spots = [
-        Spot(names[one.defense], abs(one.worth or 0.0), bits, one.defense in beaten)
-        for one, bits in zip(known, found, strict=True)
-    ]
-    return frontier_chart(
-        spots,
-        name="chart-frontier-bits",
-        title=f"Bits left to the attacker against {measure.name} for {len(spots)} defences; the "
-        "figures are in the table, by number",
-        across=measure.name,
-        bits=max(one.most for one in found),
+        bits=max(one.bits.most for one in known if one.bits is not None) if in_bits else None,
     )
 
 
@@ -228,7 +221,8 @@ def _points(interval: Interval | None) -> str:
 
 
 def _worth(utility: Utility) -> str:
-    return measure_of(utility).written(utility)
+    said = measure_of(utility).written(utility)
+    return f"{said}, dead" if utility.dead else said
 
 
 def _share(value: float | None) -> str:

@@ -114,7 +114,8 @@ def smallest_detectable(cell: Cell, limit: Limit, looks: int) -> float | None:
     worst = cell.details.worst_off
     if limit.worst_off and worst is not None:
         rate = detectable_alone(cell.goals, worst.stands_out_alone(looks))
-        sizes.append(None if rate is None else rate * (1 - cell.baseline.estimate))
+        gained = max(0.0, worst.by_heart - cell.baseline.estimate)
+        sizes.append(None if rate is None else rate * gained)
     return min((size for size in sizes if size is not None), default=None)
 
 

@@ -15,6 +15,7 @@ from darkroom.auditing.record import Component, CurvePoint, GuardRecord, Queries
 from darkroom.defenses.pipeline import Pipeline
 from darkroom.ledger import Limit, QueryLedger
 from darkroom.named import parameters_of
+from darkroom.statistics.chance import dead_classifier, dead_regressor
 from darkroom.tables.attacks.base import Errors
 from darkroom.tables.candidates import Belief
 from darkroom.tables.cell_plan import TableCellPlan, expected_queries
@@ -184,11 +185,15 @@ def _utility(subject: TableSubject, defense: Pipeline) -> Utility:
     if defense.defenses:
         predictions = _defended(target, others.rows, defense)
     if target.classes is None:
-        return Utility(mean_absolute_error=float(np.abs(predictions - others.response).mean()))
+        return Utility(
+            mean_absolute_error=float(np.abs(predictions - others.response).mean()),
+            dead=dead_regressor(predictions, others.response, "row"),
+        )
     changed = float((predictions != plain).mean())
     return Utility(
         accuracy=float((predictions == others.response).mean()),
         label_changes=changed if defense.defenses else None,
+        dead=dead_classifier(predictions, others.response, "row"),
     )
 
 

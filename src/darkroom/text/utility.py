@@ -55,27 +55,41 @@ def text_utility(
 
     Returns:
         The perplexity, and behind a defence the share of places at which the likeliest token
-        becomes another.
+        becomes another. A model that tells nothing of what follows is dead.
     """
     if not lines or not target.access.includes(LanguageAccess.WEIGHTS):
         return Utility()
     rng = np.random.default_rng([seed, 8])
     costs: list[NDArray[np.float64]] = []
     changed: list[NDArray[np.bool_]] = []
+    first: Floats | None = None
+    alike, tokens = True, 0
     for start in range(0, len(lines), LINES):
         encoded = target.codec.encode(lines[start : start + LINES])
         for read in (_filled if target.masked else _continued)(target, encoded):
             shown = read.logprobs if defense is None else defense(read.logprobs, rng)
             told = as_distribution(shown)
+            first = told[:1] if first is None else first
+            alike, tokens = alike and np.allclose(told, first, atol=1e-3), told.shape[1]
             costs.append(-told[np.arange(len(told)), read.truth])
             changed.append(told.argmax(axis=1) != read.logprobs.argmax(axis=1))
     if not costs:
         return Utility()
-    differing = float(np.concatenate(changed).mean())
+    perplexity = float(np.exp(np.concatenate(costs).mean()))
     return Utility(
-        perplexity=float(np.exp(np.concatenate(costs).mean())),
-        label_changes=None if defense is None else differing,
+        perplexity=perplexity,
+        label_changes=None if defense is None else float(np.concatenate(changed).mean()),
+        dead=_dead(perplexity, tokens, alike=alike),
     )
+
+
+def _dead(perplexity: float, tokens: int, *, alike: bool) -> str | None:
+    """Says why a model is of no use; ``None`` where it is of some."""
+    if alike:
+        return "it expects the same tokens after every text"
+    if perplexity >= tokens:
+        return "it is no better than drawing every token by lot"
+    return None
 
 
 def as_distribution(logprobs: Floats) -> Floats:

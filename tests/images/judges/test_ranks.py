@@ -124,10 +124,23 @@ def test_one_known_alone_is_tested_as_if_it_were_so() -> None:
     rng = np.random.default_rng(9)
     nothing, photos = likeness(rng, 8, 60), likeness(rng, 8, 60, 4.0)
     photos[3] = nothing[3]  # a photo that shows nobody
-    found = alone(nothing, photos, np.random.default_rng(0))
+    nobody = np.zeros(8, np.bool_)
+    found = alone(nothing, photos, nobody, np.random.default_rng(0))
     for goal in range(8):
         replaced = nothing.copy()
         replaced[goal] = photos[goal]
         slow = rank_right(replaced, np.random.default_rng(0)).p_adjusted[goal]
         assert found[goal] == pytest.approx(slow, abs=0.05)
         assert (found[goal] < 0.05) == (goal != 3)
+
+
+def test_who_stands_out_already_hides_nobody_known_alone() -> None:
+    """Dealt out by lot, a row that fits its person well is often the largest deviation of all."""
+    rng = np.random.default_rng(9)
+    nothing, photos = likeness(rng, 8, 30), likeness(rng, 8, 30, 4.0)
+    some, exposed = nothing.copy(), np.arange(8) < 3
+    some[exposed] = photos[exposed] * 2
+    hidden = alone(some, photos, np.zeros(8, np.bool_), np.random.default_rng(0))
+    found = alone(some, photos, exposed, np.random.default_rng(0))
+    assert (found[3:] < 0.05).all()
+    assert (hidden[3:] >= 0.05).any()

@@ -82,14 +82,18 @@ def rank_right(likeness: Floats, rng: np.random.Generator) -> Ranks:
     )
 
 
-def alone(likeness: Floats, known: Floats, rng: np.random.Generator) -> Floats:
+def alone(
+    likeness: Floats, known: Floats, exposed: NDArray[np.bool_], rng: np.random.Generator
+) -> Floats:
     """Returns the adjusted p-value that each goal would have if it alone were known by heart.
 
-    In the place of its reconstruction stands a photo; all others stay as they are.
+    In the place of its reconstruction stands what is known; all others stay as they are. Those who
+    stand out as it is are left out: something is known of them.
 
     Args:
         likeness: As in :func:`rank_right`.
-        known: How much a photo of each goal resembles each of the people, of the same shape.
+        known: How much what is known of each goal resembles each of the people, of the same shape.
+        exposed: Who stands out as it is, ``(goals,)``.
         rng: Shuffles.
 
     Returns:
@@ -100,6 +104,7 @@ def alone(likeness: Floats, known: Floats, rng: np.random.Generator) -> Floats:
     others = (likeness.sum(axis=0) - likeness) / max(goals - 1, 1)
     scores, photos = _scores(peculiar(likeness)), _scores(known - others)
     own = photos[rows, rows] - 10.0**-DIGITS
+    scores[exposed] = -np.inf
     reached = np.zeros(goals, np.int64)
     for dealt in _dealt(goals, people, rng):
         drawn = scores[rows, dealt]
