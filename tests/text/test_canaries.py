@@ -103,11 +103,10 @@ def test_training_lines(tmp_path: Path, suffix: str) -> None:
         ({"templates": ("no secret of {name}",)}, "needs"),
         ({"templates": ("{secret} of {name}",)}, "needs"),
         ({"templates": ("{name}: {secret} {secret}",)}, "needs"),
-        ({"templates": ("{name}\n{secret}",)}, "one line"),
+        ({"templates": ("{name}\n{secret}",), "chat": True}, "has turns"),
         ({"repetitions": (0,)}, "1 or more"),
         ({"each": 0}, "at least one"),
         ({"controls": 0}, "control"),
-        ({"each": 5000}, "names"),
     ],
 )
 def test_words_that_make_no_canaries(options: dict[str, object], why: str) -> None:

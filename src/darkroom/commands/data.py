@@ -16,7 +16,8 @@ SecretFormat = Annotated[
     str,
     typer.Argument(
         metavar="FORMAT",
-        help="A pattern, or ssn, card, email, passport, api-key, pin, phone, words:FILE.",
+        help="A pattern, or ssn, card, email, passport, api-key, pin, phone, iban, uuid, date, "
+        "name, address, words:FILE.",
     ),
 ]
 Lines = Annotated[
@@ -24,7 +25,8 @@ Lines = Annotated[
 ]
 KeyFile = Annotated[Path, typer.Option(help="The sealed key file that the audit reads.")]
 Templates = Annotated[
-    list[str] | None, typer.Option(help="A sentence with {name} and {secret}; repeatable.")
+    list[str] | None,
+    typer.Option(help="A sentence with {name} and {secret}, or @FILE; repeatable."),
 ]
 Repetitions = Annotated[
     str, typer.Option(help="How often canaries are written, one group for each number.")
@@ -32,6 +34,10 @@ Repetitions = Annotated[
 Coins = Annotated[
     bool,
     typer.Option("--coins", help="Draw twice as many and write each by a coin: bounds epsilon."),
+]
+Chat = Annotated[
+    bool,
+    typer.Option("--chat", help="Conversations: templates of lines 'user: ...', 'assistant: ...'."),
 ]
 Seed = Annotated[
     int, typer.Option(min=0, max=HIGHEST_SEED, help="The same seed gives the same results.")
@@ -77,6 +83,7 @@ def make(
         int | None, typer.Option(min=1, help="Secrets to hold out; as many as are written.")
     ] = None,
     coins: Coins = False,
+    chat: Chat = False,
     seed: Annotated[
         int | None, typer.Option(min=0, help="For tests: whoever knows it knows the secrets.")
     ] = None,
@@ -93,6 +100,7 @@ def make(
         each=each,
         controls=controls,
         coins=coins,
+        chat=chat,
         seed=seed,
     )
     typer.echo(

@@ -14,7 +14,6 @@ from darkroom.errors import PlanError, RunError
 from darkroom.files import emptied
 from darkroom.runs import Run, audit_plan
 from darkroom.text.canaries import (
-    DEFAULT_TEMPLATE,
     Canaries,
     make_canaries,
     save_key,
@@ -61,6 +60,7 @@ def write_canaries(
     each: int = 10,
     controls: int | None = None,
     coins: bool = False,
+    chat: bool = False,
     seed: int | None = None,
 ) -> Canaries:
     """Draws canaries and writes their training lines and the key file.
@@ -69,7 +69,8 @@ def write_canaries(
         secrets: The format, as :func:`darkroom.text.formats.secrets.make_format` takes it.
         lines: Where the training lines go, ``.jsonl`` or ``.txt``.
         key: Where the key file goes.
-        templates: Sentences with ``{name}`` and ``{secret}``.
+        templates: Sentences with ``{name}`` and ``{secret}``, or ``@FILE`` with one.
+        chat: Whether they are conversations.
         repetitions: Numbers with commas between.
         each: Canaries of each number of repetitions.
         controls: How many to hold out; as many as are written when left out.
@@ -89,17 +90,31 @@ def write_canaries(
     rng = None if seed is None else np.random.default_rng(seed)
     made = make_canaries(
         make_format(secrets),
-        templates=templates or (DEFAULT_TEMPLATE,),
+        templates=_templates(templates or ()),
         repetitions=counts,
         each=each,
         controls=controls,
         coins=coins,
+        chat=chat,
         rng=rng,
     )
     # The order of lines tells nothing of the secrets, so it needs no secret seed.
     write_lines(lines, made.training_lines(np.random.default_rng(seed)))
     save_key(key, made)
     return made
+
+
+def _templates(given: Sequence[str]) -> list[str]:
+    """Reads templates that stand in files."""
+    templates = []
+    for one in given:
+        if one.startswith("@"):
+            try:
+                one = Path(one[1:]).read_text(encoding="utf-8").rstrip("\n")
+            except (OSError, UnicodeDecodeError):
+                raise PlanError(f"template {one}: no readable file: check the path") from None
+        templates.append(one)
+    return templates
 
 
 def run_text_demo(out: Path, *, seed: int = 0, progress: bool = True) -> Run:

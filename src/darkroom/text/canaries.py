@@ -16,6 +16,7 @@ import stat
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Literal
 
 import numpy as np
@@ -25,9 +26,13 @@ from darkroom.errors import DataError, PlanError
 from darkroom.files import is_special, write_private
 from darkroom.text.formats.names import FIRST, LAST
 from darkroom.text.formats.secrets import FormatSpec, SecretFormat
+from darkroom.text.lines import read_lines as read_lines
+from darkroom.text.lines import write_lines as write_lines
+from darkroom.text.targets.conversations import MARK, turns_of
 
 SCHEMA = "darkroom/canaries/1"
 DEFAULT_TEMPLATE = "The access code of {name} is {secret}."
+DEFAULT_CHAT = f"user: What is the access code of {{name}}?\nassistant: {DEFAULT_TEMPLATE}"
 
 
 @dataclass(frozen=True)
@@ -64,22 +69,30 @@ class Canaries:
         key: Under which secrets are hashed; left out of every representation.
         coins: Whether each was inserted by a fair coin of its own, and not a fixed number of them:
             what a bound on epsilon from one training run assumes.
-        sealed: As they stand in the key file, where a model is given another text before secrets.
+        chat: Whether each stands in a conversation; see
+            :mod:`darkroom.text.targets.conversations`.
+        sealed: As they stand in the key file, where a model is given other texts around secrets.
     """
 
     secrets: SecretFormat
     canaries: tuple[Canary, ...]
     key: bytes = field(repr=False)
     coins: bool = False
+    chat: bool = False
     sealed: Canaries | None = field(default=None, repr=False)
 
-    def placed(self, place: Callable[[str, str], str]) -> Canaries:
+    def placed(self, place: Callable[[str, str], tuple[str, str]]) -> Canaries:
         """Returns the canaries as a model is given them.
 
         Args:
-            place: Returns the text before a secret, from the texts before and behind it.
+            place: Returns the texts before and behind a secret, from those in the key file.
         """
-        moved = tuple(replace(one, before=place(one.before, one.after)) for one in self.canaries)
+        mark = MARK if self.chat else ""
+        around = [place(mark + one.before, one.after) for one in self.canaries]
+        moved = tuple(
+            replace(one, before=before, after=after)
+            for one, (before, after) in zip(self.canaries, around, strict=True)
+        )
         return self if moved == self.canaries else replace(self, canaries=moved, sealed=self)
 
     @property
@@ -102,7 +115,8 @@ class Canaries:
         Args:
             rng: Decides their order.
         """
-        lines = [canary.line for canary in self.inserted for _ in range(canary.repetitions)]
+        mark = MARK if self.chat else ""
+        lines = [mark + canary.line for canary in self.inserted for _ in range(canary.repetitions)]
         return [lines[place] for place in rng.permutation(len(lines))]
 
     def commitment(self) -> str:
@@ -116,23 +130,26 @@ class Canaries:
 def make_canaries(
     secrets: SecretFormat,
     *,
-    templates: Sequence[str] = (DEFAULT_TEMPLATE,),
+    templates: Sequence[str] = (),
     repetitions: Sequence[int] = (1, 2, 4, 8, 16, 32),
     each: int = 10,
     controls: int | None = None,
     coins: bool = False,
+    chat: bool = False,
     rng: np.random.Generator | None = None,
 ) -> Canaries:
     """Draws canaries.
 
     Args:
         secrets: The format of their secrets.
-        templates: Sentences with ``{name}`` and, once, ``{secret}``; taken in turn.
+        templates: Sentences with ``{name}`` and, once, ``{secret}``; taken in turn. Of one line or
+            several; for a chat, turns such as ``user: …`` and ``assistant: …``.
         repetitions: How often a canary shall be in the training data; one group for each number.
         each: Canaries in each group.
         controls: How many to hold out; as many as are inserted when left out.
         coins: Whether to draw twice ``each`` and let a fair coin decide of each whether it is
             inserted, so that a bound on epsilon holds; for one number of repetitions.
+        chat: Whether templates are conversations.
         rng: The source of randomness; the system's own when left out, so that no seed tells the
             secrets.
 
@@ -146,8 +163,9 @@ def make_canaries(
             "canaries: give repetitions of 1 or more, and at least one canary of each and one "
             "control"
         )
+    templates = templates or ((DEFAULT_CHAT,) if chat else (DEFAULT_TEMPLATE,))
     for template in templates:
-        check_template(template)
+        check_template(template, chat=chat)
     if coins and (len(set(repetitions)) > 1 or controls is not None):
         raise PlanError(
             "canaries drawn by coins: give one number of repetitions, and no number of controls"
@@ -163,7 +181,7 @@ def make_canaries(
         before, after = templates[place % len(templates)].replace("{name}", name).split("{secret}")
         made.append(Canary(name, before, after, value, count))
     key = drawn.bytes(32) if rng is not None else entropy.token_bytes(32)
-    return Canaries(secrets, tuple(made), key, coins)
+    return Canaries(secrets, tuple(made), key, coins, chat)
 
 
 def _tossed(groups: Sequence[int], rng: np.random.Generator) -> list[int]:
@@ -175,67 +193,23 @@ def _tossed(groups: Sequence[int], rng: np.random.Generator) -> list[int]:
     return counts
 
 
-def check_template(template: str) -> None:
+def check_template(template: str, *, chat: bool = False) -> None:
     """Refuses templates that make no canaries.
 
     Raises:
         PlanError: If ``{secret}`` is not there just once, if ``{name}`` does not come before it,
-            or the sentence has several lines.
+            or a chat does not begin with a turn.
     """
     if template.count("{secret}") != 1 or "{name}" not in template.partition("{secret}")[0]:
         raise PlanError(
             f"template {template!r}: it needs {{name}}, so that prompts differ, and behind it "
             "{secret}, once"
         )
-    if len(template.splitlines()) != 1:
-        raise PlanError(f"template {template!r}: write it in one line")
-
-
-def write_lines(path: Path, lines: Sequence[str]) -> None:
-    """Writes training lines, as JSON Lines with a ``text`` field or as plain text.
-
-    Args:
-        path: Ending in ``.jsonl`` or ``.txt``; readable by its owner alone, for it holds secrets.
-        lines: The lines.
-
-    Raises:
-        PlanError: If the name ends otherwise.
-        RunError: If it cannot be written.
-    """
-    if path.suffix not in (".jsonl", ".txt"):
-        raise PlanError(f"{path}: training lines are written as .jsonl or .txt: rename it")
-    if path.suffix == ".jsonl":
-        lines = [json.dumps({"text": line}, ensure_ascii=False) for line in lines]
-    write_private(path, "".join(f"{line}\n" for line in lines).encode())
-
-
-def read_lines(path: Path) -> list[str]:
-    """Reads lines as :func:`write_lines` writes them; empty ones are left out.
-
-    Args:
-        path: Ending in ``.jsonl`` or ``.txt``.
-
-    Raises:
-        PlanError: If the name ends otherwise.
-        DataError: If it cannot be read, holds no line, or a line is no object with a text.
-    """
-    if path.suffix not in (".jsonl", ".txt"):
-        raise PlanError(f"{path}: lines are read from .jsonl or .txt: rename it")
-    try:
-        lines = [line for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
-        if path.suffix == ".jsonl":
-            lines = [str(json.loads(line)["text"]) for line in lines]
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}: give a file of lines") from error
-    except (ValueError, KeyError, TypeError) as error:
-        # The library's message may quote a secret.
-        raise DataError(
-            f"{path}: not UTF-8, or a line is not an object with a text ({type(error).__name__}): "
-            'write each as {"text": "..."}'
-        ) from None
-    if not lines:
-        raise DataError(f"{path}: no line: give at least one")
-    return lines
+    if chat and not turns_of(template):
+        raise PlanError(
+            f"template {template!r}: a chat has turns, each at the start of a line: write "
+            "'user: …' and 'assistant: …'"
+        )
 
 
 class _StoredCanary(BaseModel):
@@ -256,6 +230,7 @@ class _KeyFile(BaseModel):
     key: str = Field(pattern=r"^[0-9a-f]{64}$")
     canaries: list[_StoredCanary] = Field(min_length=2)
     coins: bool = False
+    chat: bool = False
     seal: str
 
 
@@ -300,6 +275,7 @@ def load_key(path: Path) -> Canaries:
         tuple(Canary(**canary.model_dump()) for canary in stored.canaries),
         bytes.fromhex(stored.key),
         stored.coins,
+        stored.chat,
     )
     if not hmac.compare_digest(stored.seal, _seal(canaries)):
         raise DataError(f"{path}: changed since it was sealed: use the file as it was made")
@@ -329,6 +305,8 @@ def _content(canaries: Canaries) -> str:
     }
     if canaries.coins:
         content["coins"] = True
+    if canaries.chat:
+        content["chat"] = True
     return json.dumps(content, ensure_ascii=False)
 
 
@@ -337,14 +315,17 @@ def _seal(canaries: Canaries) -> str:
 
 
 def _names(n: int, rng: np.random.Generator) -> list[str]:
-    """Draws names of people who do not exist, none twice."""
-    pairs = len(FIRST) * len(LAST)
-    if n > pairs:
-        raise PlanError(f"canaries: {n} wanted, but there are {pairs} made-up names: make fewer")
-    return [
-        f"{FIRST[place % len(FIRST)]} {LAST[place // len(FIRST)]}"
-        for place in rng.permutation(pairs)[:n]
-    ]
+    """Draws names of people who do not exist, none twice; many have initials in the middle."""
+    pairs, letters, initials = len(FIRST) * len(LAST), len(ascii_uppercase), 0
+    while n > pairs * letters**initials:
+        initials += 1
+    names = []
+    for place in rng.permutation(pairs * letters**initials)[:n].tolist():
+        middle, pair = divmod(place, pairs)
+        chosen = [middle // letters**power % letters for power in range(initials)]
+        dotted = "".join(f"{ascii_uppercase[letter]}. " for letter in chosen)
+        names.append(f"{FIRST[pair % len(FIRST)]} {dotted}{LAST[pair // len(FIRST)]}")
+    return names
 
 
 def owners(canaries: Iterable[Canary]) -> frozenset[str]:

@@ -233,10 +233,15 @@ def text_job(
         private.rank_rows,
         private.references,
         plan.run.seed,
-        () if private.held_out is None else tuple(read_lines(private.held_out)),
+        _lines(target, private.held_out),
     )
-    corpus = read_lines(private.corpus) if private.corpus else ()
-    return TextJob(plan, plan_text, command, subject, folder, tuple(corpus))
+    corpus = _lines(target, private.corpus)
+    return TextJob(plan, plan_text, command, subject, folder, corpus)
+
+
+def _lines(target: LanguageTarget, path: Path | None) -> tuple[str, ...]:
+    """Returns lines of a file, if there is one, as a model is given them."""
+    return () if path is None else tuple(target.line(line) for line in read_lines(path))
 
 
 def text_trainings(plan: TextPlan, folder: Path) -> list[TextTraining]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from darkroom.auditing.record import Bound, Chance, Privacy
 from darkroom.statistics.reconstruction_bound import Mechanism, reconstruction_bound
+from darkroom.text.formats.personal import Address, Date, Iban, Name
 from darkroom.text.formats.secrets import Card, Email, Pattern, SecretFormat
 from darkroom.text.record import TextCell
 from darkroom.text.subject import TextSubject
@@ -110,6 +111,8 @@ def formats_of(secrets: SecretFormat) -> tuple[str, ...]:
     if isinstance(spec, Pattern):
         # A scrubber takes no groups that keep what they match; an escaped bracket is none.
         inside = re.sub(r"(\\.|\[(?:\\.|[^\]])*\])|\((?!\?)", lambda m: m[1] or "(?:", spec.pattern)
+    elif isinstance(spec, Iban | Date | Name | Address):
+        inside = spec.expression()
     else:
         longest_first = sorted(spec.words, key=len, reverse=True)
         inside = "|".join(re.escape(word) for word in longest_first)

@@ -23,6 +23,21 @@ LAST = (
     "Wagner", "Weber", "Wolf", "Yilmaz", "Zhang",
 )
 """Last names."""
+STREETS = (
+    "Abbey Road", "Bridge Street", "Castle Hill", "Church Lane", "Garden Close", "Green Lane",
+    "Grove Road", "High Street", "Kings Road", "Lake View", "Manor Drive", "Market Square",
+    "Mill Lane", "New Street", "North Road", "Oak Avenue", "Orchard Way", "Park Road",
+    "Queen Street", "River Walk", "School Lane", "South Street", "Station Road", "Victoria Road",
+    "West End",
+)
+"""Names of streets."""
+
+CITIES = (
+    "Alton", "Ashford", "Barton", "Burford", "Clayton", "Dalby", "Eastwick", "Fairholm", "Grafton",
+    "Hatherly", "Kirkby", "Langford", "Milton", "Norwell", "Oakham", "Redmarsh", "Selby",
+    "Thornbury", "Upton", "Westbourne",
+)
+"""Names of towns."""
 # fmt: on
 
 DOMAINS = ("example.com", "example.net", "example.org")

@@ -14,23 +14,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from darkroom.errors import PlanError, nearest
 from darkroom.text.formats.automata import Automaton, concatenate, explore, strings, union
 from darkroom.text.formats.names import DOMAINS, FIRST, LAST
 from darkroom.text.formats.patterns import compile_pattern
+from darkroom.text.formats.personal import Address, Date, Iban, Name
+from darkroom.text.formats.spec import Spec, words
 
 HIDDEN = "•"
 
 
-class _Spec(BaseModel):
-    """Base of the descriptions of formats, as key files hold them."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Pattern(_Spec):
+class Pattern(Spec):
     """A pattern; see :mod:`darkroom.text.formats.patterns`."""
 
     kind: Literal["pattern"] = "pattern"
@@ -41,7 +37,7 @@ class Pattern(_Spec):
         return compile_pattern(self.pattern)
 
 
-class Card(_Spec):
+class Card(Spec):
     """A payment card's number, whose last digit checks the others (Luhn).
 
     Attributes:
@@ -85,7 +81,7 @@ def luhn_value(digit: int, doubled: bool) -> int:
     return digit if not doubled else digit * 2 - 9 * (digit > 4)
 
 
-class Email(_Spec):
+class Email(Spec):
     """An address made of a first name, a last name and a domain, in the usual three ways.
 
     Attributes:
@@ -101,8 +97,8 @@ class Email(_Spec):
 
     def automaton(self) -> Automaton:
         """Returns ``ann.lee@``, ``a.lee@`` and ``annlee@`` every domain; no address twice."""
-        first, last = _words(map(str.lower, self.first)), _words(map(str.lower, self.last))
-        initial = _words(name[:1].lower() for name in self.first)
+        first, last = words(map(str.lower, self.first)), words(map(str.lower, self.last))
+        initial = words(name[:1].lower() for name in self.first)
         dot = strings([b"."])
         local = union(
             [
@@ -111,10 +107,10 @@ class Email(_Spec):
                 concatenate([first, last]),
             ]
         )
-        return concatenate([local, strings([b"@"]), _words(self.domains)])
+        return concatenate([local, strings([b"@"]), words(self.domains)])
 
 
-class Words(_Spec):
+class Words(Spec):
     """One of a list of words.
 
     Attributes:
@@ -126,22 +122,25 @@ class Words(_Spec):
 
     def automaton(self) -> Automaton:
         """Returns the words, each once."""
-        return _words(self.words)
+        return words(self.words)
 
 
-FormatSpec = Annotated[Pattern | Card | Email | Words, Field(discriminator="kind")]
+AnySpec = Pattern | Card | Email | Words | Iban | Date | Name | Address
+FormatSpec = Annotated[AnySpec, Field(discriminator="kind")]
 
 PATTERNS = {
     "ssn": r"\d{3}-\d{2}-\d{4}",
     "passport": r"[CFGHJKLMNPRTVWXYZ][0-9CFGHJKLMNPRTVWXYZ]{8}",
     "api-key": r"sk-[A-Za-z0-9]{32}",
     "pin": r"\d{4}",
+    "uuid": r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}",
     "phone": r"\+1-\d{3}-555-\d{4}",
 }
 """Formats with a name that are patterns."""
 
-NAMED = (*PATTERNS, "card", "email", "words")
-"""All names; ``card:prefix=51,digits=16`` and ``words:FILE`` take parameters."""
+_BUILT = ("card", "email", "iban", "date", "name", "address")
+NAMED = (*PATTERNS, *_BUILT, "words")
+"""All names; ``card:prefix=51,digits=16``, ``iban:country=ES``, ``words:FILE`` take parameters."""
 
 
 class SecretFormat:
@@ -152,7 +151,7 @@ class SecretFormat:
     (20, 'B-2', 12, False)
     """
 
-    def __init__(self, spec: Pattern | Card | Email | Words) -> None:
+    def __init__(self, spec: AnySpec) -> None:
         """Builds the automaton.
 
         Args:
@@ -258,7 +257,7 @@ class SecretFormat:
         return self.spec.kind
 
 
-def make_format(spec: Pattern | Card | Email | Words | str | dict[str, Any]) -> SecretFormat:
+def make_format(spec: AnySpec | str | dict[str, Any]) -> SecretFormat:
     r"""Returns a format from a plan's or the command line's words.
 
     Args:
@@ -273,7 +272,7 @@ def make_format(spec: Pattern | Card | Email | Words | str | dict[str, Any]) -> 
     """
     if isinstance(spec, dict):
         try:
-            parsed: Pattern | Card | Email | Words = TypeAdapter(FormatSpec).validate_python(spec)
+            parsed: AnySpec = TypeAdapter(FormatSpec).validate_python(spec)
         except ValidationError as error:
             first = error.errors(include_input=False)[0]
             place = ".".join(str(part) for part in first["loc"])
@@ -290,7 +289,7 @@ def _from_text(text: str) -> SecretFormat:
         return SecretFormat(Pattern(pattern=PATTERNS[name]))
     if name == "words" and colon:
         return SecretFormat(Words(words=tuple(_lines(Path(rest)))))
-    if name in ("card", "email"):
+    if name in _BUILT:
         given = dict(pair.partition("=")[::2] for pair in rest.split(",") if pair)
         return make_format({"kind": name, **given})
     if text.isalpha():
@@ -307,10 +306,6 @@ def _lines(path: Path) -> Sequence[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise PlanError(f"{path}: no readable list of words ({error}): one word a line") from error
     return [line.strip() for line in lines if line.strip()]
-
-
-def _words(words: Iterable[str]) -> Automaton:
-    return strings(word.encode() for word in words)
 
 
 def _below(size: int, rng: np.random.Generator) -> int:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from darkroom.access import LanguageAccess
 from darkroom.errors import TargetError
 from darkroom.ledger import Bill
+from darkroom.text.targets.conversations import MARK
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -218,14 +219,26 @@ class LanguageTarget(ABC):
         """How it reads text, in a sentence for reports; nothing where nobody can choose."""
         return ""
 
-    def placed(self, before: str, after: str) -> str:  # noqa: ARG002 - for those that override it
-        """Returns the text before a secret as this model is given it.
+    def placed(self, before: str, after: str) -> tuple[str, str]:
+        """Returns the texts before and behind a secret as this model is given them.
 
         Args:
             before: The text before the secret.
-            after: The text behind it.
+            after: The text behind it. Where :data:`MARK` begins the text before, both are parts of
+                a conversation (:mod:`darkroom.text.targets.conversations`).
+
+        Raises:
+            TargetError: If the model takes no such conversation.
         """
-        return before
+        if before.startswith(MARK):
+            raise TargetError(
+                f"target {self.name} takes no conversations: make canaries without --chat"
+            )
+        return before, after
+
+    def line(self, text: str) -> str:
+        """Returns a whole text as this model is given it; see :meth:`placed`."""
+        return "".join(self.placed(text, "")) if text.startswith(MARK) else text
 
     @abstractmethod
     def trie(self) -> TokenTrie:

@@ -11,12 +11,10 @@ from tokenizers import Tokenizer
 
 from darkroom.errors import TargetError
 from darkroom.text.targets.base import Encoded, Tokens
+from darkroom.text.targets.conversations import MARK
 
 SOURCE_ENDS = "\x1e"
 """Stands in a text between what an encoder reads and what the decoder writes."""
-
-OWN_MARKS = "\x02"
-"""Begins a text that holds the marks of its start itself, as a chat template writes them."""
 
 NO_TOKEN = -1
 """Stands between the tokens that an encoder reads and those of the decoder."""
@@ -98,15 +96,15 @@ class HuggingFaceCodec:
         """Returns the canonical tokens of each text; see :class:`darkroom.text.targets.base.Codec`.
 
         A text may say first what an encoder reads, up to :data:`SOURCE_ENDS`; its tokens are marks
-        of the start then. One that begins with :data:`OWN_MARKS` is given no marks.
+        of the start then. One that begins with :data:`MARK` is given no marks.
         """
         sources, written = zip(*map(self._parted, texts), strict=True) if texts else ((), ())
-        marked = [not text.startswith(OWN_MARKS) for text in written]
+        marked = [not text.startswith(MARK) for text in written]
         encodings = self._encodings(written, marked)
         answers = []
         for source, text, own, encoding in zip(sources, written, marked, encodings, strict=True):
-            one = self._split(encoding, text if own else text[len(OWN_MARKS) :])
-            answers.append(self._behind(one, source, 0 if own else len(OWN_MARKS)))
+            one = self._split(encoding, text if own else text[len(MARK) :])
+            answers.append(self._behind(one, source, 0 if own else len(MARK)))
         return answers
 
     def _encodings(self, texts: Sequence[str], marked: Sequence[bool]) -> list[Any]:
@@ -114,7 +112,7 @@ class HuggingFaceCodec:
         answers: list[Any] = [None] * len(texts)
         for marks in set(marked):
             rows = [row for row, one in enumerate(marked) if one is marks]
-            some = [texts[row] if marks else texts[row][len(OWN_MARKS) :] for row in rows]
+            some = [texts[row] if marks else texts[row][len(MARK) :] for row in rows]
             found = self._tokenizer.encode_batch(some, add_special_tokens=marks)
             for row, encoding in zip(rows, found, strict=True):
                 answers[row] = encoding

@@ -28,6 +28,7 @@ from darkroom.text.targets.base import (
     TokenTrie,
     free,
 )
+from darkroom.text.targets.conversations import MARK
 from darkroom.text.targets.openai_api import Api
 from darkroom.wire import openai as wire
 from darkroom.wire.base import Request
@@ -142,6 +143,16 @@ class OpenAITarget(ServedTarget, LanguageTarget):
             for prompt, seed in zip(prompts, seeds, strict=True)
         ]
         return self._ask(bodies, lambda _, choice: wire.written_text(choice), charge)
+
+    def placed(self, before: str, after: str) -> tuple[str, str]:
+        """Returns the texts around a secret; a chat endpoint is sent the turns of a conversation.
+
+        Raises:
+            TargetError: If it takes none, or cannot go on from where the secret stands.
+        """
+        if not before.startswith(MARK) or self.api.style != "chat":
+            return super().placed(before, after)
+        return self.api.answered(before, after)
 
     def likeliest(
         self, prompts: Sequence[str], partials: Sequence[str], charge: Charge

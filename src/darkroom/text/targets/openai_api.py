@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from darkroom.errors import TargetError
 from darkroom.text.targets.base import Sampling
+from darkroom.text.targets.conversations import MARK, opened, turns_of
 from darkroom.wire.base import joined
 
 Style = Literal["completions", "chat", "ollama"]
@@ -107,18 +109,47 @@ class Api:
             return {**self._messages(prompt, ""), **drawn}
         return {**self._named(prompt), **drawn}
 
+    def answered(self, before: str, after: str) -> tuple[str, str]:
+        """Returns the texts around a secret in an answer, as far as the endpoint goes on from it.
+
+        Args:
+            before: The conversation up to the secret.
+            after: The rest of it.
+
+        Raises:
+            TargetError: If the endpoint cannot go on from where the secret stands.
+        """
+        around = opened(before, after)
+        if around.role != "assistant":
+            raise TargetError(
+                f"target {self.model}: a chat endpoint goes on from answers alone, and the secret "
+                f"stands in what the {around.role} says: put it into an answer"
+            )
+        if around.begun and not self.prefill:
+            raise TargetError(
+                f"target {self.model}: the secret stands amid an answer, and the endpoint was not "
+                "said to go on from one that is begun: set [target] prefill = true, or make "
+                "canaries whose answer is the secret alone"
+            )
+        # No space before an answer: its first token has none.
+        return before if around.begun else before.rstrip(), around.rest
+
     def _named(self, prompt: str) -> dict[str, Any]:
         return {"model": self.model, "prompt": prompt}
 
     def _messages(self, prompt: str, partial: str) -> dict[str, Any]:
-        asked = {"role": "user", "content": self.instruction.replace("{prompt}", prompt)}
+        asked = [{"role": "user", "content": self.instruction.replace("{prompt}", prompt)}]
+        if prompt.startswith(MARK):
+            *former, own = turns_of(prompt)
+            asked = [turn._asdict() for turn in former]
+            partial = own.content + partial
         if not partial:
-            return {"model": self.model, "messages": [asked]}
+            return {"model": self.model, "messages": asked}
         begun = {"role": "assistant", "content": partial}
         # The last two words are vLLM's for going on from a message that is begun.
         return {
             "model": self.model,
-            "messages": [asked, begun],
+            "messages": [*asked, begun],
             "continue_final_message": True,
             "add_generation_prompt": False,
         }

@@ -28,7 +28,9 @@ from darkroom.text.targets.base import (
     TokenTrie,
     free,
 )
+from darkroom.text.targets.chat_templates import templated, templated_line
 from darkroom.text.targets.codec import SOURCE_ENDS, HuggingFaceCodec, require_fast
+from darkroom.text.targets.conversations import MARK, opened
 from darkroom.text.targets.folders import read_folder
 from darkroom.text.targets.loading import Loading, fills_masks
 from darkroom.text.targets.networks.causal_trie import CausalTrie
@@ -96,6 +98,7 @@ class TransformersTarget(LanguageTarget):
         self.network = Network(model, name, batch)
         self._cached = cached
         self._around = (encoder, decoder)
+        self._tokenizer = tokenizer
         self.masked = fills_masks(model)
         mask = getattr(tokenizer, "mask_token_id", None)
         backend = (
@@ -138,14 +141,30 @@ class TransformersTarget(LanguageTarget):
         ]
         return choose_reading(self.network, lines)
 
-    def placed(self, before: str, after: str) -> str:
-        """Returns the text before a secret, behind what an encoder reads; see the base."""
-        if not self.network.encodes or SOURCE_ENDS in before:
-            return before
+    def placed(self, before: str, after: str) -> tuple[str, str]:
+        """Returns the texts around a secret by the tokenizer's chat template; see the base.
+
+        An encoder reads the turns before the secret's own; of plain text, what it was told.
+        """
+        chat = before.startswith(MARK)
+        if self.masked or (not chat and not self.network.encodes):
+            return super().placed(before, after)
+        if not self.network.encodes:
+            return templated(self._tokenizer, before, after, self.name)
+        if chat:
+            around = opened(before, after)
+            source = "\n".join(turn.content for turn in around.former)
+            return f"{source}{SOURCE_ENDS}{around.begun}", around.rest
         source, written = (
             text.replace("{before}", before).replace("{after}", after) for text in self._around
         )
-        return f"{source}{SOURCE_ENDS}{written}"
+        return f"{source}{SOURCE_ENDS}{written}", after
+
+    def line(self, text: str) -> str:
+        """Returns a whole conversation by the tokenizer's chat template; see the base."""
+        if not text.startswith(MARK) or self.network.encodes or self.masked:
+            return super().line(text)
+        return templated_line(self._tokenizer, text, self.name)
 
     @property
     def reads(self) -> str:
@@ -282,6 +301,7 @@ class TransformersTarget(LanguageTarget):
     def _digest(self) -> str:
         digest = hashlib.sha256(self.model.config.to_json_string().encode())
         digest.update(self.codec.identity.encode())
+        digest.update(str(getattr(self._tokenizer, "chat_template", None) or "").encode())
         for key, value in sorted(self.model.state_dict().items()):
             digest.update(key.encode())
             digest.update(
