@@ -38,4 +38,6 @@ def test_regressors() -> None:
     said = dead_regressor(rng.normal(size=200), truth, "row")
     assert said == "it is no better than predicting the middle for every row"
     assert dead_regressor(truth * 0.3, truth, "row") is None
+    # One that knows something, and is far off nonetheless, is no better on average and not dead.
+    assert dead_regressor(truth + rng.normal(size=200) * 2, truth, "row") is None
     assert dead_regressor(truth * 0, truth * 0, "row") is None

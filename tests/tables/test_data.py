@@ -126,6 +126,20 @@ def test_incomplete_rows_can_be_refused(tmp_path: Path) -> None:
         encode_table(frame, schema, missing="refuse")
 
 
+def test_incomplete_rows_are_kept_but_where_nobody_knows_what_is_missing() -> None:
+    frame = pd.DataFrame(
+        {
+            "age": [1.5, None, 3.5, None],
+            "city": ["a", "b", None, "a"],
+            "sick": ["yes", "no", "yes", None],
+            "y": [0.5, 1.5, 2.5, 3.5],
+        }
+    )
+    encoded = encode_table(frame, schema_of(frame, "y", ["sick"]), missing="keep")
+    assert (encoded.dropped, encoded.numbers.tolist()) == (1, [0, 1, 2])
+    assert np.isnan(encoded.rows).sum() == 2
+
+
 def test_no_complete_row() -> None:
     frame = pd.DataFrame({"a": [None, None], "b": ["x", "y"], "y": [1.0, 2.5]})
     schema = schema_of(frame, "y", ["b"], declared={"a": Column("a", "numeric")})

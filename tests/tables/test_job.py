@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped,unused-ignore]
-from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
 from sklearn.linear_model import LinearRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 from tests.support.records import cells_of, known, timeless
@@ -82,7 +84,8 @@ prior = "marginals"
 MODEL = """\
 import pandas as pd
 from pathlib import Path
-from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
@@ -366,13 +369,41 @@ def test_a_bad_table_is_one_clear_line(folder: Path, change: Any, expected: str)
 
 def test_rows_with_missing_values_are_left_out_and_counted(folder: Path) -> None:
     _table(folder, lambda frame: frame.assign(city=[None] * 4 + list(frame["city"][4:])))
+    edited(folder, ('sensitive = "secret"', 'sensitive = "secret"\nmissing = "drop"'))
     run = audit_plan(folder / "plan.toml", progress=False)
     assert run.cells[0].goals == MEMBERS - 4
     record = json.loads((run.folder / "run.json").read_text())
     assert ["Left out", "4 rows with missing values"] in record["tested"]
-    edited(folder, ('sensitive = "secret"', 'sensitive = "secret"\nmissing = "refuse"'))
+    edited(folder, ('missing = "drop"', 'missing = "refuse"'))
     with pytest.raises(DarkroomError, match="4 rows have missing values, most in column 'city'"):
         audit_plan(folder / "plan.toml", progress=False)
+
+
+@pytest.mark.parametrize("model", [HistGradientBoostingClassifier, KNeighborsClassifier])
+def test_rows_with_missing_values_are_kept_where_the_model_takes_them(
+    tmp_path: Path, model: Callable[[], Any]
+) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=240), "secret": rng.choice(["a", "b"], 240)})
+    frame["y"] = np.where((frame["x"] > 0) ^ (frame["secret"] == "a"), "up", "down")
+    flags = frame.assign(secret=(frame["secret"] == "a") * 1.0)
+    fitted = model().fit(flags[["x", "secret"]][:80], frame["y"][:80])
+    flags.loc[::4, "x"] = np.nan
+    table = flags.assign(secret=flags["secret"].astype(int))
+    run = audit_table(
+        fitted,
+        table[:120],
+        table[120:],
+        response="y",
+        sensitive="secret",
+        trained_on=":80",
+        out=tmp_path,
+        ignore_checks=["knowledge"],
+        progress=False,
+    )
+    takes = model is HistGradientBoostingClassifier
+    assert run.cells[0].goals == (80 if takes else 60)
+    assert (run.folder / "report.html").exists()
 
 
 def test_paths_are_relative_to_the_plan(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

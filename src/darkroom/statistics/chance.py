@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
+from scipy.stats import binomtest, spearmanr
 
 Named = NDArray[Any]
 
@@ -66,6 +66,7 @@ def dead_regressor(predictions: Named, truth: Named, noun: str) -> str | None:
     if np.ptp(predictions) <= 1e-6 * np.ptp(truth):
         return f"it predicts the same for every {noun}"
     without = np.abs(truth - np.median(truth)).mean()
-    if np.abs(predictions - truth).mean() >= without:
+    rises = spearmanr(predictions, truth, alternative="greater").pvalue <= LEVEL
+    if np.abs(predictions - truth).mean() >= without and not rises:
         return f"it is no better than predicting the middle for every {noun}"
     return None

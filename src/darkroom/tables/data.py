@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DIABETES = "diabetes"
 """The name of the table that is there without a file."""
 
-Missing = Literal["drop", "refuse"]
+Missing = Literal["drop", "keep", "refuse"]
 
 
 class Encoded(NamedTuple):
@@ -45,13 +45,14 @@ def encode_table(
     response: bool = True,
     where: str = "table",
 ) -> Encoded:
-    """Encodes a table, and leaves out rows in which a value is missing.
+    """Encodes a table, and leaves out rows in which a value is missing that is needed.
 
     Args:
         frame: Has the schema's columns.
         schema: What they are.
-        missing: ``drop`` leaves out rows with a missing value in a column that is used;
-            ``refuse`` makes that an error.
+        missing: ``drop`` leaves out rows with a missing value in a column that is used; ``keep``
+            those alone in which the response is missing, or a column that the attacker does not
+            know; ``refuse`` makes the first an error.
         response: Whether the response is needed; without it the encoded response is NaN.
         where: What the table is, for messages.
 
@@ -67,6 +68,8 @@ def encode_table(
         holes = np.column_stack([holes, np.isnan(truth)])
     names = [*schema.names, schema.response.name]
     worst = names[int(holes.sum(axis=0).argmax())] if holes.size else ""
+    if missing == "keep":
+        holes[:, schema.visible] = False
     spoiled = holes.any(axis=1)
     if spoiled.any() and missing == "refuse":
         raise DataError(
@@ -74,7 +77,7 @@ def encode_table(
             "fill them in, or set missing = 'drop'"
         )
     kept = np.flatnonzero(~spoiled)
-    if not len(kept):
+    if not len(kept) or np.isnan(rows[kept]).all(axis=0).any():
         raise DataError(
             f"{where}: no row is complete; column {worst!r} misses most: leave that column out"
         )

@@ -221,7 +221,7 @@ def table_subject(
     private = plan.private
     return TableSubject.of(
         target,
-        split_tables(plan, target.schema, frame, public),
+        split_tables(plan, target, frame, public),
         positive=private.positive,
         knows=private.knows,
         errors_on=private.errors_on,

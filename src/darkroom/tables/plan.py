@@ -49,7 +49,7 @@ class RowsSection(Section):
     header_rows: int = Field(default=1, ge=1)
     na: list[str] = Field(default_factory=lambda: list(MISSING))
     text: list[str] = Field(default_factory=list)
-    missing: Literal["drop", "refuse"] = "drop"
+    missing: Literal["auto", "drop", "keep", "refuse"] = "auto"
 
     _rows = field_validator("rows")(checked_slice)
 

@@ -15,6 +15,8 @@ from darkroom.tables.candidates import is_on
 from darkroom.tables.columns import schema_of
 from darkroom.tables.data import (
     DIABETES,
+    Encoded,
+    Missing,
     TableData,
     encode_table,
     load_diabetes_table,
@@ -24,9 +26,14 @@ from darkroom.tables.plan import RowsSection, TablePlan
 from darkroom.tables.reading.csv_files import read_csv
 from darkroom.tables.reading.frames import is_binary, located, read_binary
 from darkroom.tables.schema import MOST_COLUMNS, Column, Rows, Schema, pandas_module, require_column
+from darkroom.tables.targets.base import TableTarget
+from darkroom.tables.targets.sections import TableHttpSection
 
 if TYPE_CHECKING:
     import pandas as pd
+
+ASKED = 20
+"""Rows with missing values of each table that a model is tried on."""
 
 
 def read_frames(plan: TablePlan) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -215,23 +222,56 @@ def _found_values(series: pd.Series) -> tuple[object, ...]:
 
 
 def split_tables(
-    plan: TablePlan, schema: Schema, private: pd.DataFrame, public: pd.DataFrame
+    plan: TablePlan, target: TableTarget, private: pd.DataFrame, public: pd.DataFrame
 ) -> TableData:
     """Encodes both tables and divides the private one into members and others.
+
+    Where the plan leaves it open, rows with missing values are kept if the model takes them. A
+    served model is not asked: that would cost queries.
 
     Raises:
         DataError: If a column holds what it may not, or no row is complete.
     """
-    encoded = encode_table(
-        private, schema, missing=plan.private.missing, where=str(plan.private.table)
-    )
+    schema = target.schema
+    open_ones = [one for one in (plan.private, plan.public) if one.missing == "auto"]
+    served = isinstance(plan.target, TableHttpSection)
+    kept = bool(open_ones) and not served and takes_missing(target, private, public)
+    usual: Missing = "keep" if kept else "drop"
+
+    def encoded_of(frame: pd.DataFrame, section: RowsSection) -> Encoded:
+        missing = usual if section.missing == "auto" else section.missing
+        return encode_table(frame, schema, missing=missing, where=str(section.table))
+
+    encoded = encoded_of(private, plan.private)
     member = _chosen(len(private), plan.private.trained_on)[encoded.numbers]
     return TableData(
         schema,
         take(encoded, np.flatnonzero(member)),
         take(encoded, np.flatnonzero(~member)),
-        encode_table(public, schema, missing=plan.public.missing, where=str(plan.public.table)),
+        encoded_of(public, plan.public),
     )
+
+
+def takes_missing(target: TableTarget, *tables: pd.DataFrame) -> bool:
+    """Tells whether a model predicts rows in which values are missing that an attacker knows.
+
+    Args:
+        target: Is asked about a few such rows; ``False`` if there are none.
+        tables: With the columns of its schema.
+    """
+    schema = target.schema
+    hidden = [schema.names[place] for place in schema.hidden]
+    known = [schema.names[place] for place in schema.visible]
+    some = [
+        one[one[known].isna().any(axis=1) & ~one[hidden].isna().any(axis=1)][:ASKED]
+        for one in tables
+        if set(schema.names) <= set(one.columns)
+    ]
+    rows = [schema.encode(one) for one in some if len(one)]
+    try:
+        return bool(rows) and not np.isnan(target.predict(np.concatenate(rows))).any()
+    except Exception:  # whatever a model that takes none raises
+        return False
 
 
 def _chosen(n: int, text: str) -> NDArray[np.bool_]:

@@ -143,7 +143,8 @@ class Column:
 
     def _typed(self, values: NDArray[Any], *, missing: bool) -> Any:
         """Gives values the column's type, unless it has none for missing ones."""
-        plain = self.dtype in ("", "category") or (missing and self.dtype[0].islower())
+        unable = missing and self.dtype[:1].islower() and self.dtype != "str"
+        plain = self.dtype in ("", "category") or unable
         return values if plain else pandas_module().Series(values).astype(self.dtype)
 
     def label(self, encoded: float) -> str:

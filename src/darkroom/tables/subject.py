@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,10 +135,10 @@ class TableSubject:
     def _division(self, column: Column, values: NDArray[np.float64]) -> Division:
         if column.kind == "categorical":
             names = tuple(str(value) for value in column.values)
-            return Division(column.name, names, values.astype(np.int64))
+            return _with_missing(column.name, names, values, values)
         public = self.data.public.rows[:, self.data.schema.positions([column.name])[0]]
-        cuts = np.quantile(public, [0.25, 0.5, 0.75])
-        return Division(column.name, QUARTERS, np.searchsorted(cuts, values))
+        cuts = np.nanquantile(public, [0.25, 0.5, 0.75])
+        return _with_missing(column.name, QUARTERS, np.searchsorted(cuts, values), values)
 
     def digest(self) -> str:
         """Returns a hash of the target, all rows and what is asked of them."""
@@ -184,3 +184,14 @@ def _tolerance(candidates: Candidates, public: Rows, given: float | None) -> flo
         return None
     low, high = np.quantile(public[:, candidates.positions[0]], [0.05, 0.95])
     return given if given is not None else float(high - low) / 10
+
+
+def _with_missing(
+    name: str, groups: tuple[str, ...], places: NDArray[Any], values: NDArray[np.float64]
+) -> Division:
+    """Divides rows by a column; those of which the value is missing are a group of their own."""
+    missing = np.isnan(values)
+    if not missing.any():
+        return Division(name, groups, places.astype(np.int64))
+    own = np.where(missing, len(groups), places).astype(np.int64)
+    return Division(name, (*groups, "missing"), own)

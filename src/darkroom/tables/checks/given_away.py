@@ -50,6 +50,7 @@ def _of_number(schema: Schema, rows: Rows) -> Check | None:
     """Notes a number that is a sum of known ones."""
     places = [place for place in schema.visible if schema.columns[place].kind == "numeric"]
     number = rows[:, schema.positions(schema.sensitive)[0]]
+    places = [place for place in places if not np.isnan(rows[:, place]).any()]
     features = np.column_stack([rows[:, places], np.ones(len(rows))])
     if len(rows) <= 2 * features.shape[1]:
         return None

@@ -76,4 +76,6 @@ def _codes(rows: Rows) -> NDArray[np.int64]:
     size = np.abs(rows)
     power = np.floor(np.log10(np.where(size > 0, size, 1.0)))
     rounded = np.round(rows / 10**power, DIGITS - 1) * 10**power
-    return np.unique(rounded.round(9), axis=0, return_inverse=True)[1].ravel().astype(np.int64)
+    # What is missing in both rows is the same in both.
+    whole = np.where(np.isnan(rows), np.inf, rounded.round(9))
+    return np.unique(whole, axis=0, return_inverse=True)[1].ravel().astype(np.int64)

@@ -58,7 +58,9 @@ class Imputer:
 
         Args:
             candidates: The values to choose among.
-            public: Rows with every column known, ``(n, columns)``.
+            public: Rows whose sensitive columns are known, ``(n, columns)``. A number that is
+                missing in another one is taken for their mean, and that it is missing for a feature
+                of its own.
             response: Their true response, if the attacker may use it, ``(n,)``.
             model: Which kind; for a number, ``logistic`` is linear regression.
             seed: Decides whatever is drawn, and the folds.
@@ -73,8 +75,9 @@ class Imputer:
         self._columns = [(int(place), schema.columns[place]) for place in schema.visible]
         self._response = schema.response if response is not None else None
         self._shares = marginals(candidates, public, 1.0)
+        self._holes = np.isnan(public).any(axis=0)
         features = self._raw_features(public, response)
-        self._mean, self._spread = features.mean(axis=0), features.std(axis=0)
+        self._mean, self._spread = np.nanmean(features, axis=0), np.nanstd(features, axis=0)
         truth = candidates.place(public)
         self._trust = len(public) / (len(public) + 1)
         self._regression: Regression | None = None
@@ -142,7 +145,7 @@ class Imputer:
 
     def _raw_features(self, rows: Rows, response: NDArray[np.float64] | None) -> Rows:
         parts = [
-            _features(rows[:, place], column)
+            _features(rows[:, place], column, holes=bool(self._holes[place]))
             for place, column in self._columns
             if len(column.values) <= MOST_VALUES  # more of them name rows, which tell nothing else
         ]
@@ -152,12 +155,13 @@ class Imputer:
         return np.concatenate(parts, axis=1) if parts else np.zeros((len(rows), 1))
 
     def _scaled(self, features: Rows) -> Rows:
-        return np.asarray((features - self._mean) / np.where(self._spread > 0, self._spread, 1))
+        scaled = (features - self._mean) / np.where(self._spread > 0, self._spread, 1)
+        return np.asarray(np.nan_to_num(scaled, nan=0.0))
 
 
-def _features(values: NDArray[np.float64], column: Column) -> Rows:
+def _features(values: NDArray[np.float64], column: Column, *, holes: bool = False) -> Rows:
     if column.kind == "numeric":
-        return values[:, None]
+        return np.column_stack([values, np.isnan(values)] if holes else [values])
     return np.asarray(values[:, None] == np.arange(len(column.values)), dtype=np.float64)
 
 
