@@ -75,7 +75,7 @@ class Imputer:
         self._columns = [(int(place), schema.columns[place]) for place in schema.visible]
         self._response = schema.response if response is not None else None
         self._shares = marginals(candidates, public, 1.0)
-        self._holes = np.isnan(public).any(axis=0)
+        self._holes: NDArray[np.bool_] = np.asarray(np.isnan(public).any(axis=0))
         features = self._raw_features(public, response)
         self._mean, self._spread = np.nanmean(features, axis=0), np.nanstd(features, axis=0)
         truth = candidates.place(public)
