@@ -22,6 +22,7 @@ from darkroom.guard.http.requests import Head, no_route
 from darkroom.guard.policy import Policy
 from darkroom.guard.telemetry.record import Record
 from darkroom.guard.wire.base import Asked, Refused, Wire
+from darkroom.guard.wire.either import Either
 from darkroom.wire.answers import extremes
 
 Inputs = Scores | None
@@ -120,9 +121,10 @@ def routed(wires: Sequence[Wire], head: Head) -> tuple[Wire, bool]:
         Refused: With 404, if no format has it: explanations, gradients, whatever else there is.
     """
     asked = "GET" if head.method == "HEAD" else head.method
+    found = [wire for wire in wires if wire.matches(head.method, head.path)]
+    if found:
+        return found[0] if len(found) == 1 else Either(found), False
     for wire in wires:
-        if wire.matches(head.method, head.path):
-            return wire, False
         if wire.passes(asked, head.path):
             return wire, True
     if head.method == "PUT":
@@ -130,13 +132,22 @@ def routed(wires: Sequence[Wire], head: Head) -> tuple[Wire, bool]:
     raise no_route()
 
 
-def checked_scores(scores: NDArray[np.float64], rows: int) -> NDArray[np.float64]:
+def checked_scores(
+    scores: NDArray[np.float64], rows: int, *, numbers: bool = False
+) -> NDArray[np.float64]:
     """Returns what a format found, if it is probabilities of as many rows as were charged.
+
+    Args:
+        scores: ``(rows, classes)``.
+        rows: How many were charged.
+        numbers: Whether it should be predicted numbers, ``(rows, 1)``.
 
     Raises:
         Refused: With 502, if it is not.
     """
-    if scores.ndim != 2 or len(scores) != rows or not scores.shape[1]:
+    if numbers and scores.shape == (rows, 1) and np.isfinite(scores).all():
+        return scores
+    if numbers or scores.ndim != 2 or len(scores) != rows or not scores.shape[1]:
         raise Refused(502, "Upstream answer not understood", "it has other rows than were asked")
     least, largest = extremes(scores)
     if not (least >= 0 and largest < math.inf):  # NaN fails both

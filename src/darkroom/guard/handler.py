@@ -293,8 +293,9 @@ class Handler:
         """Returns scores as they may leave."""
         scores = answered.scores
         if scores is not None:
-            scores = checked_scores(scores, rows)
-        alarmed = self.active.watch(self.record, inputs, scores)
+            scores = checked_scores(scores, rows, numbers=answered.numbers)
+        seen = None if answered.numbers else scores  # the detector knows confidences
+        alarmed = self.active.watch(self.record, inputs, seen)
         await charge_classes(self.guarded.budgets, scores)
         if scores is None:
             return None

@@ -11,6 +11,8 @@ from darkroom.guard.wire.base import Wire
 MOST_HEADS, LARGEST_HEAD, MOST_PAIRS = 1024, 4096, 64
 """How many heads are kept, and the most bytes and headers of one."""
 
+FORM = b"multipart/"
+
 
 @dataclass(slots=True)
 class KnownHead:
@@ -49,6 +51,8 @@ class HeadCache:
 
     def keep(self, request: Request, known: KnownHead) -> None:
         """Remembers what a head says."""
+        if any(name == b"content-type" and value.startswith(FORM) for name, value in request.pairs):
+            return  # whose boundary is another each time
         size = sum(len(name) + len(value) for name, value in request.pairs)
         if size > LARGEST_HEAD or len(request.pairs) > MOST_PAIRS:
             return

@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from darkroom.defenses.pipeline import Pipeline
-from darkroom.defenses.registry import make_pipeline
+from darkroom.defenses.registry import TABLE_DEFENSES, make_pipeline
 from darkroom.defenses.top_k import LabelOnly, TopK
 from darkroom.errors import PlanError
 from darkroom.guard.sections import (
@@ -98,7 +98,8 @@ class Policy(Section):
         return made
 
     def _pipeline(self, sections: list[PartSection]) -> Pipeline:
-        made = list(make_pipeline(sections, self._folder).defenses)
+        found = make_pipeline(sections, self._folder, registry=TABLE_DEFENSES)
+        made = list(found.defenses)
         if self.outputs.top_k is not None:
             made.append(TopK(self.outputs.top_k))
         if self.outputs.labels_only:

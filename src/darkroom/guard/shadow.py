@@ -154,7 +154,9 @@ class ShadowHandler:
             answered = wire.answer(asked, reply.status, reply.headers, reply.body)
             scores = answered.scores
             if scores is not None:
-                scores = checked_scores(scores, asked.rows)
+                scores = checked_scores(scores, asked.rows, numbers=answered.numbers)
+            if answered.numbers:  # the detector knows confidences
+                return
             self.active.watch(self.record, inputs, scores)
             await charge_classes(self.guarded.budgets, scores)
         except Refused as refused:

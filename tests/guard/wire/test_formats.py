@@ -543,6 +543,8 @@ HEALTH = {
     "hugging-face": ["/health"],
     "openai": ["/v1/models", "/models", "/health"],
     "json": ["/health", "/healthz"],
+    "invocations": ["/ping", "/health", "/version"],
+    "azure": ["/"],
 }
 
 
@@ -638,7 +640,8 @@ def test_v2_binary_header_and_row_shape() -> None:
 @pytest.mark.parametrize(
     ("name", "path", "status", "request_"),
     [
-        ("v1", "/v1/models/m:predict", 422, {"inputs": [[1]]}),
+        ("v1", "/v1/models/m:predict", 400, {"inputs": [[1]], "instances": [[1]]}),
+        ("v1", "/v1/models/m:predict", 400, {"inputs": {"a": [[1]], "b": [[1], [2]]}}),
         ("v1", "/v1/models/m:predict", 422, {"instances": [[1]], "signature_name": "logits"}),
         ("v1", "/v1/models/m:predict", 400, {"instances": [[1], [1, 2]]}),
         ("v1", "/v1/models/m:predict", 400, {"instances": [{"a": 1}, {"b": 1}]}),

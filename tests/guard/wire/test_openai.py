@@ -20,9 +20,9 @@ from tests.support.examples import many
 
 from darkroom.errors import PlanError
 from darkroom.guard.wire.base import Asked, Refused
-from darkroom.guard.wire.openai import OpenAI
+from darkroom.guard.wire.openai.completions import OpenAI
+from darkroom.guard.wire.openai.server_sent_events import events
 from darkroom.guard.wire.registry import WIRES
-from darkroom.guard.wire.server_sent_events import events
 from darkroom.guard.wire.strict_json import Unclear
 
 T = TypeVar("T")

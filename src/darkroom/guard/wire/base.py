@@ -60,11 +60,13 @@ class Answered:
         rebuild: Returns the body to send, with the scores given in place of the old ones and
             everything else that could leak removed.
         content_type: Of that body.
+        numbers: Whether what is called scores are predicted numbers, ``(rows, 1)``.
     """
 
     scores: NDArray[np.float64] | None
     rebuild: Callable[[NDArray[np.float64] | None], bytes]
     content_type: str = "application/json"
+    numbers: bool = False
 
 
 class Wire(ABC):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from darkroom.guard.wire.base import Answered, Asked
-from darkroom.guard.wire.rows import Classes, Shape, read_rows, understand
+from darkroom.guard.wire.rows import Classes, Shape, read_rows
 from darkroom.guard.wire.strict_json import (
     Unclear,
     as_count,
@@ -105,10 +105,10 @@ class HuggingFace(StrictWire):
         entries = as_list(body if nested else [body], "the answer")
         for entry in entries:
             as_object(as_list(entry, "a row of the answer")[0], "an entry")
-        scores, write = understand(entries, asked.rows, self.classes)
+        scores, write = self._understood(entries, asked.rows, self.classes)
 
         def rebuild(changed: Any) -> bytes:
             rows = [row[: asked.memo] for row in write(changed)]
             return dumped(rows if nested else rows[0])
 
-        return Answered(scores, rebuild)
+        return self._answered(scores, rebuild)

@@ -156,6 +156,8 @@ class OpenInference(StrictWire):
 
     def _scored(self, asked: Asked, tensor: dict[str, Any]) -> Answered:
         shape = _shape(tensor)
+        if self.numbers:
+            return self._predicted(asked, tensor, shape)
         if len(shape) != 2 or shape[0] != asked.rows or shape[1] < 2:
             raise Unclear("its output is not one row of probabilities for each row asked about")
         if self.classes is not None and shape[1] != len(self.classes):
@@ -168,6 +170,18 @@ class OpenInference(StrictWire):
             return self._body(asked.memo, tensor, list(scores.shape), scores.ravel())
 
         return Answered(scores, rebuild)
+
+    def _predicted(self, asked: Asked, tensor: dict[str, Any], shape: list[int]) -> Answered:
+        if shape not in ([asked.rows], [asked.rows, 1]):
+            raise Unclear("its output is not one number for each row asked about")
+        kind = np.float64 if tensor["datatype"] == "FP64" else np.float32
+        values = _numbers(tensor, shape).reshape(asked.rows, 1)
+
+        def rebuild(changed: Scores | None) -> bytes:
+            told = (values if changed is None else changed).astype(kind)
+            return self._body(asked.memo, tensor, shape, told.ravel())
+
+        return self._answered(values, rebuild)
 
     def _labelled(self, asked: Asked, tensor: dict[str, Any]) -> Answered:
         shape = _shape(tensor)

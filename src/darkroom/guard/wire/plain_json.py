@@ -12,7 +12,8 @@ from jmespath.exceptions import JMESPathError
 
 from darkroom.errors import PlanError, one_line
 from darkroom.guard.wire.base import Answered, Asked
-from darkroom.guard.wire.rows import Classes, Shape, read_rows, understand
+from darkroom.guard.wire.bodies.multipart import count_files
+from darkroom.guard.wire.rows import Classes, Shape, read_rows
 from darkroom.guard.wire.strict_json import Unclear, as_object, numeric, only
 from darkroom.guard.wire.strict_wire import StrictWire
 from darkroom.wire.base import dumped
@@ -33,6 +34,8 @@ class PlainJson(StrictWire):
         path: Where the answer has one entry a row: probabilities, objects of them, or labels.
         allow: Other members that a request may have at its top. Name none that makes the model
             answer more, or about more rows.
+        files: Fields of forms that hold a file a row, such as pictures. Requests are forms then
+            (``multipart/form-data``), and ``allow`` names their other fields.
         one_by_one: Whether a request holds a row itself, not a list of rows, and the path leads to
             that row's entry.
         row_shape: What every row of numbers must have.
@@ -46,6 +49,7 @@ class PlainJson(StrictWire):
     inputs: str = "inputs"
     path: str = "scores"
     allow: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
     one_by_one: bool = False
     row_shape: Shape = None
     classes: Classes = None
@@ -90,6 +94,8 @@ class PlainJson(StrictWire):
         return method == "GET" and path in self.health
 
     def _read(self, path: str, headers: Mapping[str, str], body: bytes) -> Asked:  # noqa: ARG002
+        if self.files:
+            return self._form(headers, body)
         place: Any = self._json(headers, body)
         outer, inner, known = self._place
         only(place, known, "the request")
@@ -98,6 +104,12 @@ class PlainJson(StrictWire):
             only(as_object(place, "what holds the rows"), (key,), "what holds the rows")
             place = place.get(key)
         return self._one(place) if self.one_by_one else read_rows(place, self.row_shape, "rows")
+
+    def _form(self, headers: Mapping[str, str], body: bytes) -> Asked:
+        rows = count_files(headers, body, self.files, self.allow)
+        if self.one_by_one and rows > 1:
+            raise Unclear("the form should have one file")
+        return Asked(rows, None)
 
     def _one(self, row: object) -> Asked:
         if isinstance(row, str | dict):
@@ -116,14 +128,16 @@ class PlainJson(StrictWire):
         else:
             for key in self._keys:
                 body = body.get(key) if isinstance(body, dict) else None
-        scores, write = understand([body] if self.one_by_one else body, asked.rows, self.classes)
+        scores, write = self._understood(
+            [body] if self.one_by_one else body, asked.rows, self.classes
+        )
 
         def rebuild(changed: Any) -> bytes:
             rows = write(changed)
             value = rows[0] if self.one_by_one else rows
             return dumped(_placed(self._path.parsed, value))
 
-        return Answered(scores, rebuild)
+        return self._answered(scores, rebuild)
 
 
 def _names(path: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from darkroom.errors import PlanError
 from darkroom.guard.policy import Policy
+from darkroom.guard.wire.azure import Azure
 from darkroom.guard.wire.base import Wire
 from darkroom.guard.wire.hugging_face import HuggingFace
+from darkroom.guard.wire.invocations import Invocations
 from darkroom.guard.wire.open_inference import OpenInference
-from darkroom.guard.wire.openai import OpenAI
+from darkroom.guard.wire.openai.completions import OpenAI
 from darkroom.guard.wire.plain_json import PlainJson
 from darkroom.guard.wire.strict_wire import StrictWire
 from darkroom.guard.wire.torchserve import TorchServe
@@ -17,7 +19,16 @@ from darkroom.guard.wire.v1_predict import V1Predict
 from darkroom.named import Registry
 
 WIRES: Registry[StrictWire] = Registry(
-    "wire", StrictWire, OpenInference, V1Predict, TorchServe, HuggingFace, OpenAI, PlainJson
+    "wire",
+    StrictWire,
+    OpenInference,
+    V1Predict,
+    TorchServe,
+    HuggingFace,
+    Invocations,
+    Azure,
+    OpenAI,
+    PlainJson,
 )
 
 
@@ -31,4 +42,24 @@ def make_wires(policy: Policy) -> Sequence[Wire]:
         raise PlanError(
             "the policy has no [[wire]]: name the format that the model's server speaks"
         )
-    return [WIRES.find(one) for one in policy.wire]
+    made = [WIRES.find(one) for one in policy.wire]
+    for wire in made:
+        _require_fitting(policy, wire)
+    return made
+
+
+def _require_fitting(policy: Policy, wire: StrictWire) -> None:
+    """Refuses defences, outputs and budgets that a format's answers are not for.
+
+    Raises:
+        PlanError: If there is one.
+    """
+    told = "predicted numbers" if wire.numbers else "probabilities"
+    for defense in policy.pipeline().defenses:
+        if defense.numbers != wire.numbers and not isinstance(wire, OpenAI):
+            raise PlanError(
+                f"defence {defense.name} does not go with wire {wire.name}, which answers {told}: "
+                f"{'value-rounding and value-noise do' if wire.numbers else 'see numbers = true'}"
+            )
+    if wire.numbers and any(one.per == "class" for one in policy.budget):
+        raise PlanError(f"a budget counts classes, which wire {wire.name} has not: it has numbers")

@@ -20,6 +20,9 @@ Shape = tuple[int, ...] | None
 Classes = tuple[str, ...] | None
 Scores = NDArray[np.float64]
 
+SINGLE = {int, float, str, bool, type(None)}
+"""What a column of a table may hold."""
+
 _LONGEST_NAME = 100
 _FEW = 64
 """Classes up to which Python's own sums are faster than those of arrays."""
@@ -41,8 +44,8 @@ other scores in their place, ``None`` for labels.
 def read_rows(value: object, shape: Shape, what: str) -> Asked:
     """Counts the rows of a list and takes their numbers out.
 
-    A row is nested lists of numbers, a string, or an object whose members are numbers, strings,
-    truth values, null, or nested lists of numbers.
+    A row is nested lists of numbers, a string, a flat list of numbers, strings, truth values and
+    null, or an object whose members are those, or nested lists of numbers.
 
     Args:
         value: The list.
@@ -56,6 +59,8 @@ def read_rows(value: object, shape: Shape, what: str) -> Asked:
         return Asked(1, partial(np.array, value))  # as most are, in few steps
     entries = as_list(value, what)
     kinds = set(map(type, entries))
+    if kinds == {list} and shape is None and _mixed(entries, what):
+        return Asked(len(entries), None)
     if kinds == {str}:
         return Asked(len(entries), None)
     if kinds == {dict}:
@@ -66,6 +71,20 @@ def read_rows(value: object, shape: Shape, what: str) -> Asked:
     if shape is not None and found.shape[1:] != tuple(shape):
         raise Unclear(f"{what}: its rows should have shape {list(shape)}")
     return Asked(found.shape[0], found.rows)
+
+
+def _mixed(entries: list[list[Any]], what: str) -> bool:
+    """Tells whether rows are flat lists of values that are not all numbers, as tables have them.
+
+    Raises:
+        Unclear: If they are, and differ in length.
+    """
+    kinds = {kind for entry in entries for kind in map(type, entry)}
+    if kinds <= {int, float} or not kinds <= SINGLE:
+        return False
+    if len(set(map(len, entries))) != 1:
+        raise Unclear(f"{what}: its rows differ in length")
+    return True
 
 
 def _floats(value: Any) -> bool:
@@ -123,6 +142,31 @@ def understand(entries: object, rows: int, classes: Classes) -> Reply:
     if isinstance(first, list) and len(first) > 1:
         return vectors(matrix(found, None if classes is None else len(classes)))
     return _labels(found, classes)
+
+
+def predicted(entries: object, rows: int) -> Reply:
+    """Understands the rows of an answer that are predicted numbers, alone or each in a list.
+
+    Args:
+        entries: As they came.
+        rows: How many there must be.
+
+    Raises:
+        Unclear: If they are something else, or not finite.
+        AnswerError: If there are more or fewer.
+    """
+    found = listed(entries, rows, "the answer")
+    inside = [isinstance(one, list) and len(one) == 1 for one in found]
+    alone = [one[0] if within else one for one, within in zip(found, inside, strict=True)]
+    if not set(map(type, alone)) <= {int, float}:
+        raise Unclear("a row of it is no number, and the policy says numbers = true")
+    values = np.array(alone, np.float64)[:, None]
+
+    def write(changed: Scores | None) -> list[Any]:
+        told = (values if changed is None else changed)[:, 0].tolist()
+        return [[one] if within else one for one, within in zip(told, inside, strict=True)]
+
+    return values, write
 
 
 def _usual(row: Any, classes: Classes) -> Reply | None:
@@ -249,7 +293,10 @@ def check_label(label: object, classes: Classes) -> None:
     most = _LARGEST_LABEL if classes is None else len(classes) - 1
     least = -most if classes is None else 0
     if not whole or not least <= label <= most:  # type: ignore[operator]
-        raise Unclear("a row of it is neither probabilities nor a label")
+        raise Unclear(
+            "a row of it is neither probabilities nor a label; for a model that predicts numbers, "
+            "say numbers = true in the policy's [[wire]]"
+        )
 
 
 def class_name(name: object) -> str:

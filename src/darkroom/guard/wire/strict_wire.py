@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, final
 
 import orjson
 
 from darkroom.guard.wire.base import Answered, Asked, Refused, Wire
+from darkroom.guard.wire.rows import Classes, Reply, Scores, predicted, understand
 from darkroom.guard.wire.strict_json import (
     Limits,
     Unclear,
@@ -19,6 +20,7 @@ from darkroom.guard.wire.strict_json import (
 )
 from darkroom.wire.answers import AnswerError
 
+Rebuild = Callable[[Any], bytes]
 TITLES = {
     400: "Request not understood",
     413: "Request too large",
@@ -36,9 +38,12 @@ class StrictWire(Wire):
 
     Attributes:
         limits: Of requests and answers.
+        numbers: Whether the model predicts a number for each row, such as a dose or a price, and no
+            probabilities.
     """
 
     limits: Limits = field(default_factory=Limits, kw_only=True)
+    numbers: bool = field(default=False, kw_only=True)
 
     @final
     def read(self, path: str, headers: Mapping[str, str], body: bytes) -> Asked:
@@ -68,11 +73,27 @@ class StrictWire(Wire):
                 raise Unclear("it is in binary form")
             if _compressed(headers):
                 raise Unclear("it is compressed")
-            return self._answer(asked, read_json(body, self.limits))
+            return self._answer(asked, self._parsed(headers, body))
         except (Unclear, AnswerError) as unclear:
             # An AnswerError may quote the answer, so only its kind is told.
             reason = unclear.detail if isinstance(unclear, Unclear) else "its rows are unusable"
             raise Refused(502, UPSTREAM, f"the model's answer is refused: {reason}") from None
+
+    def _parsed(self, headers: Mapping[str, str], body: bytes) -> Any:  # noqa: ARG002
+        """Reads an answer's body; JSON, unless a format has others too.
+
+        Raises:
+            Unclear: If it is not that.
+        """
+        return read_json(body, self.limits)
+
+    def _understood(self, entries: object, rows: int, classes: Classes) -> Reply:
+        """Understands the rows of an answer; see :func:`understand` and :func:`predicted`."""
+        return predicted(entries, rows) if self.numbers else understand(entries, rows, classes)
+
+    def _answered(self, scores: Scores | None, rebuild: Rebuild) -> Answered:
+        """Returns an answer that is understood."""
+        return Answered(scores, rebuild, numbers=self.numbers)
 
     @abstractmethod
     def _read(self, path: str, headers: Mapping[str, str], body: bytes) -> Asked:

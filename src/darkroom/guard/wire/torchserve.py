@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import orjson
 
 from darkroom.guard.wire.base import Answered, Asked
-from darkroom.guard.wire.rows import Classes, Shape, understand
+from darkroom.guard.wire.rows import Classes, Shape
 from darkroom.guard.wire.strict_json import Unclear, media_type, numeric, read_json, require_json
 from darkroom.guard.wire.strict_wire import NAME, StrictWire, sentence
 from darkroom.wire.base import dumped
@@ -63,14 +63,18 @@ class TorchServe(StrictWire):
 
     def _answer(self, asked: Asked, body: Any) -> Answered:  # noqa: ARG002
         # A handler that does not take its batch apart answers a list of one row.
-        inside = isinstance(body, list) and len(body) == 1 and isinstance(body[0], list | dict)
-        scores, write = understand(body if inside else [body], 1, self.classes)
+        inside = (
+            isinstance(body, list)
+            and len(body) == 1
+            and (self.numbers or isinstance(body[0], list | dict))
+        )
+        scores, write = self._understood(body if inside else [body], 1, self.classes)
 
         def rebuild(changed: Any) -> bytes:
             rows = write(changed)
             return dumped(rows if inside else rows[0])
 
-        return Answered(scores, rebuild)
+        return self._answered(scores, rebuild)
 
     def error(self, problem: dict[str, Any]) -> bytes:
         """Returns the problem with the ``code``, ``type`` and ``message`` of TorchServe."""

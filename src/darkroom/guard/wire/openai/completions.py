@@ -15,8 +15,8 @@ from darkroom.defenses.logprobs import LogprobDefense
 from darkroom.defenses.registry import LOGPROB_DEFENSES
 from darkroom.errors import PlanError
 from darkroom.guard.wire.base import Answered, Asked
-from darkroom.guard.wire.openai_logprobs import Told, chat_logprobs, completion_logprobs
-from darkroom.guard.wire.server_sent_events import events
+from darkroom.guard.wire.openai.logprobs import Told, chat_logprobs, completion_logprobs
+from darkroom.guard.wire.openai.server_sent_events import events
 from darkroom.guard.wire.strict_json import (
     Unclear,
     as_count,
@@ -34,15 +34,19 @@ _ID = re.compile(r"[A-Za-z]{1,10}-[A-Za-z0-9-]{1,64}")
 _SHARED = (
     *("model", "n", "stream", "stream_options", "temperature", "top_p", "max_tokens", "stop"),
     *("presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "seed", "user"),
+    *("service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"),
 )
 _CHAT = frozenset(
     [
         *(*_SHARED, "messages", "max_completion_tokens", "top_logprobs", "response_format"),
         *("tools", "tool_choice", "parallel_tool_calls", "reasoning_effort", "metadata", "store"),
+        *("functions", "function_call", "modalities", "prediction", "verbosity"),
     ]
 )
 _COMPLETIONS = frozenset([*_SHARED, "prompt", "best_of", "echo", "suffix"])
 _REASONS = ("stop", "length", "tool_calls", "content_filter", "function_call")
+_SAME_REASONS = {"": None, "eos_token": "stop", "eos": "stop", "max_tokens": "length"}
+"""What some servers say in other words."""
 _MOST_LOGPROBS = 20
 _LONGEST_TEXT = 2**24
 
@@ -120,7 +124,9 @@ class OpenAI(StrictWire):
         return method == "GET" and _HARMLESS.fullmatch(path) is not None
 
     def _read(self, path: str, headers: Mapping[str, str], body: bytes) -> Asked:
-        request = self._json(headers, body)
+        # Clients write null for what they do not say.
+        every = self._json(headers, body)
+        request = {name: value for name, value in every.items() if value is not None}
         found = _INFER.fullmatch(path)
         chat = found is not None and found["chat"] is not None
         only(request, _CHAT if chat else _COMPLETIONS, "the request")
@@ -153,7 +159,7 @@ class OpenAI(StrictWire):
             if type(told) not in (bool, type(None)):
                 raise Unclear("logprobs should be true or false")
             wanted = bool(told)
-            if top is not None and not wanted:
+            if top and not wanted:
                 raise Unclear("top_logprobs goes with logprobs")
         else:
             wanted, top = told is not None, told
@@ -228,14 +234,20 @@ class OpenAI(StrictWire):
 
     def _choice(self, memo: _Memo, choice: dict[str, Any], form: str) -> dict[str, Any]:
         reason = choice.get("finish_reason")
+        if isinstance(reason, str):
+            reason = _SAME_REASONS.get(reason, reason)
         if reason is not None and reason not in _REASONS:
             raise Unclear("it finished for a reason that is none of OpenAI's")
+        told = choice.get("index", 0 if memo.choices == 1 else None)
         written: dict[str, Any] = {
-            "index": as_count(choice.get("index"), "the index of a choice", 0, memo.choices - 1)
+            "index": as_count(told, "the index of a choice", 0, memo.choices - 1)
         }
         if memo.chat:
             member = "message" if form == "whole" else "delta"
-            written[member] = _message(as_object(choice.get(member), member))
+            message = choice.get(member)
+            if message is None and form == "part":  # as Azure's last chunks
+                message = {}
+            written[member] = _message(as_object(message, member))
         else:
             written["text"] = as_text(choice.get("text"), "text", _LONGEST_TEXT)
         told = choice.get("logprobs") if memo.logprobs else None
@@ -285,10 +297,13 @@ def _message(message: dict[str, Any]) -> dict[str, Any]:
         if message["role"] not in ("assistant", "tool"):
             raise Unclear("its message has a role that is not the assistant's")
         written["role"] = message["role"]
-    for name in ("content", "refusal"):
+    for name in ("content", "refusal", "reasoning_content"):
         if name in message:
             text = message[name]
-            written[name] = None if text is None else as_text(text, name, _LONGEST_TEXT)
+            parts = name == "content" and isinstance(text, list)
+            written[name] = [_part(one) for one in text] if parts else _text_or_nothing(text, name)
+    if message.get("function_call") is not None:
+        written["function_call"] = _function(as_object(message["function_call"], "function_call"))
     calls = message.get("tool_calls")
     if calls:
         written["tool_calls"] = [
@@ -307,10 +322,25 @@ def _call(call: dict[str, Any]) -> dict[str, Any]:
         if call["type"] != "function":
             raise Unclear("it calls a tool that is no function")
         written["type"] = "function"
-    told = as_object(call.get("function"), "function")
-    written["function"] = {
+    written["function"] = _function(as_object(call.get("function"), "function"))
+    return written
+
+
+def _function(told: dict[str, Any]) -> dict[str, str]:
+    return {
         name: as_text(told[name], name, _LONGEST_TEXT)
         for name in ("name", "arguments")
         if told.get(name) is not None
     }
-    return written
+
+
+def _text_or_nothing(text: object, name: str) -> str | None:
+    return None if text is None else as_text(text, name, _LONGEST_TEXT)
+
+
+def _part(part: object) -> dict[str, str]:
+    """Returns a part of a message's content, which must be text."""
+    told = as_object(part, "a part of content")
+    if told.get("type") != "text":
+        raise Unclear("its message has a part that is no text")
+    return {"type": "text", "text": as_text(told.get("text"), "text", _LONGEST_TEXT)}

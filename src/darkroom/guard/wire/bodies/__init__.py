@@ -1,0 +1,1 @@
+"""Bodies in forms that several formats share: tables of pandas, and forms with files."""

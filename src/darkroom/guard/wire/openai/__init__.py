@@ -1,0 +1,1 @@
+"""What OpenAI serves, and servers like it: completions, chat and responses."""
