@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import kstest
 
 from benchmarks.claims import Claim, Outcome, Table
+from benchmarks.text import speed
 from benchmarks.text.architectures import agreement, misleading
 from darkroom.access import LanguageAccess
 from darkroom.auditing.progress import Reporter
@@ -57,9 +58,10 @@ def run(*, quick: bool, seed: int) -> Outcome:
         quick: Trains the GPT alone and repeats less.
         seed: Decides everything random.
     """
+    timed = speed.claims(quick=quick)  # first, while little memory was taken
     agreed, architectures = agreement.claims()
     refused, adapters = misleading.claims()
-    claims, tables = [_golden(), *agreed, *refused], [architectures, adapters]
+    claims, tables = [_golden(), *agreed, *refused, *timed], [architectures, adapters]
     reporter = Reporter()
     with tempfile.TemporaryDirectory() as folder:
         gpt = _train(Path(folder) / "gpt", seed, reporter, masked=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -212,3 +213,18 @@ def _members(annotation: Any, tag: object = None) -> list[tuple[object, type[Bas
     parts = get_args(annotation)
     tags = [part.tag for part in parts if isinstance(part, Tag)]
     return [member for part in parts for member in _members(part, *tags)]
+
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT])i?B?", re.IGNORECASE)
+
+
+def as_bytes(value: Any) -> Any:
+    """Returns how many bytes words such as ``4 GB`` mean; anything else as it is.
+
+    >>> as_bytes("1.5 KB"), as_bytes(7)
+    (1536, 7)
+    """
+    found = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        return value
+    return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -13,12 +12,10 @@ from darkroom.errors import PlanError
 from darkroom.images.reading.pictures import Resize, as_range, as_resize
 from darkroom.images.targets.memory import DEFAULT
 from darkroom.images.targets.sections import TargetSection, TorchSection
-from darkroom.sections import PartSection
+from darkroom.sections import PartSection, as_bytes
 
 LEAST_MEMORY = 1 << 30
 """Libraries take about half of that before anything is read."""
-
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT])i?B?", re.IGNORECASE)
 
 
 class ImageRunSection(RunSection):
@@ -33,10 +30,7 @@ class ImageRunSection(RunSection):
     @field_validator("memory", mode="before")
     @classmethod
     def _bytes(cls, value: Any) -> Any:
-        found = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
-        if found is None:
-            return value
-        return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper()))
+        return as_bytes(value)
 
 
 class PublicSection(Section):

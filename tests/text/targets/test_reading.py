@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from benchmarks.text.architectures.agreement import agreement
@@ -12,8 +13,14 @@ from tests.support.tiny_language import causal, make_tokenizer
 from transformers import BertConfig, BertLMHeadModel
 
 from darkroom.errors import TargetError
+from darkroom.ledger import QueryLedger
+from darkroom.text.attacks.base import SecretGoal
+from darkroom.text.attacks.best_first import BestFirst
+from darkroom.text.formats.secrets import make_format
 from darkroom.text.targets.base import free
+from darkroom.text.targets.networks.causal_trie import CausalTrie
 from darkroom.text.targets.transformers import TransformersTarget
+from darkroom.text.targets.view import LanguageView
 
 WAYS = {
     ("gpt_neox", "added white space"): "kept",
@@ -69,3 +76,27 @@ def test_rows_beside_one_that_change_it_are_read_alone() -> None:
     assert other.score(["the code", "of ann"], [" is 1", " 2"], free())[0] == pytest.approx(
         target.score(["the code"], [" is 1"], free())[0]
     )
+
+
+def test_a_bound_on_memory_changes_no_answer() -> None:
+    free_of = causal("byte pairs", seed=4)
+    bounded = free_of.with_model(free_of.model)
+    bounded.network.memory = 200_000
+    goal = SecretGoal("the code of ann is ", ".", make_format(r"\d{4}"))
+    found = []
+    for target in (free_of, bounded):
+        view = LanguageView(target, target.access, QueryLedger(1))
+        *_, last = BestFirst(rows=150).run(view, [goal], rng=np.random.default_rng(0))
+        found.append(last.found[0])
+    assert [one.secret for one in found[0].guesses] == [one.secret for one in found[1].guesses]
+    assert found[0].floor == pytest.approx(found[1].floor)
+    told = []
+    for target in (free_of, bounded):
+        trie = target.trie()
+        assert isinstance(trie, CausalTrie)
+        prefixes, _ = trie.open([tuple(range(40))], free())
+        for _ in range(20):
+            prefixes, answers = trie.extend(np.repeat(prefixes[:1], 30), np.arange(30), free())
+        told.append(answers.logprobs)
+        assert (trie.held_bytes <= bounded.network.memory) is (target is bounded)
+    np.testing.assert_allclose(told[0], told[1], atol=1e-9)

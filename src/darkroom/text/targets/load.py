@@ -9,7 +9,6 @@ from darkroom.errors import MissingExtraError
 from darkroom.named import Registry
 from darkroom.sections import PythonSection
 from darkroom.text.targets.base import LanguageTarget
-from darkroom.text.targets.options import LoadOptions
 from darkroom.text.targets.sections import OpenAISection, TransformersSection
 
 LANGUAGE_TARGETS: Registry[LanguageTarget] = Registry(
@@ -66,6 +65,7 @@ def open_folder(
         folder: The model's.
         bare: Whether an adapter is left out, as of the model before it was trained.
     """
+    from darkroom.text.targets.options import LoadOptions
     from darkroom.text.targets.transformers import load_transformers
 
     return load_transformers(
@@ -73,6 +73,7 @@ def open_folder(
         device=section.device,
         batch=section.batch,
         options=LoadOptions(
+            memory=section.memory,
             adapter=None if bare else section.adapter,
             bare=bare,
             tokenizer=section.tokenizer,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from darkroom.errors import MissingExtraError, TargetError
+from darkroom.text.targets.networks.network import MEMORY
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,7 @@ class LoadOptions:
     """How a folder is read; see :class:`darkroom.text.targets.sections.TransformersSection`.
 
     Attributes:
+        memory: Bytes that reading may take beside the model.
         adapter: The folder of an adapter.
         bare: Whether an adapter that lies in the folder is left out.
         tokenizer: The folder of the tokenizer, where it is another.
@@ -26,6 +28,7 @@ class LoadOptions:
         decoder: What the decoder has written before the secret.
     """
 
+    memory: int = MEMORY
     adapter: Path | None = None
     bare: bool = False
     tokenizer: Path | None = None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from darkroom.remote.sections import ServedSection
-from darkroom.sections import PythonSection, Section
+from darkroom.sections import PythonSection, Section, as_bytes
 
 
 class TransformersSection(Section):
@@ -19,6 +19,7 @@ class TransformersSection(Section):
         before: The same model before it was trained on the canaries, to compare with.
         device: Where it runs.
         batch: Rows answered at a time.
+        memory: Bytes that reading may take beside the model, such as ``"4 GB"``.
         adapter: The folder of an adapter that ``peft`` wrote; one that lies in ``load`` is found.
         tokenizer: The folder of its tokenizer, where it is another.
         dtype: In which precision it runs; as it was saved when left out.
@@ -35,6 +36,7 @@ class TransformersSection(Section):
     before: Path | None = None
     device: str = "cpu"
     batch: int = Field(default=256, ge=1)
+    memory: int = Field(default=2 << 30, ge=64 << 20)
     adapter: Path | None = None
     tokenizer: Path | None = None
     dtype: Literal["float64", "float32", "bfloat16", "float16"] | None = None
@@ -43,6 +45,11 @@ class TransformersSection(Section):
     revision: str | None = None
     encoder: str = "{before}"
     decoder: str = "{before}"
+
+    @field_validator("memory", mode="before")
+    @classmethod
+    def _bytes(cls, value: Any) -> Any:
+        return as_bytes(value)
 
 
 class OpenAISection(ServedSection):

@@ -377,5 +377,6 @@ def load_transformers(
         encoder=options.encoder,
         decoder=options.decoder,
     )
+    target.network.memory = options.memory
     target.loading = loading
     return target

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +33,8 @@ class Past(NamedTuple):
 class KeyValues:
     """A tree of tokens, each with its keys and values in every layer.
 
-    A prefix is a path from a root, so what prefixes share is kept once.
+    A prefix is a path from a root, so what prefixes share is kept once. Keys and values may be
+    forgotten; the tree stays, so that a prefix can be read again.
     """
 
     def __init__(self) -> None:
@@ -40,16 +42,16 @@ class KeyValues:
         self._parents = np.full(_FIRST, -1, np.int64)
         self._depths = np.zeros(_FIRST, np.int64)
         self._tokens = np.zeros(_FIRST, np.int64)
-        self._layers: list[Layer] = []
-        self._count = 0
+        self._slots = np.full(_FIRST, -1, np.int64)
+        self._layers: list[list[Tensor]] = []
+        self._count = self._used = 0
 
-    def add(self, parents: Integers, tokens: Integers, layers: list[Layer] | None) -> Integers:
-        """Adds a token behind each of some prefixes.
+    def grow(self, parents: Integers, tokens: Integers) -> Integers:
+        """Adds a token behind each of some prefixes, whose keys and values are not there yet.
 
         Args:
             parents: Numbers of prefixes, ``(n,)``, -1 for a new root.
             tokens: The tokens, ``(n,)``.
-            layers: Their keys and values, ``(n, heads, width)``, or ``None`` to keep none.
 
         Returns:
             The numbers of the prefixes that end in these tokens.
@@ -57,32 +59,70 @@ class KeyValues:
         start, self._count = self._count, self._count + len(parents)
         numbers = np.arange(start, self._count)
         while self._count > len(self._parents):
-            self._parents = np.concatenate([self._parents, np.full_like(self._parents, -1)])
+            blank = np.full_like(self._parents, -1)
+            self._parents = np.concatenate([self._parents, blank])
+            self._slots = np.concatenate([self._slots, blank])
             self._depths = np.concatenate([self._depths, np.zeros_like(self._depths)])
             self._tokens = np.concatenate([self._tokens, np.zeros_like(self._tokens)])
         self._parents[numbers] = parents
         self._tokens[numbers] = tokens
         self._depths[numbers] = np.where(parents < 0, 1, self._depths[parents] + 1)
-        if layers is not None:
-            self._store(start, layers)
         return numbers
 
-    def _store(self, start: int, layers: list[Layer]) -> None:
+    def keep(self, numbers: Integers, layers: Sequence[Layer]) -> None:
+        """Keeps the keys and values of tokens.
+
+        Args:
+            numbers: The prefixes that end in them, ``(n,)``.
+            layers: ``(n, heads, width)`` for each layer.
+        """
         if not self._layers:
-            self._layers = [
-                (_room(len(self._parents), keys), _room(len(self._parents), values))
-                for keys, values in layers
-            ]
-        for place, (pair, new) in enumerate(zip(self._layers, layers, strict=True)):
-            grown = []
-            for held, added in zip(pair, new, strict=True):
-                if len(held) < len(self._parents):
-                    larger = _room(len(self._parents), added)
-                    larger[: len(held)] = held
-                    held = larger
-                held[start : start + len(added)] = added
-                grown.append(held)
-            self._layers[place] = (grown[0], grown[1])
+            self._layers = [[_room(_FIRST, one) for one in pair] for pair in layers]
+        start = self.reserve(numbers)
+        for place, (keys, values) in enumerate(layers):
+            self.put(place, start, keys, values)
+
+    def reserve(self, numbers: Integers) -> int:
+        """Makes room for the last tokens of prefixes, side by side, and returns the first place."""
+        start, self._used = self._used, self._used + len(numbers)
+        self._slots[numbers] = np.arange(start, self._used)
+        for pair in self._layers:
+            for place, held in enumerate(pair):
+                if held.shape[1] < self._used:
+                    rows = max(self._used, 2 * held.shape[1])
+                    larger = held.new_empty((held.shape[0], rows, held.shape[2]))
+                    larger[:, : held.shape[1]] = held
+                    pair[place] = larger
+        return start
+
+    def put(self, layer: int, start: int, keys: Tensor, values: Tensor) -> None:
+        """Writes keys and values, ``(n, heads, width)``, into room that was made for them."""
+        for held, new in zip(self._layers[layer], (keys, values), strict=True):
+            held[:, start : start + len(new)] = new.transpose(0, 1)
+
+    def forget(self) -> None:
+        """Frees all keys and values."""
+        self._slots[:] = -1
+        self._layers, self._used = [], 0
+
+    @property
+    def depth(self) -> int:
+        """How many layers there are."""
+        return len(self._layers)
+
+    @property
+    def token_bytes(self) -> int:
+        """What one token takes in all layers; 0 before anything is kept."""
+        return sum(
+            one.shape[0] * one.shape[2] * one.element_size()
+            for pair in self._layers
+            for one in pair
+        )
+
+    @property
+    def held_bytes(self) -> int:
+        """What all that is kept takes, unused room included."""
+        return sum(one.numel() * one.element_size() for pair in self._layers for one in pair)
 
     def lengths(self, prefixes: Integers) -> Integers:
         """Returns how many tokens each prefix has."""
@@ -98,24 +138,42 @@ class KeyValues:
             current = np.where(current < 0, -1, self._parents[current])
         return paths
 
-    def tokens(self, prefixes: Integers) -> tuple[Integers, Integers]:
-        """Returns the tokens of each prefix, ``(n, longest)``, padded behind, and their lengths."""
-        paths, lengths = self.paths(prefixes), self.lengths(prefixes)
-        padded = np.zeros_like(paths)
-        behind = np.arange(paths.shape[1]) < lengths[:, None]
-        padded[behind] = self._tokens[paths[paths >= 0]]
-        return padded, lengths
+    def forgotten(self, prefixes: Integers) -> Integers:
+        """Returns those prefixes, each once, of which a token's keys and values are not there."""
+        different = np.unique(prefixes)
+        paths = self.paths(different)
+        return different[((self._slots[paths] < 0) & (paths >= 0)).any(axis=1)]
+
+    def slots(self, prefixes: Integers) -> Integers:
+        """Returns where the tokens of each prefix are kept, ``(n, longest)``, -1 in front."""
+        paths = self.paths(prefixes)
+        return np.where(paths < 0, -1, self._slots[paths])
+
+    def is_kept(self, numbers: Integers) -> NDArray[np.bool_]:
+        """Tells whether the last tokens of prefixes are kept."""
+        return self._slots[numbers] >= 0
+
+    def tokens(self, paths: Integers) -> Integers:
+        """Returns the tokens at the ends of prefixes, of any shape."""
+        return self._tokens[paths]
+
+    def gathered(self, layer: int, slots: Integers) -> Layer:
+        """Returns keys and values at some places, ``(n, heads, longest, width)``."""
+        keys, values = self._layers[layer]
+        index = torch.from_numpy(slots.clip(0).reshape(-1)).to(keys.device)
+        shape = (-1, *slots.shape)
+        found = [
+            held.index_select(1, index).view(*shape, held.shape[2]).transpose(0, 1)
+            for held in (keys, values)
+        ]
+        return found[0], found[1]
 
     def past(self, prefixes: Integers) -> Past:
         """Gathers the keys and values of prefixes."""
-        paths = self.paths(prefixes)
-        places = torch.from_numpy(paths.clip(0))
-        layers = []
-        for keys, values in self._layers:
-            index = places.to(keys.device)
-            layers.append((keys[index].transpose(1, 2), values[index].transpose(1, 2)))
-        return Past(layers, torch.from_numpy(paths >= 0), self.lengths(prefixes))
+        slots = self.slots(prefixes)
+        layers = [self.gathered(layer, slots) for layer in range(self.depth)]
+        return Past(layers, torch.from_numpy(slots >= 0), self.lengths(prefixes))
 
 
 def _room(rows: int, like: Tensor) -> Tensor:
-    return torch.empty((rows, *like.shape[1:]), dtype=like.dtype, device=like.device)
+    return like.new_empty((like.shape[1], rows, like.shape[2]))

@@ -14,6 +14,9 @@ from darkroom.errors import TargetError
 KEEPS = "logits_to_keep"
 """The library's option that asks the head for the last places alone."""
 
+MEMORY = 2 << 30
+"""Bytes that reading may take beside the model, unless told."""
+
 
 @dataclass(eq=False)
 class Network:
@@ -22,12 +25,14 @@ class Network:
     Attributes:
         model: A ``PreTrainedModel``.
         name: What messages call it.
-        batch: Rows answered at a time.
+        batch: Rows answered at a time, at most.
+        memory: Bytes that kept keys and values, and rows on their way, may take beside the model.
     """
 
     model: Any
     name: str
     batch: int = 256
+    memory: int = MEMORY
 
     def __post_init__(self) -> None:
         """Freezes the model, and looks at what it takes."""
