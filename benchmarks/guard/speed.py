@@ -71,7 +71,7 @@ def speed_claims(*, quick: bool, seed: int) -> tuple[list[Claim], list[Table]]:
     if shutil.which("wrk") is None:
         raise DarkroomError("wrk is not installed: apt-get install wrk")
     seconds, repeats = (1, 3) if quick else (3, 7)
-    names = ("plain", "guarded", "slowapi", "pyrate", "passed", "proxied")
+    names = ("plain", "guarded", "slowapi", "pyrate", "passed", "proxied", "proxied_httpx")
     with tempfile.TemporaryDirectory(prefix="darkroom-speed-") as name:
         folder = Path(name)
         script = _script(folder, seed)
@@ -89,8 +89,9 @@ def _claims(busy: Loads, calm: Loads, admitted: int) -> list[Claim]:
         )
 
     rates = (
-        ("guard: requests a second over those without it, at least", 0.6, "guarded", "plain"),
+        ("guard: requests a second over those without it, at least", 0.65, "guarded", "plain"),
         ("guard as proxy: requests a second over a plain proxy's", 0.7, "proxied", "passed"),
+        ("guard as proxy: over the same with httpx behind it", 4.0, "proxied", "proxied_httpx"),
         ("guard: requests a second over slowapi's", 1.0, "guarded", "slowapi"),
         ("guard: requests a second over PyrateLimiter's (SQLite)", 1.0, "guarded", "pyrate"),
     )

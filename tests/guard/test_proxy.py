@@ -258,7 +258,7 @@ def test_metrics_and_the_audit_log_have_no_inputs(
             httpx.post(f"{url}/predict", json=content, headers=HEAD, trust_env=False)
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert [line["outcome"] for line in lines] == ["released", "refused"]
-    assert lines[0]["client"] == "alice"
+    assert (lines[0]["client"], lines[0]["peer"]) == ("alice", "127.0.0.1")
     assert "0.123456" not in log.read_text()
     assert log.stat().st_mode & 0o077 == 0
     charged = metrics.registry.get_sample_value(
@@ -288,7 +288,12 @@ name = "json"
 
 
 def test_check_says_what_a_policy_does(tmp_path: Path) -> None:
-    done = CliRunner().invoke(command, ["guard", "check", str(_written(tmp_path, GOOD))])
+    path = str(_written(tmp_path, GOOD))
+    done = CliRunner().invoke(command, ["guard", "check", path])
+    assert (done.exit_code, "darkroom guard init" in done.output) == (2, True)
+    assert CliRunner().invoke(command, ["guard", "check", path, "--only-policy"]).exit_code == 0
+    assert CliRunner().invoke(command, ["guard", "init", "--policy", path]).exit_code == 0
+    done = CliRunner().invoke(command, ["guard", "check", path])
     assert done.exit_code == 0, done.output
     assert "daily: 10 rows per client, window day" in done.output
     assert "no output defence" in done.output

@@ -46,8 +46,12 @@ def serve(
 @guard.command(epilog="Example: darkroom guard check guard.toml")
 def check(
     policy: Annotated[Path, typer.Argument(help="The policy, in TOML; see docs/start/guard.md.")],
+    only_policy: Annotated[
+        bool, typer.Option("--only-policy", help="Look for nothing that the policy names.")
+    ] = False,
 ) -> None:
-    """Say whether a policy can be used, and what it does."""
+    """Say whether a policy can be used, what it does, and what it needs that is not there."""
+    from darkroom.guard.missing import missing_parts
     from darkroom.guard.policy import read_policy
     from darkroom.guard.wire.registry import make_wires
 
@@ -61,6 +65,11 @@ def check(
     typer.echo(f"  formats   {', '.join(wire.name for wire in wires)}")
     for line in read.warnings():
         typer.echo(f"  warning   {line}")
+    missing = [] if only_policy else missing_parts(read)
+    for line in missing:
+        typer.echo(f"  missing   {line}")
+    if missing:
+        raise typer.Exit(2)
 
 
 @guard.command(epilog="Example: darkroom guard init --policy guard.toml")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from time import time as now
 
 from darkroom.guard.api_keys import hashed
 from darkroom.guard.policy import Policy
@@ -14,12 +15,21 @@ KEY_HEADERS = (b"authorization", b"x-api-key", b"api-key")
 
 
 class Clients:
-    """Finds a policy's clients in requests; whoever is not among them is nobody."""
+    """Finds a policy's clients in requests; whoever is not among them is nobody.
+
+    Attributes:
+        timed: Those with a key that counts for a time alone.
+    """
 
     def __init__(self, policy: Policy) -> None:
         """Takes the policy."""
         trust = policy.trust
-        self._keys = {one.key: one.name for one in policy.client if one.key is not None}
+        self._keys = {key.hash: (one.name, key) for one in policy.client for key in one.every_key}
+        self.timed = frozenset(
+            one.name
+            for one in policy.client
+            if any(key.since or key.until for key in one.every_key)
+        )
         self._networks = [ipaddress.ip_network(one) for one in trust.proxies] if trust else []
         self._trusted: dict[bytes, dict[str, str]] = {}
         if trust is not None and trust.subject_header is not None:
@@ -50,8 +60,13 @@ class Clients:
             if name in trusted:
                 found.add(trusted[name].get(text))
             else:
-                found.add(self._keys.get(hashed(_bare(name, text))))
+                found.add(self._owner(hashed(_bare(name, text))))
         return found.pop() if len(found) == 1 else None
+
+    def _owner(self, key: str) -> str | None:
+        """Returns whose key it is now."""
+        found = self._keys.get(key)
+        return found[0] if found is not None and found[1].counts_at(now()) else None
 
     def _trusts(self, peer: str | None) -> bool:
         try:

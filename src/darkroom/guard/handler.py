@@ -22,7 +22,7 @@ from darkroom.guard.admission import (
 from darkroom.guard.budgets.charging import Budgets
 from darkroom.guard.deadlines import Task
 from darkroom.guard.head_cache import KnownHead
-from darkroom.guard.http.health import Health
+from darkroom.guard.http.health import Health, Readiness
 from darkroom.guard.http.requests import (
     App,
     ClientGone,
@@ -72,6 +72,7 @@ class Guarded:
         budgets: What is charged.
         slots: What is in hand.
         health: Harmless questions.
+        readiness: Of the guard itself.
         ended: Told of each request when it is over.
     """
 
@@ -79,6 +80,7 @@ class Guarded:
     budgets: Budgets
     slots: Slots
     health: Health
+    readiness: Readiness
     ended: Callable[[Record], None]
 
 
@@ -131,6 +133,7 @@ class Handler:
         head, wire, client = known.head, known.wire, known.client
         self.wire, self.method = wire, head.method
         record.wire, record.path, record.client = wire.name, head.path, client
+        record.peer = head.peer
         length = request.length(head)
         if client is None:
             self.whole = not length
@@ -262,12 +265,12 @@ class Handler:
     def _understood(self, request: Request) -> KnownHead:
         """Reads a head that has not been here before."""
         head = Head(request.scope, request.pairs, self.active.prefix)
-        self.method = head.method
+        self.method, self.record.peer = head.method, head.peer
         self.wire, harmless = routed(self.active.wires, head)
         self.record.wire, self.record.path = self.wire.name, head.path
         client = None if harmless else known_client(self.active, head)
         known = KnownHead(head, self.wire, client, kept(head.pairs))
-        if client is not None:
+        if client is not None and client not in self.active.clients.timed:
             self.active.heads.keep(request, known)
         return known
 

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from darkroom.errors import DarkroomError, PlanError
 from darkroom.guard.admission import ActivePolicy
@@ -14,8 +15,9 @@ from darkroom.guard.authentication import Clients
 from darkroom.guard.budgets.charging import Budgets
 from darkroom.guard.detector.detector import Detector
 from darkroom.guard.handler import Guarded, Handler
-from darkroom.guard.http.health import Health
-from darkroom.guard.http.requests import App, Message, Receive, Scope, Send
+from darkroom.guard.http.health import LIVE, READY, Health, Readiness
+from darkroom.guard.http.requests import App, Message, Receive, Scope, Send, route_path
+from darkroom.guard.http.responses import answer
 from darkroom.guard.http.slots import Slots
 from darkroom.guard.policy import Policy, read_policy
 from darkroom.guard.protection import Protection, announcement, require_no_less
@@ -27,12 +29,21 @@ from darkroom.guard.telemetry.record import Record
 from darkroom.guard.wire.base import Wire
 from darkroom.guard.wire.registry import make_wires
 
+OWN = (LIVE, READY)
 LOOK_EVERY = 1.0
 """Seconds between two looks at the policy's file."""
 
 logger = logging.getLogger("darkroom.guard")
 
 Observer = Callable[[Record], None]
+
+
+@runtime_checkable
+class Reachable(Protocol):
+    """An application that can tell whether what it asks is there."""
+
+    async def reach(self) -> None:
+        """Raises an exception if it is not."""
 
 
 class Guard:
@@ -75,7 +86,9 @@ class Guard:
         if read.log is not None:
             self.observe(AuditLog(read.log.path))
         slots = Slots(self.active.at_once, len(read.client))
-        self._guarded = Guarded(app, self.budgets, slots, Health(app), self._ended)
+        self._guarded = Guarded(
+            app, self.budgets, slots, Health(app), self._readiness(), self._ended
+        )
         self._looked = time.monotonic()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,6 +97,8 @@ class Guard:
             await self._other(scope, receive, send)
             return
         self._look()
+        if str(scope["path"]).endswith(OWN) and await self._answered_itself(scope, send):
+            return
         active = self.active
         record = Record(active.model, active.shadow)
         if record.shadow:
@@ -107,6 +122,24 @@ class Guard:
             await handler.failed(error)
         finally:
             handler.end()
+
+    async def _answered_itself(self, scope: Scope, send: Send) -> bool:
+        """Answers a question about the guard itself, if that is what is asked."""
+        path = route_path(scope, self.active.prefix)
+        if path is None or scope["method"] not in ("GET", "HEAD"):
+            return False
+        found = await self._guarded.readiness.answer(path)
+        if found is None:
+            return False
+        bare = scope["method"] == "HEAD"
+        await answer(send, found[0], b"application/json", found[1], [], bare=bare)
+        return True
+
+    def _readiness(self) -> Readiness:
+        checks = {"ledger": self.budgets.ready}
+        if isinstance(self.app, Reachable):
+            checks["upstream"] = self.app.reach
+        return Readiness(checks)
 
     def _ended(self, record: Record) -> None:
         record.ended()

@@ -53,8 +53,9 @@ class Policy(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for what in ("name", "key", "subject", "user"):
+        for what in ("name", "subject", "user"):
             _no_twins(f"client.{what}", [getattr(one, what) for one in self.client])
+        _no_twins("client.key", [key.hash for one in self.client for key in one.every_key])
         _no_twins("budget.name", [one.name for one in self.budget])
         names = {one.name for one in self.client}
         for budget in self.budget:

@@ -73,6 +73,17 @@ class Proxy:
         except TimeoutError:
             raise too_late(f"nothing for {self._seconds:g} seconds") from None
 
+    async def reach(self) -> None:
+        """Connects to the upstream and hangs up.
+
+        Raises:
+            OSError: If nobody listens there.
+        """
+        url = yarl.URL(self._base)
+        assert url.host is not None
+        _, line = await asyncio.open_connection(url.host, url.port)
+        line.close()
+
     async def _pass(self, scope: Scope, body: bytes, send: Send) -> None:
         asking = self._opened().request(
             scope["method"],

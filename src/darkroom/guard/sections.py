@@ -9,6 +9,7 @@ from typing import Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
+    AwareDatetime,
     Field,
     field_validator,
     model_validator,
@@ -19,7 +20,7 @@ from darkroom.sections import PartSection, Section
 
 MEBIBYTE = 2**20
 HEADER = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
-KEY = re.compile(r"sha256:[0-9a-f]{64}")
+KEY = re.compile(r"^sha256:[0-9a-f]{64}$")
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,127}$"
 
 
@@ -125,28 +126,61 @@ class StoreSection(Section):
         return self
 
 
+class KeySection(Section):
+    """One of a client's API keys, with the time in which it counts.
+
+    Attributes:
+        hash: Made by ``darkroom guard key``.
+        since: From when on; always, when left out. With an offset, as ``2026-11-29T06:00:00Z``.
+        until: Until when; for ever, when left out.
+    """
+
+    hash: str = Field(pattern=KEY.pattern)
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.since is not None and self.until is not None and self.since >= self.until:
+            raise ValueError("since should be before until")
+        return self
+
+    def counts_at(self, time: float) -> bool:
+        """Tells whether it counts at a moment, in seconds since 1970."""
+        begun = self.since is None or self.since.timestamp() <= time
+        return begun and (self.until is None or time < self.until.timestamp())
+
+
 class ClientSection(Section):
     """One who may ask.
 
     Attributes:
-        name: Budgets are kept under it.
+        name: Budgets are kept under it, whatever key it comes with.
         key: The hash of an API key, made by ``darkroom guard key``.
+        keys: Several of them, each with the time in which it counts, so that one takes another's
+            place without a second budget.
         subject: The subject of a client certificate, as the proxy that checks it writes it.
         user: The name in a trusted header.
     """
 
     name: str = Field(pattern=NAME)
     key: str | None = None
+    keys: list[KeySection] = Field(default_factory=list)
     subject: str | None = Field(default=None, min_length=1)
     user: str | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
     def _known_by_something(self) -> Self:
-        if self.key is None and self.subject is None and self.user is None:
+        if not self.keys and self.key is None and self.subject is None and self.user is None:
             raise ValueError("give a key, a subject or a user")
         if self.key is not None and not KEY.fullmatch(self.key):
             raise ValueError("key is no hash; make one with: darkroom guard key")
         return self
+
+    @property
+    def every_key(self) -> list[KeySection]:
+        """All of its keys, the one without times first."""
+        return [*([] if self.key is None else [KeySection(hash=self.key)]), *self.keys]
 
 
 class TrustSection(Section):

@@ -98,6 +98,7 @@ class ShadowHandler:
     async def _decide(self, head: Head, body: bytes) -> tuple[Wire, Asked, Inputs] | None:
         """Decides as the guard would, charging what fits."""
         record = self.record
+        record.peer = head.peer
         try:
             wire, harmless = routed(self.active.wires, head)
             record.wire, record.path = wire.name, head.path

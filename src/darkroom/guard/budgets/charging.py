@@ -79,6 +79,15 @@ class Budgets:
         """
         await self._stored(self.open_now)
 
+    async def ready(self) -> None:
+        """Makes sure that rows can be charged.
+
+        Raises:
+            StoreError: If they cannot.
+        """
+        await self._stored(self.open_now)
+        await self._stored(self.store.now)
+
     async def close(self) -> None:
         """Takes back what was leased and disconnects."""
         await self.settled()

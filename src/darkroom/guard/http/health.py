@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
+import orjson
+
+from darkroom.errors import one_line
 from darkroom.guard.http.requests import App, Message, Scope
 from darkroom.guard.http.upstream import Reply, ask, onward, succeeded, too_late
 from darkroom.guard.wire.base import Refused
 
+logger = logging.getLogger("darkroom.guard")
+
+LIVE, READY = "/-/live", "/-/ready"
 FRESH = 1.0
 """Seconds for which an answer is told again."""
 
@@ -81,6 +89,47 @@ class Health:
             if not found:
                 raise too_late(f"no answer within {seconds:g} seconds") from None
         return succeeded(found[0])
+
+
+class Readiness:
+    """Whether the guard can serve: for whoever runs it, without a key.
+
+    ``GET /-/live`` is answered by the process itself. ``GET /-/ready`` is 200 where the ledger and
+    the model's server can be reached, and 503 with what cannot; it looks once a second at most.
+    """
+
+    def __init__(self, checks: Mapping[str, Callable[[], Awaitable[None]]]) -> None:
+        """Takes what is looked at: for each, what raises if it cannot be used."""
+        self._checks = checks
+        self._look: asyncio.Task[list[str]] | None = None
+        self._begun = 0.0
+
+    async def answer(self, path: str) -> tuple[int, bytes] | None:
+        """Returns a status and a body; ``None`` for other paths."""
+        if path == LIVE:
+            return 200, b'{"live":true}'
+        if path != READY:
+            return None
+        now, loop = time.monotonic(), asyncio.get_running_loop()
+        look = self._look
+        stale = look is None or look.get_loop() is not loop
+        if look is None or stale or (look.done() and now - self._begun >= FRESH):
+            look = self._look = loop.create_task(self._missing())
+            self._begun = now
+        missing = await asyncio.shield(look)
+        body = {"ready": not missing, **({"missing": missing} if missing else {})}
+        return (503 if missing else 200), orjson.dumps(body)
+
+    async def _missing(self) -> list[str]:
+        missing = []
+        for name, check in self._checks.items():
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await check()
+            except Exception as error:  # what is wrong is for the log alone
+                logger.error("not ready: %s: %s", name, one_line(error) or type(error).__name__)
+                missing.append(name)
+        return missing
 
 
 def _fresh(look: _Look) -> bool:

@@ -16,6 +16,7 @@ class Record:
     Attributes:
         model: The policy's name for it.
         client: Who asked; ``None`` if unknown or not asked.
+        peer: Where the connection came from; ``None`` if its head was not understood.
         wire: The format; ``None`` if no route matched.
         path: The route, if one matched.
         rows: Charged.
@@ -35,6 +36,7 @@ class Record:
     model: str
     shadow: bool = False
     client: str | None = None
+    peer: str | None = None
     wire: str | None = None
     path: str | None = None
     rows: int = 0
@@ -58,6 +60,7 @@ class Record:
             "time": round(self.begun, 3),
             "model": self.model,
             "client": self.client,
+            "peer": self.peer,
             "wire": self.wire,
             "path": self.path,
             "rows": self.rows,

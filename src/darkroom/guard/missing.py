@@ -1,0 +1,69 @@
+"""What a policy needs that is not there: variables, folders, servers, a ledger."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from darkroom.errors import DarkroomError, one_line
+from darkroom.guard.policy import Policy
+from darkroom.guard.proxy import Proxy
+from darkroom.guard.stores.base import NoLedgerError
+from darkroom.guard.stores.registry import open_store
+
+PATIENCE = 3.0
+"""Seconds that the upstream has to take a connection."""
+
+
+def missing_parts(policy: Policy) -> list[str]:
+    """Says in a line each what is missing.
+
+    An upstream is looked for where the policy has one: a guard in an application has none.
+
+    Args:
+        policy: As :func:`darkroom.guard.policy.read_policy` returns it.
+    """
+    named = (("log", policy.log), ("detector", policy.detector))
+    places = [(name, section.path) for name, section in named if section is not None]
+    said = [
+        f"{name}: there is no folder {path.parent}: make it"
+        for name, path in places
+        if not path.parent.is_dir()
+    ]
+    said += [f"detector: there is no file {path}" for name, path in places if _no_file(name, path)]
+    said += _ledger(policy)
+    if policy.upstream.url is not None:
+        said += _upstream(policy)
+    return said
+
+
+def _no_file(name: str, path: Path) -> bool:
+    return name == "detector" and path.parent.is_dir() and not path.is_file()
+
+
+def _ledger(policy: Policy) -> list[str]:
+    try:
+        store = open_store(policy)
+        try:
+            store.create = False  # a look begins nothing
+            store.open()
+        finally:
+            store.close()
+    except NoLedgerError as error:
+        return [] if policy.store.create else [str(error)]
+    except DarkroomError as error:
+        return [str(error)]
+    return []
+
+
+def _upstream(policy: Policy) -> list[str]:
+    try:
+        proxy = Proxy(policy)
+    except DarkroomError as error:
+        return [str(error)]
+    try:
+        asyncio.run(asyncio.wait_for(proxy.reach(), PATIENCE))
+    except (OSError, TimeoutError) as error:
+        why = one_line(error) or "no answer"
+        return [f"upstream: nobody takes a connection at {policy.upstream.url} ({why})"]
+    return []
