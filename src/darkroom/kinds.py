@@ -114,6 +114,23 @@ KINDS = {
                 "gives some of its secrets away",
             ),
         ),
+        Kind(
+            name="secrets",
+            mark="secrets",
+            plan="darkroom.text.real.plan:RealPlan",
+            load="darkroom.text.real.job:load_job",
+            record="darkroom.text.real.record:RealCell",
+            page="darkroom.report.secrets.page:PAGE",
+            demo="darkroom.demo.secrets:run_secrets_demo",
+            nouns=Nouns(
+                "real secret",
+                "real secrets",
+                "secret",
+                "extracts",
+                "gives real secrets away",
+                "gives some real secrets away",
+            ),
+        ),
     )
 }
 """All kinds by name."""

@@ -12,6 +12,8 @@ from darkroom.auditing.plan import HIGHEST_SEED
 data = typer.Typer()
 canaries = typer.Typer(help="Secrets to hide in training data.", no_args_is_help=True)
 
+secrets = typer.Typer(help="Real secrets of your own corpus.", no_args_is_help=True)
+
 SecretFormat = Annotated[
     str,
     typer.Argument(
@@ -108,3 +110,23 @@ def make(
         f"{key} is sealed (mode 0600)"
     )
     typer.echo(f"commitment {made.commitment()}")
+
+
+@secrets.command(epilog="Example: darkroom secrets find corpus.jsonl --out secrets.jsonl")
+def find(
+    corpus: Annotated[Path, typer.Argument(help="Your corpus, .jsonl with a text, or .txt.")],
+    out: Annotated[Path, typer.Option(help="The file that [private] secrets reads.")] = Path(
+        "secrets.jsonl"
+    ),
+    types: Annotated[
+        str, typer.Option(help="Which to look for.")
+    ] = "name,email,phone,address,number",
+    most: Annotated[int, typer.Option(min=1, help="Secrets of each type, at most.")] = 200,
+) -> None:
+    """Find secrets in a corpus by type, with the text around each, to audit a model with."""
+    from darkroom.text.real.finding import write_found
+
+    found = write_found(corpus, out, types.split(","), most)
+    counts = ", ".join(f"{count} {kind}" for kind, count in found.counts.items())
+    typer.echo(f"{counts} found by {found.by}; {out} is for you alone (mode 0600)")
+    typer.echo("Look through it: keep what is secret, and mend owners that are wrong.")

@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from darkroom.commands.audits import audits
-from darkroom.commands.data import canaries, data
+from darkroom.commands.data import canaries, data, secrets
 from darkroom.commands.ending import guarded
 from darkroom.commands.guard import guard
 
@@ -24,6 +24,7 @@ Examples:
   darkroom recommend runs/face-login       the best of the defences that a run measured
   darkroom employees faces --people 40     render a data set of faces
   darkroom canaries make ssn train.jsonl   secrets to hide in a language model's training data
+  darkroom secrets find corpus.jsonl       real secrets of a corpus, to audit a model with
   darkroom guard --policy guard.toml       budgets and output defences in front of a server
 """
 
@@ -40,6 +41,7 @@ app.add_typer(audits)
 app.add_typer(data)
 app.add_typer(guard, name="guard")
 app.add_typer(canaries, name="canaries")
+app.add_typer(secrets, name="secrets")
 
 
 def _version(asked: bool) -> None:

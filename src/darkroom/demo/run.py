@@ -12,8 +12,8 @@ def run_demo(out: Path, *, seed: int = 0, progress: bool = True) -> list[Run]:
     """Does the whole job for every kind of audit; goes on where an earlier demo was stopped.
 
     Args:
-        out: The folder of all runs: ``out/demo``, ``out/demo-table`` and ``out/demo-text``, each
-            beside a folder with its inputs.
+        out: The folder of all runs: ``out/demo``, ``out/demo-table``, ``out/demo-text`` and
+            ``out/demo-secrets``, each beside a folder with its inputs.
         seed: Decides the data, the models, the judges and the attacks.
         progress: Whether to show bars on standard error.
 

@@ -13,7 +13,7 @@ import numpy as np
 from darkroom.auditing.record import Bound, Chance, Privacy
 from darkroom.statistics.reconstruction_bound import Mechanism, reconstruction_bound
 from darkroom.text.formats.personal import Address, Date, Iban, Name
-from darkroom.text.formats.secrets import Card, Email, Pattern, SecretFormat
+from darkroom.text.formats.secrets import Card, Email, Pattern, SecretFormat, Words
 from darkroom.text.record import TextCell
 from darkroom.text.subject import TextSubject
 from darkroom.text.targets.transformers import TransformersTarget
@@ -114,6 +114,7 @@ def formats_of(secrets: SecretFormat) -> tuple[str, ...]:
     elif isinstance(spec, Iban | Date | Name | Address):
         inside = spec.expression()
     else:
+        assert isinstance(spec, Words), "the formats of canaries are no others"
         longest_first = sorted(spec.words, key=len, reverse=True)
         inside = "|".join(re.escape(word) for word in longest_first)
     return (rf"(?<!\w)(?:{inside})(?!\w)",)

@@ -83,14 +83,19 @@ class TextPlan(BasePlan):
 
     def anchored(self, folder: Path) -> Self:
         """Returns the plan with the paths of its inputs made relative to a folder."""
-        target: TextTarget = self.target
-        if isinstance(target, TransformersSection):
-            places = ("load", "before", "adapter", "tokenizer")
-            named = {name: getattr(target, name) for name in places}
-            found = {name: folder / path for name, path in named.items() if path is not None}
-            target = target.model_copy(update=found)
+        target = anchored_target(self.target, folder)
         names = ("canaries", "corpus", "held_out")
         files = {name: getattr(self.private, name) for name in names}
         moved = {name: folder / path for name, path in files.items() if path is not None}
         private = self.private.model_copy(update=moved)
         return self.model_copy(update={"target": target, "private": private})
+
+
+def anchored_target(target: TextTarget, folder: Path) -> TextTarget:
+    """Returns a target whose folders are relative to a folder."""
+    if not isinstance(target, TransformersSection):
+        return target
+    places = ("load", "before", "adapter", "tokenizer")
+    named = {name: getattr(target, name) for name in places}
+    found = {name: folder / path for name, path in named.items() if path is not None}
+    return target.model_copy(update=found)

@@ -26,8 +26,8 @@ class SamplingAttack(SecretAttack):
     The extraction that Hayes et al. 2024, "Measuring memorization in language models via
     probabilistic extraction", call (n, p)-discoverable: a secret that the model writes with
     probability p_z appears in n continuations with probability 1-(1-p_z)^n
-    (:mod:`benchmarks.text.discoverable`). That paper computes p_z from the weights and knows the
-    secret; here the attacker has text alone and must say which candidate it is, which is the
+    (:mod:`darkroom.text.exposure.discoverable`). That paper computes p_z from the weights and knows
+    the secret; here the attacker has text alone and must say which candidate it is, which is the
     estimation of a mode: Jain et al. 2022 tell when the most frequent one is surely the most
     likely (:func:`darkroom.text.attacks.bandits.mode_is_certain`), and asking ends there.
 
@@ -36,6 +36,8 @@ class SamplingAttack(SecretAttack):
         temperature: Divides logits.
         top_k: Only so many of the likeliest tokens are drawn from; 0 for all.
         confidence: That the most frequent secret is the most likely, where it is called certain.
+        anywhere: Tokens that are read beyond the secret's place, in all of which it may stand, as
+            of a model that says something else first; 0 for its own place alone.
     """
 
     name: ClassVar[str] = "sampling"
@@ -47,6 +49,7 @@ class SamplingAttack(SecretAttack):
     temperature: float = 1.0
     top_k: int = 0
     confidence: float = 0.95
+    anywhere: int = 0
 
     def __post_init__(self) -> None:
         """Refuses numbers that make no sense.
@@ -54,10 +57,11 @@ class SamplingAttack(SecretAttack):
         Raises:
             PlanError: If one is out of its range.
         """
-        if self.rows < 1 or self.temperature < 0 or self.top_k < 0 or not 0 < self.confidence < 1:
+        least = min(self.temperature, self.top_k, self.anywhere)
+        if self.rows < 1 or least < 0 or not 0 < self.confidence < 1:
             raise PlanError(
-                "attack sampling: rows must be 1 or more, temperature and top_k 0 or more, and "
-                "confidence between 0 and 1"
+                "attack sampling: rows must be 1 or more, temperature, top_k and anywhere 0 or "
+                "more, and confidence between 0 and 1"
             )
 
     def expected_queries(self) -> int:
@@ -83,10 +87,11 @@ class SamplingAttack(SecretAttack):
                 automaton = goals[owner].secrets.automaton
                 longest = automaton.lengths[automaton.start][1] + len(goals[owner].end.encode())
                 length = max(length, longest + len(lead.encode()))
-            texts = view.samples(prompts, length, sampling, owners, rng)
+            texts = view.samples(prompts, length + self.anywhere, sampling, owners, rng)
             np.add.at(drawn, owners, 1)
             for owner, text in zip(owners.tolist(), texts, strict=True):
-                secret = read_secret(text, goals[owner])
+                read = find_secret if self.anywhere else read_secret
+                secret = read(text, goals[owner])
                 if secret is not None:
                     counts[owner][secret] += 1
             width = min(2 * width, 64)
@@ -153,6 +158,17 @@ def read_secret(text: str, goal: SecretGoal) -> str | None:
     lead = split_prompt(goal.before)[1]
     text = text[len(lead) :] if lead and text.startswith(lead) else text
     return longest_member(text, goal.secrets, goal.end)
+
+
+def find_secret(text: str, goal: SecretGoal) -> str | None:
+    """Returns the first secret in a continuation, wherever it starts, or ``None``.
+
+    Args:
+        text: The continuation.
+        goal: Whose format it must have.
+    """
+    starts = (longest_member(text[place:], goal.secrets, goal.end) for place in range(len(text)))
+    return next((found for found in starts if found is not None), None)
 
 
 def longest_member(text: str, secrets: SecretFormat, end: str) -> str | None:

@@ -36,6 +36,10 @@ class Pattern(Spec):
         """Returns the strings that it matches."""
         return compile_pattern(self.pattern)
 
+    def describe(self) -> str:
+        """Returns the pattern."""
+        return self.pattern
+
 
 class Card(Spec):
     """A payment card's number, whose last digit checks the others (Luhn).
@@ -151,7 +155,7 @@ class SecretFormat:
     (20, 'B-2', 12, False)
     """
 
-    def __init__(self, spec: AnySpec) -> None:
+    def __init__(self, spec: Spec) -> None:
         """Builds the automaton.
 
         Args:
@@ -252,9 +256,7 @@ class SecretFormat:
 
     def describe(self) -> str:
         """Names the format in a few words, without listing what it holds."""
-        if isinstance(self.spec, Pattern):
-            return self.spec.pattern
-        return self.spec.kind
+        return self.spec.describe()
 
 
 def make_format(spec: AnySpec | str | dict[str, Any]) -> SecretFormat:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
 from pydantic import BaseModel, ConfigDict
@@ -9,10 +10,24 @@ from pydantic import BaseModel, ConfigDict
 from darkroom.text.formats.automata import Automaton, strings
 
 
-class Spec(BaseModel):
-    """Base of the descriptions of formats, as key files hold them."""
+class Spec(BaseModel, ABC):
+    """Base of the descriptions of formats, as key files hold them.
+
+    Attributes:
+        kind: Tells them apart.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+
+    @abstractmethod
+    def automaton(self) -> Automaton:
+        """Returns the secrets."""
+
+    def describe(self) -> str:
+        """Names the format in a few words, without listing what it holds."""
+        return self.kind
 
 
 def words(some: Iterable[str]) -> Automaton:

@@ -210,6 +210,11 @@ class LanguageTarget(ABC):
         """Its tokenizer; for a server's, the tokens seen so far, and no canonical spelling."""
 
     @property
+    def positions(self) -> int | None:
+        """How many tokens it reads at most, or ``None`` where that is not known."""
+        return None
+
+    @property
     def knows_tokens(self) -> bool:
         """Whether :meth:`Codec.encode` works, so that the canonical tokens of a text are known."""
         return True

@@ -258,6 +258,12 @@ class TransformersTarget(LanguageTarget):
             spelled.append(piece)
         return b"".join(spelled).decode(errors="replace")
 
+    @property
+    def positions(self) -> int | None:
+        """How many tokens it reads at most, as its configuration says."""
+        most = getattr(self.model.config, "max_position_embeddings", None)
+        return most if isinstance(most, int) and most > 0 else None
+
     def with_model(self, model: Any) -> TransformersTarget:
         """Returns the same target with another model of the same shape behind its tokenizer."""
         other = copy.copy(self)

@@ -3,7 +3,8 @@ from __future__ import annotations
 import math
 
 import pytest
-from benchmarks.text.discoverable import discoverable, discovery, queries_for
+
+from darkroom.text.exposure.discoverable import discoverable, discovery, queries_for
 
 
 def test_shares_below_the_precision_of_the_plain_formula() -> None:

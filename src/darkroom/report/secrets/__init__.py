@@ -1,0 +1,1 @@
+"""Pages about real secrets of a corpus."""

@@ -1,0 +1,1 @@
+"""Audits of language models with the real secrets of their owner's own corpus."""
