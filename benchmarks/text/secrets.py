@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import kstest
 
 from benchmarks.claims import Claim, Outcome, Table
-from benchmarks.text import speed
+from benchmarks.text import chat, speed
 from benchmarks.text.architectures import agreement, misleading
 from darkroom.access import LanguageAccess
 from darkroom.auditing.progress import Reporter
@@ -61,7 +61,10 @@ def run(*, quick: bool, seed: int) -> Outcome:
     timed = speed.claims(quick=quick)  # first, while little memory was taken
     agreed, architectures = agreement.claims()
     refused, adapters = misleading.claims()
-    claims, tables = [_golden(), *agreed, *refused, *timed], [architectures, adapters]
+    claims, tables = (
+        [_golden(), *agreed, *refused, *timed, *chat.claims(seed=seed)],
+        [architectures, adapters],
+    )
     reporter = Reporter()
     with tempfile.TemporaryDirectory() as folder:
         gpt = _train(Path(folder) / "gpt", seed, reporter, masked=False)
