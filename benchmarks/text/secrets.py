@@ -15,6 +15,7 @@ from scipy.stats import kstest
 from benchmarks.claims import Claim, Outcome, Table
 from benchmarks.text import chat, speed
 from benchmarks.text.architectures import agreement, misleading
+from benchmarks.text.own import discoverable_claims, near_claims, own_claims
 from darkroom.access import LanguageAccess
 from darkroom.auditing.progress import Reporter
 from darkroom.demo.text import make_text_inputs
@@ -79,6 +80,10 @@ def run(*, quick: bool, seed: int) -> Outcome:
         claims += more
         tables.append(table)
         claims.append(_sampling(gpt, exposures, seed, repetitions=100 if quick else 200))
+        claims += _written(gpt, exposures, seed, drawn=10_000 if quick else 100_000)
+        more, table = own_claims(Path(folder), quick=quick, seed=seed)
+        claims += more
+        tables.append(table)
         if not quick:
             bert = _train(Path(folder) / "bert", seed, reporter, masked=True)
             claims += [one._replace(text=f"{one.text}, BERT") for one in _ranks(bert, 3, seed)[:1]]
@@ -309,6 +314,19 @@ def _noisy(clean: Floats, noise: float, rng: np.random.Generator) -> Pull:
 
 def _is_right(choice: Choice) -> bool:
     return choice.certain and choice.best == 0
+
+
+def _written(trained: Trained, exposures: list[Exposure], seed: int, *, drawn: int) -> list[Claim]:
+    """Compares what is known exactly of near misses and of continuations with the slow ways."""
+    canaries, repeated = trained.canaries.canaries, _repeated(trained)
+    shares = np.array([2.0**-one.surprise for one in exposures])
+    sometimes = int(np.abs(shares - 0.3).argmin())
+    by_heart, never = int(shares.argmax()), int(np.flatnonzero(repeated == 0)[0])
+    surprise = exposures[sometimes].surprise
+    return [
+        *near_claims(trained.target, canaries[by_heart], canaries[never]),
+        *discoverable_claims(trained.target, canaries[sometimes], surprise, seed=seed, drawn=drawn),
+    ]
 
 
 def _sampling(trained: Trained, exposures: list[Exposure], seed: int, *, repetitions: int) -> Claim:
