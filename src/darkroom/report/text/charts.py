@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
@@ -33,7 +32,6 @@ def _drawn(form: Format, name: str, title: str, draw: object, height: float | No
     identity = f"{name}-{form.suffix}"
     with style(identity):
         figure = Figure(figsize=(form.width, height or form.height), layout="constrained")
-        FigureCanvasSVG(figure)
         axes = figure.add_subplot()
         assert callable(draw)
         draw(axes)
