@@ -377,4 +377,4 @@ def test_the_guard_starts_fast_and_without_pytorch() -> None:
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
     heavy, seconds = done.stdout.rsplit(" ", 1)
     assert heavy == "[]"
-    assert float(seconds) < 1.0
+    assert float(seconds) < 1.5

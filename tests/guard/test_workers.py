@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import concurrent.futures
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from tests.guard.raw_sockets import Recorder, exchanged, guard_process, statuses
 from typer.testing import CliRunner
 
 from darkroom.commands.main import app as command
+from darkroom.guard.stores.sqlite import SqliteStore
 
 BODY = b'{"inputs": [[1.5, 3.5]]}'
 ASK = (
@@ -49,6 +52,37 @@ def test_workers_share_a_budget_to_the_last_row(tmp_path: Path, rows: int) -> No
     while any(Path(f"/proc/{one}").exists() for one in workers):  # until the test's time is up
         time.sleep(0.05)
     upstream.close()
+
+
+@pytest.mark.medium
+def test_a_worker_that_dies_takes_no_ledger_with_it(tmp_path: Path) -> None:
+    upstream = Recorder()
+    port, path = free_port(), tmp_path / "guard.sqlite"
+    SqliteStore("tiny", path).begin()
+    options = ("--workers", "2", "--port", str(port))
+    budget = [{"name": "daily", "per": "client", "rows": 5}]
+    store = {"path": str(path)}
+    with guard_process(tmp_path, upstream.url, *options, budget=budget, store=store) as guard:
+        assert [statuses(exchanged(port, ASK))[0] for _ in range(6)] == [200] * 5 + [429]
+        path.unlink()
+        before = _workers(guard.pid)
+        os.kill(before[0], signal.SIGKILL)
+        deadline = time.monotonic() + 60
+        while not set(_workers(guard.pid)) - set(before) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        time.sleep(2)
+        answered = [statuses(exchanged(port, ASK))[0] for _ in range(8)]
+        assert 200 not in answered, answered
+        assert 503 in answered
+    assert len(upstream.heads) == 5
+    assert not path.exists()
+    upstream.close()
+
+
+def _workers(pid: int) -> list[int]:
+    """Returns the workers of a guard, without the processes that Python starts for itself."""
+    found = [(one, Path(f"/proc/{one}/cmdline")) for one in children(pid)]
+    return [one for one, said in found if said.exists() and b"spawn_main" in said.read_bytes()]
 
 
 @pytest.mark.parametrize(

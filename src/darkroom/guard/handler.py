@@ -121,6 +121,7 @@ class Handler:
         """Notes the task."""
         self.task = cast("Task", asyncio.current_task())
 
+    # long: one request from top to bottom; each further call would cost every request
     async def serve(self, scope: Scope) -> None:
         """Answers it, if it may be answered; whatever it raises is for :meth:`failed`.
 
@@ -130,18 +131,17 @@ class Handler:
         active, record = self.active, self.record
         request = Request(scope)
         known = active.heads.find(request) or self._understood(request)
-        head, wire, client = known.head, known.wire, known.client
-        self.wire, self.method = wire, head.method
-        record.wire, record.path, record.client = wire.name, head.path, client
-        record.peer = head.peer
-        length = request.length(head)
+        wire, client = known.wire, known.client
+        length = self._noted(request, known)
         if client is None:
             self.whole = not length
             await self._pass(scope)
             return
-        self._seat(client)
+        if not self.guarded.slots.take(client):
+            raise Refused(503, "Busy", "too many requests at once: try again")
+        self._seated = True
         body = await self._body(request, length)
-        asked = wire.read(head.path, head.headers, body)
+        asked = wire.read(known.head.path, known.head.headers, body)
         inputs = seen_inputs(active, asked)
         fields = await self._charge(client, asked.rows, inputs)
         record.rows = asked.rows
@@ -163,7 +163,18 @@ class Handler:
             self.end()
 
         active.deadlines.allow(self.task, active.seconds)
-        await ask(self.guarded.app, within, body, self.receive, active.longest_answer, settle)
+        limit = active.longest_answer
+        left = await ask(self.guarded.app, within, body, self.receive, limit, settle)
+        if left is not None:
+            await settle(left)
+
+    def _noted(self, request: Request, known: KnownHead) -> int | None:
+        """Notes what a head says, and returns the length that it declares."""
+        head, record = known.head, self.record
+        self.wire, self.method = known.wire, head.method
+        record.wire, record.path, record.client = known.wire.name, head.path, known.client
+        record.peer = head.peer
+        return request.length(head)
 
     def end(self) -> None:
         """Gives back what the request holds, and tells that it is over; once."""
@@ -182,16 +193,6 @@ class Handler:
         self.whole = True
         active.deadlines.end(self.task)
         return body
-
-    def _seat(self, client: str) -> None:
-        """Takes a slot.
-
-        Raises:
-            Refused: With 503, if none is left for the client.
-        """
-        if not self.guarded.slots.take(client):
-            raise Refused(503, "Busy", "too many requests at once: try again")
-        self._seated = True
 
     async def _charge(self, client: str, rows: int, inputs: Inputs) -> Fields:
         """Charges rows, and returns the fields that tell the client what is left.

@@ -121,7 +121,8 @@ class Guard:
             active.deadlines.end(handler.task)
             await handler.failed(error)
         finally:
-            handler.end()
+            if not handler.over:
+                handler.end()
 
     async def _answered_itself(self, scope: Scope, send: Send) -> bool:
         """Answers a question about the guard itself, if that is what is asked."""

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from prometheus_client import start_http_server
-
 from darkroom.errors import MissingExtraError, PlanError
 from darkroom.guard.budgets.charging import Budgets
 from darkroom.guard.http.requests import App
@@ -20,7 +18,6 @@ from darkroom.guard.proxy import Proxy
 from darkroom.guard.sections import LimitSection, MetricsSection
 from darkroom.guard.stores.base import NoLedgerError, StoreError
 from darkroom.guard.stores.registry import open_store
-from darkroom.guard.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     import uvicorn
@@ -93,6 +90,11 @@ def _require_ledger(policy: Policy) -> None:
 
 def _serve_metrics(guard: Guard, section: MetricsSection) -> str:
     """Counts a guard's requests and serves the metrics; returns where."""
+    # Most guards have none, and start faster without.
+    from prometheus_client import start_http_server
+
+    from darkroom.guard.telemetry.metrics import Metrics
+
     metrics = Metrics()
     guard.observe(metrics)
     try:

@@ -82,10 +82,11 @@ async def ask(
     receive: Receive,
     limit: int,
     settle: Settle,
-) -> None:
+) -> Reply | Refused | None:
     """Asks, collects the whole answer, and hands it over the moment it is whole.
 
-    What the application does after its answer, such as background tasks, goes on after that.
+    Most applications end with their answer, and then it is returned. Where one goes on, as with
+    background tasks, a task of its own settles the answer meanwhile, and nothing is returned.
 
     Args:
         app: The application.
@@ -93,7 +94,7 @@ async def ask(
         body: Of the request.
         receive: Of the connection, for what comes after the body.
         limit: The most bytes of the answer.
-        settle: Takes the answer, or why it is none, once; raises nothing.
+        settle: Takes the answer, or why it is none, while the application goes on; raises nothing.
 
     Raises:
         Refused: With 502, if there is no whole answer within the limit.
@@ -107,21 +108,30 @@ async def ask(
     except Exception as error:
         if answer.whole is None:
             raise _failed() from error
-        await answer.settled()
+        if answer.task is None:
+            answer.stay()
+            await settle(answer.whole)
+        else:
+            await answer.task
         raise
     if answer.whole is None:
         raise _failed()
-    await answer.settled()
+    if answer.task is None:
+        answer.stay()
+        return answer.whole
+    await answer.task
+    return None
 
 
 class _Answer:
-    """An answer that is collected, and handed over when it is whole.
+    """An answer that is collected; a task settles it when the loop comes round before it is taken.
 
-    Most applications end with their answer, and then it is handed over where they were asked. One
-    that goes on waits for something, and meanwhile a task of its own does it.
+    Attributes:
+        whole: All of it, or why it is none; ``None`` until it has come.
+        task: What settles it, where the application goes on.
     """
 
-    __slots__ = ("_content", "_limit", "_settle", "_soon", "_start", "_task", "whole")
+    __slots__ = ("_content", "_limit", "_settle", "_soon", "_start", "task", "whole")
 
     def __init__(self, limit: int, settle: Settle) -> None:
         self._limit, self._settle = limit, settle
@@ -129,7 +139,7 @@ class _Answer:
         self._content = bytearray()
         self.whole: Reply | Refused | None = None
         self._soon: asyncio.Handle | None = None
-        self._task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[None] | None = None
 
     async def take(self, message: Message) -> None:
         """Takes a piece."""
@@ -150,17 +160,12 @@ class _Answer:
         async def settle() -> None:
             await self._settle(whole)
 
-        self._task = asyncio.get_running_loop().create_task(settle())
+        self.task = asyncio.get_running_loop().create_task(settle())
 
-    async def settled(self) -> None:
-        """Hands it over, unless a task has begun to, which is waited for."""
+    def stay(self) -> None:
+        """Begins no task: whoever asked has the answer."""
         assert self._soon is not None
-        assert self.whole is not None
-        if self._task is None:
-            self._soon.cancel()
-            await self._settle(self.whole)
-        else:
-            await self._task
+        self._soon.cancel()
 
 
 def succeeded(found: Reply | Refused) -> Reply:
