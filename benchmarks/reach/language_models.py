@@ -25,7 +25,7 @@ def _agrees(net: Net) -> Callable[[Path], bool]:
 
     def meet(folder: Path) -> bool:
         del folder
-        found = agreement(net)
+        found = agreement(net, r"[ab1]\d")
         if found.said:
             raise TargetError(found.said)
         return found.holds

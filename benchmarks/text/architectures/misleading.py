@@ -209,7 +209,8 @@ def _wrong_head(folder: Path) -> tuple[TransformersTarget, Any]:
 
 def claims() -> tuple[list[Claim], Table]:
     """Meets all of them."""
-    rows = [(case.what, *met(case)) for case in cases()]
+    found = [(case.what, *met(case)) for case in cases()]
+    rows = [(what, ending, said[:100]) for what, ending, said in found]
     wrong = sum(ending == "misled" for _, ending, _ in rows)
     return (
         [
@@ -228,7 +229,7 @@ def met(case: Case) -> tuple[str, str]:
         except DarkroomError as error:
             line = str(error).replace(place, "")
             refused = bool(case.way) and case.way in line.lower() and "\n" not in line
-            return ("refused" if refused else "misled"), line[:100]
+            return ("refused" if refused else "misled"), line
         said = target.score([PROMPT], [ENDING], free())[0]
     if case.way:
         return "misled", "it was not refused"

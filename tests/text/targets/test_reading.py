@@ -30,6 +30,7 @@ WAYS = {
     ("lfm2", "byte pairs"): "anew",
     ("t5", "unigram"): "anew",
     ("bart", "byte pairs"): "anew",
+    ("switch_transformers", "unigram"): "alone",
     ("fnet", "unigram"): "masks",
     ("bert", "word pieces"): "masks",
 }
@@ -81,12 +82,12 @@ def test_rows_beside_one_that_change_it_are_read_alone() -> None:
 def test_a_bound_on_memory_changes_no_answer() -> None:
     free_of = causal("byte pairs", seed=4)
     bounded = free_of.with_model(free_of.model)
-    bounded.network.memory = 200_000
+    bounded.network.memory = 300_000
     goal = SecretGoal("the code of ann is ", ".", make_format(r"\d{4}"))
     found = []
     for target in (free_of, bounded):
         view = LanguageView(target, target.access, QueryLedger(1))
-        *_, last = BestFirst(rows=150).run(view, [goal], rng=np.random.default_rng(0))
+        *_, last = BestFirst(rows=40).run(view, [goal], rng=np.random.default_rng(0))
         found.append(last.found[0])
     assert [one.secret for one in found[0].guesses] == [one.secret for one in found[1].guesses]
     assert found[0].floor == pytest.approx(found[1].floor)

@@ -68,6 +68,9 @@ def choose_reading(network: Network, lines: Sequence[Tokens]) -> Reading:
     if not _agree(truth, [alone.logits([line], [_STEPS + 1])[0] for line in lines], near):
         return Reading("alone", "this model answers otherwise when asked the same again")
     _require_causal(network, alone, lines, truth, near)
+    if getattr(network.model.config, "expert_capacity", None):
+        # Few lines would not show it.
+        return Reading("alone", "each of its experts takes a limited number of words at once")
     same = _of_one_length(lines)
     apart = [alone.logits([line], [1])[0] for line in same]
     together = PlainTrie(network).logits(same, [1] * len(same))
