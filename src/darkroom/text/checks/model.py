@@ -18,6 +18,7 @@ from darkroom.auditing.record import Check
 from darkroom.errors import TargetError
 from darkroom.remote.target import ServedTarget
 from darkroom.text.targets.base import LanguageTarget, free
+from darkroom.text.targets.codec import SOURCE_ENDS
 from darkroom.text.targets.loading import Loading
 
 Floats = NDArray[np.float64]
@@ -215,9 +216,15 @@ def knowledge(target: LanguageTarget, lines: Sequence[str], rng: np.random.Gener
 
 
 def _parts(line: str) -> list[str]:
-    """Returns a line's words, each with the space before it, or its characters if it has few."""
-    first, *rest = line.split(" ")
-    return [first, *(f" {word}" for word in rest)] if len(rest) > 3 and first else list(line)
+    """Returns a line's words, each with the space before it, or its characters if it has few.
+
+    What an encoder reads stands before the first.
+    """
+    source, ends, written = line.rpartition(SOURCE_ENDS)
+    first, *rest = written.split(" ")
+    many = len(rest) > 3 and first
+    first, *rest = [first, *(f" {word}" for word in rest)] if many else list(written)
+    return [source + ends + first, *rest]
 
 
 def _shuffled(parts: Sequence[str], rng: np.random.Generator) -> list[str]:

@@ -127,7 +127,9 @@ class HuggingFaceCodec:
         """Puts what an encoder reads before the tokens, and moves their places behind its text."""
         opening = one.opening
         if self._starts is not None:
-            opening = (*self._source(source or ""), NO_TOKEN, self._starts, *opening)
+            if source is None:
+                raise TargetError("a text for an encoder with a decoder must say what each reads")
+            opening = (*self._source(source), NO_TOKEN, self._starts, *opening)
         if source is not None:
             skipped += len((source + SOURCE_ENDS).encode())
         if not skipped:

@@ -161,7 +161,12 @@ class TransformersTarget(LanguageTarget):
         return f"{source}{SOURCE_ENDS}{written}", after
 
     def line(self, text: str) -> str:
-        """Returns a whole conversation by the tokenizer's chat template; see the base."""
+        """Returns a whole conversation by the tokenizer's chat template; see the base.
+
+        Of plain text, an encoder reads the line that its decoder writes.
+        """
+        if self.network.encodes and not text.startswith(MARK):
+            return f"{text}{SOURCE_ENDS}{text}"
         if not text.startswith(MARK) or self.network.encodes or self.masked:
             return super().line(text)
         return templated_line(self._tokenizer, text, self.name)
