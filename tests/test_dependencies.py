@@ -112,5 +112,6 @@ def test_what_benchmarks_and_examples_import_is_declared() -> None:
 
 
 def test_every_extra_is_in_all() -> None:
-    extras = set(_project()["project"]["optional-dependencies"]) - {"all"}
+    # spaCy, which finding asks for, is as large as all the rest of text, and wants a model too.
+    extras = set(_project()["project"]["optional-dependencies"]) - {"all", "finding"}
     assert _declared("all") == _declared(*extras)
