@@ -198,6 +198,8 @@ def _checks(checks: Sequence[Check]) -> Table:
 
 def _table(cells: Sequence[Cell]) -> Table:
     """Lays cells out so that they fit a terminal of 80 columns."""
+    from darkroom.report.kind_page import page_of
+
     table = Table(title="What the attacker recovered, with 95% intervals", title_justify="left")
     table.add_column("attack: what it sees, prior, defence", overflow="fold")
     for heading in ("queries", "success", "without model", "advantage"):
@@ -210,6 +212,9 @@ def _table(cells: Sequence[Cell]) -> Table:
             f"{cell.queries.per_goal_median:.0f}",
             *(_percent(rate) for rate in (cell.success, cell.baseline, cell.advantage)),
         )
+        for group in page_of(cell.kind).groups(cell):
+            rates = (_percent(group.success), _percent(group.baseline))
+            table.add_row(f"  {group.name}", "", *rates, "")
     return table
 
 

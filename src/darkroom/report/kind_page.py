@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from darkroom.auditing.record import Cell
+from darkroom.auditing.record import Cell, Share
 from darkroom.auditing.run_record import Limit, TargetRecord
 from darkroom.kinds import KINDS, Nouns, imported
 from darkroom.report.wording import access_phrase
@@ -54,6 +54,25 @@ def sound(cell: Any) -> tuple[str, ...]:  # noqa: ARG001 - others look at it
     return ()
 
 
+class Group(NamedTuple):
+    """Some of the goals of a cell, which the console shows below it.
+
+    Attributes:
+        name: What they have in common.
+        success: The share recovered.
+        baseline: That without the model.
+    """
+
+    name: str
+    success: Share
+    baseline: Share
+
+
+def no_groups(cell: Any) -> tuple[Group, ...]:  # noqa: ARG001 - others look at it
+    """Takes all goals of a cell together."""
+    return ()
+
+
 def of_counts(cell: Cell, limit: float, looks: int) -> float | None:
     """Returns the smallest advantage that a count of independent goals would have shown."""
     baseline = Interval(cell.baseline.estimate, cell.baseline.low, cell.baseline.high)
@@ -73,6 +92,7 @@ class KindPage:
         unsound: Says why the judges of a cell cannot support a verdict; nothing where they can.
         detectable: The smallest advantage above a limit that a cell would have shown, where it is
             one of so many; see :mod:`darkroom.statistics.power`.
+        groups: Divides the goals of a cell for the console, where a kind has such groups.
         curves: Whether an attack goes on asking, so that success has a curve over queries, and a
             limit of queries is worth something.
         access: What an attacker has at an access level, to follow "an attacker", where that is not
@@ -87,6 +107,7 @@ class KindPage:
     templates: Path | None = None
     unsound: Callable[[Any], tuple[str, ...]] = sound
     detectable: Callable[[Any, float, int], float | None] = of_counts
+    groups: Callable[[Any], Sequence[Group]] = no_groups
     curves: bool = True
     access: Mapping[str, str] | None = None
     standards: tuple[tuple[str, str, str], ...] = ()

@@ -9,6 +9,7 @@ import pytest
 from tests.support.records import cells_of, known
 from tests.support.tiny_language import memoriser
 
+from darkroom.commands.audits import report
 from darkroom.demo.language_models import save_model
 from darkroom.errors import DarkroomError
 from darkroom.runs import Run, audit_plan, open_run
@@ -121,6 +122,14 @@ def told_by(folder: Path, secrets: Path) -> list[str]:
     }
     content = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
     return [word.decode() for word in words if any(word in some for some in content)]
+
+
+def test_the_console_has_a_row_a_type(run: Run, capfd: pytest.CaptureFixture[str]) -> None:
+    report(run.folder)
+    lines = [line for line in capfd.readouterr().out.splitlines() if "number (6)" in line]
+    assert len(lines) == 2
+    assert "50% (" in lines[0]  # three of six, and none before
+    assert " 0% (" in lines[0]
 
 
 def test_no_byte_tells_a_secret_or_an_owner(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darkroom.errors import DataError
-from darkroom.report.kind_page import KindPage, Part, Place
+from darkroom.report.kind_page import Group, KindPage, Part, Place
 from darkroom.text.real.record import RealCell, SecretRecord
 from darkroom.text.real.secrets_file import read_secrets
 
@@ -74,9 +74,18 @@ def view(cell: RealCell, place: Place) -> SecretsView:
     )
 
 
+def groups(cell: RealCell) -> tuple[Group, ...]:
+    """Divides the secrets of a cell by type."""
+    return tuple(
+        Group(f"{one.type} ({one.n})", one.extracted, one.before or one.decoys)
+        for one in cell.details.types
+    )
+
+
 PAGE = KindPage(
     recovered="Extracted",
     view=view,
+    groups=groups,
     templates=Path(__file__).parent / "templates",
     standards=(
         ("MITRE ATLAS", "AML.T0057", "LLM Data Leakage"),
