@@ -16,6 +16,7 @@ from darkroom.guard.api_keys import hashed
 from darkroom.guard.detector.detector import Detector
 from darkroom.guard.detector.features import Space
 from darkroom.guard.http.requests import Receive, Scope, Send
+from darkroom.guard.middleware import Guard
 from darkroom.guard.stores.sqlite import SqliteStore
 
 CLIENTS = ", ".join(f'{{ name = "{name}", key = "{hashed(key)}" }}' for name, key in KEYS.items())
@@ -60,8 +61,11 @@ class Steadily:
 
 def made_in(folder: Path) -> Bench:
     (folder / "guard.toml").write_text(POLICY)
-    made = Bench(folder / "guard.toml", SqliteStore("tiny", folder / "guard.sqlite", create=True))
-    made.guard.app = Steadily()
+    store = SqliteStore("tiny", folder / "guard.sqlite", create=True)
+    made = Bench(folder / "guard.toml", store)
+    made.guard = Guard(
+        Steadily(), folder / "guard.toml", store=store, observers=[made.records.append]
+    )
     return made
 
 
