@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+from typing import TYPE_CHECKING
 
-import aiohttp
 import yarl
 
 from darkroom.errors import PlanError
 from darkroom.guard.authentication import KEY_HEADERS
 from darkroom.guard.http.requests import Receive, Scope, Send, route_path
-from darkroom.guard.http.upstream import DROPPED, SHADOW, too_late
+from darkroom.guard.http.upstream import CONNECTION, DROPPED, SHADOW, too_late
 from darkroom.guard.policy import Policy
+
+if TYPE_CHECKING:
+    import aiohttp
 
 FORWARDED = frozenset([b"content-type", b"accept"])
 OWN = frozenset([b"host", *KEY_HEADERS, *DROPPED])
@@ -24,12 +27,7 @@ SPARE = 8
 KEPT_ALIVE = 4.0
 """Seconds that a connection waits for the next request: most servers end theirs after 5."""
 
-ANSWER_DROPPED = frozenset(
-    [
-        *(b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade"),
-        *(b"proxy-authenticate", b"content-length"),
-    ]
-)
+ANSWER_DROPPED = CONNECTION | {b"proxy-authenticate"}
 
 
 class Proxy:
@@ -94,9 +92,9 @@ class Proxy:
         )
         async with asking as reply:
             headers = [
-                (name.lower(), value)
+                (lower, value)
                 for name, value in reply.raw_headers
-                if name.lower() not in ANSWER_DROPPED
+                if (lower := name.lower()) not in ANSWER_DROPPED
             ]
             start = {"type": "http.response.start", "status": reply.status, "headers": headers}
             await send(start)
@@ -121,6 +119,9 @@ class Proxy:
 
     def _opened(self) -> aiohttp.ClientSession:
         """Returns the connections of this event loop."""
+        # Only who asks needs it: not a look at a policy, and not what starts workers.
+        import aiohttp
+
         loop = asyncio.get_running_loop()
         session = self._session
         if session is None or session.closed or session._loop is not loop:
@@ -144,6 +145,7 @@ class Proxy:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                self._opened()  # so that nobody's request waits for it
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 if self._session is not None:

@@ -10,10 +10,17 @@ from dataclasses import dataclass
 from darkroom.guard.http.requests import App, Message, Pair, Receive, Scope
 from darkroom.guard.wire.base import Refused
 
-DROPPED = frozenset(
+CONNECTION = frozenset(
     [
         *(b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade"),
-        *(b"expect", b"proxy-connection", b"proxy-authorization", b"content-length"),
+        b"content-length",
+    ]
+)
+"""Headers of requests and answers that concern one connection."""
+
+DROPPED = CONNECTION.union(
+    [
+        *(b"expect", b"proxy-connection", b"proxy-authorization"),
         *(b"range", b"if-range", b"if-match", b"if-none-match", b"if-modified-since"),
         *(b"if-unmodified-since", b"accept-encoding", b"http2-settings"),
     ]
