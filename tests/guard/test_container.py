@@ -126,6 +126,7 @@ def test_the_entry_point_guards_a_model(home: Path, tmp_path: Path) -> None:
         re.sub("|".join(map(re.escape, swapped)), lambda at: swapped[at[0]], one)
         for one in json.loads(entry)
     ]
+    subprocess.run([*command, "init"], cwd=tmp_path, env=surroundings(), check=True)
     upstream, port = Recorder(), free_port()
     command += ["--upstream", upstream.url, "--port", str(port)]
     with subprocess.Popen(command, cwd=tmp_path, env=surroundings()) as running:
