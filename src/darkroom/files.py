@@ -1,4 +1,4 @@
-"""Writing files that are there whole or not at all, for their owner alone, and folders of our own.
+"""Files that are there whole or not at all, for their owner alone, and folders of our own.
 
 What a user put somewhere is never removed: only folders with our mark are cleared, and only what
 has our names.
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 
-from darkroom.errors import RunError
+from darkroom.errors import DataError, RunError
 
 MARK = ".darkroom"
 """A file that says that a folder was made by Darkroom."""
@@ -98,6 +99,29 @@ def write_private(path: Path, content: bytes) -> Path:
     except OSError as error:
         raise refused(path, error) from error
     return path
+
+
+def read_private(path: Path, what: str) -> str:
+    """Reads a file of secrets, which its owner alone may read.
+
+    Args:
+        path: The file.
+        what: What messages call it, such as ``key file``.
+
+    Raises:
+        DataError: If it is missing, no file, no UTF-8, or readable by others.
+    """
+    try:
+        if is_special(path):
+            raise DataError(f"{path}: no file, but a pipe or a device: give the {what}")
+        mode = path.stat().st_mode
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise DataError(f"{path}: no readable {what} ({reason}): check the path") from None
+    if stat.S_IMODE(mode) & 0o077:
+        raise DataError(f"{path}: others can read the secrets in it: run chmod 600 {path}")
+    return text
 
 
 def is_special(path: Path) -> bool:

@@ -12,7 +12,6 @@ import hashlib
 import hmac
 import json
 import secrets as entropy
-import stat
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +22,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from darkroom.errors import DataError, PlanError
-from darkroom.files import is_special, write_private
+from darkroom.files import read_private, write_private
 from darkroom.text.formats.names import FIRST, LAST
 from darkroom.text.formats.secrets import FormatSpec, SecretFormat
 from darkroom.text.lines import read_lines as read_lines
@@ -253,17 +252,7 @@ def load_key(path: Path) -> Canaries:
             what it holds.
     """
     try:
-        if is_special(path):
-            raise DataError(f"{path}: no file, but a pipe or a device: give the key file")
-        mode = path.stat().st_mode
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "no text"
-        raise DataError(f"{path}: no readable key file ({reason}): check the path") from None
-    if stat.S_IMODE(mode) & 0o077:
-        raise DataError(f"{path}: others can read the secrets in it: run chmod 600 {path}")
-    try:
-        stored = _KeyFile.model_validate_json(text)
+        stored = _KeyFile.model_validate_json(read_private(path, "key file"))
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])

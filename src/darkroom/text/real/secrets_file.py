@@ -10,7 +10,6 @@ import csv
 import io
 import json
 import secrets as entropy
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from darkroom.errors import DataError, RunError
-from darkroom.files import is_special, write_private
+from darkroom.files import read_private, write_private
 
 PLACE = "{secret}"
 """Stands in a prompt where the secret does."""
@@ -80,16 +79,8 @@ def read_secrets(path: Path) -> tuple[RealSecret, ...]:
     """
     if path.suffix not in SUFFIXES:
         raise DataError(f"{path}: secrets are read from .jsonl or .csv: rename it")
-    try:
-        if is_special(path):
-            raise DataError(f"{path}: no file, but a pipe or a device: give the file of secrets")
-        mode = path.stat().st_mode
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8"
-        raise DataError(f"{path}: no readable file of secrets ({reason}): check it") from None
-    if stat.S_IMODE(mode) & 0o077:
-        raise DataError(f"{path}: others can read the secrets in it: run chmod 600 {path}")
+    # Spreadsheets begin their files with a mark.
+    text = read_private(path, "file of secrets").removeprefix("\ufeff")
     rows = _json_rows(path, text) if path.suffix == ".jsonl" else _csv_rows(path, text)
     found = tuple(_secret(path, line, row) for line, row in rows)
     if not found:

@@ -6,7 +6,6 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
@@ -105,8 +104,3 @@ def _decoys(
     """Draws decoys of which none is a secret of the file."""
     taken = {one for one in every if one in format_}
     return tuple(format_.sample(min(most, format_.size - len(taken)), rng, exclude=taken))
-
-
-def revealed(path: Path) -> dict[int, RealSecret]:
-    """Returns the secrets of a file by their line."""
-    return {one.line: one for one in read_secrets(path)}
