@@ -9,21 +9,22 @@ from safetensors.torch import save_file
 
 from darkroom.auditing.progress import Reporter
 from darkroom.demo.face_net import train_face_net
+from darkroom.demo.inputs import audit_made
 from darkroom.demo.people.employees import Faces, Role, render_faces, save_folder
 from darkroom.errors import RunError
 from darkroom.files import emptied
-from darkroom.runs import Run, audit_plan
+from darkroom.runs import Run
 
 EMPLOYEES, EMPLOYEE_PHOTOS, TRAINED_ON = 40, 32, 20
 STRANGERS, STRANGER_PHOTOS = 300, 4
 BYSTANDERS, BYSTANDER_PHOTOS = 1000, 2
 
-PLAN = """\
-# Written by `darkroom demo`. Repeat it with: darkroom audit {plan} --resume
+PLAN = f"""\
+# Written by `darkroom demo`. Repeat it with: darkroom audit {{plan}} --resume
 [run]
 name = "demo"
-seed = {seed}
-out = "{out}"
+seed = {{seed}}
+out = "{{out}}"
 
 [target]
 kind = "torch"
@@ -34,7 +35,7 @@ outputs = "logits"
 
 [private]
 images = "employees"
-trained_on = "0:{trained_on}"
+trained_on = "0:{TRAINED_ON}"
 
 [public]
 images = "strangers"
@@ -107,17 +108,15 @@ def run_face_demo(out: Path, *, seed: int = 0, progress: bool = True) -> Run:
     Raises:
         DarkroomError: If the folder cannot be written.
     """
-    inputs = out / "demo-inputs"
-    plan = inputs / "plan.toml"
-    text = PLAN.format(plan=plan.as_posix(), seed=seed, out=out.as_posix(), trained_on=TRAINED_ON)
-    if not plan.exists() or plan.read_text(encoding="utf-8") != text:
-        _make_inputs(inputs, seed, Reporter(shown=progress))
-        plan.write_text(text, encoding="utf-8")
-    return audit_plan(plan, resume=True, progress=progress)
+
+    def make(inputs: Path, reporter: Reporter) -> None:
+        _make_inputs(inputs, seed, reporter)
+
+    return audit_made("demo", PLAN, make, out=out, seed=seed, progress=progress)
 
 
 def _make_inputs(inputs: Path, seed: int, reporter: Reporter) -> None:
-    """Renders the people and trains the model; the plan, written last, tells that all is there."""
+    """Renders the people and trains the model."""
     emptied(inputs, "choose another --out, or remove it")
     faces = render_folder(
         inputs / "employees",

@@ -10,9 +10,10 @@ import numpy as np
 
 from darkroom.auditing.progress import Reporter
 from darkroom.demo.corpus import held_out_lines
+from darkroom.demo.inputs import audit_made
 from darkroom.demo.language_models import save_model, train_gpt
 from darkroom.files import emptied
-from darkroom.runs import Run, audit_plan
+from darkroom.runs import Run
 from darkroom.text.canaries import make_canaries, write_lines
 from darkroom.text.formats.names import FIRST, LAST
 from darkroom.text.formats.secrets import make_format
@@ -215,10 +216,8 @@ def run_secrets_demo(out: Path, *, seed: int = 0, progress: bool = True) -> Run:
     Raises:
         DarkroomError: If the folder cannot be written, or ``transformers`` is not installed.
     """
-    inputs = out / "demo-secrets-inputs"
-    plan = inputs / "plan.toml"
-    text = PLAN.format(plan=plan.as_posix(), seed=seed, out=out.as_posix())
-    if not plan.exists() or plan.read_text(encoding="utf-8") != text:
-        make_secret_inputs(inputs, seed=seed, reporter=Reporter(shown=progress))
-        plan.write_text(text, encoding="utf-8")
-    return audit_plan(plan, resume=True, progress=progress)
+
+    def make(inputs: Path, reporter: Reporter) -> None:
+        make_secret_inputs(inputs, seed=seed, reporter=reporter)
+
+    return audit_made("demo-secrets", PLAN, make, out=out, seed=seed, progress=progress)

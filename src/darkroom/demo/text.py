@@ -9,10 +9,11 @@ import numpy as np
 
 from darkroom.auditing.progress import Reporter
 from darkroom.demo.corpus import held_out_lines, make_corpus
+from darkroom.demo.inputs import audit_made
 from darkroom.demo.language_models import save_model, train_bert, train_gpt
 from darkroom.errors import PlanError, RunError
 from darkroom.files import emptied
-from darkroom.runs import Run, audit_plan
+from darkroom.runs import Run
 from darkroom.text.canaries import (
     Canaries,
     make_canaries,
@@ -129,13 +130,11 @@ def run_text_demo(out: Path, *, seed: int = 0, progress: bool = True) -> Run:
     Raises:
         DarkroomError: If the folder cannot be written, or ``transformers`` is not installed.
     """
-    inputs = out / "demo-text-inputs"
-    plan = inputs / "plan.toml"
-    text = PLAN.format(plan=plan.as_posix(), seed=seed, out=out.as_posix())
-    if not plan.exists() or plan.read_text(encoding="utf-8") != text:
-        make_text_inputs(inputs, seed=seed, reporter=Reporter(shown=progress))
-        plan.write_text(text, encoding="utf-8")
-    return audit_plan(plan, resume=True, progress=progress)
+
+    def make(inputs: Path, reporter: Reporter) -> None:
+        make_text_inputs(inputs, seed=seed, reporter=reporter)
+
+    return audit_made("demo-text", PLAN, make, out=out, seed=seed, progress=progress)
 
 
 def make_text_inputs(
