@@ -13,7 +13,7 @@ import numpy as np
 from darkroom.access import LanguageAccess
 from darkroom.auditing.job import Advance, Arrays, Facts, Job, Model, trained_row
 from darkroom.auditing.progress import Reporter
-from darkroom.auditing.record import Check, Utility
+from darkroom.auditing.record import Check
 from darkroom.auditing.run_record import TargetRecord
 from darkroom.errors import PlanError
 from darkroom.sections import toml_text
@@ -33,7 +33,7 @@ from darkroom.text.targets.sections import TransformersSection
 from darkroom.text.training.base import TextTraining, UndefendedText
 from darkroom.text.training.course import TextRecipe
 from darkroom.text.training.registry import TEXT_TRAINING_DEFENSES
-from darkroom.text.utility import text_utility
+from darkroom.text.utility import Utilities
 from darkroom.training.defense import with_control
 from darkroom.training.models import GivenModel, TrainedModel
 
@@ -48,12 +48,12 @@ class TextBench(NamedTuple):
     Attributes:
         exposures: Of each canary, if the model tells.
         before: The same, of the model before it was trained on them.
-        utility: What the model is worth, by the name of the defence before it.
+        utilities: What the model is worth behind defences.
     """
 
     exposures: list[Exposure] | None
     before: list[Exposure] | None
-    utility: dict[str, Utility]
+    utilities: Utilities
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,10 @@ class TextJob(Job[TextPlan, TextSubject, TextCellPlan, TextBench]):
             with reporter.stage("Measuring exposures before training") as advance:
                 before = measure(subject.before, subject, every, advance)
         with reporter.stage("Measuring exposures") as advance:
-            return TextBench(measure(subject.target, subject, every, advance), before, {})
+            exposures = measure(subject.target, subject, every, advance)
+        return TextBench(
+            exposures, before, Utilities(subject.target, subject.held_out, subject.seed)
+        )
 
     def fit_prior(self, cell: TextCellPlan, subject: TextSubject, advance: Advance) -> None:
         """The format of secrets is all that an attacker knows, and needs no fitting."""
@@ -168,13 +171,10 @@ class TextJob(Job[TextPlan, TextSubject, TextCellPlan, TextBench]):
     ) -> tuple[TextCell, Arrays]:
         """Attacks canaries and controls, and judges what comes out; see :meth:`Job.run_cell`."""
         del prior
-        name, defense = cell.defense.name, cell.defense.one
-        if name not in bench.utility:
-            lines, seed = subject.held_out, self.plan.run.seed
-            bench.utility[name] = text_utility(subject.target, lines, defense, seed)
+        utility = bench.utilities.behind(cell.defense.name, cell.defense.one)
         where = None if cell.guarded is None else self._endpoint
         return run_text_cell(
-            key, cell, subject, bench.exposures, bench.before, bench.utility[name], advance, where
+            key, cell, subject, bench.exposures, bench.before, utility, advance, where
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,33 @@ from darkroom.text.targets.base import (
 
 LINES = 64
 """Lines read side by side: keys and values of all their prefixes are held."""
+
+
+@dataclass(frozen=True)
+class Utilities:
+    """What a model is worth behind each defence, measured when it is first asked for.
+
+    Attributes:
+        target: The model.
+        lines: What it was not trained on.
+        seed: Of the defences' noise.
+    """
+
+    target: LanguageTarget
+    lines: Sequence[str]
+    seed: int
+    _known: dict[str, Utility] = field(default_factory=dict, init=False, repr=False)
+
+    def behind(self, name: str, defense: LogprobDefense | None) -> Utility:
+        """Returns what the model is worth behind a defence.
+
+        Args:
+            name: What reports call it.
+            defense: It, if there is one.
+        """
+        if name not in self._known:
+            self._known[name] = text_utility(self.target, self.lines, defense, self.seed)
+        return self._known[name]
 
 
 class _Read(NamedTuple):

@@ -12,7 +12,7 @@ import numpy as np
 from darkroom.access import LanguageAccess
 from darkroom.auditing.job import Advance, Arrays, Facts, Job, Model
 from darkroom.auditing.progress import Reporter
-from darkroom.auditing.record import Check, Utility
+from darkroom.auditing.record import Check
 from darkroom.auditing.run_record import TargetRecord
 from darkroom.errors import PlanError, TargetError
 from darkroom.sections import toml_text
@@ -30,7 +30,7 @@ from darkroom.text.real.words import ways_of
 from darkroom.text.targets.base import LanguageTarget
 from darkroom.text.targets.load import open_folder, open_language_target
 from darkroom.text.targets.sections import TransformersSection
-from darkroom.text.utility import text_utility
+from darkroom.text.utility import Utilities
 from darkroom.training.models import GivenModel
 
 
@@ -39,11 +39,11 @@ class RealBench(NamedTuple):
 
     Attributes:
         measured: Of each secret.
-        utility: What the model is worth, by the name of the defence before it.
+        utilities: What the model is worth behind defences.
     """
 
     measured: Measured
-    utility: dict[str, Utility]
+    utilities: Utilities
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ class RealJob(Job[RealPlan, RealSubject, TextCellPlan, RealBench]):
 
     def check(self, subject: RealSubject, advance: Advance) -> Sequence[Check]:
         """Looks at weights, answers and secrets; see :meth:`Job.check`."""
-        lines = [f"{p.before}{one.secret.secret}{p.after}" for one, p in _given(subject)]
+        # The first prompt is the text around the secret where that is given.
+        lines = [one.prompts[0].line(one.secret.secret) for one in subject.wanted]
         rng = np.random.default_rng([subject.seed, 9])
         found = check_secrets(subject)
         advance(1, 2)
@@ -102,7 +103,8 @@ class RealJob(Job[RealPlan, RealSubject, TextCellPlan, RealBench]):
         if evidence is not None and subject.settings.near:
             with reporter.stage("Looking for near misses") as advance:
                 near = _near(subject, evidence, advance)
-        return RealBench(Measured(evidence, near), {})
+        utilities = Utilities(subject.target, subject.held_out, subject.seed)
+        return RealBench(Measured(evidence, near), utilities)
 
     def fit_prior(self, cell: TextCellPlan, subject: RealSubject, advance: Advance) -> None:
         """The shapes of secrets are all that an attacker knows, and need no fitting."""
@@ -118,21 +120,8 @@ class RealJob(Job[RealPlan, RealSubject, TextCellPlan, RealBench]):
     ) -> tuple[RealCell, Arrays]:
         """Attacks every secret, and judges what comes out; see :meth:`Job.run_cell`."""
         del prior
-        name, defense = cell.defense.name, cell.defense.one
-        if name not in bench.utility:
-            lines, seed = subject.held_out, self.plan.run.seed
-            bench.utility[name] = text_utility(subject.target, lines, defense, seed)
-        utility = bench.utility[name]
+        utility = bench.utilities.behind(cell.defense.name, cell.defense.one)
         return run_real_cell(key, cell, subject, bench.measured, utility, advance)
-
-
-def _given(subject: RealSubject) -> list[tuple[Wanted, NearPlace]]:
-    """Returns the first prompt of every secret, which is the text around it where that is given."""
-    found = []
-    for one in subject.wanted:
-        first = one.prompts[0]
-        found.append((one, NearPlace(first.before, first.after, one.secret.secret)))
-    return found
 
 
 def _near(subject: RealSubject, evidence: Sequence[Evidence], advance: Advance) -> list[float]:
@@ -199,7 +188,7 @@ def _readable(wanted: Wanted, models: Sequence[LanguageTarget]) -> Wanted:
         most = model.positions
         if most is None or not model.knows_tokens:
             continue
-        texts = [one.before + wanted.secret.secret + one.after for one in kept]
+        texts = [one.line(wanted.secret.secret) for one in kept]
         lengths = [len(one.tokens) for one in model.codec.encode(texts)]
         # Other strings of the format may take more tokens than the secret: a byte each, at most.
         room = most - len(wanted.secret.secret.encode()) - 4

@@ -60,6 +60,10 @@ class Prompt(NamedTuple):
     before: str
     after: str
 
+    def line(self, secret: str) -> str:
+        """Returns the whole text with a secret in its place."""
+        return f"{self.before}{secret}{self.after}"
+
 
 def prompts_of(
     one: RealSecret, format_: SecretFormat, ways: Sequence[Way], rng: np.random.Generator
