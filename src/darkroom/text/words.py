@@ -17,7 +17,22 @@ if TYPE_CHECKING:
 def threat_model(plan: TextCellPlan, subject: TextSubject) -> tuple[str, ...]:
     """Says in sentences what the attacker has."""
     secrets = subject.canaries.secrets
-    name = subject.target.name
+    known = (
+        "The attacker knows the sentence around each secret, and the format of secrets: "
+        f"{secrets.describe()}, {secrets.bits:.1f} bits.",
+        "The attacker does not know which secrets were in the training data.",
+    )
+    return attacker(plan, subject.target.name, known)
+
+
+def attacker(plan: TextCellPlan, name: str, known: Sequence[str]) -> tuple[str, ...]:
+    """Says in sentences what an attacker asks, knows and meets.
+
+    Args:
+        plan: What is run.
+        name: The model's.
+        known: What the attacker knows, in sentences.
+    """
     budget = "without limit" if plan.budget is None else f"{plan.budget} times a secret at most"
     sees = {
         LanguageAccess.WEIGHTS: f"holds the weights of {name} and runs it {budget}",
@@ -29,9 +44,7 @@ def threat_model(plan: TextCellPlan, subject: TextSubject) -> tuple[str, ...]:
     behind = [f"Answers pass the defence {plan.defense.name}, which the attacker {knows}."]
     return (
         f"The attacker {sees}; a query is one text read by the model.",
-        "The attacker knows the sentence around each secret, and the format of secrets: "
-        f"{secrets.describe()}, {secrets.bits:.1f} bits.",
-        "The attacker does not know which secrets were in the training data.",
+        *known,
         *(behind if plan.defense.defenses else []),
         *(() if plan.naive else plan.defense.effect.caveats),
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from darkroom.access import LanguageAccess
 from darkroom.auditing.record import WorstOff
 from darkroom.text.cell_plan import TextCellPlan
 from darkroom.text.real.record import SecretRecord
 from darkroom.text.real.subject import RealSubject
+from darkroom.text.words import attacker
 
 
 def ways_of(subject: RealSubject) -> dict[str, int]:
@@ -20,28 +20,16 @@ def ways_of(subject: RealSubject) -> dict[str, int]:
 
 def threat_model(plan: TextCellPlan, subject: RealSubject) -> tuple[str, ...]:
     """Says in sentences what the attacker has."""
-    name = subject.target.name
-    budget = "without limit" if plan.budget is None else f"{plan.budget} times a secret at most"
-    sees = {
-        LanguageAccess.WEIGHTS: f"holds the weights of {name} and runs it {budget}",
-        LanguageAccess.LOGPROBS: f"asks {name} for log-probabilities of any text {budget}",
-        LanguageAccess.TOP_K: f"asks {name} for the likeliest next tokens {budget}",
-        LanguageAccess.SAMPLES: f"asks {name} for continuations, as text alone, {budget}",
-    }[plan.access]
     asked = ", ".join(f"{count} {way}" for way, count in ways_of(subject).items())
-    knows = "is not told of, taking answers for the model's own" if plan.naive else "knows"
-    behind = [f"Answers pass the defence {plan.defense.name}, which the attacker {knows}."]
-    return (
-        f"The attacker {sees}; a query is one text read by the model.",
+    known = (
         "The attacker knows the shape of each secret and writes prompts about its owner: "
         f"{asked}. A secret counts as extracted if any of its prompts brings it out.",
         "What follows from an owner's name, such as many e-mail addresses, needs no model: the "
         "base shows that, and decoys do not."
         if subject.base is None
         else "The same attack on the model before the fine-tune is the baseline.",
-        *(behind if plan.defense.defenses else []),
-        *(() if plan.naive else plan.defense.effect.caveats),
     )
+    return attacker(plan, subject.target.name, known)
 
 
 def worst_off(rows: Sequence[SecretRecord], alone: Sequence[float]) -> WorstOff | None:
