@@ -103,11 +103,7 @@ def _found(target: LanguageTarget, canaries: Canaries, access: LanguageAccess) -
 
 
 def _share(found: list[Found], secrets: list[str], chosen: list[int]) -> float:
-    hits = [
-        bool(found[number].guesses) and found[number].guesses[0].secret == secrets[number]
-        for number in chosen
-    ]
-    return float(np.mean(hits))
+    return float(np.mean([found[number].first == secrets[number] for number in chosen]))
 
 
 def _pairs(some: list[Found], others: list[Found]) -> Iterator[tuple[Found, Found]]:

@@ -181,10 +181,7 @@ def _attack(trained: Trained, attack: SecretAttack, access: LanguageAccess, seed
     goals = [SecretGoal(one.before, one.after, trained.canaries.secrets) for one in canaries]
     view = _view(trained.target, access, len(goals))
     *_, last = attack.run(view, goals, rng=np.random.default_rng(seed))
-    hits = [
-        bool(found.guesses) and found.guesses[0].secret == canary.secret
-        for found, canary in zip(last.found, canaries, strict=True)
-    ]
+    hits = [found.first == one.secret for found, one in zip(last.found, canaries, strict=True)]
     return Attacked(np.array(hits), last)
 
 

@@ -17,6 +17,7 @@ from darkroom.text.attacks.base import Places, SecretGoal
 from darkroom.text.exposure.measure import path_surprises
 from darkroom.text.exposure.rank import TOLERANCE, ranks
 from darkroom.text.formats.secrets import make_format
+from darkroom.text.targets.codec import SOURCE_ENDS
 from darkroom.text.targets.transformers import TransformersTarget
 from darkroom.text.targets.view import LanguageView
 
@@ -107,7 +108,7 @@ def agreement(net: Net, pattern: str = FORMAT) -> Agreement:
 def _compared(target: TransformersTarget, tokenizer: Any, pattern: str) -> tuple[float, int]:
     secrets = make_format(pattern)
     every = [secrets.at(index) for index in range(secrets.size)]
-    before = f"{SOURCE}\x1e{BEFORE}" if target.network.encodes else BEFORE
+    before = f"{SOURCE}{SOURCE_ENDS}{BEFORE}" if target.network.encodes else BEFORE
     view = LanguageView(target, target.access, QueryLedger(ASKED))
     spot = Places(view).of(SecretGoal(before, AFTER, secrets))
     ours = path_surprises(target, [spot], [every])[0]

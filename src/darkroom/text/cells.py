@@ -22,12 +22,12 @@ from darkroom.auditing.record import (
     Share,
     Utility,
 )
-from darkroom.defenses.logprobs import TopLogprobs
-from darkroom.ledger import BudgetExhausted, Limit, QueryLedger
+from darkroom.ledger import BudgetExhausted, QueryLedger
 from darkroom.named import parameters_of
 from darkroom.statistics.intervals import clopper_pearson, newcombe
 from darkroom.statistics.multiplicity import holm
 from darkroom.statistics.one_run import epsilon_bounds
+from darkroom.text.asking import adaptation, attacker_view, course, unwatched
 from darkroom.text.attacks.base import NOTHING, SecretGoal, SecretProgress
 from darkroom.text.canaries import Canaries, Canary
 from darkroom.text.cell_plan import TextCellPlan
@@ -47,7 +47,6 @@ from darkroom.text.record import (
 )
 from darkroom.text.subject import TextSubject
 from darkroom.text.targets.base import LanguageTarget
-from darkroom.text.targets.view import LanguageView
 from darkroom.text.tree import search_tree
 from darkroom.text.words import threat_model, worst_off
 
@@ -72,7 +71,7 @@ class Attacked(NamedTuple):
         adaptation: What the attack did about what the view withholds, in sentences.
     """
 
-    points: list[CurvePoint]
+    points: tuple[CurvePoint, ...]
     last: SecretProgress
     hits: Hits
     total: int
@@ -135,7 +134,7 @@ def run_text_cell(
         baseline=Share.of(clopper_pearson(lucky, controls)),
         advantage=Difference.of(newcombe(hits, n, lucky, controls)),
         bits=_bits(plan, subject.canaries, exposures),
-        curve=tuple(attacked.points),
+        curve=attacked.points,
         confidence=Confidence(reached=float(np.mean([one.certain for one in found]))),
         utility=utility,
         seconds=seconds,
@@ -153,34 +152,17 @@ def _attack(
     every = canaries.canaries
     inserted = _inserted(every)
     goals = [SecretGoal(one.before, one.after, canaries.secrets) for one in every]
-    expected = plan.attack.expected_queries() * len(goals)
-    ledger = QueryLedger(
-        len(goals), Limit(per_goal=plan.budget), lambda spent: advance(spent, expected)
-    )
-    noise = np.random.default_rng([plan.seed, 3])
-    defense = plan.defense.one
-    if defense is None and plan.access is LanguageAccess.TOP_K:
-        defense = TopLogprobs()
-    # What an endpoint's top_k leaves is no defence of which somebody could be ignorant.
-    told = not plan.naive or plan.defense.one is None
-    view = LanguageView(target, plan.access, ledger, defense=defense, noise=noise, told=told)
+    view = attacker_view(plan, target, len(goals), advance)
     rng = np.random.default_rng([plan.seed, 1])
     filtered = target.filtered
     # From how many queries on each goal's first guess was right, and stayed so.
     since = np.full(len(goals), np.inf)
-    for progress in until_refused(plan.attack.run(view, goals, rng=rng), ledger):
+    for progress in until_refused(plan.attack.run(view, goals, rng=rng), view.ledger):
         hits = _hits(progress, every)
         since = np.where(hits, np.minimum(since, progress.queries), np.inf)
-    points = _course(since[inserted], int(progress.queries[inserted].max()))
-    said = plan.attack.adaptation(view)
-    filtered = target.filtered - filtered
-    if filtered:
-        said = (
-            *said,
-            f"The server's content filter withheld {filtered} answers: what they would "
-            "have shown is not known, and counts as nothing.",
-        )
-    return Attacked(points, progress, hits, ledger.total, said)
+    points = course(since[inserted], int(progress.queries[inserted].max()))
+    said = adaptation(plan, view, target.filtered - filtered)
+    return Attacked(points, progress, hits, view.ledger.total, said)
 
 
 def until_refused(steps: Iterator[SecretProgress], ledger: QueryLedger) -> Iterator[SecretProgress]:
@@ -199,27 +181,14 @@ def until_refused(steps: Iterator[SecretProgress], ledger: QueryLedger) -> Itera
         yield last._replace(queries=ledger.spent)
 
 
-def _course(since: NDArray[np.float64], most: int) -> list[CurvePoint]:
-    """Returns the share of goals found within so many queries each, at powers of two."""
-    steps = sorted({min(2**power, most) for power in range(most.bit_length() + 1)} - {0})
-    return [
-        CurvePoint.at(step, clopper_pearson(int((since <= step).sum()), len(since)))
-        for step in steps
-    ]
-
-
 def _inserted(canaries: Sequence[Canary]) -> Hits:
     """Tells canaries that are in the training data from controls."""
     return np.array([canary.repetitions > 0 for canary in canaries])
 
 
 def _hits(progress: SecretProgress, canaries: Sequence[Canary]) -> Hits:
-    return np.array(
-        [
-            bool(found.guesses) and found.guesses[0].secret == canary.secret
-            for found, canary in zip(progress.found, canaries, strict=True)
-        ]
-    )
+    pairs = zip(progress.found, canaries, strict=True)
+    return np.array([found.first == canary.secret for found, canary in pairs])
 
 
 def _details(
@@ -356,7 +325,7 @@ def _before(
     """Returns what the same attack gets from the model before training."""
     if subject.before is None:
         return None
-    attacked = _attack(plan, subject.before, subject.canaries, _unwatched)
+    attacked = _attack(plan, subject.before, subject.canaries, unwatched)
     inserted = _inserted(subject.canaries.canaries)
     rate = clopper_pearson(int(attacked.hits[inserted].sum()), int(inserted.sum()))
     median = None
@@ -364,10 +333,6 @@ def _before(
         bits = [one.bits for one, kept in zip(exposures, inserted, strict=True) if kept]
         median = float(np.median(bits))
     return Before(extracted=Share.of(rate), exposure_median=median)
-
-
-def _unwatched(done: int, total: int) -> None:
-    """Shows no progress."""
 
 
 def _arrays(

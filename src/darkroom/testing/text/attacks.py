@@ -70,7 +70,7 @@ class Trial:
         """Returns how many inserted canaries and how many controls are the first guess."""
         canaries = self.known.canaries.canaries
         right = [
-            (bool(found.guesses) and found.guesses[0].secret == one.secret, bool(one.repetitions))
+            (found.first == one.secret, bool(one.repetitions))
             for found, one in zip(progress.found, canaries, strict=True)
         ]
         return right.count((True, True)), right.count((True, False))

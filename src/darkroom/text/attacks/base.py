@@ -66,6 +66,11 @@ class Found(NamedTuple):
     certain: bool
     floor: float
 
+    @property
+    def first(self) -> str | None:
+        """The secret that the attack takes for the one; ``None`` where it has no guess."""
+        return self.guesses[0].secret if self.guesses else None
+
 
 class SecretProgress(NamedTuple):
     """The best that an attack has after some queries.

@@ -8,14 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.access import LanguageAccess
-from darkroom.defenses.logprobs import TopLogprobs
-from darkroom.ledger import Limit, QueryLedger
+from darkroom.text.asking import adaptation, attacker_view
 from darkroom.text.attacks.base import Found, SecretGoal, SecretProgress
 from darkroom.text.cell_plan import TextCellPlan
 from darkroom.text.real.subject import RealSubject, Wanted
 from darkroom.text.targets.base import LanguageTarget
-from darkroom.text.targets.view import LanguageView
 
 Hits = NDArray[np.bool_]
 Integers = NDArray[np.int64]
@@ -69,44 +66,24 @@ def attack(
         for one in wanted
         for prompt in one.prompts
     ]
-    view = _view(plan, target, len(goals), max(len(one.prompts) for one in wanted), advance)
+    most = max(len(one.prompts) for one in wanted)
+    view = attacker_view(plan, target, len(goals), advance, sharing=most)
+    filtered = target.filtered
     rng = np.random.default_rng([plan.seed, 1])
     since = np.full(len(wanted), np.inf)
     for progress in plan.attack.run(view, goals, rng=rng):
         spent = np.bincount(owners, weights=progress.queries, minlength=len(wanted))
         out = _out(progress, owners, [one.secret.secret for one in wanted])
         since = np.where(out, np.minimum(since, spent), np.inf)
-    said = plan.attack.adaptation(view)
+    said = adaptation(plan, view, target.filtered - filtered)
     return _judged(progress, owners, wanted, since, view.ledger.total, said)
-
-
-def _view(
-    plan: TextCellPlan,
-    target: LanguageTarget,
-    goals: int,
-    prompts: int,
-    advance: Callable[[int, int], None],
-) -> LanguageView:
-    expected = plan.attack.expected_queries() * goals
-    limit = None if plan.budget is None else max(1, plan.budget // prompts)
-    ledger = QueryLedger(goals, Limit(per_goal=limit), lambda spent: advance(spent, expected))
-    defense = plan.defense.one
-    if defense is None and plan.access is LanguageAccess.TOP_K:
-        defense = TopLogprobs()
-    told = not plan.naive or plan.defense.one is None
-    noise = np.random.default_rng([plan.seed, 3])
-    return LanguageView(target, plan.access, ledger, defense=defense, noise=noise, told=told)
-
-
-def _first(found: Found) -> str | None:
-    return found.guesses[0].secret if found.guesses else None
 
 
 def _out(progress: SecretProgress, owners: Integers, truth: Sequence[str]) -> Hits:
     """Tells which secrets are the first guess in any of their prompts."""
     out = np.zeros(len(truth), bool)
     for owner, found in zip(owners.tolist(), progress.found, strict=True):
-        out[owner] |= _first(found) == truth[owner]
+        out[owner] |= found.first == truth[owner]
     return out
 
 

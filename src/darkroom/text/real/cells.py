@@ -16,7 +16,6 @@ from darkroom.auditing.record import (
     Bits,
     Component,
     Confidence,
-    CurvePoint,
     Difference,
     Queries,
     Share,
@@ -25,6 +24,7 @@ from darkroom.auditing.record import (
 from darkroom.named import parameters_of
 from darkroom.statistics.intervals import clopper_pearson, newcombe
 from darkroom.statistics.multiplicity import holm
+from darkroom.text.asking import course, unwatched
 from darkroom.text.cell_plan import TextCellPlan
 from darkroom.text.exposure.bits import gained, inserted_against_controls
 from darkroom.text.exposure.discoverable import discoverable, queries_for
@@ -104,7 +104,7 @@ def run_real_cell(
         baseline=Share.of(clopper_pearson(lucky, n)),
         advantage=Difference.of(newcombe(hits, n, lucky, n)),
         bits=_bits(plan, subject, measured.evidence),
-        curve=_course(own.since, int(own.queries.max())),
+        curve=course(own.since, int(own.queries.max())),
         confidence=Confidence(reached=float(own.certain.mean())),
         utility=utility,
         seconds=seconds,
@@ -137,16 +137,7 @@ def _of_base(plan: TextCellPlan, subject: RealSubject) -> Attacked | None:
     assert subject.base is not None
     if not subject.base.access.includes(plan.access):
         return None
-    return attack(plan, subject.base, subject, lambda done, total: None)  # noqa: ARG005
-
-
-def _course(since: NDArray[np.float64], most: int) -> tuple[CurvePoint, ...]:
-    """Returns the share of secrets out within so many queries each, at powers of two."""
-    steps = sorted({min(2**power, most) for power in range(most.bit_length() + 1)} - {0})
-    return tuple(
-        CurvePoint.at(step, clopper_pearson(int((since <= step).sum()), len(since)))
-        for step in steps
-    )
+    return attack(plan, subject.base, subject, unwatched)
 
 
 def _rows(
