@@ -190,8 +190,24 @@ def test_a_model_that_knows_nothing_shows_nothing(folder: Path) -> None:
     ],
 )
 def test_wrong_plans_are_named(folder: Path, key: str, said: str) -> None:
+    refused(folder, f"[private]\n{key}", said)
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ('[[training]]\nname = "scrub"', r"\[\[training\]\] needs canaries"),
+        ('[guarded]\nurl = "http://127.0.0.1:9/v1"\nmodel = "m"', r"\[guarded\] needs canaries"),
+    ],
+)
+def test_what_needs_canaries_is_refused(folder: Path, table: str, said: str) -> None:
+    refused(folder, f"{table}\n\n[private]", said)
+
+
+def refused(folder: Path, private: str, said: str) -> None:
+    """Audits with another beginning of ``[private]``, and looks for what is said."""
     plan = folder / "wrong.toml"
     text = (folder / "plan.toml").read_text()
-    plan.write_text(text.replace("[private]", f"[private]\n{key}"))
+    plan.write_text(text.replace("[private]", private))
     with pytest.raises(DarkroomError, match=said):
         audit_plan(plan, progress=False)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from darkroom.auditing.plan import Section
 from darkroom.errors import PlanError
@@ -42,6 +42,15 @@ class RealPlan(TextPlan):
     """A whole plan. What it does not ask of canaries is as in :class:`TextPlan`."""
 
     private: RealSection  # type: ignore[assignment]
+
+    @field_validator("guarded", mode="before")
+    @classmethod
+    def _without_a_guard(cls, value: Any) -> Any:
+        if value is not None:
+            raise PlanError(
+                "[guarded] needs canaries: set [private] canaries in place of secrets, or remove it"
+            )
+        return value
 
     @model_validator(mode="after")
     def _trainable(self) -> Self:
