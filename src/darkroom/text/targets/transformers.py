@@ -266,8 +266,7 @@ class TransformersTarget(LanguageTarget):
     @property
     def positions(self) -> int | None:
         """How many tokens it reads at most, as its configuration says."""
-        most = getattr(self.model.config, "max_position_embeddings", None)
-        return most if isinstance(most, int) and most > 0 else None
+        return self.network.positions
 
     def with_model(self, model: Any) -> TransformersTarget:
         """Returns the same target with another model of the same shape behind its tokenizer."""
@@ -292,7 +291,7 @@ class TransformersTarget(LanguageTarget):
             TargetError: If no line is left.
         """
         end = getattr(self.model.config, "eos_token_id", None)
-        most = int(getattr(self.model.config, "max_position_embeddings", None) or 1024)
+        most = self.positions or 1024
         rows = []
         for one in self.codec.encode(lines):
             row = [*one.opening, *one.tokens, *one.closing]

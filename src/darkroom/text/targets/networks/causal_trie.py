@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from darkroom.errors import MissingExtraError, TargetError
+from darkroom.errors import MissingExtraError
 from darkroom.text.targets.base import (
     Charge,
     Floats,
@@ -22,7 +22,7 @@ from darkroom.text.targets.base import (
 from darkroom.text.targets.networks.answers import following, logprobs_of
 from darkroom.text.targets.networks.key_values import KeyValues, Layer
 from darkroom.text.targets.networks.network import KEEPS, Network, logits_of
-from darkroom.text.targets.networks.plain_trie import tokens_of
+from darkroom.text.targets.networks.plain_trie import begun, require_tokens
 
 
 class CausalTrie(TokenTrie):
@@ -49,12 +49,7 @@ class CausalTrie(TokenTrie):
     def open(self, prompts: Sequence[Prompt], charge: Charge) -> tuple[Integers, NextTokens]:
         """Reads prompts; see :meth:`TokenTrie.open`."""
         charge(np.arange(len(prompts)))
-        rows = [tokens_of(prompt) for prompt in prompts]
-        if not all(rows):
-            raise TargetError(
-                f"target {self._network.name}: an empty prompt, and the tokenizer marks no start: "
-                "give text before the secret"
-            )
+        rows = begun(prompts, self._network.name)
         numbers, answers = [], []
         longest, shortest = max(map(len, rows)), min(map(len, rows))
         for some in self._chunks(len(rows), longest, longest - shortest + 1):
@@ -162,6 +157,7 @@ class CausalTrie(TokenTrie):
         Raises:
             TargetError: If an ending is empty.
         """
+        require_tokens(endings)
         scores: list[Floats] = []
         longest = max(map(len, endings), default=0)
         for rows in self._chunks(
@@ -172,8 +168,6 @@ class CausalTrie(TokenTrie):
         return scores
 
     def _score(self, roots: Integers, first: Floats, endings: Sequence[Tokens]) -> list[Floats]:
-        if not all(endings):
-            raise TargetError("an empty text has no log-probability: give at least one character")
         ids, lengths = _padded(endings)
         scores = np.zeros(ids.shape)
         scores[:, 0] = np.take_along_axis(first, ids[:, :1], axis=1)[:, 0]

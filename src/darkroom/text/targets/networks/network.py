@@ -48,6 +48,12 @@ class Network:
         return bool(getattr(self.model.config, "is_encoder_decoder", False))
 
     @property
+    def positions(self) -> int | None:
+        """How many tokens it reads at most, or ``None`` where its configuration does not say."""
+        most = getattr(self.model.config, "max_position_embeddings", None)
+        return most if isinstance(most, int) and most > 0 else None
+
+    @property
     def device(self) -> torch.device:
         """Where the model runs."""
         device: torch.device = self.model.device
@@ -121,10 +127,10 @@ class Network:
             raise self._failed(length, error) from None
 
     def _failed(self, length: int, error: Exception) -> TargetError:
-        most = getattr(self.model.config, "max_position_embeddings", None)
-        if isinstance(most, int) and length > most:
+        if self.positions is not None and length > self.positions:
             return TargetError(
-                f"target {self.name}: {length} tokens are longer than it can read ({most}): "
+                f"target {self.name}: {length} tokens are longer than it can read "
+                f"({self.positions}): "
                 "shorten the text before the secret"
             )
         # The message of the library may quote its input.

@@ -49,7 +49,7 @@ class PlainTrie(TokenTrie):
     def open(self, prompts: Sequence[Prompt], charge: Charge) -> tuple[Integers, NextTokens]:
         """Reads prompts; see :meth:`TokenTrie.open`."""
         charge(np.arange(len(prompts)))
-        return self._grown([tokens_of(prompt) for prompt in prompts])
+        return self._grown(begun(prompts, self._network.name))
 
     def extend(
         self, prefixes: Integers, tokens: Integers, charge: Charge
@@ -71,8 +71,7 @@ class PlainTrie(TokenTrie):
             TargetError: If an ending is empty.
         """
         del first  # it is read again with the rest
-        if not all(endings):
-            raise TargetError("an empty text has no log-probability: give at least one character")
+        require_tokens(endings)
         paired = zip(roots.tolist(), endings, strict=True)
         rows = [self._paths[root] + ending[:-1] for root, ending in paired]
         logits = self.logits(rows, [len(ending) for ending in endings])
@@ -81,11 +80,6 @@ class PlainTrie(TokenTrie):
         ]
 
     def _grown(self, paths: Sequence[Tokens]) -> tuple[Integers, NextTokens]:
-        if not all(paths):
-            raise TargetError(
-                f"target {self._network.name}: an empty prompt, and the tokenizer marks no start: "
-                "give text before the secret"
-            )
         start = len(self._paths)
         self._paths += paths
         logits = self.logits(paths, [1] * len(paths))
@@ -141,8 +135,34 @@ def parted(row: Tokens) -> tuple[Tokens, Tokens]:
     return row[:place], row[place + 1 :]
 
 
-def tokens_of(prompt: Prompt) -> Tokens:
-    """Returns a prompt of tokens."""
-    assert isinstance(prompt, tuple)
-    assert not isinstance(prompt, Blank)
-    return prompt
+def begun(prompts: Sequence[Prompt], name: str) -> list[Tokens]:
+    """Returns the tokens that prefixes begin with.
+
+    Args:
+        prompts: Of tokens.
+        name: What messages call the model.
+
+    Raises:
+        TargetError: If one is empty.
+    """
+    rows: list[Tokens] = []
+    for prompt in prompts:
+        assert isinstance(prompt, tuple)
+        assert not isinstance(prompt, Blank)
+        if not prompt:
+            raise TargetError(
+                f"target {name}: an empty prompt, and the tokenizer marks no start: give text "
+                "before the secret"
+            )
+        rows.append(prompt)
+    return rows
+
+
+def require_tokens(endings: Sequence[Tokens]) -> None:
+    """Refuses endings without a token.
+
+    Raises:
+        TargetError: As above.
+    """
+    if not all(endings):
+        raise TargetError("an empty text has no log-probability: give at least one character")
