@@ -95,20 +95,18 @@ class _Scores(NamedTuple):
     Attributes:
         surprises: In every prompt, ``(prompts, 1 + decoys)``.
         best: Of each candidate, less the prompt's median, in its best prompt, ``(1 + decoys,)``.
+        prompt: The secret's best prompt.
     """
 
     surprises: Floats
     best: Floats
+    prompt: int
 
     @classmethod
     def of(cls, surprises: Floats) -> _Scores:
         """Works out which prompt is best."""
-        return cls(surprises, _levelled(surprises).min(axis=0))
-
-    @property
-    def prompt(self) -> int:
-        """The secret's best prompt."""
-        return int(_levelled(self.surprises)[:, 0].argmin())
+        levelled = surprises - np.median(surprises, axis=1, keepdims=True)
+        return cls(surprises, levelled.min(axis=0), int(levelled[:, 0].argmin()))
 
     @property
     def below(self) -> int:
@@ -142,11 +140,6 @@ class _Standing(NamedTuple):
         bits = float(np.clip(sampled, least, most))
         low = min(bits, max(least, -math.log2(share_high)))
         return bits, low, max(bits, min(most, -math.log2(max(share_low, 1 / size))))
-
-
-def _levelled(surprises: Floats) -> Floats:
-    levelled: Floats = surprises - np.median(surprises, axis=1, keepdims=True)
-    return levelled
 
 
 def gather(subject: RealSubject, advance: Callable[[int, int], None]) -> list[Evidence] | None:

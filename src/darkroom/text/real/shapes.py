@@ -43,6 +43,8 @@ _FEWEST = 20
 """Decoys that a format must have."""
 
 Slot = tuple[str, ...]
+Words = Callable[[int, int], Iterable[str]]
+"""What may stand for a word, by its place and that of the last word."""
 
 
 def formats_of(secrets: Sequence[RealSecret], where: str) -> list[SecretFormat]:
@@ -56,7 +58,11 @@ def formats_of(secrets: Sequence[RealSecret], where: str) -> list[SecretFormat]:
         DataError: If a format that the file gives cannot be read or does not hold its secret, or
             too few strings have a secret's shape; the message names the line.
     """
-    slots = [() if one.format is not None else _slots(one, secrets) for one in secrets]
+    alike: dict[str, list[str]] = {}
+    for one in secrets:
+        alike.setdefault(one.type, []).append(one.secret)
+    words = {kind: _words_of(kind, others) for kind, others in alike.items()}
+    slots = [() if one.format is not None else _slots(one, words[one.type]) for one in secrets]
     slots = _with_constants(secrets, slots)
     found = []
     for one, own in zip(secrets, slots, strict=True):
@@ -97,7 +103,8 @@ def _with_constants(
             for slot, pieces in zip(own, zip(*parted, strict=True), strict=True)
         )
         if common != own and any(len(slot) > 1 for slot in common):
-            kept = [common if number in members else one for number, one in enumerate(kept)]
+            for number in members:
+                kept[number] = common
     return kept
 
 
@@ -137,32 +144,43 @@ def _shaped(kind: str, slots: tuple[Slot, ...], place: str) -> SecretFormat:
         raise DataError(f"{place}: its secret is too long for a shape: give a format") from None
 
 
-def _slots(one: RealSecret, secrets: Sequence[RealSecret]) -> tuple[Slot, ...]:
+def _words_of(kind: str, others: Sequence[str]) -> Words:
+    """Returns what may stand for the words of secrets of a type.
+
+    Args:
+        kind: The type.
+        others: All secrets of this type.
+    """
+    if kind == "email":
+        local = tuple(dict.fromkeys(_words(other.partition("@")[0] for other in others)))
+        return lambda *places: _locals(local, places[1])
+    if kind == "name":
+        return _names(others)
+    spoken = dict.fromkeys((*STREETS, *TOWNS, *_words(others))) if kind == "address" else ()
+    return lambda *_: spoken
+
+
+def _slots(one: RealSecret, words: Words) -> tuple[Slot, ...]:
     """Parts a secret into slots."""
-    others = [other.secret for other in secrets if other.type == one.type]
     if one.type == "email" and "@" in one.secret:
         local, at, domain = one.secret.partition("@")
-        words = _words([other.partition("@")[0] for other in others])
-        return (*_pieces(local, lambda *places: _locals(words, places[1])), (at + domain,))
-    if one.type == "name":
-        return tuple(_pieces(one.secret, _names(others)))
-    if one.type == "address":
-        words = _words(others)
-        return tuple(_pieces(one.secret, lambda *_: (*STREETS, *TOWNS, *words)))
+        return (*_pieces(local, words), (at + domain,))
+    if one.type in ("name", "address"):
+        return tuple(_pieces(one.secret, words))
     # A country code is no secret.
     known = re.match(r"\+\d{1,3}(?=[ \-(./])", one.secret) if one.type == "phone" else None
     kept = known[0] if known else ""
     return (*(((kept,),) if kept else ()), *_codes(one.secret[len(kept) :]))
 
 
-def _names(others: Sequence[str]) -> Callable[[int, int], Iterable[str]]:
+def _names(others: Sequence[str]) -> Words:
     """Returns what may stand at a place of a name: first names first, last names last."""
-    parts = [_words([other]) for other in others]
-    first = [some[0] for some in parts if some]
-    last = [some[-1] for some in parts if some]
+    parts = [some for some in (_words([other]) for other in others) if some]
+    first = dict.fromkeys((*FIRST, *(some[0] for some in parts)))
+    last = dict.fromkeys((*LAST, *(some[-1] for some in parts)))
 
     def words(place: int, final: int) -> Iterable[str]:
-        return (*LAST, *last) if place == final and final else (*FIRST, *first)
+        return last if place == final and final else first
 
     return words
 
@@ -179,13 +197,8 @@ def _words(texts: Iterable[str]) -> list[str]:
     return [piece for text in texts for piece in _PIECES.findall(text) if len(piece) > 1]
 
 
-def _pieces(text: str, words: Callable[[int, int], Iterable[str]]) -> list[Slot]:
-    """Parts a text into words, digits and what stands between.
-
-    Args:
-        text: The text.
-        words: Returns what may stand for a word, by its place and that of the last word.
-    """
+def _pieces(text: str, words: Words) -> list[Slot]:
+    """Parts a text into words, digits and what stands between."""
     found = _PIECES.findall(text)
     spoken = [place for place, piece in enumerate(found) if piece[0].isalpha() and len(piece) > 1]
     slots: list[Slot] = []
