@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -86,12 +86,16 @@ def wanted_of(settings: RealSection, seed: int) -> tuple[tuple[Wanted, ...], str
     """
     secrets = read_secrets(settings.secrets)
     formats = formats_of(secrets, str(settings.secrets))
-    every = [one.secret for one in secrets]
+    # Secrets of one shape share their format.
+    taken = {
+        format_: {one.secret for one in secrets if one.secret in format_}
+        for format_ in dict.fromkeys(formats)
+    }
     rng = np.random.default_rng([seed, 11])
     wanted = []
     for one, format_ in zip(secrets, formats, strict=True):
         prompts = prompts_of(one, format_, settings.prompts, rng)
-        drawn = _decoys(format_, every, settings.decoys, rng)
+        drawn = _decoys(format_, taken[format_], settings.decoys, rng)
         wanted.append(Wanted(one, format_, prompts, drawn))
     content = settings.secrets.read_bytes()
     mark = hmac.new(salt_of(settings.secrets), content, hashlib.sha256).hexdigest()
@@ -99,8 +103,7 @@ def wanted_of(settings: RealSection, seed: int) -> tuple[tuple[Wanted, ...], str
 
 
 def _decoys(
-    format_: SecretFormat, every: Sequence[str], most: int, rng: np.random.Generator
+    format_: SecretFormat, taken: Collection[str], most: int, rng: np.random.Generator
 ) -> tuple[str, ...]:
     """Draws decoys of which none is a secret of the file."""
-    taken = {one for one in every if one in format_}
     return tuple(format_.sample(min(most, format_.size - len(taken)), rng, exclude=taken))
