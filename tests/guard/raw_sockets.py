@@ -190,10 +190,16 @@ def guard_process(folder: Path, upstream: str, *more: str, **changes: object) ->
                 said += line
             made = Process(int(found[1]), running.pid, log)
             _listens(made.port)
-            yield made
+            # A pipe that nobody reads is full after 64 KiB, and then the guard waits for ever.
+            reading = threading.Thread(target=running.stderr.read)
+            reading.start()
+            try:
+                yield made
+            finally:
+                running.terminate()
+                reading.join()
         finally:
             running.terminate()
-            running.stderr.read()
 
 
 def _listens(port: int) -> None:

@@ -84,9 +84,9 @@ def test_an_end_does_not_wait_for_who_reads_nothing(tmp_path: Path) -> None:
         began = time.monotonic()
         os.kill(guard.pid, signal.SIGTERM)
         while _lives(guard.pid):
-            assert time.monotonic() - began < 50
+            assert time.monotonic() - began < 20
             time.sleep(0.05)
-        assert time.monotonic() - began < 50  # of the 60 seconds that a sending may take
+        assert time.monotonic() - began < 10
     upstream.close()
 
 
