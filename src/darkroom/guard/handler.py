@@ -22,7 +22,7 @@ from darkroom.guard.admission import (
 from darkroom.guard.budgets.charging import Budgets
 from darkroom.guard.deadlines import Task
 from darkroom.guard.head_cache import KnownHead
-from darkroom.guard.http.health import Health, Readiness
+from darkroom.guard.http.health import Health
 from darkroom.guard.http.requests import (
     App,
     ClientGone,
@@ -72,7 +72,6 @@ class Guarded:
         budgets: What is charged.
         slots: What is in hand.
         health: Harmless questions.
-        readiness: Of the guard itself.
         ended: Told of each request when it is over.
     """
 
@@ -80,7 +79,6 @@ class Guarded:
     budgets: Budgets
     slots: Slots
     health: Health
-    readiness: Readiness
     ended: Callable[[Record], None]
 
 

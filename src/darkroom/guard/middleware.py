@@ -74,7 +74,6 @@ class Guard:
         Raises:
             PlanError: If the policy cannot be used.
         """
-        self.app = app
         self._path = None if isinstance(policy, Policy) else Path(policy)
         self._wires = wires
         self._stamp = self._stamped()
@@ -86,9 +85,11 @@ class Guard:
         if read.log is not None:
             self.observe(AuditLog(read.log.path))
         slots = Slots(self.active.at_once, len(read.client))
-        self._guarded = Guarded(
-            app, self.budgets, slots, Health(app), self._readiness(), self._ended
-        )
+        self._guarded = Guarded(app, self.budgets, slots, Health(app), self._ended)
+        checks = {"ledger": self.budgets.ready}
+        if isinstance(app, Reachable):
+            checks["upstream"] = app.reach
+        self._readiness = Readiness(checks)
         self._looked = time.monotonic()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -129,18 +130,13 @@ class Guard:
         path = route_path(scope, self.active.prefix)
         if path is None or scope["method"] not in ("GET", "HEAD"):
             return False
-        found = await self._guarded.readiness.answer(path)
+        found = await self._readiness.answer(path)
         if found is None:
             return False
+        status, body = found
         bare = scope["method"] == "HEAD"
-        await answer(send, found[0], b"application/json", found[1], [], bare=bare)
+        await answer(send, status, b"application/json", body, [], bare=bare)
         return True
-
-    def _readiness(self) -> Readiness:
-        checks = {"ledger": self.budgets.ready}
-        if isinstance(self.app, Reachable):
-            checks["upstream"] = self.app.reach
-        return Readiness(checks)
 
     def _ended(self, record: Record) -> None:
         record.ended()
@@ -244,4 +240,4 @@ class Guard:
                 await self.stop()
             return message
 
-        await self.app(scope, started, send)
+        await self._guarded.app(scope, started, send)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, Generic, TypeVar
 
 import orjson
 
@@ -15,6 +15,7 @@ from darkroom.guard.http.requests import App, Message, Scope
 from darkroom.guard.http.upstream import Reply, ask, onward, succeeded, too_late
 from darkroom.guard.wire.base import Refused
 
+T = TypeVar("T")
 logger = logging.getLogger("darkroom.guard")
 
 LIVE, READY = "/-/live", "/-/ready"
@@ -28,9 +29,23 @@ MOST_PATHS, MOST_AT_ONCE = 256, 8
 """Answers kept, and questions on their way."""
 
 
-class _Look(NamedTuple):
-    task: asyncio.Task[Reply]
-    begun: float
+class _Look(Generic[T]):
+    """A question on its way, whose answer is told for a second to whoever asks the same."""
+
+    def __init__(self, asking: Coroutine[Any, Any, T]) -> None:
+        self.task = asyncio.get_running_loop().create_task(asking)
+        self.task.add_done_callback(_looked_at)
+        self._begun = time.monotonic()
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it may be waited for here, or has been answered within the last second."""
+        here = self.task.get_loop() is asyncio.get_running_loop()
+        return here and (not self.task.done() or time.monotonic() - self._begun < FRESH)
+
+    async def answer(self) -> T:
+        """Waits for the answer; who stops to wait does not stop others."""
+        return await asyncio.shield(self.task)
 
 
 class Health:
@@ -43,7 +58,7 @@ class Health:
     def __init__(self, app: App) -> None:
         """Takes the application."""
         self._app = app
-        self._looks: dict[str, _Look] = {}
+        self._looks: dict[str, _Look[Reply]] = {}
 
     async def answer(self, scope: Scope, path: str, *, seconds: float, limit: int) -> Reply:
         """Returns what the application says, or said within the last second.
@@ -58,20 +73,18 @@ class Health:
             Refused: With 502, 503 or 504, or the answer's own status, if there is no good answer.
         """
         look = self._looks.get(path)
-        if look is None or not _fresh(look):
+        if look is None or not look.fresh:
             look = self._begin(scope, path, min(seconds, PATIENCE), limit)
-        return await asyncio.shield(look.task)
+        return await look.answer()
 
-    def _begin(self, scope: Scope, path: str, seconds: float, limit: int) -> _Look:
+    def _begin(self, scope: Scope, path: str, seconds: float, limit: int) -> _Look[Reply]:
         loop = asyncio.get_running_loop()
         going = [one for one in self._looks.values() if not one.task.done()]
         if sum(one.task.get_loop() is loop for one in going) >= MOST_AT_ONCE:
             raise Refused(503, "Busy", "too many questions about health at once: try again")
         if len(self._looks) >= MOST_PATHS:
             self._looks = {name: one for name, one in self._looks.items() if not one.task.done()}
-        task = loop.create_task(self._asked(scope, seconds, limit))
-        task.add_done_callback(_looked_at)
-        look = self._looks[path] = _Look(task, time.monotonic())
+        look = self._looks[path] = _Look(self._asked(scope, seconds, limit))
         return look
 
     async def _asked(self, scope: Scope, seconds: float, limit: int) -> Reply:
@@ -103,8 +116,7 @@ class Readiness:
     def __init__(self, checks: Mapping[str, Callable[[], Awaitable[None]]]) -> None:
         """Takes what is looked at: for each, what raises if it cannot be used."""
         self._checks = checks
-        self._look: asyncio.Task[list[str]] | None = None
-        self._begun = 0.0
+        self._look: _Look[list[str]] | None = None
 
     async def answer(self, path: str) -> tuple[int, bytes] | None:
         """Returns a status and a body; ``None`` for other paths."""
@@ -112,13 +124,9 @@ class Readiness:
             return 200, b'{"live":true}'
         if path != READY:
             return None
-        now, loop = time.monotonic(), asyncio.get_running_loop()
-        look = self._look
-        stale = look is None or look.get_loop() is not loop
-        if look is None or stale or (look.done() and now - self._begun >= FRESH):
-            look = self._look = loop.create_task(self._missing())
-            self._begun = now
-        missing = await asyncio.shield(look)
+        if self._look is None or not self._look.fresh:
+            self._look = _Look(self._missing())
+        missing = await self._look.answer()
         body = {"ready": not missing, **({"missing": missing} if missing else {})}
         return (503 if missing else 200), orjson.dumps(body)
 
@@ -134,13 +142,7 @@ class Readiness:
         return missing
 
 
-def _fresh(look: _Look) -> bool:
-    if not look.task.done():
-        return look.task.get_loop() is asyncio.get_running_loop()
-    return time.monotonic() - look.begun < FRESH
-
-
-def _looked_at(task: asyncio.Task[Reply]) -> None:
+def _looked_at(task: asyncio.Task[Any]) -> None:
     """Keeps asyncio from telling of failures that nobody waited for."""
     if not task.cancelled():
         task.exception()
