@@ -6,9 +6,13 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from darkroom.guard.http.responses import PROBLEM, problem, problem_body
+from darkroom.guard.wire.base import Refused
 
 MOST_OVERHEAD = 64 * 1024
 """Bytes without any of a body, after which a connection is ended."""
@@ -17,14 +21,12 @@ HEAD_SECONDS = 30.0
 
 HTTP2 = b"PRI * HTTP/2"
 """What connections of HTTP/2 begin with, and so all of gRPC."""
-NO_HTTP2 = (
-    b'{"type":"about:blank","title":"HTTP/2 is not spoken","status":505,'
-    b'"detail":"this guard speaks HTTP/1.1: ask the model over REST; it guards no gRPC"}'
+NO_HTTP2 = Refused(
+    505,
+    "HTTP/2 is not spoken",
+    "this guard speaks HTTP/1.1: ask the model over REST; it guards no gRPC",
 )
-
-TOO_LARGE = (
-    b'{"type":"about:blank","title":"Head too large","status":431,"detail":"at most %d bytes"}'
-)
+TOO_LARGE = Refused(431, "Head too large", f"at most {MOST_OVERHEAD} bytes")
 
 logger = logging.getLogger("darkroom.guard")
 
@@ -87,7 +89,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._overhead <= MOST_OVERHEAD or self.transport.is_closing():
             return
         if self._in_head and (self.cycle is None or self.cycle.response_complete):
-            self._say("431 Request Header Fields Too Large", TOO_LARGE % MOST_OVERHEAD)
+            self._say(TOO_LARGE)
         self.transport.close()
 
     def on_message_begin(self) -> None:
@@ -122,13 +124,15 @@ class BoundedProtocol(HttpToolsProtocol):
             "alone; see docs/start/operating-the-guard.md",
             self.client[0] if self.client else "somebody",
         )
-        self._say("505 HTTP Version Not Supported", NO_HTTP2)
+        self._say(NO_HTTP2)
         self.transport.close()
 
-    def _say(self, status: str, body: bytes) -> None:
-        head = f"HTTP/1.1 {status}\r\nconnection: close\r\n"
-        kind = f"content-type: application/problem+json\r\ncontent-length: {len(body)}\r\n\r\n"
-        self.transport.write(f"{head}{kind}".encode() + body)
+    def _say(self, refused: Refused) -> None:
+        body = problem_body(None, problem(refused))
+        head = f"HTTP/1.1 {refused.status} {HTTPStatus(refused.status).phrase}\r\n"
+        fields = f"connection: close\r\ncontent-type: {PROBLEM.decode()}\r\n"
+        length = f"content-length: {len(body)}\r\n\r\n"
+        self.transport.write(f"{head}{fields}{length}".encode() + body)
 
     def _was_read(self) -> None:
         if self._unread is not None:
