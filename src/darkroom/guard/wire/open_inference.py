@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.guard.wire.base import Answered, Asked, Inputs
-from darkroom.guard.wire.rows import Classes, Scores, Shape, check_label, class_name, vectors
+from darkroom.guard.wire.rows import (
+    Classes,
+    Scores,
+    Shape,
+    beside,
+    check_label,
+    class_name,
+    vectors,
+)
 from darkroom.guard.wire.strict_json import (
     Numbers,
     Unclear,
@@ -90,8 +97,6 @@ class OpenInference(StrictWire):
         rows = {count for count, _ in tensors}
         if len(rows) != 1:
             raise Unclear("the first dimensions of the inputs differ, so the rows are not clear")
-        numbers = [made for _, made in tensors if made is not None]
-        beside = partial(_beside, numbers) if len(numbers) == len(tensors) else None
         found = _INFER.fullmatch(path)
         assert found is not None, "only routes that match are read"
         told = request.get("id")
@@ -101,7 +106,7 @@ class OpenInference(StrictWire):
             None if told is None else as_text(told, "id"),
             _wanted(request.get("outputs")),
         )
-        return Asked(rows.pop(), beside, False, memo)
+        return Asked(rows.pop(), beside([made for _, made in tensors]), False, memo)
 
     def _tensor(self, tensor: dict[str, Any]) -> tuple[int, Inputs | None]:
         """Returns a tensor's rows, and what makes an array of its numbers."""
@@ -213,11 +218,6 @@ class OpenInference(StrictWire):
         if memo.id is not None:
             body["id"] = memo.id
         return dumped(body)
-
-
-def _beside(tensors: Sequence[Inputs]) -> Scores:
-    """Returns the numbers of all tensors, ``(rows, features)``."""
-    return np.concatenate([made() for made in tensors], axis=1)
 
 
 def _no_more(holder: Mapping[str, Any], what: str, known: set[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from darkroom.defenses.base import OutputDefense
 from darkroom.errors import PlanError
 from darkroom.guard.policy import Policy
 from darkroom.guard.wire.azure import Azure
@@ -43,19 +44,20 @@ def make_wires(policy: Policy) -> Sequence[Wire]:
             "the policy has no [[wire]]: name the format that the model's server speaks"
         )
     made = [WIRES.find(one) for one in policy.wire]
+    defenses = policy.pipeline().defenses
     for wire in made:
-        _require_fitting(policy, wire)
+        _require_fitting(policy, wire, defenses)
     return made
 
 
-def _require_fitting(policy: Policy, wire: StrictWire) -> None:
+def _require_fitting(policy: Policy, wire: StrictWire, defenses: Sequence[OutputDefense]) -> None:
     """Refuses defences, outputs and budgets that a format's answers are not for.
 
     Raises:
         PlanError: If there is one.
     """
     told = "predicted numbers" if wire.numbers else "probabilities"
-    for defense in policy.pipeline().defenses:
+    for defense in defenses:
         if defense.numbers != wire.numbers and not isinstance(wire, OpenAI):
             raise PlanError(
                 f"defence {defense.name} does not go with wire {wire.name}, which answers {told}: "

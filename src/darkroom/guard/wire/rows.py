@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.guard.wire.base import Asked
+from darkroom.guard.wire.base import Asked, Inputs
 from darkroom.guard.wire.strict_json import Unclear, as_list, as_object, numeric
 from darkroom.wire.answers import TOLERANCE, probabilities
 from darkroom.wire.base import listed
@@ -71,6 +71,20 @@ def read_rows(value: object, shape: Shape, what: str) -> Asked:
     if shape is not None and found.shape[1:] != tuple(shape):
         raise Unclear(f"{what}: its rows should have shape {list(shape)}")
     return Asked(found.shape[0], found.rows)
+
+
+def beside(parts: Sequence[Inputs | None]) -> Inputs | None:
+    """Returns what puts the numbers of parts side by side; ``None`` if one of them has none.
+
+    Args:
+        parts: For each, what makes its numbers, ``(rows, features)``, all of as many rows.
+    """
+    made = [one for one in parts if one is not None]
+    return partial(_concatenated, made) if len(made) == len(parts) else None
+
+
+def _concatenated(parts: Sequence[Inputs]) -> Scores:
+    return np.concatenate([make() for make in parts], axis=1)
 
 
 def _mixed(entries: list[list[Any]], what: str) -> bool:

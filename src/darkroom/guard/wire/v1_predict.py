@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
 from darkroom.guard.wire.base import Answered, Asked
-from darkroom.guard.wire.rows import Classes, Shape, class_name, read_rows
+from darkroom.guard.wire.rows import Classes, Shape, beside, class_name, read_rows
 from darkroom.guard.wire.strict_json import Unclear, as_list, as_object, only
 from darkroom.guard.wire.strict_wire import NAME, StrictWire
 from darkroom.wire.base import dumped
@@ -71,12 +69,7 @@ class V1Predict(StrictWire):
         rows = {one.rows for one in found}
         if len(rows) != 1:
             raise Unclear("the tensors of inputs should have the same number of rows")
-        makers = [one.inputs for one in found if one.inputs is not None]
-        beside = len(makers) == len(found)
-        return Asked(
-            rows.pop(),
-            (lambda: np.concatenate([make() for make in makers], axis=1)) if beside else None,
-        )
+        return Asked(rows.pop(), beside([one.inputs for one in found]))
 
     def _answer(self, asked: Asked, body: Any) -> Answered:
         if asked.memo == "columns":
