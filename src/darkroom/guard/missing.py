@@ -23,22 +23,21 @@ def missing_parts(policy: Policy) -> list[str]:
     Args:
         policy: As :func:`darkroom.guard.policy.read_policy` returns it.
     """
-    named = (("log", policy.log), ("detector", policy.detector))
-    places = [(name, section.path) for name, section in named if section is not None]
-    said = [
-        f"{name}: there is no folder {path.parent}: make it"
-        for name, path in places
-        if not path.parent.is_dir()
-    ]
-    said += [f"detector: there is no file {path}" for name, path in places if _no_file(name, path)]
+    said = [] if policy.log is None else _folder("log", policy.log.path)
+    if policy.detector is not None:
+        path = policy.detector.path
+        said += _folder("detector", path)
+        if path.parent.is_dir() and not path.is_file():
+            said.append(f"detector: there is no file {path}")
     said += _ledger(policy)
     if policy.upstream.url is not None:
         said += _upstream(policy)
     return said
 
 
-def _no_file(name: str, path: Path) -> bool:
-    return name == "detector" and path.parent.is_dir() and not path.is_file()
+def _folder(name: str, path: Path) -> list[str]:
+    there = path.parent.is_dir()
+    return [] if there else [f"{name}: there is no folder {path.parent}: make it"]
 
 
 def _ledger(policy: Policy) -> list[str]:
