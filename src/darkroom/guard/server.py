@@ -17,7 +17,6 @@ from darkroom.guard.policy import Policy, read_policy
 from darkroom.guard.proxy import Proxy
 from darkroom.guard.sections import LimitSection, MetricsSection
 from darkroom.guard.stores.base import NoLedgerError, StoreError
-from darkroom.guard.stores.registry import open_store
 
 if TYPE_CHECKING:
     import uvicorn
@@ -53,8 +52,9 @@ def run_proxy(
     guard = Guard(Proxy(read, upstream), policy)  # tells what it protects, or what is wrong
     if workers > 1:
         _require_plain(read, port)
-    _require_ledger(read)
+    _require_ledger(guard.budgets)
     if workers > 1:
+        guard.budgets.store.close()  # each of them has its own
         os.environ[POLICY] = str(policy)
         if upstream is not None:
             os.environ[UPSTREAM] = upstream
@@ -70,22 +70,19 @@ def run_proxy(
     )
 
 
-def _require_ledger(policy: Policy) -> None:
+def _require_ledger(budgets: Budgets) -> None:
     """Opens the ledger once, so that one that is not there is told before anybody asks.
 
     Raises:
         NoLedgerError: If there is none.
         PlanError: If it was charged under a policy that protects more.
     """
-    budgets = Budgets(policy, open_store(policy))
     try:
         budgets.open_now()
     except NoLedgerError:
         raise
     except StoreError as error:  # a server that is away may come back
         logging.getLogger("darkroom.guard").error("%s", error)
-    finally:
-        budgets.store.close()
 
 
 def _serve_metrics(guard: Guard, section: MetricsSection) -> str:
@@ -133,9 +130,8 @@ def _serve_workers(
     read: Policy, host: str, port: int, workers: int, say: Callable[[str], None]
 ) -> NoReturn:
     made = f"{__name__}:{worker.__name__}"
-    listen(made, host, port, read.limits)[
-        0
-    ].close()  # whether it is free is told before the workers start
+    listening, _ = listen(made, host, port, read.limits)
+    listening.close()  # whether it is free is told before the workers start
     if read.detector is not None:
         say("darkroom guard: warning: each worker's detector sees its own requests alone")
     say(f"darkroom guard: {read.guard.model} on http://{host}:{port}, {workers} workers")

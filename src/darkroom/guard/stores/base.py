@@ -23,6 +23,9 @@ from darkroom.errors import DarkroomError
 
 logger = logging.getLogger("darkroom.guard")
 
+MEND = "restore it, or begin anew with: darkroom guard init --discard"
+"""What to do about a ledger that is not whole."""
+
 RETENTION = 32 * 86_400_000
 """Milliseconds that buckets are kept: longer than the longest window of a policy."""
 
@@ -262,7 +265,7 @@ class Store(ABC):
     def _lacks(self, subject: str) -> StoreError:
         return StoreError(
             f"{self.title}: the ledger of {self.model} lacks rows of {subject} that were charged: "
-            "restore it, or begin anew with: darkroom guard init --discard"
+            f"{MEND}"
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from darkroom.errors import MissingExtraError, one_line
 from darkroom.guard.stores.base import (
+    MEND,
     RETENTION,
     Charge,
     Clock,
@@ -207,13 +208,13 @@ class RedisStore(Store):
         found = self.ledger()
         if discard or found is None:
             parts = self._told(lambda: list(self._client.scan_iter(f"{self._place}:*")))
-            again = self.ledger() if parts and not discard else None
-            if again is not None:  # begun by somebody else meanwhile
-                return again
             if parts and not discard:
+                again = self.ledger()
+                if again is not None:  # begun by somebody else meanwhile
+                    return again
                 raise StoreError(
                     f"{self.title}: parts of a ledger of {self.model} are there without its head: "
-                    "restore it, or begin anew with: darkroom guard init --discard"
+                    f"{MEND}"
                 )
             if parts:
                 self._told(lambda: self._client.delete(*parts))
@@ -279,8 +280,7 @@ class RedisStore(Store):
         whole = self._told(lambda: self._client.eval(WHOLE, 2, self._header, self._place))
         if whole:
             raise StoreError(
-                f"{self.title}: the ledger of {self.model} is damaged at {whole}: restore it, or "
-                "begin anew with: darkroom guard init --discard"
+                f"{self.title}: the ledger of {self.model} is damaged at {whole}: {MEND}"
             )
 
     def _run(self, charge: Charge, moment: int, known: Ledger) -> list[str]:

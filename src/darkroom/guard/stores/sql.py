@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Generic, TypeVar
 
 from darkroom.guard.stores.base import (
+    MEND,
     RETENTION,
     Charge,
     Entry,
@@ -185,8 +186,7 @@ class SqlStore(Store, Generic[Connection]):
         if not (whole == subjects == rows) or differing or negative:
             raise StoreError(
                 f"{self.title}: the ledger of {self.model} is damaged: {whole} rows were charged, "
-                f"and {rows} are there; restore it, or begin anew with: darkroom guard init "
-                "--discard"
+                f"and {rows} are there; {MEND}"
             )
 
     def remembered(self) -> str | None:
@@ -233,9 +233,8 @@ class SqlStore(Store, Generic[Connection]):
             if self._run(connection, TAKE, one.rows, *place).rowcount != 1:
                 raise self._lacks(one.subject)
         return [
-            sum_
-            - sum(b.rows for b in charge.returns if b.subject == a.subject and b.until > a.since)
-            for a, sum_ in zip(charge.lines, sums, strict=True)
+            sum_ - sum(one.rows for one in charge.returns if one.counts_in(line))
+            for line, sum_ in zip(charge.lines, sums, strict=True)
         ]
 
     def _sum(self, connection: Connection, subject: str, since: int) -> int:
