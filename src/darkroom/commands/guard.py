@@ -60,7 +60,7 @@ def check(
     typer.echo(f"{policy}: good")
     typer.echo(f"  clients   {', '.join(one.name for one in read.client)}")
     for one in read.budget:
-        typer.echo(f"  budget    {one.name}: {one.rows} rows per {one.per}, window {one.window}")
+        typer.echo(f"  budget    {one.name}: {one.rule}")
     typer.echo(f"  answers   {read.pipeline().name}")
     typer.echo(f"  formats   {', '.join(wire.name for wire in wires)}")
     for line in read.warnings():

@@ -122,9 +122,7 @@ def require_no_less(old: Protection, new: Protection, gives_up: Iterable[str]) -
 
 def announcement(policy: Policy) -> str:
     """Says in one line what is protected from now on, in which process."""
-    budgets = [
-        f"{one.name} {one.rows} rows per {one.per}, window {one.window}" for one in policy.budget
-    ]
+    budgets = [f"{one.name} {one.rule}" for one in policy.budget]
     watched = "watched by a detector" if policy.detector is not None else "no detector"
     return (
         f"{policy.guard.model}: in force in process {os.getpid()}: {len(policy.client)} client(s); "

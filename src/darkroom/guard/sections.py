@@ -242,6 +242,11 @@ class BudgetSection(Section):
         """The window."""
         return parse_window(self.window)
 
+    @property
+    def rule(self) -> str:
+        """What it allows, for people."""
+        return f"{self.rows} rows per {self.per}, window {self.window}"
+
 
 class OutputsSection(Section):
     """What may leave at all, after all defences.
