@@ -119,26 +119,28 @@ class Proxy:
 
     def _opened(self) -> aiohttp.ClientSession:
         """Returns the connections of this event loop."""
+        session = self._session
+        if session is None or session.closed or session._loop is not asyncio.get_running_loop():
+            session = self._session = self._begun()
+        return session
+
+    def _begun(self) -> aiohttp.ClientSession:
         # Only who asks needs it: not a look at a policy, and not what starts workers.
         import aiohttp
 
-        loop = asyncio.get_running_loop()
-        session = self._session
-        if session is None or session.closed or session._loop is not loop:
-            connections = aiohttp.TCPConnector(
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
                 limit=self._at_once + SPARE, keepalive_timeout=KEPT_ALIVE
-            )
-            session = self._session = aiohttp.ClientSession(
-                connector=connections,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(
-                    total=None, sock_connect=self._seconds, sock_read=self._seconds
-                ),
-                skip_auto_headers=("user-agent", "accept", "accept-encoding", "content-type"),
-                auto_decompress=False,
-            )
-            # What is charged once is asked once, whatever the method; there is no public switch.
-            session._retry_connection = False
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=self._seconds, sock_read=self._seconds
+            ),
+            skip_auto_headers=("user-agent", "accept", "accept-encoding", "content-type"),
+            auto_decompress=False,
+        )
+        # What is charged once is asked once, whatever the method; there is no public switch.
+        session._retry_connection = False
         return session
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:

@@ -85,8 +85,12 @@ class Budgets:
         Raises:
             StoreError: If they cannot.
         """
-        await self._stored(self.open_now)
-        await self._stored(self.store.now)
+
+        def look() -> None:
+            self.open_now()
+            self.store.now()
+
+        await self._stored(look)
 
     async def close(self) -> None:
         """Takes back what was leased and disconnects."""
