@@ -17,7 +17,8 @@ from darkroom.auditing.record import Cell
 from darkroom.demo.corpus import held_out_lines, make_corpus
 from darkroom.demo.language_models import save_model, train_gpt
 from darkroom.report.defenses import Match, matches
-from darkroom.text.canaries import save_key, write_lines
+from darkroom.text.canaries import save_key
+from darkroom.text.lines import write_lines
 from darkroom.text.record import TextCell
 
 

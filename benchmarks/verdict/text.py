@@ -13,8 +13,9 @@ from benchmarks.verdict.subjects import Case
 from darkroom import Run, audit_text
 from darkroom.demo.corpus import Corpus, make_corpus
 from darkroom.demo.language_models import save_model, train_gpt
-from darkroom.text.canaries import Canaries, make_canaries, save_key, write_lines
+from darkroom.text.canaries import Canaries, make_canaries, save_key
 from darkroom.text.formats.secrets import make_format
+from darkroom.text.lines import write_lines
 
 FORMAT = r"\d{3}-\d{3}"
 EACH = 6

@@ -16,8 +16,9 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from darkroom.demo.corpus import held_out_lines, make_corpus
 from darkroom.demo.language_models import save_model
-from darkroom.text.canaries import save_key, write_lines
+from darkroom.text.canaries import save_key
 from darkroom.text.formats.secrets import make_format
+from darkroom.text.lines import write_lines
 
 STEPS, BATCH, WIDTH = 90, 32, 48
 END, PAD = "</s>", "<pad>"

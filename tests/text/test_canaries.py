@@ -12,14 +12,9 @@ import pytest
 from darkroom.demo.corpus import make_corpus
 from darkroom.demo.text import write_canaries
 from darkroom.errors import DarkroomError, DataError, PlanError
-from darkroom.text.canaries import (
-    Canaries,
-    load_key,
-    make_canaries,
-    save_key,
-    write_lines,
-)
+from darkroom.text.canaries import Canaries, load_key, make_canaries, save_key
 from darkroom.text.formats.secrets import make_format
+from darkroom.text.lines import write_lines
 
 
 def some(seed: int | None = 0) -> Canaries:

@@ -14,8 +14,9 @@ from darkroom.demo.language_models import save_model
 from darkroom.errors import DarkroomError
 from darkroom.report.defenses import recommend
 from darkroom.runs import Run, audit_plan, open_run
-from darkroom.text.canaries import load_key, save_key, write_lines
+from darkroom.text.canaries import load_key, save_key
 from darkroom.text.exposure.measure import measure
+from darkroom.text.lines import write_lines
 from darkroom.text.record import TextCell
 from darkroom.text.subject import TextSubject
 

@@ -13,8 +13,9 @@ from darkroom.demo.language_models import save_model
 from darkroom.errors import DarkroomError
 from darkroom.report.defenses import recommend
 from darkroom.runs import Run, audit_plan
-from darkroom.text.canaries import load_key, save_key, write_lines
+from darkroom.text.canaries import load_key, save_key
 from darkroom.text.formats.secrets import make_format
+from darkroom.text.lines import write_lines
 from darkroom.text.record import TextCell
 
 PLAN = """\

@@ -14,7 +14,7 @@ from darkroom.auditing.record import Utility
 from darkroom.defenses.logprobs import LogprobNoise, LogprobRounding, TopLogprobs
 from darkroom.demo.corpus import held_out_lines
 from darkroom.errors import DataError, PlanError
-from darkroom.text.canaries import read_lines, write_lines
+from darkroom.text.lines import read_lines, write_lines
 from darkroom.text.utility import as_distribution, text_utility
 
 

@@ -14,9 +14,10 @@ from darkroom.demo.inputs import audit_made
 from darkroom.demo.language_models import save_model, train_gpt
 from darkroom.files import emptied
 from darkroom.runs import Run
-from darkroom.text.canaries import make_canaries, write_lines
+from darkroom.text.canaries import make_canaries
 from darkroom.text.formats.names import FIRST, LAST
 from darkroom.text.formats.secrets import make_format
+from darkroom.text.lines import write_lines
 from darkroom.text.real.secrets_file import write_secrets
 from darkroom.text.real.shapes import STREETS, TOWNS
 from darkroom.text.targets.transformers import load_transformers

@@ -14,13 +14,9 @@ from darkroom.demo.language_models import save_model, train_bert, train_gpt
 from darkroom.errors import PlanError, RunError
 from darkroom.files import emptied
 from darkroom.runs import Run
-from darkroom.text.canaries import (
-    Canaries,
-    make_canaries,
-    save_key,
-    write_lines,
-)
+from darkroom.text.canaries import Canaries, make_canaries, save_key
 from darkroom.text.formats.secrets import make_format
+from darkroom.text.lines import write_lines
 
 GPT_STEPS, BERT_STEPS = 260, 700
 

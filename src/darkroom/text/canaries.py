@@ -25,8 +25,6 @@ from darkroom.errors import DataError, PlanError
 from darkroom.files import read_private, write_private
 from darkroom.text.formats.names import FIRST, LAST
 from darkroom.text.formats.secrets import FormatSpec, SecretFormat
-from darkroom.text.lines import read_lines as read_lines
-from darkroom.text.lines import write_lines as write_lines
 from darkroom.text.targets.conversations import MARK, turns_of
 
 SCHEMA = "darkroom/canaries/1"

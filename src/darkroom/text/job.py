@@ -17,12 +17,13 @@ from darkroom.auditing.record import Check
 from darkroom.auditing.run_record import TargetRecord
 from darkroom.errors import PlanError
 from darkroom.sections import toml_text
-from darkroom.text.canaries import load_key, read_lines
+from darkroom.text.canaries import load_key
 from darkroom.text.cell_plan import TextCellPlan, text_cell_plans
 from darkroom.text.cells import run_text_cell
 from darkroom.text.checks.canaries import check_canaries
 from darkroom.text.checks.model import check_model
 from darkroom.text.exposure.measure import Exposure, measure
+from darkroom.text.lines import read_lines
 from darkroom.text.models import TextTrainer
 from darkroom.text.plan import TextPlan
 from darkroom.text.record import TextCell

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from darkroom.errors import DataError, PlanError, RunError, nearest
-from darkroom.text.canaries import read_lines
 from darkroom.text.formats.names import FIRST
+from darkroom.text.lines import read_lines
 from darkroom.text.real.secrets_file import PLACE, write_secrets
 from darkroom.text.real.shapes import TYPES
 from darkroom.text.training.corpus import NAMED_FORMATS

@@ -16,10 +16,10 @@ from darkroom.auditing.record import Check
 from darkroom.auditing.run_record import TargetRecord
 from darkroom.errors import PlanError, TargetError
 from darkroom.sections import toml_text
-from darkroom.text.canaries import read_lines
 from darkroom.text.cell_plan import TextCellPlan, text_cell_plans
 from darkroom.text.checks.model import check_model
 from darkroom.text.exposure.near import NearPlace, near_masses
+from darkroom.text.lines import read_lines
 from darkroom.text.real.cells import Measured, run_real_cell
 from darkroom.text.real.checks import check_secrets
 from darkroom.text.real.evidence import Evidence, gather
