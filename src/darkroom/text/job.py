@@ -23,7 +23,7 @@ from darkroom.text.cells import run_text_cell
 from darkroom.text.checks.canaries import check_canaries
 from darkroom.text.checks.model import check_model
 from darkroom.text.exposure.measure import Exposure, measure
-from darkroom.text.lines import read_lines
+from darkroom.text.lines import lines_for
 from darkroom.text.models import TextTrainer
 from darkroom.text.plan import TextPlan
 from darkroom.text.record import TextCell
@@ -234,15 +234,10 @@ def text_job(
         private.rank_rows,
         private.references,
         plan.run.seed,
-        _lines(target, private.held_out),
+        lines_for(target, private.held_out),
     )
-    corpus = _lines(target, private.corpus)
+    corpus = lines_for(target, private.corpus)
     return TextJob(plan, plan_text, command, subject, folder, corpus)
-
-
-def _lines(target: LanguageTarget, path: Path | None) -> tuple[str, ...]:
-    """Returns lines of a file, if there is one, as a model is given them."""
-    return () if path is None else tuple(target.line(line) for line in read_lines(path))
 
 
 def text_trainings(plan: TextPlan, folder: Path) -> list[TextTraining]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from darkroom.errors import DataError, PlanError
 from darkroom.files import write_private
+from darkroom.text.targets.base import LanguageTarget
 from darkroom.text.targets.conversations import MARK, Turn, text_of, turns_of
 
 
@@ -60,6 +61,19 @@ def read_lines(path: Path) -> list[str]:
     if not lines:
         raise DataError(f"{path}: no line: give at least one")
     return lines
+
+
+def lines_for(target: LanguageTarget, path: Path | None) -> tuple[str, ...]:
+    """Returns the lines of a file, if there is one, as a model is given them.
+
+    Args:
+        target: The model.
+        path: As :func:`read_lines` takes it.
+
+    Raises:
+        DarkroomError: As :func:`read_lines`, or if the model takes no such line.
+    """
+    return () if path is None else tuple(target.line(line) for line in read_lines(path))
 
 
 def _record(line: str) -> dict[str, object]:

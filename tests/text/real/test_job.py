@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import transformers
 from tests.support.records import cells_of, known
 from tests.support.tiny_language import memoriser
 
@@ -211,3 +212,38 @@ def refused(folder: Path, private: str, said: str) -> None:
     plan.write_text(text.replace("[private]", private))
     with pytest.raises(DarkroomError, match=said):
         audit_plan(plan, progress=False)
+
+
+def test_an_encoder_with_a_decoder_is_given_the_prompts_as_it_reads_them(
+    folder: Path, tmp_path: Path
+) -> None:
+    wrapped = memoriser().wrapped
+    config = transformers.BartConfig(
+        vocab_size=len(wrapped),
+        d_model=8,
+        encoder_layers=1,
+        decoder_layers=1,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=16,
+        decoder_ffn_dim=16,
+        max_position_embeddings=128,
+        decoder_start_token_id=wrapped.bos_token_id,
+    )
+    save_model(transformers.BartForConditionalGeneration(config), wrapped, tmp_path / "model")
+    (tmp_path / "held_out.txt").write_text("A letter came to nobody.\n")
+    text = quick(folder).replace(BASE, f'held_out = "{tmp_path / "held_out.txt"}"')
+    text = text.replace('load = "model"', f'load = "{tmp_path / "model"}"')
+    plan = folder / "encoder.toml"
+    plan.write_text(text.replace('"own"', '"encoder"') + '\n[check]\nignore = ["language"]\n')
+    run = audit_plan(plan, progress=False)
+    (cell,) = cells_of(run, RealCell)
+    assert run.verdict.outcome != "leak"
+    assert known(cell.utility.perplexity) > 10
+    assert all(row.exposure is not None for row in cell.details.secrets)
+
+
+def test_held_out_conversations_need_a_template(folder: Path) -> None:
+    turns = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Good day"}]
+    (folder / "chats.jsonl").write_text(json.dumps({"messages": turns}) + "\n")
+    refused(folder, '[private]\nheld_out = "chats.jsonl"', "no chat template")

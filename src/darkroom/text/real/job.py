@@ -19,11 +19,12 @@ from darkroom.sections import toml_text
 from darkroom.text.cell_plan import TextCellPlan, text_cell_plans
 from darkroom.text.checks.model import check_model
 from darkroom.text.exposure.near import NearPlace, near_masses
-from darkroom.text.lines import read_lines
+from darkroom.text.lines import lines_for
 from darkroom.text.real.cells import Measured, run_real_cell
 from darkroom.text.real.checks import check_secrets
 from darkroom.text.real.evidence import Evidence, gather
 from darkroom.text.real.plan import RealPlan
+from darkroom.text.real.prompts import Prompt
 from darkroom.text.real.record import RealCell
 from darkroom.text.real.subject import RealSubject, Wanted, wanted_of
 from darkroom.text.real.words import ways_of
@@ -154,9 +155,9 @@ def load_job(plan: RealPlan, plan_path: Path, reporter: Reporter) -> RealJob:
         base = _base(plan, folder)
     for cell in text_cell_plans(plan, target.access, folder):
         cell.attack.check_kind(masked=target.masked)
-    held_out = () if private.held_out is None else tuple(read_lines(private.held_out))
+    held_out = lines_for(target, private.held_out)
     models = [target] if base is None else [target, base]
-    readable = tuple(_readable(one, models) for one in wanted)
+    readable = tuple(_readable(_placed(one, target), models) for one in wanted)
     subject = RealSubject(target, base, readable, private, plan.run.seed, mark, held_out)
     command = f"darkroom audit {plan_path.name}"
     return RealJob(plan, toml_text(plan_path), command, subject, folder)
@@ -175,6 +176,12 @@ def _base(plan: RealPlan, folder: Path) -> LanguageTarget | None:
             "[private] base is a remote model, asked only with leave: set [run] authorized_by"
         )
     return open_language_target(plan.private.base, folder=folder, authorized_by=leave)
+
+
+def _placed(wanted: Wanted, target: LanguageTarget) -> Wanted:
+    """Returns a secret whose prompts are as a model is given them."""
+    prompts = (Prompt(one.way, *target.placed(one.before, one.after)) for one in wanted.prompts)
+    return replace(wanted, prompts=tuple(prompts))
 
 
 def _readable(wanted: Wanted, models: Sequence[LanguageTarget]) -> Wanted:
