@@ -51,22 +51,14 @@ class HuggingFaceCodec:
         self.drops_space = "WordPiece" in self._decoders or "BertPreTokenizer" in _kinds(
             described.get("pre_tokenizer")
         )
-        self._special = {
-            int(token["id"]) for token in described.get("added_tokens", []) if token["special"]
-        }
-        # Tokens added to a vocabulary stand for their own characters, whatever the decoder.
-        self._added = {
-            int(token["id"]): str(token["content"]).encode()
-            for token in described.get("added_tokens", [])
-            if not token["special"]
-        }
+        # Tokens added to a vocabulary stand for their own characters, whatever the decoder; special
+        # ones do so where they are written out, as in a chat template.
+        self._added: dict[int, bytes] = {}
+        self._marks: dict[int, bytes] = {}
+        for token in described.get("added_tokens", []):
+            kind = self._marks if token["special"] else self._added
+            kind[int(token["id"])] = str(token["content"]).encode()
         prefix = described["model"].get("continuing_subword_prefix")
-        # What special tokens stand for where they are written out, as in a chat template.
-        self._marks = {
-            int(token["id"]): str(token["content"]).encode()
-            for token in described.get("added_tokens", [])
-            if token["special"]
-        }
         self._continuing = prefix if isinstance(prefix, str) else ""
         self._unknown = described["model"].get("unk_token")
 
@@ -76,7 +68,7 @@ class HuggingFaceCodec:
         words = self._tokenizer.get_vocab(with_added_tokens=True)
         spelled: list[bytes | None] = [None] * (max(words.values(), default=-1) + 1)
         for word, token in words.items():
-            if token not in self._special and word != self._unknown:
+            if token not in self._marks and word != self._unknown:
                 added = self._added.get(token)
                 spelled[token] = self._bytes(word) if added is None else added
         return tuple(spelled)
