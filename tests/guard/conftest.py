@@ -237,8 +237,10 @@ def stores(address: tuple[str, str]) -> Iterator[Callable[..., Store]]:
     def make(
         model: str, clock: Clock | None = None, patience: float = 2.0, create: bool = True
     ) -> Store:
-        made.append(_store(address, model, clock, patience))
-        made[-1].create = create
+        how: dict[str, Any] = {"patience": patience, "create": create}
+        if clock is not None:
+            how["clock"] = clock
+        made.append(_store(address, model, how))
         return made[-1]
 
     yield make
@@ -246,16 +248,14 @@ def stores(address: tuple[str, str]) -> Iterator[Callable[..., Store]]:
         store.close()
 
 
-def _store(address: tuple[str, str], model: str, clock: Clock | None, patience: float) -> Store:
+def _store(address: tuple[str, str], model: str, how: dict[str, Any]) -> Store:
     kind, place = address
     if kind == "redis":
         from darkroom.guard.stores.redis import RedisStore
 
-        return RedisStore(model, place, clock=clock, patience=patience, create=True)
+        return RedisStore(model, place, **how)
     if kind == "postgres":
         from darkroom.guard.stores.postgres import PostgresStore
 
-        return PostgresStore(model, place, clock=clock, patience=patience, create=True)
-    if clock is None:
-        return SqliteStore(model, Path(place), patience=patience, create=True)
-    return SqliteStore(model, Path(place), clock=clock, patience=patience, create=True)
+        return PostgresStore(model, place, **how)
+    return SqliteStore(model, Path(place), **how)
