@@ -31,14 +31,7 @@ from darkroom.images.judges.plausibility import Measures
 from darkroom.images.judging import Bench
 from darkroom.images.priors.base import ImagePrior
 from darkroom.images.ranking import Ranked, bits_of, rank_people
-from darkroom.images.record import (
-    GateMeasures,
-    ImageCell,
-    ImageDetails,
-    NearestPhoto,
-    Person,
-    WorstPerson,
-)
+from darkroom.images.record import GateMeasures, ImageCell, ImageDetails, NearestPhoto, Person
 from darkroom.images.subject import Subject
 from darkroom.images.targets.view import View
 from darkroom.images.utility import cost, utility
@@ -135,7 +128,7 @@ def run_cell(
     ranked = rank_people(
         bench.gallery,
         attacked.images(subject),
-        subject.unit(subject.averages),
+        bench.by_heart.likeness,
         guessed.log_ranks,
         plan.seed,
     )
@@ -324,14 +317,10 @@ def _details(
         gate=GateMeasures.of(bench.panel.gate.limits),
         snapshots=tuple(attacked.points[place].queries for place in attacked.kept),
         people=tuple(people),
-        worst_off=None if ranked is None else _worst_off(people, subject, bench, ranked),
+        worst_off=None
+        if ranked is None
+        else worst_off(people, ranked.record.strangers, ranked.alone, bench.by_heart.recognised),
         ranking=None if ranked is None else ranked.record,
         draws=guessed.baseline.draws,
         guard=guard,
     )
-
-
-def _worst_off(people: list[Person], subject: Subject, bench: Bench, ranked: Ranked) -> WorstPerson:
-    """Returns whom the model exposes most, and what one person known by heart would come to."""
-    by_heart = bench.panel.judge(subject.averages).names(subject.goals)
-    return worst_off(people, ranked.record.strangers, ranked.alone, float(by_heart.mean()))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,7 +21,8 @@ from darkroom.images.judges.false_positives import (
 from darkroom.images.judges.gallery import Gallery, fit_gallery
 from darkroom.images.judges.images import FaceSpace
 from darkroom.images.judges.panel import Panel, joined
-from darkroom.images.judges.ranks import log_ranks_of_guesses
+from darkroom.images.judges.ranks import Floats, log_ranks_of_guesses
+from darkroom.images.photos import Photos
 from darkroom.images.priors.base import ImagePrior
 from darkroom.images.record import JudgeRates, Judges, MeasuredRate
 from darkroom.images.subject import Subject
@@ -31,6 +33,26 @@ COMPONENTS = 60
 
 FEWEST_PEOPLE = 5
 """Public people from whom can be learned how people differ."""
+
+
+class ByHeart(NamedTuple):
+    """What a model that knew everybody by heart would give: the average of each one's photos.
+
+    Attributes:
+        likeness: How much these resemble each of the gallery, ``(goals, goals + strangers)``;
+            ``None`` without one.
+        recognised: The share that the judges recognise.
+    """
+
+    likeness: Floats | None
+    recognised: float
+
+    @classmethod
+    def of(cls, subject: Subject, panel: Panel, gallery: Gallery | None) -> ByHeart:
+        """Judges and ranks the averages of the photos that the target was trained on."""
+        averages = subject.averages
+        likeness = None if gallery is None else gallery.likeness(subject.unit(averages))
+        return cls(likeness, float(panel.judge(averages).names(subject.goals).mean()))
 
 
 @dataclass(frozen=True)
@@ -45,6 +67,7 @@ class Bench:
         held_out: Whether all photos that they learned from were new to the target.
         gallery: The people among whom the right one is ranked; ``None`` without other people to
             learn from how people differ.
+        by_heart: What a model that knew everybody by heart would give.
         guesses: What guesses without the model come to, by prior.
     """
 
@@ -54,6 +77,7 @@ class Bench:
     space: FaceSpace
     held_out: bool
     gallery: Gallery | None
+    by_heart: ByHeart
     guesses: dict[str, Guesses]
 
     def guessed(self, name: str, prior: ImagePrior, subject: Subject, seed: int) -> Guesses:
@@ -132,21 +156,11 @@ def set_up_bench(
         DataError: If there are too few photos to judge by.
     """
     learn, test, held_out = subject.judge_split()
-    spec, public = subject.target.spec, subject.public
-    panel = None if former is None else former.panel
-    if panel is None:
+    if former is None:
         with reporter.stage("Training judges") as advance:
-            panel = Panel.fit(
-                learn.images,
-                learn.people,
-                public_images=None if public is None else public.images,
-                public_people=None if public is None else public.people,
-                low=spec.low,
-                high=spec.high,
-                seed=_derived(seed, 2),
-                judges=judges,
-                on_progress=advance,
-            )
+            panel = _panel(subject, learn, seed, judges, advance)
+    else:
+        panel = former.panel
     with reporter.stage("Trying to fool the judges") as advance:
         accuracy = judge_accuracy(panel, test.images, test.people)
         false_positives = false_positive_rates(
@@ -159,9 +173,34 @@ def set_up_bench(
             on_progress=advance,
         )
     space = _space(subject, memory)
-    gallery = _gallery(subject) if former is None else former.gallery
-    guesses = {} if former is None else former.guesses
-    return Bench(panel, accuracy, false_positives, space, held_out, gallery, guesses)
+    if former is not None:
+        gallery, by_heart, guesses = former.gallery, former.by_heart, former.guesses
+    else:
+        gallery = _gallery(subject)
+        by_heart, guesses = ByHeart.of(subject, panel, gallery), {}
+    return Bench(panel, accuracy, false_positives, space, held_out, gallery, by_heart, guesses)
+
+
+def _panel(
+    subject: Subject,
+    learn: Photos,
+    seed: int,
+    judges: Sequence[Judge],
+    advance: Callable[[int, int], None],
+) -> Panel:
+    """Trains judges on photos of the people, and the gate on those of others."""
+    spec, public = subject.target.spec, subject.public
+    return Panel.fit(
+        learn.images,
+        learn.people,
+        public_images=None if public is None else public.images,
+        public_people=None if public is None else public.people,
+        low=spec.low,
+        high=spec.high,
+        seed=_derived(seed, 2),
+        judges=judges,
+        on_progress=advance,
+    )
 
 
 def _space(subject: Subject, memory: int) -> FaceSpace:

@@ -43,7 +43,7 @@ class Ranked(NamedTuple):
 def rank_people(
     gallery: Gallery | None,
     images: Images,
-    by_heart: Images,
+    by_heart: Floats | None,
     guessed: Floats | None,
     seed: int,
 ) -> Ranked | None:
@@ -52,11 +52,12 @@ def rank_people(
     Args:
         gallery: The people; ``None`` if there is none.
         images: The reconstructions, in the order of the goals, in [0, 1].
-        by_heart: What a model that knows each by heart would give, likewise.
+        by_heart: How much what a model that knew everybody by heart would give resembles each of
+            the people, ``(goals, goals + strangers)``.
         guessed: The expected log2 of each goal's rank without the model, ``(goals,)``.
         seed: The run's.
     """
-    if gallery is None or guessed is None:
+    if gallery is None or by_heart is None or guessed is None:
         return None
     likeness = gallery.likeness(images)
     ranks = rank_right(likeness, np.random.default_rng([seed, 5]))
@@ -77,7 +78,7 @@ def rank_people(
     )
     shuffles = np.random.default_rng([seed, 7])
     exposed = ranks.p_adjusted < SIGNIFICANCE
-    standing = tuple(alone(likeness, gallery.likeness(by_heart), exposed, shuffles).tolist())
+    standing = tuple(alone(likeness, by_heart, exposed, shuffles).tolist())
     bits = _bits(ranks.log_rank, guessed) if enough else None
     return Ranked(ranks, standing, bits, record)
 

@@ -57,7 +57,7 @@ def threat_model(plan: ImageCellPlan, subject: Subject) -> tuple[str, ...]:
 
 
 def worst_off(
-    people: Sequence[Person], strangers: int, alone: Sequence[float] = (), by_heart: float = 1.0
+    people: Sequence[Person], strangers: int, alone: Sequence[float], by_heart: float
 ) -> WorstPerson:
     """Returns the person of whom the reconstruction says most, corrected for having looked.
 

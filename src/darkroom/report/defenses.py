@@ -314,14 +314,11 @@ class Recommendation(NamedTuple):
         missing = (
             f" Fewer attacks met {', '.join(fewer)} than the model undefended." if fewer else ""
         )
-        dead = f" {self._dead()}" if self._dead() else ""
+        dead = dead_sentence([*self.within, *self.beyond])
         return (
             f"{measured} measured in this run; mixes, settings and attacks that it did not "
-            f"measure are not judged.{missing}{dead}"
-        )
-
-    def _dead(self) -> str:
-        return dead_sentence([*self.within, *self.beyond])
+            f"measure are not judged.{missing} {dead}"
+        ).rstrip()
 
     def record(self) -> dict[str, Any]:
         """Returns it as JSON has it."""

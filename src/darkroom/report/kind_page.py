@@ -120,13 +120,14 @@ def page_of(kind: str) -> KindPage:
     return page
 
 
-def smallest_detectable(cell: Cell, limit: Limit, looks: int) -> float | None:
+def smallest_detectable(cell: Cell, limit: Limit, looks: int, persons: int) -> float | None:
     """Returns the smallest advantage that a cell would have shown, on average or by one goal.
 
     Args:
         cell: The cell.
         limit: What is allowed.
-        looks: How many cells are looked at.
+        looks: How many advantages are looked at.
+        persons: How many goals that are worst off.
 
     Returns:
         The advantage; ``None`` if none would have shown.
@@ -134,7 +135,7 @@ def smallest_detectable(cell: Cell, limit: Limit, looks: int) -> float | None:
     sizes = [page_of(cell.kind).detectable(cell, limit.advantage, looks)]
     worst = cell.details.worst_off
     if limit.worst_off and worst is not None:
-        rate = detectable_alone(cell.goals, worst.stands_out_alone(looks))
+        rate = detectable_alone(cell.goals, worst.stands_out_alone(persons))
         gained = max(0.0, worst.by_heart - cell.baseline.estimate)
         sizes.append(None if rate is None else rate * gained)
     return min((size for size in sizes if size is not None), default=None)

@@ -139,7 +139,7 @@ def decide(cells: Sequence[Judged], limit: Limit | None, checks: Sequence[Check]
     allowed = limit or Limit()
     sound = [judged for judged in cells if not judged.unsound]
     strongest = max(sound or cells, key=_strength)
-    smallest = _smallest(sound, allowed)
+    smallest = _smallest(sound, cells, allowed)
     doubted = [one for one in cells if one.unsound and one.cell.advantage.low > allowed.advantage]
     standing = _stand(strongest, sound, cells, allowed, smallest)
     if doubted and OUTCOMES[standing] == "none shown":
@@ -173,9 +173,10 @@ def _strength(judged: Judged) -> tuple[float, float]:
     return judged.cell.advantage.low, judged.cell.advantage.estimate
 
 
-def _smallest(sound: Sequence[Judged], limit: Limit) -> float | None:
-    """Returns the smallest advantage that any of the cells would have shown."""
-    found = [smallest_detectable(judged.cell, limit, len(sound)) for judged in sound]
+def _smallest(sound: Sequence[Judged], cells: Sequence[Judged], limit: Limit) -> float | None:
+    """Returns the smallest advantage that any of the sound cells would have shown."""
+    looks = (len(sound), len(cells))
+    found = [smallest_detectable(judged.cell, limit, *looks) for judged in sound]
     return min((size for size in found if size is not None), default=None)
 
 

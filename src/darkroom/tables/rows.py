@@ -233,10 +233,9 @@ def split_tables(
         DataError: If a column holds what it may not, or no row is complete.
     """
     schema = target.schema
-    open_ones = [one for one in (plan.private, plan.public) if one.missing == "auto"]
-    served = isinstance(plan.target, TableHttpSection)
-    kept = bool(open_ones) and not served and takes_missing(target, private, public)
-    usual: Missing = "keep" if kept else "drop"
+    left_open = "auto" in (plan.private.missing, plan.public.missing)
+    asked = left_open and not isinstance(plan.target, TableHttpSection)
+    usual: Missing = "keep" if asked and takes_missing(target, private, public) else "drop"
 
     def encoded_of(frame: pd.DataFrame, section: RowsSection) -> Encoded:
         missing = usual if section.missing == "auto" else section.missing
