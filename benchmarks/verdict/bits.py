@@ -21,7 +21,7 @@ from darkroom.auditing.progress import Reporter
 from darkroom.auditing.record import Bits
 from darkroom.demo.people.employees import render_faces
 from darkroom.images.judges.gallery import fit_gallery
-from darkroom.images.judging import Bench
+from darkroom.images.judging import Bench, ByHeart
 from darkroom.images.photos import Photos
 from darkroom.images.subject import Subject
 from darkroom.runs import finished
@@ -120,7 +120,8 @@ class _Ranked(images.SharedJob):
         assert subject.strangers is not None
         parts = (subject.public, subject.private, subject.strangers)
         gallery = fit_gallery(*((subject.unit(one.images), one.people) for one in parts))
-        return replace(shared, gallery=gallery, guesses={})
+        by_heart = ByHeart.of(subject, shared.panel, gallery)
+        return replace(shared, gallery=gallery, by_heart=by_heart, guesses={})
 
 
 class _Unchecked(_Ranked, images.UncheckedJob):
