@@ -150,17 +150,21 @@ def _other_models(config: Any) -> Iterator[tuple[str, str, Callable[[], Any]]]:
     untrained = partial(library.BertForPreTraining, bert)
     yield "BertForPreTraining, untrained", "weights not loaded", untrained
     bart = library.BartConfig(**sizes, d_model=32, encoder_layers=1, decoder_layers=1)
-    yield (
-        "BartForConditionalGeneration",
-        "half a model",
-        lambda: library.BartForConditionalGeneration(bart),
-    )
+    yield "BartForCausalLM", "half a model", partial(_decoder_alone, bart)
+    whole = partial(library.BartForConditionalGeneration, bart)
+    yield "BartForConditionalGeneration, untrained", "weights not loaded", whole
     t5 = library.T5Config(vocab_size=config.vocab_size, d_model=32, d_ff=64, num_layers=1)
-    yield (
-        "T5ForConditionalGeneration",
-        "an encoder and a decoder",
-        lambda: library.T5ForConditionalGeneration(t5),
-    )
+    begins_nowhere = partial(library.T5ForConditionalGeneration, t5)
+    yield "T5ForConditionalGeneration", "decoder_start_token_id", begins_nowhere
+
+
+def _decoder_alone(config: Any) -> Any:
+    """Makes the decoder of a model that also has an encoder, and says so in its configuration."""
+    from transformers import BartForCausalLM
+
+    model: Any = BartForCausalLM(config)
+    model.config.is_encoder_decoder = True
+    return model
 
 
 def _saved(learned: Learned, model: Callable[[], Any]) -> Callable[[Path], Run]:

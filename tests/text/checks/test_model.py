@@ -17,6 +17,7 @@ from darkroom.auditing.record import Check
 from darkroom.demo.language_models import save_model
 from darkroom.text.checks.model import check_model
 from darkroom.text.targets.base import LanguageTarget
+from darkroom.text.targets.codec import SOURCE_ENDS
 from darkroom.text.targets.loading import Loading
 from darkroom.text.targets.transformers import TransformersTarget, load_transformers
 
@@ -88,7 +89,7 @@ def test_a_model_trained_for_two_tasks_is_read_by_the_one_that_fills_masks(tmp_p
     assert {one.outcome for one in checked(target, True).values()} == {"passed"}
 
 
-def test_half_of_an_encoder_and_a_decoder_is_refused(tmp_path: Path) -> None:
+def test_an_encoder_with_a_decoder_is_asked_whole_and_half_is_refused(tmp_path: Path) -> None:
     config = transformers.BartConfig(
         vocab_size=len(memoriser().wrapped),
         d_model=16,
@@ -103,6 +104,12 @@ def test_half_of_an_encoder_and_a_decoder_is_refused(tmp_path: Path) -> None:
     bart = transformers.BartForConditionalGeneration(config)
     target = saved(bart, False, tmp_path)
     assert type(target.model) is transformers.BartForConditionalGeneration
+    unread = checked(target, False)["language"]
+    assert unread.outcome == "noted"
+    assert "must say what each reads" in unread.found
+    lines = [f"a{SOURCE_ENDS}{one.line}" for one in memoriser().canaries.inserted]
+    found = check_model(target, [lines], np.random.default_rng(0))
+    assert [one.cause for one in found[:2]] == ["", "weights not loaded"]  # whole, never trained
     described = tmp_path / "config.json"
     text = described.read_text().replace("BartForConditionalGeneration", "BartForCausalLM")
     described.write_text(text)

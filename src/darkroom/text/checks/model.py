@@ -77,10 +77,10 @@ def check_model(
     if not target.access.includes(LanguageAccess.LOGPROBS):
         return checks
     spoken = [some for some in (*map(_long_enough, lines), list(ENGLISH)) if some]
-    tried = _tried(target, spoken, rng)
-    if not tried:
-        checks.append(_untold())
-        return checks
+    try:
+        tried = _tried(target, spoken, rng)
+    except TargetError as error:
+        return [*checks, _untold(error)]
     checks.append(_language(target, loading, [one for _, one in tried]))
     if not isinstance(target, ServedTarget):
         checks.append(_answers(target, tried[0][0]))
@@ -90,24 +90,32 @@ def check_model(
 def _tried(
     target: LanguageTarget, lines: Sequence[Sequence[str]], rng: np.random.Generator
 ) -> list[tuple[Sequence[str], Knowledge]]:
-    """Returns what is known of sets of lines, until one is known; those too long are left out."""
+    """Returns what is known of sets of lines, until one is known; those too long are left out.
+
+    Raises:
+        TargetError: If no set can be read.
+    """
     tried: list[tuple[Sequence[str], Knowledge]] = []
+    refusal: TargetError | None = None
     for some in lines:
         try:
             tried.append((some, knowledge(target, some, rng)))
-        except TargetError:
+        except TargetError as error:
+            refusal = error
             continue
         if tried[-1][1].known(_untrained_bits(target)):
             break
+    if refusal is not None and not tried:
+        raise refusal
     return tried
 
 
-def _untold() -> Check:
+def _untold(error: TargetError) -> Check:
     return Check(
         name="language",
         outcome="noted",
         found="The model could read none of the lines whole, so that it is not known whether it "
-        "knows its language.",
+        f"knows its language: {error}.",
     )
 
 
@@ -119,8 +127,9 @@ def _weights(loading: Loading) -> Check:
         return Check(
             name="weights",
             outcome="failed",
-            found=f"The folder holds {loading.architecture}, an encoder and a decoder. "
-            f"{loading.loaded} is its decoder alone, which was trained to be told what to write.",
+            found="The folder's config.json says that the model is an encoder and a decoder. What "
+            f"was loaded ({loading.loaded}) is the decoder alone, which was trained to be told "
+            "what to write.",
             cause="half a model",
             remedy="Give a model that continues text or fills masks.",
         )
@@ -161,7 +170,7 @@ def _language(target: LanguageTarget, loading: Loading | None, tried: Sequence[K
         "no language-model head": "Save the whole language model with save_pretrained, its head "
         "included.",
     }
-    if loading is not None and (loading.no_head or not _speaks(loading.architecture)):
+    if loading is not None and (loading.no_head or _of_no_language(loading)):
         cause = "no language-model head"
     return _said(best, untrained, "failed").model_copy(
         update={"cause": cause, "remedy": remedy[cause]}
@@ -185,9 +194,10 @@ def _said(one: Knowledge, untrained: float, outcome: str) -> Check:
     )
 
 
-def _speaks(architecture: str) -> bool:
-    """Tells whether an architecture's name is that of a model with a head for words."""
-    return architecture.endswith(("LMHeadModel", "ForCausalLM", "ForMaskedLM", "ForPreTraining"))
+def _of_no_language(loading: Loading) -> bool:
+    """Tells whether the folder names another model than was loaded, without a head for words."""
+    heads = ("LMHeadModel", "ForCausalLM", "ForMaskedLM", "ForPreTraining")
+    return loading.architecture != loading.loaded and not loading.architecture.endswith(heads)
 
 
 def knowledge(target: LanguageTarget, lines: Sequence[str], rng: np.random.Generator) -> Knowledge:
