@@ -9,6 +9,7 @@ import typer
 
 from darkroom.commands.audits import audits
 from darkroom.commands.data import canaries, data, secrets
+from darkroom.commands.doctor import doctor
 from darkroom.commands.ending import guarded
 from darkroom.commands.guard import guard
 
@@ -26,6 +27,7 @@ Examples:
   darkroom canaries make ssn train.jsonl   secrets to hide in a language model's training data
   darkroom secrets find corpus.jsonl       real secrets of a corpus, to audit a model with
   darkroom guard --policy guard.toml       budgets and output defences in front of a server
+  darkroom doctor                          what is installed, and what is missing for what
 """
 
 app = typer.Typer(
@@ -33,12 +35,12 @@ app = typer.Typer(
     help="Audit your own models for model inversion: what would an attacker reconstruct?",
     epilog=EXAMPLES,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 app.add_typer(audits)
 app.add_typer(data)
+app.add_typer(doctor)
 app.add_typer(guard, name="guard")
 app.add_typer(canaries, name="canaries")
 app.add_typer(secrets, name="secrets")
