@@ -1,4 +1,4 @@
-"""The guard's claims: never over, fast, as slow for attackers as it says, and calm."""
+"""The guard's claims: never over nor open again, fast, in front of real servers, and calm."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from benchmarks.claims import Claim, Outcome, Table, tell
 from benchmarks.guard.detector import detector_claims
 from benchmarks.guard.holding import holding_claims
+from benchmarks.guard.operating.day import day_claims
+from benchmarks.guard.operating.hostile import hostile_claims
+from benchmarks.guard.operating.real_servers import server_claims
+from benchmarks.guard.reopening import COPY
 from benchmarks.guard.servers import has_postgres, has_redis, postgres_server, redis_server
 from benchmarks.guard.speed import speed_claims
 
@@ -21,17 +26,21 @@ UNSEEN = 8
 
 
 def run(*, quick: bool, seed: int) -> Outcome:
-    """Kills processes at random moments, times requests, attacks, and watches honest traffic.
+    """Kills processes, loses ledgers, times requests, attacks, and watches honest traffic.
 
     Args:
-        quick: Whether to play 10 rounds instead of 100, time for a shorter while, and watch fewer
-            days.
+        quick: Whether to play 10 rounds instead of 100, fewer of the ways in which ledgers are
+            lost, time for a shorter while, and watch fewer days.
         seed: Decides everything random.
     """
     found = (
         never_over_claims(10 if quick else 100, seed),
+        reopening_claims(quick=quick, seed=seed),
+        hostile_claims(quick=quick),
         speed_claims(quick=quick, seed=seed),
         holding_claims(),
+        server_claims(),
+        day_claims(),
         detector_claims(quick=quick, seed=seed + UNSEEN),
     )
     return Outcome(
@@ -65,6 +74,49 @@ def never_over_claims(rounds: int, seed: int) -> tuple[list[Claim], list[Table]]
         table.append([kind, len(played), *sums, spent])
     columns = ("store", "rounds", "released", "asked", "charged", "rounds with all spent")
     return claims, [Table("Rows in rounds with SIGKILL, 8 processes with 4 guards", columns, table)]
+
+
+def reopening_claims(*, quick: bool, seed: int) -> tuple[list[Claim], list[Table]]:
+    """Does all that could open spent budgets again, with 1 and 4 workers and crashes between.
+
+    A copy that is put back and a process that starts afterwards stand in the table alone: the docs
+    say that it cannot know.
+    """
+    claims: list[Claim] = []
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for kind in ("sqlite", "redis", "postgres"):
+        texts = (
+            f"{kind}: re-opening: rows over the budget or undefended, 1 and 4 workers, crashes",
+            f"{kind}: re-opening: share of times with a line in the log",
+        )
+        with _address(kind) as address:
+            if address is None:
+                claims.append(Claim(f"{texts[0]} (no server here)", 0, None, at_most=True))
+                claims.append(Claim(f"{texts[1]} (no server here)", 1.0, None))
+                continue
+            tell(f"re-opening: all ways on {kind}")
+            command = [sys.executable, "-m", "benchmarks.guard.reopening", kind, address, str(seed)]
+            command += ["--quick"] if quick else []
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        played = [json.loads(line) for line in done.stdout.splitlines()]
+        for one in played:
+            found.setdefault((one["way"], kind), []).append(one)
+        known = [one for one in played if not (one["way"] == COPY and one["crashes"])]
+        claims.append(
+            Claim(texts[0], 0, sum(one["over"] + one["raw"] for one in known), at_most=True)
+        )
+        claims.append(Claim(texts[1], 1.0, sum(one["told"] for one in known) / len(known)))
+    columns = ("what happens", "store", "times", "rows over", "rows undefended", "told")
+    rows = [
+        [
+            way,
+            kind,
+            len(many),
+            *(sum(one[name] for one in many) for name in ("over", "raw", "told")),
+        ]
+        for (way, kind), many in found.items()
+    ]
+    return claims, [Table("Spent budgets, and what could open them again", columns, rows)]
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.stats import beta, chi2
 
 from benchmarks.claims import Claim, Table, tell
+from benchmarks.guard.mmd import beside_table
 from benchmarks.guard.traffic import (
     SPACE,
     Asked,
@@ -58,17 +59,21 @@ def detector_claims(*, quick: bool, seed: int) -> tuple[list[Claim], list[Table]
     tell("detector: fitting it on honest traffic")
     known = camera(flat_photos(site.photos[:, :SPACE]), rng)
     space = Space.fit(known.reshape(len(known), -1))
-    traffic = honest_traffic(site, site.photos[:, SPACE:half], visitors[0], days, rng)
+    traffic = list(honest_traffic(site, site.photos[:, SPACE:half], visitors[0], days, rng))
     detector = Detector.fit(space, traffic, days=days, false_alarms=ALLOWED)
     tell("detector: honest traffic of other days")
     honest = list(honest_traffic(site, site.photos[:, half:], visitors[1], days, rng))
     false = false_table(detector, honest, days)
-    roc = roc_table(detector, record_attacks(site, RUNS, seed, SHORT), honest, rng)
+    short = record_attacks(site, RUNS, seed, SHORT)
+    roc = roc_table(detector, short, honest, rng)
+    tell("detector: beside MMD over windows")
+    beside = beside_table(detector, traffic, honest, short, seed)
     asked = record_attacks(site, goals, seed)
     tell("detector: rows until alarm, and attackers who know of it")
     pool = flat_photos(site.photos[:, half:])
     knowing = knowing_table(detector, site, asked, honest, pool, seed)
-    tables = [false, roc, until_table(detector, asked), knowing, speed_table(detector, honest)]
+    until, speed = until_table(detector, asked), speed_table(detector, honest)
+    tables = [false, roc, beside, until, knowing, speed]
     text = "detector: area under ROC after"
     claims = [
         Claim(

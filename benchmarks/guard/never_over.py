@@ -197,17 +197,7 @@ def _application(file: int) -> Any:
 async def _ask(guard: Guard, file: int, told: int, rng: random.Random) -> None:
     while True:
         rows = rng.choice([1, 1, 1, 2, 7])
-        body = orjson.dumps({"inputs": [[0.5, 0.5]] * rows})
-        status = 0
-
-        async def receive(content: bytes = body) -> Message:
-            return {"type": "http.request", "body": content, "more_body": False}
-
-        async def send(message: Message) -> None:
-            nonlocal status
-            status = int(message.get("status", status))
-
-        await guard(_scope(body), receive, send)
+        status, _ = await asked_of(guard, rows)
         if status == 200:
             os.write(file, b"%d\n" % rows)
         elif status == 429:
@@ -216,6 +206,28 @@ async def _ask(guard: Guard, file: int, told: int, rng: random.Random) -> None:
             os.write(2, b"never over: status %d\n" % status)
         os.write(told, b".")
         await asyncio.sleep(0)
+
+
+async def asked_of(guard: Guard, rows: int) -> tuple[int, bytes]:
+    """Asks a guard without a server in between, and returns status and body.
+
+    Args:
+        guard: Whom.
+        rows: How many, of two numbers each.
+    """
+    body = orjson.dumps({"inputs": [[0.5, 0.5]] * rows})
+    status, content = 0, b""
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Message) -> None:
+        nonlocal status, content
+        status = int(message.get("status", status))
+        content += message.get("body", b"")
+
+    await guard(_scope(body), receive, send)
+    return status, content
 
 
 def _scope(body: bytes) -> Scope:

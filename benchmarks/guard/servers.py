@@ -9,13 +9,16 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import tomli_w
 import uvicorn
 
 from darkroom.guard.http.requests import App
@@ -129,6 +132,66 @@ def _running(command: list[str], port: int, account: str | None = None) -> Itera
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+class Running(NamedTuple):
+    """A guard in a process of its own.
+
+    Attributes:
+        process: It.
+        port: Where it listens.
+        policy: Its policy's file.
+        said: Where its standard error goes.
+    """
+
+    process: subprocess.Popen[bytes]
+    port: int
+    policy: Path
+    said: Path
+
+
+START = "import sys; from darkroom.commands.main import main; sys.argv[0] = 'darkroom'; main()"
+
+
+def darkroom(*arguments: str) -> list[str]:
+    """Returns a command line of ours, with this Python."""
+    return [sys.executable, "-c", START, *arguments]
+
+
+@contextmanager
+def guard_running(
+    folder: Path, words: dict[str, Any], upstream: str, *more: str, init: bool = True
+) -> Iterator[Running]:
+    """Runs ``darkroom guard`` on a free port, from a policy file, until it is left.
+
+    Args:
+        folder: For its files; made where there is none.
+        words: The policy's.
+        upstream: The model's server.
+        more: Further arguments.
+        init: Whether to begin the ledger first.
+    """
+    folder.mkdir(exist_ok=True)
+    policy, said, port = folder / "guard.toml", folder / "said.txt", free_port()
+    policy.write_text(tomli_w.dumps(words))
+    if init:
+        command = darkroom("guard", "init", "--policy", str(policy))
+        subprocess.run(command, check=True, capture_output=True)
+    command = darkroom("guard", "--policy", str(policy), "--upstream", upstream)
+    with said.open("ab") as log:
+        process = subprocess.Popen([*command, "--port", str(port), *more], stderr=log)
+    try:
+        for _ in range(1200):
+            if process.poll() is not None:
+                raise RuntimeError(f"the guard ended: {said.read_text()[-500:]}")
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield Running(process, port, policy, said)
+    finally:
+        process.terminate()
+        process.wait(60)
 
 
 def _exists(account: str) -> bool:

@@ -1,16 +1,13 @@
 """A server that is not ours: MLServer with a scikit-learn face model, over the V2 protocol.
 
-It pins libraries that ours do not, so it lives in an environment of its own, made once under
-``.mlserver-venv``.
+It pins libraries that ours do not, so it lives in an environment of its own.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +18,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks.guard.servers import free_port
+from benchmarks.remote.environments import InstallError, bare_environment, python_with
 from darkroom.demo.people.employees import render_faces
 from darkroom.errors import DarkroomError
 from darkroom.images.targets.http import HttpTarget
@@ -28,7 +26,6 @@ from darkroom.images.targets.load import open_target
 from darkroom.images.targets.sections import OpenInferenceSection
 from darkroom.images.targets.sklearn import SklearnTarget
 
-ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("mlserver==1.7.1", "mlserver-sklearn==1.7.1")
 PEOPLE, PHOTOS, SIDE = 12, 6, 32
 SHAPE = (3, SIDE, SIDE)
@@ -45,16 +42,10 @@ def python_with_mlserver() -> Path:
     Raises:
         MLServerError: If it cannot be installed.
     """
-    home = ROOT / ".mlserver-venv"
-    found, mark = home / "bin/python", home / "installed.txt"
-    if not mark.is_file() or mark.read_text() != "\n".join(PACKAGES):
-        pip = [str(found), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        for command in ([sys.executable, "-m", "venv", str(home)], [*pip, *PACKAGES]):
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise MLServerError(f"MLServer cannot be installed: {done.stderr.strip()[-300:]}")
-        mark.write_text("\n".join(PACKAGES))
-    return found
+    try:
+        return python_with("mlserver", PACKAGES)
+    except InstallError as error:
+        raise MLServerError(str(error)) from error
 
 
 class Model(NamedTuple):
@@ -130,12 +121,11 @@ class MLServer:
         Raises:
             MLServerError: If it does not get ready within a minute.
         """
-        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         with (self.folder / "log.txt").open("a") as log:
             self.process = subprocess.Popen(
                 [str(self.python.with_name("mlserver")), "start", "."],
                 cwd=self.folder,
-                env=environment,
+                env=bare_environment(),
                 stdout=log,
                 stderr=log,
             )

@@ -9,8 +9,8 @@ from importlib import metadata
 import pytest
 from typer.testing import CliRunner
 
+from darkroom.commands.app import app
 from darkroom.commands.doctor import FEATURES, features
-from darkroom.commands.main import app
 
 
 def without(

@@ -23,7 +23,10 @@ from tests.support.needs import absent
 
 ROOT = Path(__file__).parents[2]
 HOME, PLACE = "/opt/darkroom", "/etc/darkroom"
-HEAVY = ("torch", "transformers", "sklearn", "skimage", "pandas", "matplotlib", "PIL", "cma")
+HEAVY = (
+    *("torch", "transformers", "sklearn", "skimage", "pandas", "matplotlib", "PIL", "cma"),
+    *("scipy", "jinja2", "rich", "typer", "tomli_w"),
+)
 
 
 class Step(NamedTuple):
@@ -122,14 +125,17 @@ def test_the_entry_point_guards_a_model(home: Path, tmp_path: Path) -> None:
     entry = next(step.rest for step in steps() if step.name == "ENTRYPOINT")
     (tmp_path / "guard.toml").write_text(tomli_w.dumps(policy_table()))
     swapped = {HOME: str(home), PLACE: str(tmp_path), "0.0.0.0": "127.0.0.1"}
-    command = [
-        re.sub("|".join(map(re.escape, swapped)), lambda at: swapped[at[0]], one)
-        for one in json.loads(entry)
-    ]
-    subprocess.run([*command, "init"], cwd=tmp_path, env=surroundings(), check=True)
+
+    def here(text: str) -> str:
+        return re.sub("|".join(map(re.escape, swapped)), lambda at: swapped[at[0]], text)
+
+    variables = next(step.rest for step in steps() if step.name == "ENV").split()
+    environment = surroundings(**dict(here(one).split("=", 1) for one in variables))
+    command = [here(one) for one in json.loads(entry)]
+    subprocess.run([*command, "init"], cwd=tmp_path, env=environment, check=True)
     upstream, port = Recorder(), free_port()
     command += ["--upstream", upstream.url, "--port", str(port)]
-    with subprocess.Popen(command, cwd=tmp_path, env=surroundings()) as running:
+    with subprocess.Popen(command, cwd=tmp_path, env=environment) as running:
         try:
             while True:
                 try:

@@ -12,10 +12,11 @@ import pytest
 import tomli_w
 from benchmarks.guard.servers import free_port
 from tests.guard.conftest import KEYS, Answer, Bench, call, policy_table, scope_of
+from tests.guard.raw_sockets import Recorder
 from tests.guard.test_proxy import kept, served
 from typer.testing import CliRunner
 
-from darkroom.commands.main import app as command
+from darkroom.commands.app import app as command
 from darkroom.errors import PlanError
 from darkroom.guard.api_keys import hashed
 from darkroom.guard.middleware import Guard
@@ -88,6 +89,20 @@ def test_probes_tell_of_the_ledger_and_the_upstream(tmp_path: Path) -> None:
     away = Guard(Proxy(policy, f"http://127.0.0.1:{free_port()}"), policy)
     assert get(away, "/-/ready").json["missing"] == ["upstream"]
     assert get(away, "/-/live").status == 200
+
+
+def test_a_look_before_the_start_finds_a_port_that_cannot_be_guarded(tmp_path: Path) -> None:
+    upstream = Recorder()
+    store = {"path": str(tmp_path / "guard.sqlite"), "create": True}
+    path = tmp_path / "guard.toml"
+    path.write_text(tomli_w.dumps(policy_table(upstream={"url": upstream.url}, store=store)))
+    assert CliRunner().invoke(command, ["guard", "check", str(path)]).exit_code == 0
+    # What a server of gRPC says to HTTP/1.1: its settings, and that it goes.
+    upstream.answer = lambda line: line.sendall(b"\0\0\0\4\0\0\0\0\0\0\0\x08\7\0")
+    done = CliRunner().invoke(command, ["guard", "check", str(path)])
+    assert done.exit_code == 2
+    assert "a gRPC port cannot be guarded" in done.output
+    upstream.close()
 
 
 def test_a_look_before_the_start_finds_what_is_not_there(tmp_path: Path) -> None:

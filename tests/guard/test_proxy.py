@@ -22,7 +22,7 @@ from benchmarks.guard.servers import free_port
 from tests.guard.conftest import KEYS, Model, policy_table
 from typer.testing import CliRunner
 
-from darkroom.commands.main import app as command
+from darkroom.commands.app import app as command
 from darkroom.errors import PlanError
 from darkroom.guard.api_keys import hashed
 from darkroom.guard.http.requests import App, Receive, Scope, Send

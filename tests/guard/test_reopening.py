@@ -129,6 +129,21 @@ def test_a_new_process_does_not_begin_with_less(
     assert asyncio.run(made().ask(1)).status == 429
 
 
+def test_a_new_process_does_not_begin_in_shadow_mode(
+    tmp_path: Path, hand: Hand, caplog: pytest.LogCaptureFixture
+) -> None:
+    def made(**guard: Any) -> Bench:
+        policy = parse_policy(policy_table(guard={"model": "tiny", **guard}, **DEFENDED), "policy")
+        return Bench(policy, SqliteStore("tiny", tmp_path / "g.sqlite", clock=hand, create=True))
+
+    assert asyncio.run(made().ask(10)).status == 200
+    turned = made(shadow=True)
+    assert asyncio.run(turned.ask(2)).status == 503
+    assert turned.model.rows == 0
+    assert 'gives_up = ["shadow"]' in caplog.text
+    assert asyncio.run(made(shadow=True, gives_up=["shadow"]).ask(2)).json["secret"] == "raw"
+
+
 def test_a_middleware_says_what_it_protects(caplog: pytest.LogCaptureFixture) -> None:
     Bench(parse_policy(policy_table(budget=[]), "policy"), None)
     assert f"in force in process {os.getpid()}" in caplog.text

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from darkroom.auditing.plan import HIGHEST_SEED
 from darkroom.auditing.record import Cell, Check, Interval
-from darkroom.commands.ending import plain_console
 
 if TYPE_CHECKING:
     from darkroom.runs import Run
@@ -165,6 +165,11 @@ def demo(out: Out = Path("runs"), seed: Seed = 0, as_json: Json = False) -> None
         return
     for run in runs:
         _print(run, as_json)
+
+
+def plain_console() -> Console:
+    """Returns a console that shows names as they are, though they may look like markup."""
+    return Console(markup=False, highlight=False, emoji=False)
 
 
 def _print(run: Run, as_json: bool) -> None:

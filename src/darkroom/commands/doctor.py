@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 doctor = typer.Typer()
 
 FEATURES = {
+    "audit": "the commands of audits, and their reports",
     "vision": "photos, judges, attacks on images; needed by most of the rest",
     "heic": "photos in HEIC",
     "tables": "tables and models of them",

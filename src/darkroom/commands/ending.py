@@ -9,9 +9,6 @@ from collections.abc import Callable
 from importlib import metadata
 from typing import NoReturn
 
-import typer
-from rich.console import Console
-
 from darkroom.errors import DarkroomError
 
 MISTAKE = 2
@@ -19,16 +16,21 @@ OURS = 70
 INTERRUPTED = 130
 
 
-def plain_console() -> Console:
-    """Returns a console that shows names as they are, though they may look like markup."""
-    return Console(markup=False, highlight=False, emoji=False)
+def say(line: str) -> None:
+    """Writes a line to standard error."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
-def guarded(command: Callable[[], object]) -> NoReturn:
+def guarded(command: Callable[[], object], *, resumable: bool = True) -> NoReturn:
     """Runs a command and ends the process.
 
     A mistake of the user's is one line and exit status 2; a fault of Darkroom's own is told from a
     mistake and from a leak by its status, 70.
+
+    Args:
+        command: What to run.
+        resumable: Whether one that was interrupted may go on with ``--resume``.
     """
     try:
         command()
@@ -45,8 +47,8 @@ def guarded(command: Callable[[], object]) -> NoReturn:
             _fault()
         _end(f"{os.fsdecode(error.filename)}: {error.strerror}: check the path")
     except SystemExit as end:
-        if end.code == INTERRUPTED:  # what Typer makes of Ctrl-C
-            typer.echo("darkroom: interrupted; go on with --resume", err=True)
+        if end.code == INTERRUPTED and resumable:  # what Typer makes of Ctrl-C
+            say("darkroom: interrupted; go on with --resume")
         raise
     except Exception:
         _fault()
@@ -56,16 +58,15 @@ def guarded(command: Callable[[], object]) -> NoReturn:
 def _end(message: str) -> NoReturn:
     """Says what was wrong on one line, whatever a name in it holds."""
     shown = "".join(one if one.isprintable() else repr(one)[1:-1] for one in message)
-    typer.echo(f"darkroom: {shown}", err=True)
+    say(f"darkroom: {shown}")
     sys.exit(MISTAKE)
 
 
 def _fault() -> NoReturn:
     version = metadata.version("darkroom")
-    typer.echo(
+    say(
         f"darkroom: a fault of Darkroom {version} itself, not of your model or data: please "
-        "report the command and the lines below, which may hold names of yours",
-        err=True,
+        "report the command and the lines below, which may hold names of yours"
     )
     traceback.print_exc()
     sys.exit(OURS)

@@ -1,66 +1,39 @@
-"""The command line: its groups, its version, and how it ends."""
+"""Where the command line begins, and how it ends."""
 
 from __future__ import annotations
 
-from importlib import metadata
-from typing import Annotated, NoReturn
+import sys
+from typing import NoReturn
 
-import typer
-
-from darkroom.commands.audits import audits
-from darkroom.commands.data import canaries, data, secrets
-from darkroom.commands.doctor import doctor
 from darkroom.commands.ending import guarded
-from darkroom.commands.guard import guard
+from darkroom.errors import MissingExtraError
 
-EXAMPLES = """\b
-Examples:
-  darkroom demo                            the whole job on rendered faces
-  darkroom audit plan.toml                 attack, judge and report
-  darkroom audit plan.toml --resume        go on after an interruption
-  darkroom audit plan.toml --fail-on-leak  exit 1 for a leak, 3 where none can be told
-  darkroom check plan.toml                 is the subject what the plan says?
-  darkroom report runs/face-login          write a run's report anew
-  darkroom budget runs/face-login          how long ten queries a day hold it off
-  darkroom recommend runs/face-login       the best of the defences that a run measured
-  darkroom employees faces --people 40     render a data set of faces
-  darkroom canaries make ssn train.jsonl   secrets to hide in a language model's training data
-  darkroom secrets find corpus.jsonl       real secrets of a corpus, to audit a model with
-  darkroom guard --policy guard.toml       budgets and output defences in front of a server
-  darkroom doctor                          what is installed, and what is missing for what
-"""
-
-app = typer.Typer(
-    name="darkroom",
-    help="Audit your own models for model inversion: what would an attacker reconstruct?",
-    epilog=EXAMPLES,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-app.add_typer(audits)
-app.add_typer(data)
-app.add_typer(doctor)
-app.add_typer(guard, name="guard")
-app.add_typer(canaries, name="canaries")
-app.add_typer(secrets, name="secrets")
-
-
-def _version(asked: bool) -> None:
-    if asked:
-        typer.echo(f"darkroom {metadata.version('darkroom')}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    pass
+GUARD = "guard"
 
 
 def main() -> NoReturn:
-    """Runs the command line, and ends the process with its status."""
-    guarded(app)
+    """Runs the command line, and ends the process with its status.
+
+    The guard is served where nothing of audits is installed, so it is found before they are
+    imported.
+    """
+    arguments = sys.argv[1:]
+    if arguments[:1] == [GUARD]:
+        guarded(lambda: _serve(arguments[1:]), resumable=False)
+    guarded(_audit)
+
+
+def _serve(arguments: list[str]) -> NoReturn:
+    try:
+        from darkroom.commands.guard import run
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(error.name or "click", GUARD) from error
+    sys.exit(run(arguments))
+
+
+def _audit() -> None:
+    try:
+        from darkroom.commands.app import app
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(error.name or "typer", "audit") from error
+    app()

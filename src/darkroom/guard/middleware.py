@@ -51,7 +51,12 @@ class Guard:
 
     ``app.add_middleware(Guard, policy="guard.toml")`` is all that a FastAPI or Starlette
     application needs. A policy given as a file is read anew when the file changes.
+
+    Attributes:
+        handler: What serves one request.
     """
+
+    handler: type[Handler] = Handler
 
     def __init__(
         self,
@@ -109,7 +114,7 @@ class Guard:
             finally:
                 self._ended(record)
             return
-        handler = Handler(self._guarded, active, record, receive, send)
+        handler = self.handler(self._guarded, active, record, receive, send)
         try:
             await handler.serve(scope)
         except asyncio.CancelledError:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import yarl
+
 from darkroom.errors import DarkroomError, one_line
 from darkroom.guard.policy import Policy
 from darkroom.guard.proxy import Proxy
@@ -12,7 +14,10 @@ from darkroom.guard.stores.base import NoLedgerError
 from darkroom.guard.stores.registry import open_store
 
 PATIENCE = 3.0
-"""Seconds that the upstream has to take a connection."""
+"""Seconds that the upstream has to take a connection, and to answer."""
+
+START = b"HTTP/1."
+"""How an answer begins."""
 
 
 def missing_parts(policy: Policy) -> list[str]:
@@ -65,4 +70,29 @@ def _upstream(policy: Policy) -> list[str]:
     except (OSError, TimeoutError) as error:
         why = one_line(error) or "no answer"
         return [f"upstream: nobody takes a connection at {policy.upstream.url} ({why})"]
+    url = yarl.URL(str(policy.upstream.url))
+    if url.scheme == "http" and not asyncio.run(_speaks_http(url)):
+        return [
+            f"upstream: what listens at {url} does not answer HTTP/1.1: a gRPC port cannot be "
+            "guarded, give the server's REST port"
+        ]
     return []
+
+
+async def _speaks_http(url: yarl.URL) -> bool:
+    """Asks for the root path, and tells whether the answer begins as HTTP/1 does.
+
+    A server that says nothing in time is taken for one that may.
+    """
+    try:
+        async with asyncio.timeout(PATIENCE):
+            reader, writer = await asyncio.open_connection(url.host, url.port)
+            head = f"GET / HTTP/1.1\r\nHost: {url.authority}\r\nConnection: close\r\n\r\n"
+            writer.write(head.encode())
+            begun = await reader.readexactly(len(START))
+            writer.close()
+    except TimeoutError:
+        return True
+    except (OSError, asyncio.IncompleteReadError):
+        return False
+    return begun == START

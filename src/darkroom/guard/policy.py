@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args, get_origin
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -16,7 +19,7 @@ from pydantic import (
 from darkroom.defenses.pipeline import Pipeline
 from darkroom.defenses.registry import TABLE_DEFENSES, make_pipeline
 from darkroom.defenses.top_k import LabelOnly, TopK
-from darkroom.errors import PlanError
+from darkroom.errors import PlanError, nearest
 from darkroom.guard.sections import (
     BudgetSection,
     ClientSection,
@@ -31,6 +34,9 @@ from darkroom.guard.sections import (
     UpstreamSection,
 )
 from darkroom.sections import PartSection, Section, explain, read_toml
+
+VARIABLE = "DARKROOM_GUARD__"
+"""Variables of the environment that begin so stand for a policy's keys."""
 
 
 class Policy(Section):
@@ -153,16 +159,70 @@ def parse_policy(table: dict[str, Any], where: str, folder: Path | None = None) 
 def read_policy(path: Path) -> Policy:
     """Reads a policy; the files that it names are relative to its folder.
 
+    Keys are taken from the environment first, as :func:`with_environment` says.
+
     Raises:
         PlanError: If it cannot be read, or something in it is wrong.
     """
-    policy = parse_policy(read_toml(path), str(path), path.parent)
+    policy = parse_policy(with_environment(read_toml(path), os.environ), str(path), path.parent)
     moved: dict[str, Section] = {}
     for name in ("store", "log", "detector"):
         section = getattr(policy, name)
         if section is not None:
             moved[name] = section.model_copy(update={"path": path.parent / section.path})
     return policy.model_copy(update=moved)
+
+
+def with_environment(table: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    """Puts what the environment says in the place of a policy's keys.
+
+    ``DARKROOM_GUARD__LIMITS__AT_ONCE=128`` stands for ``at_once = 128`` in ``[limits]``. A value is
+    read as TOML where it is TOML, and else taken as text. Tables of which there are several, such
+    as clients and budgets, come from the file alone.
+
+    Args:
+        table: The policy's words.
+        environment: Variables by name.
+
+    Raises:
+        PlanError: If a variable names no key.
+
+    >>> with_environment({"limits": {"body": 9}}, {"DARKROOM_GUARD__LIMITS__AT_ONCE": "128"})
+    {'limits': {'body': 9, 'at_once': 128}}
+    """
+    made = dict(table)
+    for variable in sorted(name for name in environment if name.startswith(VARIABLE)):
+        section, _, key = variable.removeprefix(VARIABLE).lower().partition("__")
+        keys = _keys_of(section)
+        if key not in keys:
+            known = [f"{VARIABLE}{section}__{one}".upper() for one in keys or ("guard", "limits")]
+            raise PlanError(f"environment: {variable} names no key: {nearest(variable, known)}")
+        held = made.get(section)
+        made[section] = {
+            **(held if isinstance(held, dict) else {}),
+            key: _read(environment[variable]),
+        }
+    return made
+
+
+def _keys_of(section: str) -> list[str]:
+    """Returns the keys of a table of which a policy has one; none for other tables."""
+    if section not in Policy.model_fields:
+        return []
+    annotation = Policy.model_fields[section].annotation
+    if get_origin(annotation) is list:
+        return []
+    for kind in (annotation, *get_args(annotation)):
+        if isinstance(kind, type) and issubclass(kind, Section):
+            return list(kind.model_fields)
+    return []
+
+
+def _read(text: str) -> object:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
 
 
 def _no_twins(what: str, values: list[str | None]) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from darkroom.errors import MissingExtraError, PlanError
 from darkroom.guard.budgets.charging import Budgets
+from darkroom.guard.gateways.authorization import Authorization
 from darkroom.guard.http.requests import App
 from darkroom.guard.middleware import Guard
 from darkroom.guard.policy import Policy, read_policy
@@ -20,9 +23,13 @@ from darkroom.guard.stores.base import NoLedgerError, StoreError
 
 if TYPE_CHECKING:
     import uvicorn
+    from prometheus_client import CollectorRegistry
 
 POLICY, UPSTREAM = "DARKROOM_GUARD_POLICY", "DARKROOM_GUARD_UPSTREAM"
 """Where a worker finds what to serve, in its environment."""
+
+SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
+"""Where the client of Prometheus finds the folder that all workers count in."""
 
 
 def run_proxy(
@@ -50,8 +57,8 @@ def run_proxy(
     log_lines()
     read = read_policy(policy)
     guard = Guard(Proxy(read, upstream), policy)  # tells what it protects, or what is wrong
-    if workers > 1:
-        _require_plain(read, port)
+    if workers > 1 and port == 0:
+        raise PlanError("--port 0 is for one process: choose the port that all --workers share")
     _require_ledger(guard.budgets)
     if workers > 1:
         guard.budgets.store.close()  # each of them has its own
@@ -59,8 +66,38 @@ def run_proxy(
         if upstream is not None:
             os.environ[UPSTREAM] = upstream
         _serve_workers(read, host, port, workers, say)
+    _serve_one(guard, host, port, say)
+
+
+def run_authorization(
+    policy: Path, host: str, port: int, *, say: Callable[[str], None]
+) -> NoReturn:
+    """Serves a gateway that asks whether requests may pass, until interrupted.
+
+    Args:
+        policy: Its file.
+        host: Where to listen.
+        port: There; 0 for any.
+        say: Told in lines where what is.
+
+    Raises:
+        DarkroomError: If the policy cannot be used, or nobody can listen there.
+    """
+    log_lines()
+    guard = Authorization(policy)
+    _require_ledger(guard.budgets)
+    _serve_one(guard, host, port, say)
+
+
+def _serve_one(guard: Guard, host: str, port: int, say: Callable[[str], None]) -> NoReturn:
+    """Serves a guard from this process, with metrics where its policy has them."""
+    read = guard.active.policy
     if read.metrics is not None:
-        place = _serve_metrics(guard, read.metrics)
+        from darkroom.guard.telemetry.metrics import Metrics
+
+        metrics = Metrics()
+        guard.observe(metrics)
+        place = _serve_metrics(metrics.registry, read.metrics)
         say(f"darkroom guard: metrics on http://{place}/metrics")
     serve(
         guard,
@@ -85,21 +122,34 @@ def _require_ledger(budgets: Budgets) -> None:
         logging.getLogger("darkroom.guard").error("%s", error)
 
 
-def _serve_metrics(guard: Guard, section: MetricsSection) -> str:
-    """Counts a guard's requests and serves the metrics; returns where."""
+def _serve_metrics(registry: CollectorRegistry, section: MetricsSection) -> str:
+    """Serves metrics from a thread; returns where."""
     # Most guards have none, and start faster without.
     from prometheus_client import start_http_server
 
-    from darkroom.guard.telemetry.metrics import Metrics
-
-    metrics = Metrics()
-    guard.observe(metrics)
     try:
-        server, _ = start_http_server(section.port, section.host, registry=metrics.registry)
+        server, _ = start_http_server(section.port, section.host, registry=registry)
     except OSError as error:
         place = f"{section.host}:{section.port}"
         raise PlanError(f"metrics: cannot listen on {place} ({error.strerror})") from error
     return f"{section.host}:{server.server_port}"
+
+
+@contextmanager
+def _shared_metrics(section: MetricsSection) -> Iterator[str]:
+    """Serves the sum of what all workers count, from the process that starts them.
+
+    They count in files of a folder that is gone when the guard ends; what a worker that died has
+    counted stays in the sums.
+    """
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.multiprocess import MultiProcessCollector
+
+    with tempfile.TemporaryDirectory(prefix="darkroom-metrics-") as folder:
+        os.environ[SHARED_METRICS] = folder  # read by each worker when it imports the client
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]
+        yield _serve_metrics(registry, section)
 
 
 def log_lines() -> None:
@@ -111,19 +161,13 @@ def worker() -> Guard:
     """Makes the guard of one worker, from its environment."""
     log_lines()
     policy = Path(os.environ[POLICY])
-    return Guard(Proxy(read_policy(policy), os.environ.get(UPSTREAM)), policy)
-
-
-def _require_plain(read: Policy, port: int) -> None:
-    """Refuses what several workers cannot do.
-
-    Raises:
-        PlanError: If it is asked for.
-    """
+    read = read_policy(policy)
+    guard = Guard(Proxy(read, os.environ.get(UPSTREAM)), policy)
     if read.metrics is not None:
-        raise PlanError("[metrics] tells of one process: leave it out, or run one --workers")
-    if port == 0:
-        raise PlanError("--port 0 is for one process: choose the port that all --workers share")
+        from darkroom.guard.telemetry.metrics import Metrics
+
+        guard.observe(Metrics())
+    return guard
 
 
 def _serve_workers(
@@ -137,9 +181,11 @@ def _serve_workers(
     say(f"darkroom guard: {read.guard.model} on http://{host}:{port}, {workers} workers")
     import uvicorn
 
-    uvicorn.run(
-        made, factory=True, host=host, port=port, workers=workers, **plain_http(read.limits)
-    )
+    how = plain_http(read.limits)
+    with nullcontext() if read.metrics is None else _shared_metrics(read.metrics) as place:
+        if place is not None:
+            say(f"darkroom guard: metrics on http://{place}/metrics")
+        uvicorn.run(made, factory=True, host=host, port=port, workers=workers, **how)
     raise SystemExit(0)
 
 

@@ -58,7 +58,17 @@ class ShadowHandler:
     send: Send
 
     async def serve(self, scope: Scope) -> None:
-        """Passes it on, and decides beside."""
+        """Passes it on, and decides beside.
+
+        Shadow mode gives up all protection: it needs a ledger that has seen the policy and agrees.
+        """
+        try:
+            await self.guarded.budgets.agree()
+        except StoreError as error:
+            logger.error("%s", error)
+            await self._refuse(Refused(503, "Budgets unavailable", "try later"))
+            self.record.outcome = "failed"
+            return
         slots = self.guarded.slots
         if not slots.take(None):
             await self._refuse(Refused(503, "Busy", "too many requests at once: try again"))

@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from darkroom.auditing.record import Cell
+from darkroom.errors import MissingExtraError
 from darkroom.guard.budgets.rules import MODEL, class_subject, client_subject
 from darkroom.guard.policy import Policy, read_policy
 from darkroom.guard.stores.base import RETENTION, Entry, Store
 from darkroom.guard.stores.registry import open_store
 from darkroom.guard.windows import DAY, Window
-from darkroom.report.budget import queries_to
-from darkroom.report.kind_page import nouns_of
-from darkroom.report.results import collect
 from darkroom.report.wording import count, several
 
 RECENT = 7
@@ -67,6 +65,8 @@ class Outlook(NamedTuple):
     @property
     def words(self) -> str:
         """The outlook in a sentence."""
+        from darkroom.report.kind_page import nouns_of
+
         one = nouns_of(self.cell).goal
         attack = f"{self.cell.attack} ({self.cell.access}, defence {self.cell.defense})"
         if self.days is None:
@@ -151,7 +151,9 @@ def spending_report(path: Path, run: Path | None) -> Spending:
 
     Raises:
         DarkroomError: If one cannot be read.
+        MissingExtraError: If runs cannot be read here, where the guard alone is installed.
     """
+    cells = [] if run is None else _cells(run)
     policy = read_policy(path)
     store = open_store(policy)
     store.open()
@@ -161,7 +163,15 @@ def spending_report(path: Path, run: Path | None) -> Spending:
         store.close()
     if run is None:
         return made
-    return made._replace(outlook=outlook(policy, made.clients, collect(run).cells))
+    return made._replace(outlook=outlook(policy, made.clients, cells))
+
+
+def _cells(run: Path) -> Sequence[Cell]:
+    try:
+        from darkroom.report.results import collect
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(error.name or "scipy", "audit") from error
+    return collect(run).cells
 
 
 def outlook(policy: Policy, clients: Sequence[Spender], cells: Sequence[Cell]) -> Outlook | None:
@@ -169,6 +179,8 @@ def outlook(policy: Policy, clients: Sequence[Spender], cells: Sequence[Cell]) -
 
     Attacks measured behind the policy's output defences come first; where there is none, all do.
     """
+    from darkroom.report.budget import queries_to
+
     asking = [one for one in cells if one.access != "weights" and one.curve and not one.guarded]
     alike = [cell for cell in asking if cell.defense == policy.pipeline().name]
     if not asking or not clients:

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from darkroom.access import LanguageAccess
-from darkroom.commands.main import app
+from darkroom.commands.app import app
 from darkroom.kinds import read_plan
 from darkroom.text.cell_plan import text_cell_plans
 from darkroom.text.real.plan import RealPlan

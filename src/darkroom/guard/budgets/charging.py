@@ -79,6 +79,15 @@ class Budgets:
         """
         await self._stored(self.open_now)
 
+    async def agree(self) -> None:
+        """Opens the ledger, if this policy has not been there yet.
+
+        Raises:
+            StoreError: As :meth:`open`.
+        """
+        if not self._opened:
+            await self.open()
+
     async def ready(self) -> None:
         """Makes sure that rows can be charged.
 

@@ -1,0 +1,1 @@
+"""What operators meet: hostile clients, servers that are not ours, and a day of changes."""
