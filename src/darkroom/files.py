@@ -6,10 +6,14 @@ has our names.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from darkroom.errors import DataError, RunError
@@ -19,6 +23,8 @@ MARK = ".darkroom"
 
 PARTIAL = ".darkroom-*.partial"
 """Files that an interrupted run left half written."""
+
+_WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 
 
 def claim(folder: Path, remedy: str) -> None:
@@ -81,7 +87,7 @@ def emptied(folder: Path, remedy: str) -> None:
         raise RunError(f"{folder}: {error.strerror}: {remedy}") from error
 
 
-def write_private(path: Path, content: bytes) -> Path:
+def write_private(path: Path, content: bytes | memoryview) -> Path:
     """Replaces a file at once and for its owner alone: readers see the old content or the new.
 
     Args:
@@ -146,7 +152,86 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _replace(path: Path, content: bytes) -> None:
+@contextmanager
+def leased(path: Path, *, wait: bool = False) -> Iterator[int | None]:
+    """Holds a lease while the block runs: a file that the system keeps locked for one process.
+
+    It ends with the process, however that ends, so nothing has to expire. Where a file system knows
+    no locks, everybody is given one.
+
+    Args:
+        path: The file; it is there for as long as the lease is held, and after a crash.
+        wait: Whether to wait until whoever holds it gives it back.
+
+    Yields:
+        The open file, to write into who holds it; ``None`` where somebody else does.
+
+    Raises:
+        RunError: If the file cannot be made.
+    """
+    try:
+        descriptor = _locked(path, wait=wait)
+    except OSError as error:
+        raise refused(path, error) from error
+    if descriptor is None:
+        yield None
+        return
+    try:
+        yield descriptor
+    finally:
+        path.unlink(missing_ok=True)  # before the lock goes: whoever waits then opens another file
+        os.close(descriptor)
+
+
+def is_leased(path: Path) -> bool:
+    """Tells whether somebody holds a lease."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return isinstance(error, BlockingIOError)
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def has_locks(folder: Path) -> bool:
+    """Tells whether the file system of a folder that Darkroom marked knows locks."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in _WITHOUT_LOCKS
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _locked(path: Path, *, wait: bool) -> int | None:
+    """Opens a file and locks it; returns ``None`` where somebody else has."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BaseException as error:
+            if not (isinstance(error, OSError) and error.errno in _WITHOUT_LOCKS):
+                os.close(descriptor)
+                if isinstance(error, BlockingIOError):
+                    return None
+                raise
+        try:
+            # Who held it before has removed it, and others may have made it anew.
+            if os.path.samestat(os.fstat(descriptor), path.stat(follow_symlinks=False)):
+                return descriptor
+        except FileNotFoundError:
+            pass
+        os.close(descriptor)
+
+
+def _replace(path: Path, content: bytes | memoryview) -> None:
     # mkstemp creates the file with mode 0600, so there is no moment when others can read it.
     descriptor, name = tempfile.mkstemp(
         prefix=f".darkroom-{path.name}-", suffix=".partial", dir=path.parent

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -157,15 +157,28 @@ def read_plan(path: Path) -> BasePlan:
     return plan.anchored(path.parent)
 
 
-def load_job(path: Path, reporter: Reporter) -> Job[Any, Any, Any, Any]:
+def load_job(
+    path: Path, reporter: Reporter, *, run: Path | None = None, cache: Path | None = None
+) -> Job[Any, Any, Any, Any]:
     """Reads a plan and loads the target and the data that it names.
+
+    Args:
+        path: The plan, in TOML.
+        reporter: Shows the stages.
+        run: The folder of its run; as the plan says if left out.
+        cache: Where judges, priors and trained models are kept; as the plan says if left out.
 
     Raises:
         DarkroomError: If any of them does not do; the message says which and why.
     """
     plan = read_plan(path)
+    said = {} if run is None else {"out": run.parent, "name": run.name}
+    said |= {} if cache is None else {"cache": cache}
+    plan = plan.model_copy(update={"run": plan.run.model_copy(update=said)})
+    if hasattr(plan.target, "keep_pace"):  # a served model
+        plan.target.keep_pace(plan.claims_folder)
     job: Job[Any, Any, Any, Any] = imported(_kind_of(read_toml(path)).load)(plan, path, reporter)
-    return job
+    return replace(job, plan_file=path.resolve())
 
 
 def _kind_of(table: Mapping[str, Any]) -> Kind:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +16,10 @@ from darkroom.auditing.job import Job
 from darkroom.auditing.progress import Reporter
 from darkroom.auditing.record import Cell, Check
 from darkroom.auditing.run_record import Results, VerdictRecord
-from darkroom.auditing.runner import run_job
+from darkroom.auditing.runner import join_run, run_job
 from darkroom.auditing.store import Store
+from darkroom.auditing.workers import Workers
+from darkroom.errors import RunError
 from darkroom.kinds import load_job
 from darkroom.report import collect, write_report
 
@@ -78,23 +84,83 @@ def check_plan(path: Path, *, progress: bool = True) -> tuple[Check, ...]:
     if not job.plan.training:
         return check_job(job, reporter)
     # The undefended model is trained, and kept for the audit.
-    with Store(job.plan.run.out / job.plan.run.name).held():
+    with Store(job.plan.run_folder).held():
         return check_job(job, reporter)
 
 
-def audit_plan(path: Path, *, resume: bool = False, progress: bool = True) -> Run:
+def audit_plan(
+    path: Path,
+    *,
+    resume: bool = False,
+    progress: bool = True,
+    workers: int = 1,
+    cache: Path | None = None,
+) -> Run:
     """Runs a plan, as ``darkroom audit`` does.
 
     Args:
         path: The plan, in TOML.
         resume: Whether to go on with a run that is there already.
         progress: Whether to show bars on standard error.
+        workers: Processes of this machine that share the cells.
+        cache: Where judges, priors and trained models are kept; as the plan says if left out.
 
     Raises:
         DarkroomError: If the plan or what it names does not do.
     """
     reporter = Reporter(shown=progress)
-    return finished(load_job(path, reporter), resume, reporter)
+    job = load_job(path, reporter, cache=cache)
+    shared = None
+    if workers > 1:
+        begin = "from darkroom.commands.main import main; main()"
+        kept = [] if job.plan.run.cache is None else ["--cache", str(job.plan.run.cache)]
+        command = [sys.executable, "-c", begin, "work", "--until-closed", *kept]
+        shared = Workers(workers, [*command, str(job.plan.run_folder)])
+    return finished(job, resume, reporter, shared)
+
+
+def work_on(
+    folder: Path,
+    *,
+    wait: float = 0,
+    cache: Path | None = None,
+    progress: bool = True,
+    until_closed: bool = False,
+) -> None:
+    """Runs cells of a run that another process has begun, as ``darkroom work`` does.
+
+    Args:
+        folder: The run's.
+        wait: Seconds to wait for the run to begin.
+        cache: Where judges, priors and trained models are kept; as the plan says if left out.
+        progress: Whether to show bars on standard error.
+        until_closed: Whether this process ends at once when its standard input does.
+
+    Raises:
+        DarkroomError: If there is no run, or its plan does not do any more.
+    """
+    if until_closed:
+        threading.Thread(target=_end_with_input, daemon=True).start()
+    begun, store = time.monotonic(), Store(folder)
+    while (record := store.record()) is None:
+        if time.monotonic() - begun >= wait:
+            raise RunError(
+                f"{folder}: no run was begun there: begin it with darkroom audit PLAN.toml"
+            )
+        time.sleep(0.5)
+    if record.plan is None:
+        raise RunError(
+            f"{folder}: the run was begun in Python, where no other process can join it: write a "
+            "plan, and run darkroom audit PLAN.toml"
+        )
+    reporter = Reporter(shown=progress)
+    join_run(load_job(Path(record.plan), reporter, run=folder, cache=cache), record, reporter)
+
+
+def _end_with_input() -> None:
+    while os.read(0, 1024):
+        pass
+    os._exit(1)
 
 
 def open_run(folder: Path, *, reveal: bool = False) -> Run:
@@ -111,14 +177,17 @@ def open_run(folder: Path, *, reveal: bool = False) -> Run:
     return Run(folder, collect(folder), report)
 
 
-def finished(job: Job[Any, Any, Any, Any], resume: bool, reporter: Reporter) -> Run:
+def finished(
+    job: Job[Any, Any, Any, Any], resume: bool, reporter: Reporter, workers: Workers | None = None
+) -> Run:
     """Runs a job and writes its report.
 
     Args:
         job: What to run.
         resume: Whether to go on with a run that is there already.
         reporter: Shows the stages.
+        workers: Processes that run the cells; this one if left out.
     """
-    folder = run_job(job, resume=resume, reporter=reporter)
+    folder = run_job(job, resume=resume, reporter=reporter, workers=workers)
     with reporter.stage("Writing the report"):
         return open_run(folder)

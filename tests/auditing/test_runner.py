@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,10 +26,12 @@ from darkroom.auditing.progress import Reporter
 from darkroom.auditing.runner import run_job
 from darkroom.errors import RunError
 from darkroom.files import MARK
-from darkroom.images import cells
+from darkroom.images import cells, judging
 from darkroom.images import job as image_job
+from darkroom.images.priors.spaces import EigenfacePrior, MeanPrior
 from darkroom.kinds import load_job
 from darkroom.report.results import write_results
+from darkroom.runs import work_on
 
 # Waits for nobody's threads.
 ALONE = """
@@ -96,6 +99,103 @@ def test_a_run_stopped_between_cells_goes_on_and_ends_the_same(
     assert (folder / done[0] / "cell.json").read_bytes() == kept
     assert run(plan_folder, resume=True) == undisturbed
     assert len(done) == 2
+
+
+def test_another_process_joins_a_run_and_it_ends_the_same(
+    plan_folder: Path, finished_folder: Path, monkeypatch: pytest.MonkeyPatch, undrawn: None
+) -> None:
+    del undrawn
+    monkeypatch.setattr("darkroom.auditing.claims.PAUSE", 0.01)
+    folder = plan_folder / "runs" / "tiny"
+    with pytest.raises(RunError, match="no run was begun there"):
+        work_on(folder, progress=False)
+    real, begun, joined = cells.run_cell, threading.Event(), threading.Event()
+    done: list[tuple[str, str]] = []
+
+    def together(key: str, *arguments: Any) -> Any:
+        done.append((threading.current_thread().name, key))
+        begun.set()
+        if threading.current_thread() is threading.main_thread():
+            assert joined.wait(30)
+            return real(key, *arguments)
+        found = real(key, *arguments)
+        joined.set()
+        return found
+
+    def join() -> None:
+        assert begun.wait(30)
+        work_on(folder, progress=False)
+
+    monkeypatch.setattr(image_job, "run_cell", together)
+    other = threading.Thread(target=join, name="other")
+    other.start()
+    run(plan_folder)
+    other.join()
+    keys = [cell["key"] for cell in results_of(finished_folder)["cells"]]
+    assert done == [("MainThread", keys[0]), ("other", keys[1])]
+    assert results_of(plan_folder) == results_of(finished_folder)
+    monkeypatch.chdir("/")  # paths are the plan's, wherever a worker runs
+    work_on(folder, progress=False)
+    assert len(done) == 2
+    shutil.rmtree(folder / "cells" / keys[1])
+    work_on(folder, progress=False)
+    assert done[2:] == [("MainThread", keys[1])]
+
+
+def test_a_plan_that_comes_to_other_cells_is_not_joined(audited_folder: Path) -> None:
+    record = audited_folder / "runs" / "tiny" / "run.json"
+    said = json.loads(record.read_text())
+    record.write_text(json.dumps({**said, "plan": str(audited_folder / "plan.toml")}))
+    plan = (audited_folder / "plan.toml").read_text()
+    (audited_folder / "plan.toml").write_text(plan.replace("steps = 12", "steps = 13"))
+    with pytest.raises(RunError, match="other cells than the plan comes to now"):
+        work_on(record.parent, progress=False)
+    record.write_text(json.dumps({**said, "plan": None}))
+    with pytest.raises(RunError, match="begun in Python"):
+        work_on(record.parent, progress=False)
+
+
+def test_after_a_change_of_one_attack_nothing_is_made_again(
+    plan_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(plan_folder)
+    cell = (plan_folder / "plan.toml").read_text().replace("steps = 12", "steps = 11", 1)
+    (plan_folder / "plan.toml").write_text(cell)
+
+    def again(*arguments: Any, **options: Any) -> Any:
+        raise AssertionError("made again")
+
+    for made in ("_people", "_space", "judge_accuracy", "false_positive_rates", "draws"):
+        monkeypatch.setattr(judging, made, again)
+    for prior in (EigenfacePrior, MeanPrior):
+        monkeypatch.setattr(prior, "fit", again)
+    changed = run(plan_folder, resume=True)
+    shutil.rmtree(plan_folder / "runs")
+    monkeypatch.undo()
+    monkeypatch.chdir(plan_folder)
+    assert run(plan_folder) == changed
+
+
+def test_a_cache_serves_other_runs_and_holds_nothing_of_the_model(
+    plan_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reporter = Reporter(shown=False)
+    for name in ("tiny", "other"):
+        plan = (plan_folder / "plan.toml").read_text()
+        (plan_folder / "plan.toml").write_text(plan.replace('"tiny"', f'"{name}"'))
+        job = load_job(plan_folder / "plan.toml", reporter, cache=Path("kept"))
+        run_job(job, resume=False, reporter=reporter)
+        monkeypatch.setattr(judging, "_people", None)
+    names = {path.name.rpartition("-")[0] for path in Path("kept").iterdir()}
+    assert names == {"judges", "space", "guesses", "prior-mean", "prior-eigenfaces"}
+    own = {path.name.rpartition("-")[0] for path in Path("runs/other/artefacts").iterdir()}
+    assert own == {"errors"}
+
+
+@pytest.mark.slow
+def test_two_workers_end_the_same(plan_folder: Path, finished_folder: Path) -> None:
+    assert _start(plan_folder, "--workers", "2").wait() == 0
+    assert results_of(plan_folder) == results_of(finished_folder)
 
 
 def test_cells_and_their_pictures_belong_together(finished_folder: Path) -> None:
@@ -210,7 +310,7 @@ def test_a_full_disk_stops_a_run_that_ends_the_same_when_there_is_room(
     known = {"plan.toml", "run.json", "cell.json", "reconstructions.npz", "results.json"}
     assert left <= known | {MARK}
     (small_disk / "in-the-way").unlink()
-    subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
+    subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
     assert run(plan_folder, resume=True) == results_of(finished_folder)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
@@ -86,6 +86,7 @@ class Job(ABC, Generic[Plan, Subject, Cells, Bench]):
         command: How to repeat the run.
         subject: The target and the truth; where the plan has trainings, the target is untrained.
         folder: Where modules, secrets and files that the plan names are looked for.
+        plan_file: Where the plan is; ``None`` if it was made in Python.
     """
 
     plan: Plan
@@ -93,6 +94,7 @@ class Job(ABC, Generic[Plan, Subject, Cells, Bench]):
     command: str
     subject: Subject
     folder: Path
+    plan_file: Path | None = field(default=None, kw_only=True)
 
     @classmethod
     def of_file(cls, plan: Plan, path: Path, subject: Subject) -> Self:
@@ -187,20 +189,22 @@ class Job(ABC, Generic[Plan, Subject, Cells, Bench]):
             cell.key(f"{model.digest} {self.judged_by}", version) for model, cell in self.planned
         ]
 
-    def run(self, keys: Sequence[str], version: str, reporter: Reporter) -> Iterator[FinishedCell]:
+    def run(
+        self, keys: Iterable[str], version: str, reporter: Reporter
+    ) -> Generator[FinishedCell, None, None]:
         """Runs the cells with these keys, one after another; those with the same prior share it.
 
         Args:
-            keys: Some of :meth:`keys`.
+            keys: Some of :meth:`keys`; the next is asked for when a cell is written.
             version: Darkroom's.
             reporter: Shows each stage.
         """
         priors: dict[str, Any] = {}
         opened: Model[Subject] | None = None
         bench: Bench | None = None
-        for key, (model, cell) in zip(self.keys(version), self.planned, strict=True):
-            if key not in keys:
-                continue
+        planned = dict(zip(self.keys(version), self.planned, strict=True))
+        for key in keys:
+            model, cell = planned[key]
             if bench is None or model is not opened:
                 opened, subject = model, model.open(reporter)
                 bench = self.bench(subject, bench, reporter)

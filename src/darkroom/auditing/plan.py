@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar
 from pydantic import Field, ValidationError, model_validator
 
 from darkroom.access import Access
+from darkroom.auditing.artefacts import Artefacts, Shelves
 from darkroom.errors import PlanError
 from darkroom.sections import PartSection, explain, require_characters
 from darkroom.sections import Section as Section
@@ -52,7 +53,8 @@ class RunSection(Section):
     """What the run is called, where it goes, and who allowed it.
 
     With ``naive``, every attack meets every output defence twice: once knowing it, and once taking
-    its answers for the model's own.
+    its answers for the model's own. ``cache`` is a folder where judges, priors and trained models
+    are kept for other runs; the run's own when left out.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -60,6 +62,7 @@ class RunSection(Section):
     out: Path = Path("runs")
     authorized_by: str | None = None
     naive: bool = False
+    cache: Path | None = None
 
 
 class AttackSection(PartSection):
@@ -188,7 +191,23 @@ class BasePlan(Section):
     @property
     def models_folder(self) -> Path:
         """Where the models are kept that the plan trains."""
-        return self.run.out / self.run.name / "models"
+        return (self.run.cache or self.run_folder) / "models"
+
+    @property
+    def shelves(self) -> Shelves:
+        """Where judges, priors and measurements are kept."""
+        kept = Artefacts(self.run_folder / "artefacts")
+        return Shelves(kept if self.run.cache is None else Artefacts(self.run.cache), kept)
+
+    @property
+    def claims_folder(self) -> Path:
+        """Where the processes that share the run tell one another what they do."""
+        return self.run_folder / "claims"
+
+    @property
+    def run_folder(self) -> Path:
+        """Where the run is."""
+        return self.run.out / self.run.name
 
 
 def validate(kind: type[P], table: Mapping[str, Any], where: str) -> P:

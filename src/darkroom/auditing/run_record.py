@@ -62,6 +62,8 @@ class RunRecord(Record):
         run: Which run.
         authorized_by: Who allowed it, if the plan names anybody.
         command: How to repeat it.
+        plan: Where the plan is, for other processes that work on the run; ``None`` for one that
+            was made in Python.
         started: When it was begun, or gone on with.
         limit: The plan's, if it has one.
         target: The model.
@@ -75,6 +77,7 @@ class RunRecord(Record):
     run: About
     authorized_by: str | None
     command: str
+    plan: str | None = None
     started: datetime
     limit: Limit | None
     target: TargetRecord

@@ -5,28 +5,40 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+from collections.abc import Sequence
+from contextlib import closing
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from darkroom.auditing.checks import check_job, check_key, failed
+from darkroom.auditing.claims import Claims
 from darkroom.auditing.job import Job
 from darkroom.auditing.progress import Reporter
 from darkroom.auditing.record import Check
 from darkroom.auditing.run_record import About, Limit, Machine, RunRecord
 from darkroom.auditing.store import Store
+from darkroom.auditing.workers import WITHOUT_LOCKS, Workers
 from darkroom.errors import RunError
+from darkroom.files import has_locks
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch")
 
 
-def run_job(job: Job[Any, Any, Any, Any], *, resume: bool, reporter: Reporter) -> Path:
+def run_job(
+    job: Job[Any, Any, Any, Any],
+    *,
+    resume: bool,
+    reporter: Reporter,
+    workers: Workers | None = None,
+) -> Path:
     """Checks the subject, and runs every cell that is not there yet, unless a check fails.
 
     Args:
         job: What to run.
         resume: Whether to go on with a run that is there.
         reporter: Shows each stage.
+        workers: Processes that run the cells; this one if left out. Others may join either way.
 
     Returns:
         The run's folder.
@@ -38,18 +50,66 @@ def run_job(job: Job[Any, Any, Any, Any], *, resume: bool, reporter: Reporter) -
     keys = job.keys(version)
     if len(set(keys)) != len(keys):
         raise RunError("two [[attack]] or [[defense]] entries of the plan are the same: remove one")
-    store = Store(job.plan.run.out / job.plan.run.name)
+    store = Store(job.plan.run_folder)
     with store.held():
         store.open(resume=resume)
         _require_kin(job, store, keys, version)
         store.write("plan.toml", job.plan_text)
         record = _record(job, keys, version, _checks(job, store, version, reporter))
         store.write("run.json", record.model_dump_json(by_alias=True, indent=1))
-        missing = [key for key in record.cells if not store.has_cell(key)]
-        if missing:
-            for finished in job.run(missing, version, reporter):
-                store.write_cell(*finished)
+        if workers is None:
+            _run_cells(job, store, keys, version, reporter)
+        else:
+            workers.run(store, record.cells, reporter)
     return store.folder
+
+
+def join_run(job: Job[Any, Any, Any, Any], record: RunRecord, reporter: Reporter) -> None:
+    """Runs cells of a run that another process has begun, until none is missing.
+
+    Args:
+        job: The same audit.
+        record: What the run says of itself.
+        reporter: Shows each stage.
+
+    Raises:
+        DarkroomError: If something does not do; finished cells stay.
+    """
+    version = metadata.version("darkroom")
+    keys = job.keys(version)
+    store = Store(job.plan.run_folder)
+    if not {*record.cells} <= {*keys}:
+        raise RunError(
+            f"{store.folder}: the run has other cells than the plan comes to now: bring it up to "
+            f"date with {job.command} --resume"
+        )
+    if not has_locks(store.folder):
+        raise RunError(f"{store.folder}: {WITHOUT_LOCKS}")
+    _run_cells(job, store, keys, version, reporter)
+
+
+def _run_cells(
+    job: Job[Any, Any, Any, Any],
+    store: Store,
+    keys: Sequence[str],
+    version: str,
+    reporter: Reporter,
+) -> None:
+    """Runs the cells of a run that nobody else works on, until none is missing."""
+
+    def wanted() -> Sequence[str]:
+        record = store.record()
+        named = () if record is None else record.cells
+        return [key for key in keys if key in named]
+
+    planned = zip(keys, job.planned, strict=True)
+    guarded = {key for key, (_, cell) in planned if cell.guarded is not None}
+    with (
+        closing(Claims(store).missing(wanted, guarded)) as missing,
+        closing(job.run(missing, version, reporter)) as cells,
+    ):
+        for finished in cells:
+            store.write_cell(*finished)
 
 
 def _require_kin(job: Job[Any, Any, Any, Any], store: Store, keys: list[str], version: str) -> None:
@@ -105,6 +165,7 @@ def _record(
         ),
         authorized_by=plan.run.authorized_by,
         command=job.command,
+        plan=None if job.plan_file is None else str(job.plan_file),
         started=datetime.datetime.now(datetime.UTC).replace(microsecond=0),
         limit=None if plan.limit is None else Limit.of(plan.limit),
         target=target,

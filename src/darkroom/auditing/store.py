@@ -17,7 +17,16 @@ from pydantic import ValidationError
 from darkroom.auditing.record import Record
 from darkroom.auditing.run_record import RunRecord
 from darkroom.errors import RunError
-from darkroom.files import MARK, PARTIAL, claim, mark, refused, sync_folder, write_private
+from darkroom.files import (
+    MARK,
+    PARTIAL,
+    claim,
+    is_leased,
+    mark,
+    refused,
+    sync_folder,
+    write_private,
+)
 
 REMEDY = "choose another [run] out or name"
 
@@ -69,16 +78,21 @@ class Store:
         self._claim()
         cells = self.folder / "cells"
         try:
-            if cells.is_symlink():
-                raise RunError(f"{cells}: a link to another place: remove it")
-            cells.mkdir(mode=0o700, exist_ok=True)
+            for folder in (cells, self.folder / "claims"):
+                if folder.is_symlink():
+                    raise RunError(f"{folder}: a link to another place: remove it")
+                folder.mkdir(mode=0o700, exist_ok=True)
             for leftover in cells.glob(".partial-*"):
-                if not leftover.is_symlink():
+                if not leftover.is_symlink() and not self._in_work(leftover.name):
                     shutil.rmtree(leftover)
             for leftover in self.folder.glob(PARTIAL):
                 leftover.unlink()
         except OSError as error:
             raise RunError(f"{self.folder}: {error.strerror}: {REMEDY}") from error
+
+    def _in_work(self, partial: str) -> bool:
+        """Tells whether a worker of a run that was interrupted still writes a cell."""
+        return is_leased(self.folder / "claims" / f"{partial.removeprefix('.partial-')}.json")
 
     def _claim(self) -> None:
         # A run that was written before folders were marked.
@@ -117,6 +131,8 @@ class Store:
         text = cell.model_dump_json(indent=1)
         type(cell).model_validate_json(text)  # what cannot be read again is a fault of ours
         try:
+            # Whoever had the cell before was killed while it wrote.
+            shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(mode=0o700)
             write_private(partial / "cell.json", text.encode())
             buffer = io.BytesIO()

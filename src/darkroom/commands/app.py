@@ -10,6 +10,7 @@ import typer
 from darkroom.commands.audits import audits
 from darkroom.commands.data import canaries, data, secrets
 from darkroom.commands.doctor import doctor
+from darkroom.commands.history import history
 
 EXAMPLES = """\b
 Examples:
@@ -17,8 +18,12 @@ Examples:
   darkroom audit plan.toml                 attack, judge and report
   darkroom audit plan.toml --resume        go on after an interruption
   darkroom audit plan.toml --fail-on-leak  exit 1 for a leak, 3 where none can be told
+  darkroom audit plan.toml --workers 8     the same by eight processes
+  darkroom work runs/face-login            join a run from another shell or machine
   darkroom check plan.toml                 is the subject what the plan says?
   darkroom report runs/face-login          write a run's report anew
+  darkroom runs                            what ran, what is running and how far
+  darkroom compare runs/old runs/new       the same model before and after
   darkroom budget runs/face-login          how long ten queries a day hold it off
   darkroom recommend runs/face-login       the best of the defences that a run measured
   darkroom employees faces --people 40     render a data set of faces
@@ -37,6 +42,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(audits)
+app.add_typer(history)
 app.add_typer(data)
 app.add_typer(doctor)
 app.add_typer(canaries, name="canaries")

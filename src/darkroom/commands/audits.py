@@ -25,6 +25,10 @@ Seed = Annotated[
     int, typer.Option(min=0, max=HIGHEST_SEED, help="The same seed gives the same results.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print results.json instead of a table.")]
+Cache = Annotated[
+    Path | None,
+    typer.Option(help="A folder of judges, priors and trained models that runs share."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -43,15 +47,32 @@ def audit(
             help="Exit 1 for a leak above the plan's limit, 3 where none can be told.",
         ),
     ] = False,
+    workers: Annotated[
+        int, typer.Option(min=1, max=1024, help="Processes of this machine that share the cells.")
+    ] = 1,
+    cache: Cache = None,
     as_json: Json = False,
 ) -> None:
     """Run every attack of a plan, judge the results, write report.html and results.json."""
     from darkroom.runs import audit_plan
 
-    run = audit_plan(plan, resume=resume)
+    run = audit_plan(plan, resume=resume, workers=workers, cache=cache)
     _print(run, as_json)
     if fail_on_leak:
         raise typer.Exit(STATUS[run.verdict.outcome])
+
+
+@audits.command(epilog="Example: darkroom work runs/face-login")
+def work(
+    run: Annotated[Path, typer.Argument(help="The folder of a run that an audit has begun.")],
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for the run to begin.")] = 0.0,
+    cache: Cache = None,
+    until_closed: Annotated[bool, typer.Option("--until-closed", hidden=True)] = False,
+) -> None:
+    """Share the cells of a run with the audit that began it, from another shell or machine."""
+    from darkroom.runs import work_on
+
+    work_on(run, wait=wait, cache=cache, progress=not until_closed, until_closed=until_closed)
 
 
 @audits.command(epilog="Example: darkroom check plan.toml")

@@ -123,7 +123,7 @@ def run_cell(
         The cell, and the arrays for ``reconstructions.npz``.
     """
     plan = replace(plan, defense=subject.fitted(plan.defense))
-    guessed = bench.guessed(repr(plan.prior), prior, subject, plan.seed)
+    guessed = bench.guessed(plan.prior, prior, subject, plan.seed)
     attacked = _attack(plan, subject, prior, bench, guessed, advance, endpoint)
     ranked = rank_people(
         bench.gallery,

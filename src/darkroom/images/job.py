@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from darkroom.access import Access
+from darkroom.auditing.artefacts import NOWHERE
 from darkroom.auditing.job import Advance, Arrays, Facts, Job, Model, trained_row
 from darkroom.auditing.plan import parse_slice
 from darkroom.auditing.progress import Reporter
@@ -166,15 +167,21 @@ class ImageJob(Job[ImagePlan, Subject, ImageCellPlan, Bench]):
 
     def bench(self, subject: Subject, former: Bench | None, reporter: Reporter) -> Bench:
         """Trains the judges, once for all models, and tests them with each; see the base."""
-        share = self.plan.run.memory // SHARE
-        return set_up_bench(subject, self.plan.run.seed, self.judges, reporter, former, share)
+        plan, share = self.plan, self.plan.run.memory // SHARE
+        return set_up_bench(
+            subject, plan.run.seed, self.judges, reporter, former, share, plan.shelves
+        )
 
     def fit_prior(self, cell: ImageCellPlan, subject: Subject, advance: Advance) -> ImagePrior:
         """Fits a prior on the public photos; see :meth:`Job.fit_prior`."""
         spec, public = subject.target.spec, subject.public
         photos = np.empty((0, *spec.shape), np.float32) if public is None else public.images
         share = self.plan.run.memory // SHARE
-        return cell.prior.build(Materials(photos, spec, cell.seed, self.folder, advance, share))
+        materials = Materials(photos, spec, cell.seed, self.folder, advance, share)
+        shelf = self.plan.shelves.shared if cell.prior.from_photos else NOWHERE
+        told = "" if public is None else public.digest()
+        words = [told, repr(spec), cell.seed, share, identity(cell.prior)]
+        return shelf.made(f"prior-{cell.prior.name}", words, lambda: cell.prior.build(materials))
 
     @cached_property
     def _endpoint(self) -> Endpoint[HttpTarget]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from darkroom.auditing.artefacts import NOWHERE, UNSHELVED, Artefacts, Shelves
 from darkroom.auditing.progress import Reporter
 from darkroom.images.guesses import Guesses, baseline, draws
 from darkroom.images.judges.base import Judge
@@ -24,9 +26,11 @@ from darkroom.images.judges.panel import Panel, joined
 from darkroom.images.judges.ranks import Floats, log_ranks_of_guesses
 from darkroom.images.photos import Photos
 from darkroom.images.priors.base import ImagePrior
+from darkroom.images.priors.build import PriorConfiguration
 from darkroom.images.record import JudgeRates, Judges, MeasuredRate
 from darkroom.images.subject import Subject
 from darkroom.images.targets.memory import DEFAULT, SHARE
+from darkroom.named import identity
 
 COMPONENTS = 60
 """Dimensions of the face space in which nearness to a person is measured."""
@@ -55,6 +59,20 @@ class ByHeart(NamedTuple):
         return cls(likeness, float(panel.judge(averages).names(subject.goals).mean()))
 
 
+class People(NamedTuple):
+    """What is learned from photos alone, whatever the model.
+
+    Attributes:
+        panel: The judges and the plausibility gate.
+        gallery: The people among whom the right one is ranked.
+        by_heart: What a model that knew everybody by heart would give.
+    """
+
+    panel: Panel
+    gallery: Gallery | None
+    by_heart: ByHeart
+
+
 @dataclass(frozen=True)
 class Bench:
     """The judges of a run, and how far they can be trusted.
@@ -69,6 +87,8 @@ class Bench:
             learn from how people differ.
         by_heart: What a model that knew everybody by heart would give.
         guesses: What guesses without the model come to, by prior.
+        shelf: Where they are kept.
+        words: What decides the judges.
     """
 
     panel: Panel
@@ -79,18 +99,27 @@ class Bench:
     gallery: Gallery | None
     by_heart: ByHeart
     guesses: dict[str, Guesses]
+    shelf: Artefacts = NOWHERE
+    words: tuple[object, ...] = ()
 
-    def guessed(self, name: str, prior: ImagePrior, subject: Subject, seed: int) -> Guesses:
+    def guessed(
+        self, asked: PriorConfiguration, prior: ImagePrior, subject: Subject, seed: int
+    ) -> Guesses:
         """Returns what an attacker without the model gets, which is found out once a prior.
 
         Args:
-            name: What the prior is known by.
-            prior: Is drawn from.
+            asked: What the plan asks for.
+            prior: The same, fitted; is drawn from.
             subject: The truth.
             seed: The run's.
         """
+        told = identity(asked)
+        name = json.dumps(told)
         if name not in self.guesses:
-            self.guesses[name] = self._guess(prior, subject, seed)
+            shelf = self.shelf if asked.from_photos else NOWHERE
+            self.guesses[name] = shelf.made(
+                "guesses", [*self.words, told], lambda: self._guess(prior, subject, seed)
+            )
         return self.guesses[name]
 
     def _guess(self, prior: ImagePrior, subject: Subject, seed: int) -> Guesses:
@@ -141,6 +170,7 @@ def set_up_bench(
     reporter: Reporter,
     former: Bench | None = None,
     memory: int = DEFAULT // SHARE,
+    shelves: Shelves = UNSHELVED,
 ) -> Bench:
     """Trains the judges of a run and tests them.
 
@@ -151,34 +181,64 @@ def set_up_bench(
         reporter: Shows the stages.
         former: The judges of another model of the same people, who are trained already.
         memory: Bytes that copies of photos may take.
+        shelves: Where all this is kept.
 
     Raises:
         DataError: If there are too few photos to judge by.
     """
-    learn, test, held_out = subject.judge_split()
+    words = (subject.photos_digest(), seed, [identity(judge) for judge in judges])
     if former is None:
         with reporter.stage("Training judges") as advance:
-            panel = _panel(subject, learn, seed, judges, advance)
+            people = shelves.shared.made(
+                "judges", words, lambda: _people(subject, seed, judges, advance)
+            )
     else:
-        panel = former.panel
+        people = People(former.panel, former.gallery, former.by_heart)
     with reporter.stage("Trying to fool the judges") as advance:
-        accuracy = judge_accuracy(panel, test.images, test.people)
-        false_positives = false_positive_rates(
-            panel,
-            subject.target,
-            test.images,
-            test.people,
-            goals=subject.goals,
-            seed=_derived(seed, 3),
-            on_progress=advance,
+        accuracy, false_positives = shelves.own.made(
+            "errors",
+            [subject.digest(), *words],
+            lambda: _tested(subject, seed, people.panel, advance),
         )
-    space = _space(subject, memory)
-    if former is not None:
-        gallery, by_heart, guesses = former.gallery, former.by_heart, former.guesses
-    else:
-        gallery = _gallery(subject)
-        by_heart, guesses = ByHeart.of(subject, panel, gallery), {}
-    return Bench(panel, accuracy, false_positives, space, held_out, gallery, by_heart, guesses)
+    space = shelves.shared.made(
+        "space", [subject.photos_digest(), memory], lambda: _space(subject, memory)
+    )
+    return Bench(
+        people.panel,
+        accuracy,
+        false_positives,
+        space,
+        subject.judge_split()[2],
+        people.gallery,
+        people.by_heart,
+        {} if former is None else former.guesses,
+        shelves.shared,
+        words,
+    )
+
+
+def _tested(
+    subject: Subject, seed: int, panel: Panel, advance: Callable[[int, int], None]
+) -> tuple[Accuracy, FalsePositives]:
+    """Counts the errors of judges."""
+    test = subject.judge_split()[1]
+    return judge_accuracy(panel, test.images, test.people), false_positive_rates(
+        panel,
+        subject.target,
+        test.images,
+        test.people,
+        goals=subject.goals,
+        seed=_derived(seed, 3),
+        on_progress=advance,
+    )
+
+
+def _people(
+    subject: Subject, seed: int, judges: Sequence[Judge], advance: Callable[[int, int], None]
+) -> People:
+    panel = _panel(subject, subject.judge_split()[0], seed, judges, advance)
+    gallery = _gallery(subject)
+    return People(panel, gallery, ByHeart.of(subject, panel, gallery))
 
 
 def _panel(

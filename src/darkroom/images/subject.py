@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,15 +141,23 @@ class Subject:
 
     def digest(self) -> str:
         """Returns a hash of the target and all photos."""
-        parts = [
-            self.target.fingerprint(),
-            *origin(type(self.target)),
+        parts = [self.target.fingerprint(), *origin(type(self.target)), *self._photos]
+        return hashlib.sha256("".join(parts).encode()).hexdigest()
+
+    def photos_digest(self) -> str:
+        """Returns a hash of all photos, of which of them the target saw, and of their range."""
+        spec = self.target.spec
+        parts = [repr((spec.low, spec.high)), *self._photos]
+        return hashlib.sha256("".join(parts).encode()).hexdigest()
+
+    @cached_property
+    def _photos(self) -> tuple[str, ...]:
+        return (
             self.private.digest(),
             hashlib.sha256(np.packbits(self.trained).tobytes()).hexdigest(),
             "" if self.public is None else self.public.digest(),
             "" if self.strangers is None else self.strangers.digest(),
-        ]
-        return hashlib.sha256("".join(parts).encode()).hexdigest()
+        )
 
     def unit(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Returns images of the target's range scaled to 0 to 1."""

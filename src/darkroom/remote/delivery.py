@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Delivery:
         ends_with_limit: Whether a limit that is spent for longer than the patience ends an attack,
             as its own budget does, and not the run. The server is asked all the same, even where it
             has told of it, so that it is the server that refuses.
+        pace: The folder through which all processes of a run keep one pace; each has its own
+            without it.
     """
 
     batch: int = 32
@@ -31,3 +34,4 @@ class Delivery:
     backoff: float = 0.5
     longest_answer: int = 64 * 2**20
     ends_with_limit: bool = False
+    pace: Path | None = None

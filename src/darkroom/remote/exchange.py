@@ -15,6 +15,7 @@ from darkroom.redaction import without
 from darkroom.remote.delivery import Delivery
 from darkroom.remote.rate_limits import RateLimiter, retry_after
 from darkroom.remote.retries import Miss, Missed
+from darkroom.remote.shared_limits import SharedRateLimiter
 
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _RETRIES_OF_500 = 2
@@ -73,6 +74,8 @@ class Exchange:
         self._quotes, self._answers = quotes, answers
         self.name = name
         self.limiter = RateLimiter()
+        if delivery.pace is not None:
+            self.limiter = SharedRateLimiter(delivery.pace, delivery.concurrency, delivery.timeout)
 
     async def send(
         self, method: str, url: str, content: bytes | None = None, rows: int = 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from pathlib import Path
+
+from pydantic import Field, PrivateAttr, field_validator
 
 from darkroom.errors import PlanError
 from darkroom.redaction import tells_of_a_secret
@@ -37,6 +39,15 @@ class ServedSection(Section):
     headers: dict[str, str] = Field(default_factory=dict)
     headers_from_env: dict[str, str] = Field(default_factory=dict)
     api_key_env: str | None = None
+    _pace: Path | None = PrivateAttr(default=None)
+
+    def keep_pace(self, folder: Path) -> None:
+        """Has all processes of a run ask at one pace.
+
+        Args:
+            folder: Where they tell one another.
+        """
+        self._pace = folder
 
     @field_validator("headers")
     @classmethod
@@ -73,6 +84,7 @@ class ServedSection(Section):
             backoff=self.backoff,
             longest_answer=self.longest_answer,
             ends_with_limit=ends_with_limit,
+            pace=self._pace,
         )
 
     def secret_headers(self) -> dict[str, str]:

@@ -66,6 +66,11 @@ def render(page: Page) -> str:
     return _environment(folders).get_template("report.html.jinja").render(page=page)
 
 
+def rendered(template: str, **values: object) -> str:
+    """Returns the HTML of a template that has nothing of a kind's own."""
+    return _environment(()).get_template(template).render(**values)
+
+
 @functools.cache  # templates are compiled once
 def _environment(folders: tuple[tuple[str, Path | None], ...]) -> Environment:
     """Returns what renders templates: the common ones, and each kind's under its name."""
@@ -82,6 +87,7 @@ def _environment(folders: tuple[tuple[str, Path | None], ...]) -> Environment:
         percent=wording.percent,
         spread=wording.spread,
         points=wording.points,
+        between=wording.between,
         confidence=wording.confidence,
         probability=wording.probability,
         score=wording.score,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, Union
 
@@ -19,7 +20,7 @@ T = TypeVar("T")
 
 def load_schema() -> dict[str, Any]:
     """Returns the JSON Schema (2020-12) that every ``results.json`` meets."""
-    cells: Any = tuple[_any_cell(), ...]  # type: ignore[misc]
+    cells: Any = tuple[_any_of(_records()), ...]  # type: ignore[misc]
     document = create_model("Results", __base__=Results, cells=(cells, Field()))
     schema = document.model_json_schema(mode="serialization")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
@@ -45,14 +46,7 @@ def collect(run: Path) -> Results:
             what is wrong in it.
     """
     record = read_run(run)
-    kinds: TypeAdapter[Cell] = TypeAdapter(_any_cell())
-    cells = []
-    for key in record.cells:
-        path = run / "cells" / key / "cell.json"
-        cell = _read(kinds, path)
-        if cell.key != key:
-            raise damaged(path, f"its key is not {key!r}")
-        cells.append(cell)
+    cells = [read_cell(run, key) for key in record.cells]
     verdict = decide([judge(cell) for cell in cells], record.limit, record.checks)
     return Results(
         schema="darkroom/results/2",
@@ -60,6 +54,19 @@ def collect(run: Path) -> Results:
         verdict=verdict.record(record.checks),
         cells=tuple(cells),
     )
+
+
+def read_cell(run: Path, key: str) -> Cell:
+    """Reads a finished cell of a run.
+
+    Raises:
+        RunError: If it is missing or damaged.
+    """
+    path = run / "cells" / key / "cell.json"
+    cell = _read(_cells(), path)
+    if cell.key != key:
+        raise damaged(path, f"its key is not {key!r}")
+    return cell
 
 
 def write_results(run: Path) -> Path:
@@ -78,9 +85,21 @@ def write_results(run: Path) -> Path:
     return write_private(run / "results.json", f"{text}\n".encode())
 
 
-def _any_cell() -> Any:
-    """Returns the type of a cell of any kind, which its ``kind`` tells."""
-    records = tuple(imported(kind.record) for kind in KINDS.values())
+def _cells() -> TypeAdapter[Cell]:
+    return _adapter(_records())
+
+
+@functools.cache  # making one takes longer than reading a cell with it
+def _adapter(records: tuple[type[Cell], ...]) -> TypeAdapter[Cell]:
+    return TypeAdapter(_any_of(records))
+
+
+def _records() -> tuple[type[Cell], ...]:
+    return tuple(imported(kind.record) for kind in KINDS.values())
+
+
+def _any_of(records: tuple[type[Cell], ...]) -> Any:
+    """Returns the type of a cell of any of these kinds, which its ``kind`` tells."""
     return Annotated[Union[records], Field(discriminator="kind")]  # noqa: UP007 - known at run time
 
 

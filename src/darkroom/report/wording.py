@@ -40,6 +40,16 @@ def points(difference: float) -> str:
     return ("+" if difference > 0 else MINUS) + _hundredths(abs(difference))
 
 
+def between(difference: Interval) -> str:
+    """Writes a difference of rates in percentage points with its interval.
+
+    >>> between(Interval(estimate=0.1, low=-0.05, high=0.25)) == f"+10 ({MINUS}5 to +25)"
+    True
+    """
+    low, high = points(difference.low), points(difference.high)
+    return f"{points(difference.estimate)} ({low} to {high})"
+
+
 def confidence(value: float) -> str:
     """Writes a confidence to four decimals, without rounding up to certainty.
 

@@ -16,6 +16,7 @@ from darkroom.auditing.record import Check
 from darkroom.auditing.run_record import TargetRecord
 from darkroom.defenses.pipeline import Pipeline
 from darkroom.imports import call_import
+from darkroom.named import identity
 from darkroom.tables.cell_plan import TableCellPlan, table_cell_plans
 from darkroom.tables.cells import run_table_cell
 from darkroom.tables.checks.answers import check_answers, check_use
@@ -130,13 +131,24 @@ class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
         # What an attacker knows of a record may be what each model says of it.
         if former is not None and subject.knows == "response":
             return former
+        seed, imputer = self.plan.run.seed, self.plan.public.imputer
         with reporter.stage("Training the imputation model"):
-            return set_up_table_bench(subject, self.plan.run.seed, self.plan.public.imputer)
+            return self.plan.shelves.own.made(
+                "baselines",
+                [subject.digest(), seed, imputer],
+                lambda: set_up_table_bench(subject, seed, imputer),
+            )
 
     def fit_prior(self, cell: TableCellPlan, subject: TableSubject, advance: Advance) -> TablePrior:
         """Counts or trains on the public rows; see :meth:`Job.fit_prior`."""
         del advance
-        return cell.prior.build(subject.candidates, subject.data.public.rows, cell.seed)
+        candidates, public = subject.candidates, subject.data.public.rows
+        words = [subject.data.digest(), candidates.values.tolist(), cell.seed, identity(cell.prior)]
+        return self.plan.shelves.shared.made(
+            f"prior-{cell.prior.name}",
+            words,
+            lambda: cell.prior.build(candidates, public, cell.seed),
+        )
 
     @cached_property
     def _endpoint(self) -> Endpoint[HttpTableTarget]:

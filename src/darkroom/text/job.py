@@ -131,13 +131,18 @@ class TextJob(Job[TextPlan, TextSubject, TextCellPlan, TextBench]):
         self, subject: TextSubject, former: TextBench | None, reporter: Reporter
     ) -> TextBench:
         """Measures exposures; see :meth:`Job.bench`."""
-        every = subject.canaries.canaries
+        every, shelf = subject.canaries.canaries, self.plan.shelves.own
+        words = [subject.digest(), subject.seed]
         before = None if former is None else former.before
-        if former is None and subject.before is not None:
+        if former is None and (untrained := subject.before) is not None:
             with reporter.stage("Measuring exposures before training") as advance:
-                before = measure(subject.before, subject, every, advance)
+                before = shelf.made(
+                    "before", words, lambda: measure(untrained, subject, every, advance)
+                )
         with reporter.stage("Measuring exposures") as advance:
-            exposures = measure(subject.target, subject, every, advance)
+            exposures = shelf.made(
+                "exposures", words, lambda: measure(subject.target, subject, every, advance)
+            )
         return TextBench(
             exposures, before, Utilities(subject.target, subject.held_out, subject.seed)
         )

@@ -14,6 +14,7 @@ import numpy as np
 
 from darkroom.auditing.progress import Reporter
 from darkroom.auditing.record import Bound, Cell, Privacy
+from darkroom.files import leased
 from darkroom.named import describe, identity
 from darkroom.training.cells import dressed
 from darkroom.training.defense import Advance, Course, Trained, TrainingDefense
@@ -176,16 +177,21 @@ class TrainedModel(Generic[S, R]):
         return self.trainer.load(self.defense, self.stored.checked())
 
     def make(self, reporter: Reporter) -> None:
-        """Trains and keeps the model, unless it is there.
+        """Trains and keeps the model, unless it is there; one process trains it, others wait.
 
         Raises:
             DarkroomError: If it cannot be trained or kept.
         """
-        if self.stored.exists():
+        stored = self.stored
+        if stored.exists():
             return
-        with reporter.stage(f"Training with {describe(self.defense)}") as advance:
-            model, facts = self.trainer.train(self.defense, advance)
-            self.stored.write(self.trainer.dump(model), facts)
+        stored.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with leased(stored.file.with_suffix(".lease"), wait=True):
+            if stored.exists():
+                return
+            with reporter.stage(f"Training with {describe(self.defense)}") as advance:
+                model, facts = self.trainer.train(self.defense, advance)
+                stored.write(self.trainer.dump(model), facts)
 
     def dress(self, cell: R) -> R:
         """Names the training in a cell, with its cost and what it guarantees."""

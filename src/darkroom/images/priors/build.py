@@ -51,6 +51,11 @@ class PriorConfiguration(ABC):
 
     name: ClassVar[str]
 
+    @property
+    def from_photos(self) -> bool:
+        """Whether parameters and photos decide it, and no file, so that it can be kept."""
+        return True
+
     @abstractmethod
     def build(self, materials: Materials) -> ImagePrior:
         """Fits, trains or loads the prior.
@@ -116,6 +121,11 @@ class GeneratorConfiguration(PriorConfiguration):
     latent: Annotated[int, Field(ge=1)] | None = None
     unit_range: bool = True
     steps: Annotated[int, Field(ge=1)] | None = None
+
+    @property
+    def from_photos(self) -> bool:
+        """Whether it is trained on the photos, and not one's own."""
+        return self.load is None
 
     def build(self, materials: Materials) -> ImagePrior:
         """Trains or loads the generator."""

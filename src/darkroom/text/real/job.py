@@ -98,14 +98,10 @@ class RealJob(Job[RealPlan, RealSubject, TextCellPlan, RealBench]):
     ) -> RealBench:
         """Measures evidence and near misses; see :meth:`Job.bench`."""
         del former
-        with reporter.stage("Ranking secrets among decoys") as advance:
-            evidence = gather(subject, advance)
-        near = None
-        if evidence is not None and subject.settings.near:
-            with reporter.stage("Looking for near misses") as advance:
-                near = _near(subject, evidence, advance)
-        utilities = Utilities(subject.target, subject.held_out, subject.seed)
-        return RealBench(Measured(evidence, near), utilities)
+        measured = self.plan.shelves.own.made(
+            "evidence", [subject.digest(), subject.seed], lambda: _measured(subject, reporter)
+        )
+        return RealBench(measured, Utilities(subject.target, subject.held_out, subject.seed))
 
     def fit_prior(self, cell: TextCellPlan, subject: RealSubject, advance: Advance) -> None:
         """The shapes of secrets are all that an attacker knows, and need no fitting."""
@@ -123,6 +119,17 @@ class RealJob(Job[RealPlan, RealSubject, TextCellPlan, RealBench]):
         del prior
         utility = bench.utilities.behind(cell.defense.name, cell.defense.one)
         return run_real_cell(key, cell, subject, bench.measured, utility, advance)
+
+
+def _measured(subject: RealSubject, reporter: Reporter) -> Measured:
+    """Ranks secrets among decoys, and looks for near misses where the plan asks for them."""
+    with reporter.stage("Ranking secrets among decoys") as advance:
+        evidence = gather(subject, advance)
+    near = None
+    if evidence is not None and subject.settings.near:
+        with reporter.stage("Looking for near misses") as advance:
+            near = _near(subject, evidence, advance)
+    return Measured(evidence, near)
 
 
 def _near(subject: RealSubject, evidence: Sequence[Evidence], advance: Advance) -> list[float]:

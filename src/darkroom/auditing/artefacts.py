@@ -1,0 +1,122 @@
+"""What an audit makes once and needs again: judges, priors, baselines, measurements of a model.
+
+Each is kept under a hash of all that decides it, so that cells, processes and later runs share it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from darkroom.auditing.packing import CannotPack, Packed, pack, unpack
+from darkroom.errors import RunError
+from darkroom.files import leased, write_private
+
+T = TypeVar("T")
+
+LIBRARIES = ("darkroom", "numpy", "scipy", "scikit-learn", "torch")
+"""Another version of them may make something else."""
+
+_STRUCTURE = "structure"
+
+
+class Artefacts(NamedTuple):
+    """A folder of what was made.
+
+    Attributes:
+        folder: In the run, or a cache that runs share; nothing is kept without one.
+    """
+
+    folder: Path | None = None
+
+    def made(self, name: str, decisive: Sequence[object], make: Callable[[], T]) -> T:
+        """Returns what is kept, or makes and keeps it; one process makes it, and others wait.
+
+        What has a part that :mod:`.packing` cannot pack, as a judge of somebody's own, is made
+        anew each time.
+
+        Args:
+            name: What it is, a word for the file.
+            decisive: All that decides it, as JSON can hold it.
+            make: Makes it.
+
+        Raises:
+            RunError: If the folder cannot be written to, or what is kept is damaged.
+        """
+        if self.folder is None:
+            return make()
+        file = self.folder / f"{name}-{_key(decisive)}.npz"
+        if file.exists():
+            return _read(file)  # type: ignore[no-any-return]
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with leased(file.with_suffix(".lease"), wait=True):
+            if file.exists():
+                return _read(file)  # type: ignore[no-any-return]
+            value = make()
+            try:
+                packed = pack(value)
+            except CannotPack:
+                return value
+            _write(file, packed)
+            # Arrays may lie otherwise in memory than those that were made, which can show in the
+            # last bit of a product: everybody has them as they were packed.
+            return unpack(packed)  # type: ignore[no-any-return]
+
+
+NOWHERE = Artefacts()
+"""Keeps nothing."""
+
+
+class Shelves(NamedTuple):
+    """Where an audit keeps what it makes.
+
+    Attributes:
+        shared: What the plan's data decide: judges and priors, which other runs may need too.
+        own: What depends on the model, or on files that the plan names, and is this run's alone.
+    """
+
+    shared: Artefacts
+    own: Artefacts
+
+
+UNSHELVED = Shelves(NOWHERE, NOWHERE)
+"""Keeps nothing."""
+
+
+def _key(decisive: Sequence[object]) -> str:
+    """Returns a hash of all that decides an artefact, 16 hexadecimal digits."""
+    words = [[name, metadata.version(name)] for name in LIBRARIES]
+    return hashlib.sha256(json.dumps([words, *decisive]).encode()).hexdigest()[:16]
+
+
+def _write(file: Path, packed: Packed) -> None:
+    buffer = io.BytesIO()
+    arrays: dict[str, Any] = {str(place): one for place, one in enumerate(packed.arrays)}
+    arrays[_STRUCTURE] = np.array(packed.structure)
+    np.savez(buffer, **arrays)
+    write_private(file, buffer.getbuffer())
+
+
+def _read(file: Path) -> Any:
+    """Reads an artefact.
+
+    Raises:
+        RunError: If it is damaged.
+    """
+    try:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as archive:
+            arrays = [archive[str(place)] for place in range(len(archive.files) - 1)]
+            return unpack(Packed(str(archive[_STRUCTURE]), arrays))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise RunError(
+            f"{file}: what was kept to be used again is damaged: remove the file, then go on with "
+            "--resume"
+        ) from error

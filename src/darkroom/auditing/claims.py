@@ -1,0 +1,127 @@
+"""Who works on which cell of a run: one process each, until it is done or the process ends."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+from pydantic import ValidationError
+
+from darkroom.auditing.record import Record
+from darkroom.auditing.store import Store
+from darkroom.files import is_leased, leased
+
+PAUSE = 0.5
+"""Seconds between looks at cells that others work on."""
+
+GUARDED = "guarded"
+"""The claim on all cells that ask a guard: they share its budgets, so one process asks."""
+
+
+ASKED = "asked.json"
+"""The file beside claims that says what a server was asked; see ``darkroom.remote``."""
+
+
+class Holder(Record):
+    """Who works on a cell.
+
+    Attributes:
+        host: The machine.
+        process: The process there.
+        since: When it began.
+    """
+
+    host: str
+    process: int
+    since: datetime.datetime
+
+
+class Claims:
+    """Leases on the cells of a run; see :func:`darkroom.files.leased`.
+
+    Attributes:
+        folder: Where they are, in the run's folder.
+    """
+
+    def __init__(self, store: Store) -> None:
+        """Points at the claims of a run."""
+        self._store = store
+        self.folder = store.folder / "claims"
+
+    @contextmanager
+    def claimed(self, name: str) -> Iterator[bool]:
+        """Claims a cell while the block runs; tells whether nobody else has.
+
+        Args:
+            name: The cell's key.
+
+        Raises:
+            RunError: If the folder cannot be written to.
+        """
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        with leased(self.folder / f"{name}.json") as file:
+            if file is not None:
+                now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+                holder = Holder(host=platform.node(), process=os.getpid(), since=now)
+                os.truncate(file, 0)
+                os.write(file, holder.model_dump_json().encode())
+            yield file is not None
+
+    def holders(self) -> dict[str, Holder]:
+        """Returns who works on which cells now, by key."""
+        found = {}
+        for path in sorted(self.folder.glob("*.json")):
+            if not is_leased(path):
+                continue
+            try:
+                holder = Holder.model_validate_json(path.read_bytes())
+            except (OSError, ValidationError):
+                continue  # done in this moment, or only just begun
+            found[path.stem] = holder
+        return found
+
+    def rows_asked(self) -> int | None:
+        """Returns the rows that all processes have sent a server; ``None`` where none is asked."""
+        try:
+            return int(json.loads((self.folder / ASKED).read_bytes())["rows"])
+        except (OSError, ValueError, KeyError):
+            return None
+
+    def missing(
+        self, wanted: Callable[[], Sequence[str]], guarded: Collection[str]
+    ) -> Generator[str, None, None]:
+        """Yields the keys of cells to run, each claimed until the next is asked for.
+
+        Ends when no cell is missing; while others work on all that are, it waits: what one of them
+        gives back by a crash is yielded too.
+
+        Args:
+            wanted: Returns the keys that the run names now, in the plan's order.
+            guarded: Those that ask a guard.
+
+        Raises:
+            RunError: If the folder cannot be written to.
+        """
+        store = self._store
+        with ExitStack() as stack:
+            asks = False
+            while missing := [key for key in wanted() if not store.has_cell(key)]:
+                idle = True
+                for key in missing:
+                    if key in guarded and not asks:
+                        with ExitStack() as trial:
+                            asks = trial.enter_context(self.claimed(GUARDED))
+                            if not asks:
+                                continue
+                            stack.push(trial.pop_all())
+                    with self.claimed(key) as mine:
+                        if mine and not store.has_cell(key):
+                            idle = False
+                            yield key
+                if idle:
+                    time.sleep(PAUSE)
