@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from darkroom.commands.ending import plain_console
+from darkroom.commands.audits import plain_console
 
 if TYPE_CHECKING:
     from darkroom.report.runs.comparison import Comparison
