@@ -27,7 +27,12 @@ NOT_IMPORTED = {
 PART_OF = {"pydantic-core": "pydantic"}
 """Distributions that come with another in the one version that fits."""
 
-NOT_INSTALLED = {"art": "adversarial-robustness-toolbox", "keras": "keras"}
+NOT_INSTALLED = {
+    "art": "adversarial-robustness-toolbox",
+    "jax": "jax",
+    "jax2onnx": "jax2onnx",
+    "keras": "keras",
+}
 """Modules of benchmarks whose names tell nothing of the distributions, which tests lack."""
 
 

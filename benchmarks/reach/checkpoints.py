@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 import darkroom
-from benchmarks.reach.image_nets import convolutional
-from benchmarks.reach.planted_images import PEOPLE, SHAPE, found, plan, taught
+from benchmarks.reach.planted.images import PEOPLE, SHAPE, found, plan, taught
+from benchmarks.reach.planted.nets import convolutional
 from benchmarks.reach.rows import Row
 
 
@@ -23,7 +23,7 @@ def audited_from_plan(folder: Path, build: str, lines: str = "", attack: str = "
     """Audits what an expression builds, through a plan and a module beside it."""
     name = f"net_{abs(hash(str(folder)))}"
     (folder / f"{name}.py").write_text(
-        "from benchmarks.reach.image_nets import *\nfrom torch import nn\n\n\n"
+        "from benchmarks.reach.planted.nets import *\nfrom torch import nn\n\n\n"
         f"def net():\n    return {build}\n"
     )
     file = plan(folder, f'load = "{name}:net"\n{lines}', attack)

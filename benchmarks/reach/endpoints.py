@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 import darkroom
-from benchmarks.reach.planted_tables import INPUTS, MEMBERS, planted, together
+from benchmarks.reach.planted.tables import INPUTS, MEMBERS, planted, together
 from benchmarks.reach.rows import Row
 from darkroom.text.canaries import make_canaries, save_key
 from darkroom.text.formats.secrets import make_format
@@ -27,6 +28,7 @@ def rows() -> Iterator[Row]:
     """Yields every kind of endpoint."""
     yield Row("JSON", "rows as objects, of a table", _table(_json))
     yield Row("JSON", "a version in the address's parameters", _table(_json_with_version))
+    yield Row("JSON", "a key in the address alone", _table(_json_with_key, keys=_KEYED))
     yield Row("Open Inference", "a column a tensor", _table(_open_inference, protocol="v2"))
     refused = "check that [target] describes what the server takes"
     yield Row("JSON", "a server that wants something else", _table(_refuses), refused)
@@ -72,7 +74,10 @@ def _served(answer: Answer) -> Iterator[str]:
         thread.join()
 
 
-def _table(answer: Answer, protocol: str = "json") -> Callable[[Path], bool]:
+_KEYED = 'parameters_from_env = {sig = "DARKROOM_REACH_KEY"}\n'
+
+
+def _table(answer: Answer, protocol: str = "json", keys: str = "") -> Callable[[Path], bool]:
     """Returns what audits a server that says ill of every smoker."""
 
     def meet(folder: Path) -> bool:
@@ -81,19 +86,24 @@ def _table(answer: Answer, protocol: str = "json") -> Callable[[Path], bool]:
         n, inputs = len(data.private), json.dumps(list(INPUTS))
         model = 'model = "ill"\n' if protocol == "v2" else ""
         version = "/ask?api-version=1" if answer is _json_with_version else ""
+        os.environ["DARKROOM_REACH_KEY"] = "open/sesame="
         with _served(answer) as url:
             plan = folder / "plan.toml"
             plan.write_text(
                 f'[run]\nname = "r"\nout = "{folder / "runs"}"\nauthorized_by = "me"\n'
                 f'[target]\nkind = "http"\nprotocol = "{protocol}"\nurl = "{url}{version}"\n{model}'
-                f'response = "ill"\ninputs = {inputs}\n'
+                f'response = "ill"\ninputs = {inputs}\n{keys}'
                 f'[private]\ntable = "{folder / "rows.csv"}"\nrows = "0:{n}"\n'
                 f'sensitive = "smoker"\ntrained_on = "0:{MEMBERS}"\n'
                 f'[public]\ntable = "{folder / "rows.csv"}"\nrows = "{n}:"\n'
                 'imputer = "logistic"\n[[attack]]\nname = "map"\n'
             )
             run = darkroom.audit_plan(plan, progress=False)
-        return run.verdict.outcome == "leak" and run.cells[0].success.estimate >= 0.85
+        kept = any(
+            b"sesame" in file.read_bytes() for file in run.folder.rglob("*.*") if file.is_file()
+        )
+        found = run.verdict.outcome == "leak" and run.cells[0].success.estimate >= 0.85
+        return found and not kept
 
     return meet
 
@@ -105,6 +115,11 @@ def _json(_: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
 def _json_with_version(path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     known = path == "/ask?api-version=1"
     return _json(path, body) if known else (404, {"error": "Resource not found"})
+
+
+def _json_with_key(path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    known = path == "/?sig=open%2Fsesame%3D"
+    return _json(path, body) if known else (403, {"error": f"no such key: {path}"})
 
 
 def _open_inference(_: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:

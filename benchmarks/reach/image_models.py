@@ -12,15 +12,8 @@ from torch import Tensor, nn
 
 import darkroom
 from benchmarks.reach.checkpoints import audited_from_plan, checkpoints, programs
-from benchmarks.reach.image_nets import (
-    DenseNet,
-    ForwardFeatures,
-    MobileNet,
-    ResNet,
-    convolutional,
-)
 from benchmarks.reach.other_libraries import other_libraries
-from benchmarks.reach.planted_images import (
+from benchmarks.reach.planted.images import (
     PEOPLE,
     SHAPE,
     SIDE,
@@ -28,6 +21,13 @@ from benchmarks.reach.planted_images import (
     options,
     planted,
     taught,
+)
+from benchmarks.reach.planted.nets import (
+    DenseNet,
+    ForwardFeatures,
+    MobileNet,
+    ResNet,
+    convolutional,
 )
 from benchmarks.reach.rows import Row
 

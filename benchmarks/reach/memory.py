@@ -61,7 +61,7 @@ def _audit(folder: Path) -> None:
     _save(folder / "people.npz", photos)
     _save(folder / "strangers.npz", draw.random((60, 1, 3, 8, 8)))
     (folder / "large.py").write_text(
-        "from benchmarks.reach.image_nets import ResNet\n\n\n"
+        "from benchmarks.reach.planted.nets import ResNet\n\n\n"
         f"def net():\n    model = ResNet(64, {PEOPLE}, small=False)\n"
         # One that is soon sure, so that pictures are grown in few steps.
         "    model.fc.weight.data *= 1000\n    return model\n"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import darkroom
-from benchmarks.reach.planted_images import (
+from benchmarks.reach.planted.images import (
     PEOPLE,
     SHAPE,
     SIDE,
@@ -33,7 +33,8 @@ def other_libraries() -> Iterator[Row]:
     yield Row("ONNX", "NHWC bytes, output Identity, as tf2onnx lays it out", _identity)
     yield Row("Keras", "exported to ONNX", _keras_onnx)
     yield Row("Keras", "with the PyTorch backend", _keras_module)
-    yield Row("JAX", "a net in NHWC as ONNX", _jax)
+    yield Row("ONNX", "NHWC floats, given to darkroom.audit", _given)
+    yield Row("JAX", "exported by jax2onnx", _jax)
 
 
 def _fitted(labels: Any) -> Any:
@@ -75,15 +76,23 @@ def _skl2onnx(folder: Path) -> bool:
     return _onnx_plan(folder, "probabilities")
 
 
-def _laid_out(file: Path, *, bytes_in: bool) -> None:
-    """Writes a softmax regression as converters from TensorFlow and JAX lay it out."""
-    from onnx import TensorProto, helper, numpy_helper
+def _regression() -> tuple[Any, Any]:
+    """Returns weights, ``(height * width * channels, people)``, and bias of a softmax regression.
 
+    Pixels are in [0, 1], channels last.
+    """
     linear = _fitted(planted().people)
     scaler, regression = linear[0], linear[1]
     weights = (regression.coef_ / scaler.scale_).T
     bias = regression.intercept_ - scaler.mean_ @ weights
-    weights = weights.reshape(*SHAPE, PEOPLE).transpose(1, 2, 0, 3).reshape(-1, PEOPLE)
+    return weights.reshape(*SHAPE, PEOPLE).transpose(1, 2, 0, 3).reshape(-1, PEOPLE), bias
+
+
+def _laid_out(file: Path, *, bytes_in: bool) -> None:
+    """Writes a softmax regression as converters from TensorFlow lay it out."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    weights, bias = _regression()
     held = {
         "w": weights / (255 if bytes_in else 1),
         "b": bias,
@@ -118,6 +127,20 @@ def _identity(folder: Path) -> bool:
 
 
 def _jax(folder: Path) -> bool:
+    import jax
+    from jax2onnx import to_onnx
+
+    weights, bias = (jax.numpy.asarray(one, "float32") for one in _regression())
+
+    def net(images: Any) -> Any:
+        return jax.nn.softmax(images.reshape(images.shape[0], -1) @ weights + bias)
+
+    file = str(folder / "net.onnx")
+    to_onnx(net, [("B", SIDE, SIDE, 3)], return_mode="file", output_path=file)
+    return _onnx_plan(folder, "probabilities")
+
+
+def _given(folder: Path) -> bool:
     _laid_out(folder / "net.onnx", bytes_in=False)
     known = planted()
     target = OnnxTarget(folder / "net.onnx", SHAPE, outputs="probabilities")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.reach.planted.scans import write_scan
 from benchmarks.reach.rows import Row
 from darkroom.images.photos import Photos, load_photos, trained_rows
 from darkroom.images.targets.base import ImageSpec
@@ -17,6 +18,7 @@ from darkroom.images.targets.base import ImageSpec
 SIDE = 32
 COLUMNS = np.tile(np.linspace(0, 1, SIDE), (SIDE, 1))
 Make = Callable[[Path], None]
+Meet = Callable[[Path], bool]
 
 
 def _faces() -> list[NDArray[np.float64]]:
@@ -82,8 +84,20 @@ def _torn(folder: Path) -> None:
     file.write_bytes(file.read_bytes()[:60])
 
 
-def _dicom(folder: Path) -> None:
-    (folder / "bob" / "scan.dcm").write_bytes(bytes(128) + b"DICM" + bytes(64))
+def _scans(units: bool = True, how: tuple[float, float] | None = None, **told: Any) -> Meet:
+    """Returns what reads scans in Hounsfield units."""
+
+    def meet(folder: Path) -> bool:
+        for person, face in zip(("ada", "bob"), _faces(), strict=True):
+            (folder / person).mkdir()
+            white = 1 - face if told.get("form") == "MONOCHROME1" else face
+            stored = (white * 2000 - 1000 + 1024 * units).round().astype(np.int16)
+            scaled: dict[str, Any] = {"RescaleSlope": 1, "RescaleIntercept": -1024} if units else {}
+            for number in range(2):
+                write_scan(folder / person / f"IM{number}", stored, **scaled, **told)
+        return _shows(load_photos(folder, ImageSpec((1, SIDE, SIDE)), black_white=how))
+
+    return meet
 
 
 def _flat(folder: Path) -> None:
@@ -132,6 +146,15 @@ def _array(convert: Callable[[NDArray[np.float32]], Any]) -> Callable[[Path], bo
 
 def rows() -> Iterator[Row]:
     """Yields what people have."""
+    yield from _pictures()
+    yield from _medical()
+    yield from _folders()
+    yield Row("NumPy", "numbers of staff as labels", _staff, way="give classes")
+    yield Row("NumPy", "bytes", _array(lambda faces: (faces * 255).round().astype(np.uint8)))
+    yield Row("NumPy", "half precision", _array(lambda faces: faces.astype(np.float16)))
+
+
+def _pictures() -> Iterator[Row]:
     pillow = (
         ("JPEG", _read("{}.jpg", _bytes)),
         ("WebP", _read("{}.webp", lambda face: _picture(face).convert("RGB"))),
@@ -141,23 +164,32 @@ def rows() -> Iterator[Row]:
         ("PNG of 16 bits", _read("{}.png", lambda face: (face * 65535).astype(np.uint16))),
         ("TIFF in CMYK", _read("{}.tif", lambda face: _picture(face).convert("CMYK"))),
         ("TIFF of floats", _read("{}.tif", lambda face: face.astype(np.float32))),
-        (
-            "12 bits in 16, with range",
-            _read("{}.png", lambda f: (f * 4095).astype(np.uint16), black_white=(0, 4095)),
-        ),
-        (
-            "Hounsfield units, with range",
-            _read(
-                "{}.tif", lambda f: (f * 4000 - 1000).astype(np.int32), black_white=(-1000, 3000)
-            ),
-        ),
     )
     yield from (Row("Pillow", what, meet) for what, meet in pillow)
     yield Row("pillow-heif", "HEIC", _heic)
-    deep = _read("{}.png", lambda face: (face * 4095).astype(np.uint16))
-    yield Row("Pillow", "12 bits in 16", deep, way="set range")
-    units = _read("{}.tif", lambda face: (face * 4000 - 1000).astype(np.float32))
-    yield Row("Pillow", "Hounsfield units", units, way="set range")
+
+
+def _medical() -> Iterator[Row]:
+    def deep(face: NDArray[np.float64]) -> NDArray[np.uint16]:
+        return (face * 4095).astype(np.uint16)
+
+    def units(face: NDArray[np.float64]) -> NDArray[np.int32]:
+        return (face * 4000 - 1000).astype(np.int32)
+
+    yield Row("Pillow", "12 bits in 16", _read("{}.png", deep), way="set range")
+    told = _read("{}.png", deep, black_white=(0, 4095))
+    yield Row("Pillow", "12 bits in 16, with range", told)
+    yield Row("Pillow", "Hounsfield units", _read("{}.tif", units), way="set range")
+    told = _read("{}.tif", units, black_white=(-1000, 3000))
+    yield Row("Pillow", "Hounsfield units, with range", told)
+    window: dict[str, Any] = {"WindowCenter": 0, "WindowWidth": 2000}
+    yield Row("DICOM", "Hounsfield units and a window", _scans(**window))
+    yield Row("DICOM", "low is white", _scans(units=False, form="MONOCHROME1", **window))
+    yield Row("DICOM", "no window, with range", _scans(how=(-1000, 1000)))
+    yield Row("DICOM", "no window", _scans(), way="set range")
+
+
+def _folders() -> Iterator[Row]:
     yield Row("folders", "Thumbs.db, __MACOSX, JSON and hidden files", _messy(_litter))
     yield Row("folders", "sub-folders of a person", _messy(_nested))
     yield Row("folders", "an empty folder of no person", _messy(lambda at: (at / "zz").mkdir()))
@@ -165,7 +197,3 @@ def rows() -> Iterator[Row]:
     yield Row("folders", "two people of a thousand classes", _classes)
     yield Row("folders", "a torn PNG", _messy(_torn), way="replace or remove the file")
     yield Row("folders", "a photo of one shade", _messy(_flat), way="remove it")
-    yield Row("DICOM", "a scan", _messy(_dicom), way="set range")
-    yield Row("NumPy", "numbers of staff as labels", _staff, way="give classes")
-    yield Row("NumPy", "bytes", _array(lambda faces: (faces * 255).round().astype(np.uint8)))
-    yield Row("NumPy", "half precision", _array(lambda faces: faces.astype(np.float16)))

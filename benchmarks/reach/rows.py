@@ -18,6 +18,7 @@ AREAS = {
     "image models": 20,
     "photo formats": 12,
     "training of images": 8,
+    "training of text": 12,
     "table models": 20,
     "table formats": 10,
     "language models": 30,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.reach.planted_tables import (
+from benchmarks.reach.planted.tables import (
     INPUTS,
     leaks,
     plan_leaks,

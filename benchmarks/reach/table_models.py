@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.reach.planted_tables import INPUTS, leaks, plan_leaks, planted, together, write_plan
+from benchmarks.reach.planted.tables import INPUTS, leaks, plan_leaks, planted, together, write_plan
 from benchmarks.reach.rows import Row
 
 Make = Callable[[], Any]

@@ -127,8 +127,8 @@ def rows() -> Iterator[Row]:
     nets: tuple[tuple[str, Callable[[], nn.Module], Callable[[], ImageTraining], str], ...] = (
         ("in-place ReLU", lambda: _plain(conv, nn.ReLU(inplace=True), channels=2), _private, ""),
         ("a layer that is never used", _unused, _private, ""),
-        ("weights used by a functional call", _functional, _private, "first.weight"),
-        ("an addition in place", _added, _private, "in place"),
+        ("weights used by a functional call", _functional, _private, ""),
+        ("an addition in place", _added, _private, ""),
         ("batch normalisation", lambda: _plain(conv, norm, channels=2), _private, "group_norm"),
         ("batch normalisation, replaced", lambda: _plain(conv, norm, channels=2), _grouped, ""),
         ("a batch's mean", _mixing, _private, "take out what mixes rows"),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from benchmarks.reach.planted.scans import write_scan
 from PIL import Image
 from tests.support.needs import needed
 
@@ -69,6 +72,31 @@ def test_deep_pixels_are_scaled_by_their_range(
             load_photos(tmp_path, SPEC)
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32, np.int64])
+def test_arrays_are_scaled_by_the_range_too(tmp_path: Path, dtype: type) -> None:
+    pixels: Any = (RAMP * 4095).astype(dtype)
+    np.savez(tmp_path / "a.npz", images=np.broadcast_to(pixels, (2, 3, 16, 16)))
+    spec = ImageSpec((1, 16, 16), -1.0, 1.0)
+    found = load_photos(tmp_path / "a.npz", spec, black_white=(0, 4095)).images
+    np.testing.assert_allclose(found[5, 0], RAMP * 2 - 1, atol=0.001)
+    with pytest.raises(DataError, match="rescale the images or set"):
+        load_photos(tmp_path / "a.npz", spec)
+
+
+@pytest.mark.parametrize(("side", "refused"), [(16, True), (8, False)])
+def test_a_stack_of_slices_is_refused_and_a_small_copy_is_none(
+    folder: Path, side: int, refused: bool
+) -> None:
+    first = Image.fromarray((RAMP * 255).astype(np.uint8))
+    pages = [first.resize((side, side))]
+    first.save(folder / "bob" / "2.tif", save_all=True, append_images=pages)
+    if refused:
+        with pytest.raises(DataError, match=r"2\.tif: a TIFF of 2 pages: save each page"):
+            load_photos(folder, SPEC)
+    else:
+        np.testing.assert_allclose(load_photos(folder, SPEC).images[-1, 0], RAMP, atol=0.005)
+
+
 def test_one_dark_photo_of_sixteen_bits_is_dark(tmp_path: Path) -> None:
     save(tmp_path / "ada" / "0.png", (RAMP * 4095).astype(np.uint16))
     save(tmp_path / "bob" / "0.png", (RAMP * 65535).astype(np.uint16))
@@ -81,10 +109,72 @@ def test_a_photo_of_one_shade_is_refused(folder: Path) -> None:
         load_photos(folder, SPEC)
 
 
-def test_dicom_is_named(folder: Path) -> None:
-    (folder / "bob" / "scan").write_bytes(bytes(128) + b"DICM" + bytes(100))
-    with pytest.raises(DataError, match="DICOM"):
+UNITS = (RAMP * 4000 - 1000).round()
+"""Hounsfield units."""
+
+
+def save_scan(file: Path, pixels: Any, **told: Any) -> None:
+    needed("pydicom")
+    write_scan(file, np.asarray(pixels), **told)
+
+
+@pytest.mark.parametrize("name", ["scan.dcm", "IM000001"])
+def test_a_scan_is_seen_through_its_own_window(folder: Path, name: str) -> None:
+    stored = (UNITS + 1024).astype(np.uint16)
+    told = {"RescaleSlope": 1, "RescaleIntercept": -1024, "WindowCenter": 40, "WindowWidth": 400}
+    save_scan(folder / "bob" / name, stored, **told)
+    photos = load_photos(folder, SPEC)
+    assert f"bob/{name}" in photos.files
+    seen = photos.images[photos.files.index(f"bob/{name}"), 0]
+    np.testing.assert_allclose(seen, ((UNITS + 160) / 400).clip(0, 1), atol=0.005)
+
+
+@pytest.mark.parametrize("form", ["MONOCHROME1", "MONOCHROME2"])
+def test_a_scan_without_a_window_needs_a_range(folder: Path, form: str) -> None:
+    save_scan(folder / "bob" / "2.dcm", UNITS.astype(np.int16), form=form)
+    with pytest.raises(DataError, match=r"names no window: set range .* \[-1000, 3000\]"):
         load_photos(folder, SPEC)
+    seen = load_photos(folder, SPEC, black_white=(-1000, 3000)).images[-1, 0]
+    np.testing.assert_allclose(seen, RAMP if form == "MONOCHROME2" else 1 - RAMP, atol=0.005)
+
+
+def test_scans_in_colour_and_files_of_dicom_without_a_picture(folder: Path) -> None:
+    colour = np.stack([RAMP, RAMP.T, np.zeros_like(RAMP)], axis=-1)
+    save_scan(folder / "bob" / "2.dcm", (colour * 255).astype(np.uint8), form="RGB")
+    write_scan(folder / "bob" / "DICOMDIR", np.zeros((1, 1), np.uint8), PixelData=None)
+    (folder / "bob" / "1.png").unlink()
+    (folder / "bob" / "0.png").unlink()
+    shutil.rmtree(folder / "ada")
+    photos = load_photos(folder, ImageSpec((3, 16, 16)))
+    assert photos.left_out == 1
+    np.testing.assert_allclose(photos.images[0].transpose(1, 2, 0), colour, atol=0.005)
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"NumberOfFrames": 2, "pixels": np.zeros((32, 16), np.uint16), "Rows": 16}, "2 pictures"),
+        ({"PixelData": b"\0" * 100}, "not a readable DICOM file"),
+        ({"WindowCenter": 40, "WindowWidth": 0}, "its window cannot be used"),
+        ({"form": "PALETTE COLOR"}, "DICOM in PALETTE COLOR: save it as a PNG"),
+    ],
+)
+def test_scans_that_are_not_read_say_why(folder: Path, told: dict[str, Any], words: str) -> None:
+    file = folder / "bob" / "2.dcm"
+    save_scan(file, told.pop("pixels", (RAMP * 4095).astype(np.uint16)), **told)
+    with pytest.raises(DataError, match=words) as caught:
+        load_photos(folder, SPEC)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_torn_scan_is_one_line(folder: Path) -> None:
+    file = folder / "bob" / "scan"
+    save_scan(file, (RAMP * 4095).astype(np.uint16), WindowCenter=2048, WindowWidth=4096)
+    whole, rng = file.read_bytes(), np.random.default_rng(0)
+    for length in rng.integers(132, len(whole), 20):
+        file.write_bytes(whole[:length])
+        with contextlib.suppress(DataError):  # nothing else
+            load_photos(folder, SPEC)
 
 
 def test_heic_is_read(folder: Path) -> None:

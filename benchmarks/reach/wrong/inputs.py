@@ -16,99 +16,44 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.claims import tell
+from benchmarks.reach.wrong.furniture import PLANS, POLICY, READERS, furnish
 from darkroom.commands.main import main
 
 LONGEST = 60
 """Seconds after which a command hangs."""
 
-IMAGES = """
-[run]
-name = "tiny"
-[target]
-load = "wrong_inputs_model:faces"
-shape = [1, 4, 4]
-[private]
-images = "people.npz"
-trained_on = "0:2"
-[public]
-images = "strangers.npz"
-[judges]
-steps = 1
-[[attack]]
-name = "gradient"
-prior = "mean"
-steps = 1
-"""
-TABLES = """
-[run]
-name = "tiny"
-[target]
-kind = "sklearn"
-load = "wrong_inputs_model:table"
-response = "ill"
-[private]
-table = "people.csv"
-sensitive = "smoker"
-trained_on = "0:20"
-[public]
-table = "strangers.csv"
-[[attack]]
-name = "auto"
-"""
-TEXT = """
-[run]
-name = "tiny"
-[target]
-kind = "transformers"
-load = "nowhere"
-[private]
-canaries = "canaries.key.json"
-[[attack]]
-name = "best-first"
-"""
-POLICY = """
-[guard]
-model = "faces"
-[upstream]
-url = "http://127.0.0.1:9"
-[[client]]
-name = "alice"
-key = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
-[[budget]]
-name = "daily"
-rows = 10
-per = "client"
-window = "day"
-"""
-MODEL = """
-import numpy as np, torch
-
-def faces():
-    torch.manual_seed(0)
-    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 4))
-
-def table():
-    from sklearn.linear_model import LogisticRegression
-    rng = np.random.default_rng(0)
-    import pandas as pd
-    rows = pd.DataFrame({"age": rng.integers(20, 60, 40), "smoker": rng.integers(0, 2, 40)})
-    return LogisticRegression().fit(rows, np.where(rows.smoker == 1, "yes", "no"))
-"""
-PLANS = {"images.toml": IMAGES, "tables.toml": TABLES, "text.toml": TEXT}
 VALUES = (
     *("inf", "-inf", "nan", "-1", "0", "4294967296", "9" * 60, "1e308", "true", "[]", "{}", '""'),
     *("[[[]]]", "1979-05-27", '"\\u0000"', '"a\\u0000b"', '"[/bold]"', '"[red]x"', '"../../x"'),
     *('"mine"', '"' + "a" * 300 + '"', '"\\u202e\\u001b[31m"', '["a", 1]', "[-1, -1, -1]"),
     *("[1, 100000, 100000]", '{name = "x"}', "[" * 20_000 + "]" * 20_000, "'''\n\n'''"),
 )
-FILES = ("people.npz", "strangers.npz", "people.csv", "strangers.csv", "canaries.key.json")
+FILES = tuple(READERS)
 REPORTS = ("spoilt/report.html", "spoilt/results.json")
 OF_A_RUN = ("run.json", "plan.toml", "cells/a1/cell.json", "cells/a1/reconstructions.npz")
+
+
+class Torn(NamedTuple):
+    """What is left of a file.
+
+    Attributes:
+        share: How much of it.
+        changed: Where bytes were changed, as shares of what is left.
+    """
+
+    share: float
+    changed: tuple[float, ...]
+
+    def of(self, whole: bytes) -> bytes:
+        """Returns what is left of some bytes."""
+        left = bytearray(whole[: round(self.share * len(whole))])
+        for place in self.changed if left else ():
+            left[int(place * (len(left) - 1))] ^= 0x5A
+        return bytes(left)
 
 
 class Case(NamedTuple):
@@ -117,12 +62,12 @@ class Case(NamedTuple):
     Attributes:
         command: Its words.
         name: The file that is written before, or nothing.
-        content: What it holds; ``None`` for a pipe in its place.
+        content: What it holds, or what is left of what it held; ``None`` for a pipe in its place.
     """
 
     command: tuple[str, ...]
     name: str = ""
-    content: bytes | None = b""
+    content: bytes | Torn | None = b""
 
 
 class Fault(NamedTuple):
@@ -160,6 +105,8 @@ _BYTES = st.one_of(
     st.sampled_from([10, 20_000]).map(_nested),
     st.sampled_from([b"", b"\xff\xfe", b"PK\x03\x04", b"{}", b"null", b'{"schema": 1}', b"a,b\n1"]),
 )
+_SHARES = st.floats(0, 1)
+_TORN = st.builds(Torn, st.one_of(st.just(1.0), _SHARES), st.tuples(_SHARES, _SHARES))
 _TEXTS = st.builds(
     _mended,
     st.shared(st.sampled_from(sorted(PLANS)), key="plan").map(PLANS.__getitem__),
@@ -194,6 +141,7 @@ CASES = st.one_of(
     st.builds(lambda c, p, t: Case((c, p), p, t), _AUDIT, _PLAN, _TEXTS),
     st.builds(lambda c, p, b: Case((c, p), p, b), _AUDIT, _PLAN, _BYTES),
     st.builds(lambda c, p, f, b: Case((c, p), f, b), _AUDIT, _PLAN, st.sampled_from(FILES), _BYTES),
+    st.builds(lambda c, f, t: Case((c, READERS[f]), f, t), _AUDIT, st.sampled_from(FILES), _TORN),
     st.builds(lambda c, p, f: Case((c, p), f, None), _AUDIT, _PLAN, st.sampled_from(FILES)),
     st.builds(
         lambda c, f, b: Case((c, "spoilt"), f"spoilt/{f}", b),
@@ -247,7 +195,7 @@ def faults(examples: int, seconds: int = LONGEST) -> tuple[list[Fault], Counter[
     former = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="darkroom-wrong-") as folder:
         home = Path(folder)
-        _furnish(home)
+        furnish(home)
         os.chdir(home)
         try:
             # What is imported once need not be in time.
@@ -267,26 +215,6 @@ def _wrong(status: int, said: str, changed: list[str]) -> Iterator[str]:
         yield "a traceback"
     if changed:
         yield f"changed {', '.join(changed)}"
-
-
-def _furnish(home: Path) -> None:
-    """Writes what a user has."""
-    rng = np.random.default_rng(0)
-    np.savez(home / "people.npz", images=rng.random((4, 4, 1, 4, 4), np.float32))
-    np.savez(home / "strangers.npz", images=rng.random((8, 2, 1, 4, 4), np.float32))
-    for name in ("people.csv", "strangers.csv"):
-        rows = [f"{rng.integers(20, 60)},{smoker}" for smoker in rng.integers(0, 2, 40)]
-        lines = [f"{row},{'yes' if row.endswith('1') else 'no'}" for row in rows]
-        (home / name).write_text("\n".join(["age,smoker,ill", *lines]))
-    (home / "wrong_inputs_model.py").write_text(MODEL)
-    for name, text in PLANS.items():
-        (home / name).write_text(text)
-    (home / "guard.toml").write_text(POLICY)
-    for place in ("mine", "runs/mine", "spoilt/cells/a1"):
-        (home / place).mkdir(parents=True)
-        (home / place / ".env.local").write_text("PASSWORD=mine")
-    (home / "canaries.key.json").write_text("{}")
-    (home / "canaries.key.json").chmod(0o600)
 
 
 Look = dict[str, tuple[int, bytes]]
@@ -315,12 +243,15 @@ def _met(home: Path, kept: Look, case: Case, seconds: int) -> tuple[int, str, li
         Its status, what it said, and which of the user's files it changed.
     """
     if case.name:
-        (home / case.name).unlink(missing_ok=True)
-        if case.content is None:
-            os.mkfifo(home / case.name, 0o600)
+        file, content = home / case.name, case.content
+        if isinstance(content, Torn):
+            content = content.of(file.read_bytes())
+        file.unlink(missing_ok=True)
+        if content is None:
+            os.mkfifo(file, 0o600)
         else:
-            (home / case.name).write_bytes(case.content)
-            (home / case.name).chmod(0o600)
+            file.write_bytes(content)
+            file.chmod(0o600)
     before = _look(home)
     status, said = _ends(case, seconds)
     after = _look(home)

@@ -18,6 +18,7 @@ doctor = typer.Typer()
 FEATURES = {
     "audit": "the commands of audits, and their reports",
     "vision": "photos, judges, attacks on images; needed by most of the rest",
+    "dicom": "scans in DICOM",
     "heic": "photos in HEIC",
     "tables": "tables and models of them",
     "text": "language models, canaries and real secrets",

@@ -142,8 +142,8 @@ def load_photos(
 
     An ``.npz`` file holds ``images``, either
     ``(people, photos, [channels,] rows, columns)``, or ``(n, [channels,] rows, columns)`` with
-    ``people`` ``(n,)``; ``names`` may be given. Bytes are scaled to the target's range; floats must
-    lie in it.
+    ``people`` ``(n,)``; ``names`` may be given. Bytes are scaled to the target's range, and so is
+    what ``black_white`` is given for; floats must lie in it.
 
     What is not there is looked for by its name in the folder of the environment variable
     ``DARKROOM_DATA``, and the name ``olivetti`` stands for :func:`load_olivetti`.
@@ -153,7 +153,7 @@ def load_photos(
         spec: The images that the target takes.
         people: Which of the people to keep; they keep their numbers.
         resize: How photos of another size are made to fit; squashed when ``True``.
-        black_white: The values of black and white in files of more than 8 bits.
+        black_white: The values of black and white in arrays, and in files of more than 8 bits.
         classes: The names of the model's classes in order; folders, or labels, are named so.
 
     Raises:
@@ -271,7 +271,11 @@ def _load_npz(path: Path, spec: ImageSpec, form: Form) -> Photos:
     if form.resize and images.shape[2:] != spec.shape[1:]:
         raise DataError(f"{path}: resize works on folders: save the array at the target's size")
     names = tuple(map(str, arrays["names"].ravel())) if "names" in arrays else form.classes
-    if images.dtype == np.uint8:
+    if form.black_white is not None:
+        black, white = form.black_white
+        shares = ((images.astype(np.float32) - black) / (white - black)).clip(0, 1)
+        images = shares * np.float32(spec.width_of_range) + np.float32(spec.low)
+    elif images.dtype == np.uint8:
         images = _scale(images, spec)
     try:
         return Photos.of(images.astype(np.float32), people.astype(np.int64), names)

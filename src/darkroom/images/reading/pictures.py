@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from darkroom.errors import DataError, MissingExtraError
 from darkroom.files import is_special
+from darkroom.images.reading.dicom import is_dicom, read_dicom
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -91,17 +92,27 @@ class Reader:
         try:
             # Warnings would be more lines than one; what matters of them is an error as well.
             with warnings.catch_warnings(action="ignore"), Image.open(file) as opened:
+                _refuse_stack(opened, file)
                 upright = ImageOps.exif_transpose(opened)
                 if upright.mode.startswith("I") or upright.mode == "F":
                     upright = Image.fromarray(self._scaled(upright, opened.format or "", file))
                 return upright.convert("L" if self.channels == 1 else "RGB")
         except UnidentifiedImageError as error:
-            _refuse_dicom(file)
+            if is_dicom(file):
+                return self._of_dicom(file)
             if not known:
                 return None
             raise DataError(f"{file}: not a readable image: replace or remove the file") from error
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise DataError(f"{file}: not a readable image: replace or remove the file") from error
+
+    def _of_dicom(self, file: Path) -> Image | None:
+        from PIL import Image
+
+        pixels = read_dicom(file, self.black_white)
+        if pixels is None:
+            return None
+        return Image.fromarray(pixels).convert("L" if self.channels == 1 else "RGB")
 
     def _scaled(self, picture: Image, form: str, file: Path) -> NDArray[np.uint8]:
         """Returns pixels of more than 8 bits as bytes."""
@@ -147,22 +158,26 @@ class Reader:
         return picture.resize((width, height), how)
 
 
+def _refuse_stack(opened: Image, file: Path) -> None:
+    """Refuses a TIFF of several slices; a smaller copy on a page of its own is none."""
+    if opened.format != "TIFF" or getattr(opened, "n_frames", 1) == 1:
+        return
+    size = opened.size
+    opened.seek(1)
+    if opened.size == size:
+        raise DataError(
+            f"{file}: a TIFF of {getattr(opened, 'n_frames', 2)} pages: save each page that the "
+            "model was given as a file of its own"
+        )
+    opened.seek(0)
+
+
 def _know_heif() -> None:
     try:
         import pillow_heif
     except ImportError as error:
         raise MissingExtraError("pillow_heif", "heic") from error
     pillow_heif.register_heif_opener()
-
-
-def _refuse_dicom(file: Path) -> None:
-    with file.open("rb") as opened:
-        start = opened.read(132)
-    if start[128:] == b"DICM":
-        raise DataError(
-            f"{file}: DICOM, whose window decides what is black and white: save each image as a "
-            "PNG of 16 bits as the model was given it, and set range beside images"
-        )
 
 
 def as_resize(told: object) -> object:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from benchmarks.reach.planted_images import PEOPLE, SIDE
+from benchmarks.reach.planted.images import PEOPLE, SIDE
 
 
 def convolutional() -> nn.Sequential:
