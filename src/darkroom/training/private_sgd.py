@@ -14,13 +14,10 @@ from torch import Tensor, nn
 
 from darkroom.auditing.record import Privacy
 from darkroom.errors import MissingExtraError, PlanError, one_line
-from darkroom.training.frozen import in_training
+from darkroom.training.record_gradients import Losses, RecordGradients
 
 ACCOUNTANT = "prv"
 """By privacy random variables (Gopi et al. 2021), the tightest that Opacus has."""
-
-Losses = Callable[[nn.Module, Tensor], Tensor]
-"""Turns a module and the numbers of records into the sum of those records' losses."""
 
 
 @cache  # the accountant searches for seconds
@@ -115,51 +112,24 @@ class Descent:
             advance: Told how many steps are done.
 
         Raises:
-            PlanError: If Opacus has no gradients of single records for the module.
+            PlanError: If the module fails, or no guarantee would hold for it.
         """
         weights = [weight for group in plain.param_groups for weight in group["params"]]
         count, largest = int(units.max()) + 1, int(units.bincount().max())
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(plain, self.steps)
-        wrapped = self._wrapped(module)
+        gradients = RecordGradients(module, losses, weights, self.owner)
         optimizer = self._noisy(plain, count, generator.initial_seed())
         for step in range(self.steps):
             drawn = (torch.rand(count, generator=generator) < self.rate).nonzero().flatten()
             parts = torch.split(drawn, max(1, self.at_once // largest))
             for place, part in enumerate(parts):
-                self._fill(wrapped, losses, weights, part, units)
+                _fill(gradients, weights, part, units)
                 optimizer.signal_skip_step(place + 1 < len(parts))
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
             schedule.step()
             advance(step + 1)
-        wrapped.to_standard_module()
-        for weight in module.parameters():
-            weight.grad = None
-
-    def _fill(
-        self, wrapped: Any, losses: Losses, weights: list[Any], part: Tensor, units: Tensor
-    ) -> None:
-        """Fills the gradients of single units.
-
-        Raises:
-            PlanError: If Opacus has none for the module, or misses a weight.
-        """
-        try:
-            _fill(wrapped, losses, weights, part, units, self._missed(wrapped))
-        except (RuntimeError, AttributeError, ValueError, TypeError, IndexError) as error:
-            raise PlanError(
-                f"{self.owner}: Opacus has no gradients of single records for "
-                f"{type(wrapped._module).__name__} ({one_line(error)}): train it without, or "
-                "rewrite what its forward does in place"
-            ) from error
-
-    def _missed(self, wrapped: Any) -> Callable[[Any], PlanError]:
-        names = {id(weight): name for name, weight in wrapped._module.named_parameters()}
-        return lambda weight: PlanError(
-            f"{self.owner}: the weight {names.get(id(weight), '?')} is used outside of its layer's "
-            "forward, where Opacus sees no gradients of single records: call the layer, or "
-            "freeze it"
-        )
+        gradients.close()
 
     def privacy(self, unit: str, delta: float) -> Privacy:
         """Returns what all steps together guarantee.
@@ -177,18 +147,6 @@ class Descent:
             steps=self.steps,
         )
 
-    def _wrapped(self, module: nn.Module) -> Any:
-        """Returns a module that keeps the gradient of each record apart."""
-        from opacus import GradSampleModule
-
-        try:
-            return GradSampleModule(in_training(module), loss_reduction="sum")
-        except NotImplementedError as error:
-            raise PlanError(
-                f"{self.owner}: Opacus has no gradients of single records for this module "
-                f"({one_line(error)})"
-            ) from error
-
     def _noisy(self, plain: torch.optim.Optimizer, units: int, seed: int) -> Any:
         """Returns an optimizer that clips each unit's gradient and adds noise to their sum."""
         from opacus.optimizers import DPOptimizer
@@ -203,14 +161,7 @@ class Descent:
         )
 
 
-def _fill(
-    module: nn.Module,
-    losses: Losses,
-    weights: list[Any],
-    drawn: Tensor,
-    units: Tensor,
-    missed: Callable[[Any], PlanError],
-) -> None:
+def _fill(gradients: RecordGradients, weights: list[Any], drawn: Tensor, units: Tensor) -> None:
     """Fills ``grad_sample`` of each weight with one gradient a unit, ``(units, *shape)``.
 
     That of a unit of several records is the mean of theirs.
@@ -220,17 +171,7 @@ def _fill(
         for weight in weights:
             weight.grad_sample = torch.zeros((0, *weight.shape), device=weight.device)
         return
-    with warnings.catch_warnings():
-        # That the first layer's input needs no gradient is as it should be.
-        warnings.filterwarnings("ignore", "Full backward hook is firing")
-        losses(module, rows).backward()  # type: ignore[no-untyped-call]
-    for weight in weights:
-        if getattr(weight, "grad_sample", None) is not None:
-            continue
-        if weight.grad is not None:
-            raise missed(weight)
-        # A layer that is not used has no gradient.
-        weight.grad_sample = torch.zeros((len(rows), *weight.shape), device=weight.device)
+    gradients.fill(rows)
     if len(rows) == len(drawn):
         return
     place = torch.searchsorted(drawn, units[rows]).to(weights[0].device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -63,9 +64,16 @@ def line_losses(ids: Tensor, present: Tensor) -> Callable[[nn.Module, Tensor], T
         some, there = ids[rows, :length], present[rows, :length]
         # Every line has places of its own, or their embedding's gradient would be everybody's.
         places = torch.arange(length - 1).expand(len(rows), -1)
-        logits = model(input_ids=some[:, :-1], position_ids=places, use_cache=False).logits
+        options = {"position_ids": places} if _takes_places(model) else {}
+        logits = model(input_ids=some[:, :-1], use_cache=False, **options).logits
         wanted = some[:, 1:].masked_fill(~there[:, 1:], -100)
         each = functional.cross_entropy(logits.transpose(1, 2), wanted, reduction="none")
         return (each.sum(dim=1) / there[:, 1:].sum(dim=1)).sum()
 
     return losses
+
+
+def _takes_places(model: nn.Module) -> bool:
+    """Tells whether a model is told the places of words, unlike those with ALiBi or a state."""
+    own = getattr(model, "_module", model)  # within what Opacus puts around it
+    return "position_ids" in inspect.signature(own.forward).parameters
