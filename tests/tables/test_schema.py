@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.impute import SimpleImputer
 from tests.support.examples import few
 
 from darkroom.errors import DataError
@@ -64,12 +65,30 @@ def test_rows_come_back_as_they_were() -> None:
 
 
 @few
-@given(st.lists(st.sampled_from(["a", "b", "c", None]), min_size=1, max_size=20))
-def test_missing_values_stay_missing(values: list[str | None]) -> None:
-    column = Column("x", "categorical", ("a", "b", "c"))
+@given(st.lists(st.sampled_from(["a", "b", "c", None]), min_size=1, max_size=20), st.booleans())
+def test_missing_values_stay_missing(values: list[str | None], none: bool) -> None:
+    column = Column("x", "categorical", ("a", "b", "c"), missing_as_none=none)
     encoded = column.encode(pd.Series(values, name="x", dtype=object))
     assert np.isnan(encoded).tolist() == [value is None for value in values]
-    assert list(column.decode(encoded)) == values
+    hole = None if none else np.nan
+    assert list(column.decode(encoded)) == [hole if one is None else one for one in values]
+
+
+@pytest.mark.parametrize("hole", [None, np.nan])
+def test_a_missing_value_reaches_the_model_as_the_table_has_it(hole: float | None) -> None:
+    frame = pd.DataFrame({"x": pd.Series(["a", hole, "b", "a"], dtype=object), "y": range(4)})
+    schema = schema_of(frame, "y", ())
+    assert schema.decode(schema.encode(frame))["x"].iloc[1] is hole
+    imputer = SimpleImputer(strategy="most_frequent", missing_values=hole).fit(frame[["x"]])
+    decoded = schema.decode(schema.encode(frame))[["x"]]
+    assert imputer.transform(decoded)[:, 0].tolist() == ["a", "a", "b", "a"]
+
+
+def test_a_missing_number_among_categories_is_a_number() -> None:
+    column = Column("x", "categorical", (0, 1))
+    decoded = column.decode(np.array([0, np.nan, 1]))
+    assert decoded.dtype == np.float64
+    assert np.isnan(decoded).tolist() == [False, True, False]
 
 
 def _broken(name: str, values: list[Any]) -> pd.DataFrame:

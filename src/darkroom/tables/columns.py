@@ -116,7 +116,15 @@ def column_of(
         few = len(distinct) <= most
         if not few or (whole and not all(float(value).is_integer() for value in distinct)):
             return Column(name, "numeric", dtype=dtype)
-    return Column(name, "categorical", distinct, dtype=dtype)
+    return Column(name, "categorical", distinct, dtype=dtype, missing_as_none=has_none(series))
+
+
+def has_none(series: pd.Series) -> bool:
+    """Tells whether the first missing value of a column is ``None``, and not NaN."""
+    if series.dtype != object:
+        return False
+    missing = series[series.isna()]
+    return bool(len(missing)) and missing.iloc[0] is None
 
 
 def _stray(present: pd.Series) -> object:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from darkroom.auditing.plan import parse_slice
 from darkroom.errors import DataError
 from darkroom.tables.candidates import is_on
-from darkroom.tables.columns import schema_of
+from darkroom.tables.columns import has_none, schema_of
 from darkroom.tables.data import (
     DIABETES,
     Encoded,
@@ -145,10 +145,13 @@ def plan_schema(plan: TablePlan, private: pd.DataFrame, public: pd.DataFrame) ->
         where=where,
     )
     # The model was trained on private rows: what those are is what it knows.
-    columns = tuple(
-        replace(column, dtype=str(private[column.name].dtype)) for column in schema.columns
-    )
+    columns = tuple(_as_in(column, private[column.name]) for column in schema.columns)
     return replace(schema, columns=columns, possible=possible_values(schema, everything, where))
+
+
+def _as_in(column: Column, series: pd.Series) -> Column:
+    """Returns a column with the type, and the kind of missing value, that a table has there."""
+    return replace(column, dtype=str(series.dtype), missing_as_none=has_none(series))
 
 
 def possible_values(

@@ -53,6 +53,8 @@ class Column:
         category: Whether models get the column with pandas' ``category`` type.
         dtype: The type with which models get it otherwise, in pandas' words; as the values are when
             empty.
+        missing_as_none: Whether models get ``None`` for a missing value, as the table has it, and
+            not NaN.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Column:
     values: tuple[Any, ...] = ()
     category: bool = False
     dtype: str = ""
+    missing_as_none: bool = False
 
     def __post_init__(self) -> None:
         """Refuses columns that make no sense.
@@ -137,12 +140,16 @@ class Column:
             return pandas_module().Categorical.from_codes(codes, categories=list(self.values))
         values = _values_array(self.values)[places]
         if missing.any():
-            values = values.astype(object)
-            values[missing] = None
+            numbers = values.dtype.kind in "iuf" and self.dtype != "object"
+            values = values.astype(np.float64 if numbers else object)
+            values[missing] = None if self.missing_as_none else np.nan
         return self._typed(values, missing=bool(missing.any()))
 
     def _typed(self, values: NDArray[Any], *, missing: bool) -> Any:
         """Gives values the column's type, unless it has none for missing ones."""
+        if self.dtype == "object":
+            # pandas would take objects that are all text, or missing, for text.
+            return pandas_module().Series(values, dtype=object)
         unable = missing and self.dtype[:1].islower() and self.dtype != "str"
         plain = self.dtype in ("", "category") or unable
         return values if plain else pandas_module().Series(values).astype(self.dtype)

@@ -116,6 +116,18 @@ def test_a_column_is_a_tensor_of_the_open_inference_protocol() -> None:
     target.close()
 
 
+@pytest.mark.parametrize("wire", [TableJson, TableOpenInference])
+def test_what_is_missing_is_null(wire: Any) -> None:
+    place = (URL, NUMBER) if wire is TableJson else ("https://models.example", "dose", NUMBER)
+    rows = np.full((1, 3), np.nan)
+    body = json.loads(wire(*place).request(NUMBER.decode(np.concatenate([ROWS[:1], rows]))).content)
+    if wire is TableJson:
+        assert body["inputs"][1] == {"age": None, "gene": None, "smokes": None}
+    else:
+        assert [one["data"] for one in body["inputs"]] == [[0.0, None], ["AA", None], [False, None]]
+        assert [one["datatype"] for one in body["inputs"]] == ["FP64", "BYTES", "BOOL"]
+
+
 @pytest.mark.parametrize(
     ("schema", "said"),
     [

@@ -35,6 +35,7 @@ class HttpTableTarget(ServedTarget, TableTarget):
         tolerance: float = TOLERANCE,
         headers: Mapping[str, str] | None = None,
         secret_headers: Mapping[str, str] | None = None,
+        secret_parameters: Mapping[str, str] | None = None,
         name: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
@@ -47,6 +48,7 @@ class HttpTableTarget(ServedTarget, TableTarget):
             tolerance: How far from one a row of probabilities may sum, for servers that round.
             headers: Sent with each request.
             secret_headers: The same, for keys: kept out of messages, fingerprints and reports.
+            secret_parameters: Parameters of the address, for keys: kept out of logs too.
             name: What reports call it; the address unless told.
             transport: Replaces the network, for tests.
 
@@ -65,6 +67,7 @@ class HttpTableTarget(ServedTarget, TableTarget):
             delivery=self._delivery,
             headers=headers,
             secret_headers=secret_headers,
+            secret_parameters=secret_parameters,
             transport=transport,
         )
 

@@ -188,4 +188,5 @@ def _reach(
         tolerance=section.tolerance,
         headers=section.headers,
         secret_headers=section.secret_headers(),
+        secret_parameters=section.secret_parameters(),
     )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from darkroom.access import Access
 from darkroom.errors import TargetError
-from darkroom.tables.schema import Schema
+from darkroom.tables.schema import Schema, pandas_module
 from darkroom.wire.answers import AnswerError, ClassNames
 from darkroom.wire.base import Request, Shows, dumped, joined, listed, parsed
 from darkroom.wire.paths import AnswerPath
@@ -87,8 +87,15 @@ def class_name(value: object) -> object:
 
 
 def _plain(values: Any) -> list[Any]:
-    """Returns a column's values as JSON has them."""
-    return [None if value is None else value for value in np.asarray(values, object).tolist()]
+    """Returns a column's values as JSON has them; what is missing is null."""
+    found = np.array(values, object)
+    found[pandas_module().isna(found)] = None
+    plain: list[Any] = found.tolist()
+    return plain
+
+
+def _as_float(value: Any) -> float | None:
+    return None if value is None else float(value)
 
 
 class TableJson(TableWire):
@@ -180,15 +187,16 @@ class TableOpenInference(TableWire):
         inputs = []
         for column in self.schema.columns:
             values = _plain(table[column.name])
-            text = any(isinstance(value, str) for value in values)
-            truth = not text and all(isinstance(value, bool) for value in values)
+            present = [value for value in values if value is not None]
+            text = any(isinstance(value, str) for value in present)
+            truth = not text and all(isinstance(value, bool) for value in present)
             whole = not (text or truth) and all(isinstance(value, int) for value in values)
             datatype = "BYTES" if text else "BOOL" if truth else "INT64" if whole else "FP64"
             tensor: dict[str, Any] = {
                 "name": column.name,
                 "shape": [len(values), 1],
                 "datatype": datatype,
-                "data": [float(value) for value in values] if datatype == "FP64" else values,
+                "data": [_as_float(one) for one in values] if datatype == "FP64" else values,
             }
             if text:
                 tensor["parameters"] = {"content_type": "str"}
