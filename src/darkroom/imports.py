@@ -28,6 +28,28 @@ def library(name: str, why: str) -> Any:
         raise TargetError(f"{why}: {name} is not installed: run pip install {name}") from error
 
 
+_WEIGHTS = (
+    'a file of weights alone is no model: set load = "module:callable" to the code that builds it, '
+    "and weights to this file"
+)
+_PICKLE = (
+    "a file of weights alone is no model, and Darkroom never unpickles: write a scikit-learn model "
+    "with skops.io.dump, or name the code that builds the model"
+)
+_KERAS = (
+    'a model of Keras or TensorFlow is read as ONNX: export it, and set [target] kind = "onnx" and '
+    "load to that file; docs/start/keras-and-jax.md shows how"
+)
+_FILES = {
+    **dict.fromkeys((".joblib", ".pkl", ".pickle"), _PICKLE),
+    **dict.fromkeys((".pt", ".pth", ".safetensors", ".ckpt", ".tar", ".bin", ".th"), _WEIGHTS),
+    **dict.fromkeys((".keras", ".h5", ".hdf5", ".pb", ".tflite"), _KERAS),
+    ".onnx": 'an ONNX file: set [target] kind = "onnx"',
+    ".skops": 'a file of skops: set [target] kind = "sklearn"',
+}
+"""What to do with a file in the place of code, by its ending."""
+
+
 def import_callable(load: str, folder: Path | None = None) -> Callable[..., Any]:
     """Returns the callable at an import path.
 
@@ -38,16 +60,9 @@ def import_callable(load: str, folder: Path | None = None) -> Callable[..., Any]
     Raises:
         TargetError: If the path is none, the import fails or there is no such callable.
     """
-    if Path(load).suffix in {".joblib", ".pkl", ".pickle"}:
-        raise TargetError(
-            f"{load}: a file of weights alone is no model, and Darkroom never unpickles: write a "
-            "scikit-learn model with skops.io.dump, or name the code that builds the model"
-        )
-    if Path(load).suffix in {".pt", ".pth", ".safetensors"}:
-        raise TargetError(
-            f"{load}: a file of weights alone is no model: set load = "
-            '"module:callable" to the code that builds it, and weights to this file'
-        )
+    said = _FILES.get(Path(load).suffix.lower())
+    if said is not None:
+        raise TargetError(f"{load}: {said}")
     module_name, _, attribute = load.partition(":")
     if not module_name or not attribute:
         raise TargetError(f"{load}: give an import path such as mymodels:face_net")

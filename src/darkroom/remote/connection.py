@@ -15,7 +15,7 @@ import httpx
 
 from darkroom.errors import TargetError, one_line
 from darkroom.ledger import Bill
-from darkroom.remote.credentials import require_no_key
+from darkroom.remote.credentials import as_query, require_no_key
 from darkroom.remote.delivery import Delivery
 from darkroom.remote.exchange import CONNECTING, Exchange
 from darkroom.remote.sender import Answer, Batch, Sender, batches
@@ -40,6 +40,7 @@ class Connection:
         delivery: Delivery,
         headers: Mapping[str, str] | None = None,
         secret_headers: Mapping[str, str] | None = None,
+        secret_parameters: Mapping[str, str] | None = None,
         seed: int = 0,
         transport: httpx.AsyncBaseTransport | None = None,
         quotes: bool = True,
@@ -55,6 +56,7 @@ class Connection:
             delivery: Batches, concurrency, time-outs and retries.
             headers: Sent with each request.
             secret_headers: The same, for keys: kept out of messages.
+            secret_parameters: Parameters of every address, for keys: kept out of messages and logs.
             seed: For the jitter of waiting times; no answer depends on it.
             transport: Replaces the network, for tests.
             quotes: Whether messages may show how an answer begins.
@@ -72,9 +74,16 @@ class Connection:
         self._name, self._delivery = name, delivery
         secrets = _checked_headers(secret_headers or {})
         client = self._client({**_checked_headers(headers or {}), **secrets}, transport)
-        words = [word for value in secrets.values() for word in (value, *value.split())]
+        parameters = secret_parameters or {}
+        hidden = (*secrets.values(), *parameters.values())
         exchange = Exchange(
-            client, delivery, name=name, secrets=words, quotes=quotes, answers=answers
+            client,
+            delivery,
+            name=name,
+            secrets=[word for value in hidden for word in (value, *value.split())],
+            query=as_query(parameters),
+            quotes=quotes,
+            answers=answers,
         )
         self.sender = Sender(exchange, delivery, seed=seed)
         self._loop = _LoopThread(client)

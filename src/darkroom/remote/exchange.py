@@ -52,6 +52,7 @@ class Exchange:
         *,
         name: str,
         secrets: Sequence[str] = (),
+        query: str = "",
         quotes: bool = True,
         answers: Callable[[bytes], bool] | None = None,
     ) -> None:
@@ -62,6 +63,7 @@ class Exchange:
             delivery: How the server is asked.
             name: The target's, for messages.
             secrets: What no message may show, even if the server sends it back.
+            query: What every address ends with, and no log may show.
             quotes: Whether messages may show how an answer begins. Where they may not, a refusal is
                 shown if it repeats nothing of the request.
             answers: Tells of a refusal (status 400) whether it is an answer all the same.
@@ -71,6 +73,7 @@ class Exchange:
         self._extensions = {"timeout": client.timeout.as_dict()}
         self._delivery = delivery
         self._secrets = [secret for secret in secrets if secret]
+        self._query = query.encode()
         self._quotes, self._answers = quotes, answers
         self.name = name
         self.limiter = RateLimiter()
@@ -120,6 +123,11 @@ class Exchange:
         request = httpx.Request(
             method, url, headers=self._headers, content=content, extensions=self._extensions
         )
+        if self._query:
+            # httpx logs a request's own address; what its transport sends is this instead.
+            path = request.url.raw_path
+            target = path + (b"&" if b"?" in path else b"?") + self._query
+            request.extensions = {**self._extensions, "target": target}
         response = await self._client.send(request, stream=True)
         try:
             yield response
@@ -168,8 +176,8 @@ class Exchange:
             refused = status == httpx.codes.TOO_MANY_REQUESTS
             return Missed(Miss(said, True, min(retries, limit or retries), wait, refused))
         hints = {
-            401: "check [target] api_key_env or headers_from_env",
-            403: "check [target] api_key_env or headers_from_env",
+            401: "check [target] api_key_env, headers_from_env or parameters_from_env",
+            403: "check [target] api_key_env, headers_from_env or parameters_from_env",
             404: "check [target] url and model",
             413: "lower [target] batch",
         }

@@ -8,7 +8,7 @@ from pydantic import Field, PrivateAttr, field_validator
 
 from darkroom.errors import PlanError
 from darkroom.redaction import tells_of_a_secret
-from darkroom.remote.credentials import require_no_key, secret_headers
+from darkroom.remote.credentials import require_no_key, secret_headers, secret_parameters
 from darkroom.remote.delivery import Delivery
 from darkroom.sections import Section
 
@@ -26,6 +26,8 @@ class ServedSection(Section):
         longest_answer: The most bytes of an answer.
         headers: Sent along. Keys do not belong here.
         headers_from_env: Header names, and for each the environment variable with its value.
+        parameters_from_env: Parameters of the address that are keys, and for each the environment
+            variable with its value.
         api_key_env: The environment variable with a key that is sent as a bearer token.
     """
 
@@ -38,6 +40,7 @@ class ServedSection(Section):
     longest_answer: int = Field(default=64 * 2**20, ge=1024)
     headers: dict[str, str] = Field(default_factory=dict)
     headers_from_env: dict[str, str] = Field(default_factory=dict)
+    parameters_from_env: dict[str, str] = Field(default_factory=dict)
     api_key_env: str | None = None
     _pace: Path | None = PrivateAttr(default=None)
 
@@ -94,3 +97,11 @@ class ServedSection(Section):
             TargetError: If a variable is not set.
         """
         return secret_headers(self.api_key_env, self.headers_from_env)
+
+    def secret_parameters(self) -> dict[str, str]:
+        """Reads parameters of the address from the environment.
+
+        Raises:
+            TargetError: If a variable is not set.
+        """
+        return secret_parameters(self.parameters_from_env)

@@ -103,6 +103,12 @@ def is_filtered(choice: Mapping[str, Any]) -> bool:
     return choice.get("finish_reason") == FILTERED
 
 
+def withholds_scores(choice: Mapping[str, Any]) -> bool:
+    """Tells whether a content filter refused a prompt that was to be scored."""
+    told = choice.get("logprobs") is not None or choice.get("prompt_logprobs") is not None
+    return is_filtered(choice) and not told
+
+
 def reasons(choice: Mapping[str, Any]) -> bool:
     """Tells whether a model thought before it wrote."""
     message = choice.get("message")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import logging
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -25,7 +26,7 @@ from darkroom.images.targets.http import HttpTarget
 from darkroom.images.targets.wire.open_inference import OpenInference
 from darkroom.images.targets.wire.plain_json import PlainJson
 from darkroom.ledger import BudgetExhausted, Limit, QueryLedger
-from darkroom.remote.credentials import secret_headers
+from darkroom.remote.credentials import secret_headers, secret_parameters
 from darkroom.remote.delivery import Delivery
 from darkroom.wire.base import Shows
 
@@ -67,9 +68,11 @@ class Server:
         self.script: list[httpx.Response | Exception | None] = []
         self.rows, self.requests, self.most, self.now = 0, 0, 0, 0
         self.headers: list[httpx.Headers] = []
+        self.targets: list[bytes] = []
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
         self.headers.append(request.headers)
+        self.targets.append(request.extensions.get("target", request.url.raw_path))
         step = self.script.pop(0) if self.script else None
         if isinstance(step, httpx.ConnectError | httpx.ConnectTimeout):
             raise step
@@ -437,6 +440,25 @@ def test_keys_are_sent_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
             assert "tenant-secret" not in str(caught.value)
         with serving(Server()) as other:
             assert target.fingerprint() == other.fingerprint()
+
+
+def test_a_key_in_the_address_is_sent_and_never_shown(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("FACE_SIG", "sesame%2Fopen%3D")
+    caplog.set_level(logging.DEBUG)
+    server = Server()
+    with serving(server, secret_parameters=secret_parameters({"sig": "FACE_SIG"})) as target:
+        assert server.targets[-1].endswith(b"?sig=sesame%2Fopen%3D")
+        said = reply(403, {}, "no such key: sesame/open=")
+        for step in (said, httpx.ReadError("sig=sesame%2Fopen%3D")):
+            server.script = [step] * 9
+            with pytest.raises(TargetError) as caught:
+                target.scores(photos(2))
+            assert "***" in str(caught.value)
+            assert "sesame" not in str(caught.value)
+    assert "HTTP Request" in caplog.text
+    assert "sesame" not in caplog.text
 
 
 def test_cookies_are_not_kept() -> None:

@@ -142,6 +142,10 @@ def test_declarations_are_checked(folder: Path) -> None:
         ("model.pt", "no such file: check [target] load"),
         ("folder/model.safetensors", "a file of weights alone is no model"),
         ("model.pkl", "a file of weights alone is no model"),
+        ("last.ckpt", "a file of weights alone is no model"),
+        ("faces.keras", "docs/start/keras-and-jax.md shows how"),
+        ("faces.onnx", 'set [target] kind = "onnx"'),
+        ("faces.skops", 'set [target] kind = "sklearn"'),
     ],
 )
 def test_a_model_that_cannot_be_had(folder: Path, load: str, expected: str) -> None:
@@ -334,4 +338,47 @@ def test_a_whole_model_in_a_file_is_run_where_it_is_trusted(folder: Path, kind: 
 def test_weights_are_no_whole_model(folder: Path, state: dict[str, torch.Tensor]) -> None:
     torch.save(state, folder / "weights.pt")
     message = message_of(str(folder / "weights.pt"), folder)
-    assert "a file of weights alone is no model" in message
+    assert "where it holds weights alone, set load" in message
+
+
+def _said(load: Callable[[], object]) -> str:
+    """Returns the line that refuses a file, or nothing where it is read."""
+    try:
+        load()
+    except TargetError as error:
+        return str(error)
+    return ""
+
+
+def _torn(whole: bytes, count: int) -> Iterator[bytes]:
+    """Yields what is left of a file that was cut, or of which some bytes were changed."""
+    rng = np.random.default_rng(len(whole))
+    for place in rng.integers(len(whole), size=count):
+        yield whole[:place]
+        changed = bytearray(whole)
+        for at in rng.integers(len(whole), size=int(rng.integers(1, 4))):
+            changed[at] = rng.integers(256)
+        yield bytes(changed)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".safetensors"])
+def test_a_torn_file_of_weights_is_read_or_refused_in_a_line(
+    folder: Path, state: dict[str, torch.Tensor], suffix: str
+) -> None:
+    whole, file = folder / f"whole{suffix}", folder / f"torn{suffix}"
+    if suffix == ".safetensors":
+        save_file(state, whole)
+    else:
+        torch.save(state, whole, _use_new_zipfile_serialization=suffix == ".pt")
+    for content in _torn(whole.read_bytes(), 60):
+        file.write_bytes(content)
+        assert "\n" not in _said(lambda: load_module("loaded:build", file, folder=folder))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_torn_program_is_read_or_refused_in_a_line(folder: Path) -> None:
+    file = Path(_written("traced", nn.Sequential(nn.Flatten(), nn.Linear(6, 2)), folder))
+    for content in _torn(file.read_bytes(), 20):
+        file.write_bytes(content)
+        assert "\n" not in _said(lambda: load_target(str(file), SHAPE, trusted=True))

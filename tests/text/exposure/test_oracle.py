@@ -19,7 +19,7 @@ from darkroom.text.exposure.measure import path_surprises
 from darkroom.text.exposure.rank import TOLERANCE, ranks
 from darkroom.text.formats.secrets import SecretFormat, make_format
 from darkroom.text.formats.tokens import SecretTokens
-from darkroom.text.targets.openai import ServerCodec
+from darkroom.text.targets.base import ServerCodec
 from darkroom.text.targets.view import LanguageView
 
 Floats = NDArray[np.float64]

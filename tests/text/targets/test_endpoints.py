@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,10 +12,16 @@ import numpy as np
 import pytest
 
 from darkroom.errors import TargetError
+from darkroom.ledger import QueryLedger
 from darkroom.remote.delivery import Delivery
+from darkroom.text.attacks.averaging import Averaging
+from darkroom.text.attacks.base import SecretGoal
+from darkroom.text.checks.model import knowledge
+from darkroom.text.formats.secrets import make_format
 from darkroom.text.targets.base import Sampling, free
 from darkroom.text.targets.openai import OpenAITarget
 from darkroom.text.targets.openai_api import Api
+from darkroom.text.targets.view import LanguageView
 from darkroom.wire.base import joined
 
 FAST = Delivery(backoff=0.001, retries=2, patience=2.0)
@@ -35,7 +42,7 @@ def _target(handler: Handler, url: str = "http://h/v1", **api: Any) -> OpenAITar
         return handler(request, json.loads(request.content))
 
     return OpenAITarget(
-        Api(url, "m", style="chat", top_logprobs=0, **api),
+        Api(url, "m", **{"style": "chat", "top_logprobs": 0, **api}),
         authorized_by="me",
         delivery=FAST,
         transport=httpx.MockTransport(answer),
@@ -118,6 +125,43 @@ def test_what_a_content_filter_withholds_is_counted(status: int) -> None:
     target = _target(filters)
     assert _sample(target, "a", "a knife", "b") == ["hello", "", "hello"]
     assert target.filtered == 1
+
+
+def _scored(prompt: str) -> httpx.Response:
+    words = re.findall(r"\s*\S+", prompt)
+    values = [None, *(-0.1 if word == " 3." else -len(word) / 4 for word in words[1:])]
+    scores = {"tokens": words, "token_logprobs": values}
+    return httpx.Response(200, json={"choices": [{"text": f"{prompt} so", "logprobs": scores}]})
+
+
+@pytest.mark.parametrize(("refused", "found"), [(" is 2", "3"), (" is 3", "0"), (" is ", None)])
+def test_a_text_that_a_filter_refuses_to_score_ends_no_audit(
+    refused: str, found: str | None
+) -> None:
+    def server(request: httpx.Request, body: dict[str, Any]) -> httpx.Response:
+        if refused in body["prompt"]:
+            return _error("The prompt was filtered", code="content_filter")
+        return _scored(body["prompt"])
+
+    target = _target(server, style="completions", scoring="echo")
+    view = LanguageView(target, target.access, QueryLedger(1))
+    goal = SecretGoal("her PIN is ", ".", make_format("[0-3]"))
+    *_, last = Averaging().run(view, [goal], rng=np.random.default_rng(0))
+    assert last.found[0].first == found
+    assert not last.found[0].certain
+    assert target.filtered == (4 if found is None else 1)
+    with pytest.raises(TargetError, match="content filter refuses all of the lines"):
+        knowledge(target, ["the number is 2 or is 3 of course"] * 2, np.random.default_rng(0))
+
+
+def test_a_filter_that_refuses_everything_is_told() -> None:
+    def server(request: httpx.Request, body: dict[str, Any]) -> httpx.Response:
+        if "echo" in body:
+            return _error("The prompt was filtered", code="content_filter")
+        return _scored(body["prompt"])
+
+    with pytest.raises(TargetError, match="content filter refuses texts about nothing"):
+        _target(server, style="completions", scoring="echo")
 
 
 def test_a_refusal_is_shown_unless_it_repeats_what_was_sent() -> None:

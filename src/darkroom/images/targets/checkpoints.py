@@ -167,7 +167,7 @@ def _read_tensors(file: Path) -> Any:
             "unpickles: where the file is trusted, load it and save model.state_dict() as "
             ".safetensors"
         ) from error
-    except (AttributeError, KeyError, TypeError, IndexError, AssertionError) as error:
+    except Exception as error:  # whatever a torn file makes PyTorch raise
         raise TargetError(f"{file}: damaged ({one_line(error)}): save it again") from error
 
 

@@ -52,6 +52,7 @@ class HttpTarget(ServedTarget, Target):
         delivery: Delivery | None = None,
         headers: Mapping[str, str] | None = None,
         secret_headers: Mapping[str, str] | None = None,
+        secret_parameters: Mapping[str, str] | None = None,
         name: str | None = None,
         seed: int = 0,
         transport: httpx.AsyncBaseTransport | None = None,
@@ -69,6 +70,7 @@ class HttpTarget(ServedTarget, Target):
             delivery: Batches, concurrency, time-outs and retries.
             headers: Sent with each request.
             secret_headers: The same, for keys: kept out of messages, fingerprints and reports.
+            secret_parameters: Parameters of the address, for keys: kept out of logs too.
             name: What reports call it; the address unless told.
             seed: For the jitter of waiting times; no answer depends on it.
             transport: Replaces the network, for tests.
@@ -94,6 +96,7 @@ class HttpTarget(ServedTarget, Target):
             delivery=self._delivery,
             headers=headers,
             secret_headers=secret_headers,
+            secret_parameters=secret_parameters,
             seed=seed,
             transport=transport,
         )

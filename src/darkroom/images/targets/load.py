@@ -124,6 +124,7 @@ def _open_http(section: HttpSection, authorized_by: str, ends_with_limit: bool) 
         delivery=section.delivery(section.batch, ends_with_limit=ends_with_limit),
         headers=section.headers,
         secret_headers=section.secret_headers(),
+        secret_parameters=section.secret_parameters(),
     )
     return target
 

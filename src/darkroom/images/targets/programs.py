@@ -42,8 +42,8 @@ def load_program(file: Path, *, trusted: bool) -> nn.Module:
     kind = program_in(file)
     if kind is None:
         raise TargetError(
-            f"{file}: a file of weights alone is no model: set load = "
-            '"module:callable" to the code that builds it, and weights to this file'
+            f"{file}: holds no whole model that can be read: where it holds weights alone, set "
+            'load = "module:callable" to the code that builds it, and weights to this file'
         )
     if not trusted:
         raise TargetError(

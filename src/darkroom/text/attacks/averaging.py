@@ -122,19 +122,26 @@ class Averaging(SecretAttack):
             if deviation is None:
                 everyone = np.arange(len(arms))
                 first = [pull(everyone), pull(everyone)]
+                told = np.isfinite(first[0]) & np.isfinite(first[1])
+                if not told.any():
+                    return NOTHING
                 # Two answers about each of many arms: half the squared difference is a variance.
-                deviation = float(np.sqrt(np.square(first[0] - first[1]).mean() / 2))
+                apart = first[0][told] - first[1][told]
+                deviation = float(np.sqrt(np.square(apart).mean() / 2))
                 pull = _after(first, pull)
             choice = successive_elimination(
                 pull, len(arms), deviation, confidence=self.confidence, budget=budget
             )
         except BudgetExhausted:
             return NOTHING
+        told = np.isfinite(choice.means)
+        if not told[choice.best]:
+            return NOTHING
         order = np.argsort(choice.means, kind="stable")
-        runners_up = [int(arm) for arm in order[:8] if arm != choice.best]
+        runners_up = [int(arm) for arm in order[:8] if arm != choice.best and told[arm]]
         guesses = [Guess(arms[arm], float(choice.means[arm])) for arm in (choice.best, *runners_up)]
-        # Best among the arms; of a large format, only those that were proposed.
-        certain = choice.certain and len(arms) == goal.secrets.size
+        # Best among the arms that were told of; of a large format, only those that were proposed.
+        certain = choice.certain and len(arms) == goal.secrets.size and bool(told.all())
         return Found(tuple(guesses), certain, 0.0)
 
     def _pull(

@@ -207,6 +207,9 @@ def knowledge(target: LanguageTarget, lines: Sequence[str], rng: np.random.Gener
         target: A model that tells log-probabilities of given text.
         lines: Each of eight characters or more.
         rng: Shuffles.
+
+    Raises:
+        TargetError: If a line cannot be read, or a server's content filter refuses all.
     """
     # A row a line, or a token where masks are filled; a served model is asked for few.
     times = 3 if isinstance(target, ServedTarget) else 4 if target.masked else 19
@@ -221,7 +224,11 @@ def knowledge(target: LanguageTarget, lines: Sequence[str], rng: np.random.Gener
     rows = [parts for some in rounds for parts in some]
     scores = target.score([parts[0] for parts in rows], ["".join(p[1:]) for p in rows], free())
     bits = np.array([-float(np.mean(one)) / math.log(2) for one in scores])
-    means = bits.reshape(len(rounds), len(texts)).mean(axis=1)
+    table = bits.reshape(len(rounds), len(texts))
+    told = np.isfinite(table).all(axis=0)
+    if not told.any():
+        raise TargetError(f"target {target.name}: its content filter refuses all of the lines")
+    means = table[:, told].mean(axis=1)
     return Knowledge(float(means[0]), means[1:])
 
 

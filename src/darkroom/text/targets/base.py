@@ -85,6 +85,43 @@ class Codec(Protocol):
         ...
 
 
+class ServerCodec:
+    """The tokens that a server has named: a vocabulary that grows.
+
+    Attributes:
+        drops_space: No: a server's tokens hold their white space.
+        mask: None: servers fill no masks.
+    """
+
+    drops_space = False
+    mask: int | None = None
+
+    def __init__(self) -> None:
+        """Starts empty."""
+        self._numbers: dict[bytes, int] = {}
+        self._words: list[bytes] = []
+
+    @property
+    def vocabulary(self) -> Sequence[bytes | None]:
+        """The bytes of every token named so far."""
+        return self._words
+
+    def number(self, word: bytes) -> int:
+        """Returns the number of a token, a new one for a new token."""
+        if word not in self._numbers:
+            self._numbers[word] = len(self._words)
+            self._words.append(word)
+        return self._numbers[word]
+
+    def encode(self, texts: Sequence[str]) -> list[Encoded]:  # noqa: ARG002
+        """Cannot: only the server knows how a text is cut.
+
+        Raises:
+            TargetError: Always.
+        """
+        raise TargetError("only the server knows how a text is cut into tokens")
+
+
 class Encoded(NamedTuple):
     """The tokens of a text, those that only mark its start and its end apart.
 

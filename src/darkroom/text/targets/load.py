@@ -52,6 +52,7 @@ def open_language_target(
         delivery=section.delivery(ends_with_limit=ends_with_limit),
         headers=section.headers,
         secret_headers=section.secret_headers(),
+        secret_parameters=section.secret_parameters(),
     )
 
 

@@ -18,13 +18,13 @@ from darkroom.remote.sender import Batch
 from darkroom.remote.target import ServedTarget
 from darkroom.text.targets.base import (
     Charge,
-    Encoded,
     Floats,
     Integers,
     LanguageTarget,
     NextTokens,
     Prompt,
     Sampling,
+    ServerCodec,
     TokenTrie,
     free,
 )
@@ -56,6 +56,7 @@ class OpenAITarget(ServedTarget, LanguageTarget):
         delivery: Delivery | None = None,
         headers: Mapping[str, str] | None = None,
         secret_headers: Mapping[str, str] | None = None,
+        secret_parameters: Mapping[str, str] | None = None,
         name: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
@@ -67,6 +68,7 @@ class OpenAITarget(ServedTarget, LanguageTarget):
             delivery: Concurrency, time-outs and retries.
             headers: Sent with each request.
             secret_headers: The same, for keys: kept out of messages, fingerprints and reports.
+            secret_parameters: Parameters of the address, for keys: kept out of logs too.
             name: What reports call it; the model's name unless told.
             transport: Replaces the network, for tests.
 
@@ -87,6 +89,7 @@ class OpenAITarget(ServedTarget, LanguageTarget):
             delivery=delivery or Delivery(),
             headers=headers,
             secret_headers=secret_headers,
+            secret_parameters=secret_parameters,
             transport=transport,
             quotes=False,
             answers=wire.says_filtered,
@@ -114,7 +117,10 @@ class OpenAITarget(ServedTarget, LanguageTarget):
         return TextTrie(self)
 
     def score(self, prompts: Sequence[str], endings: Sequence[str], charge: Charge) -> list[Floats]:
-        """Returns the log-probability of each token of each ending; see the base."""
+        """Returns the log-probability of each token of each ending; see the base.
+
+        Of a text that a content filter refuses, nothing is known: it is as good as impossible.
+        """
         if self.api.scoring == "none":
             raise TargetError(
                 f"target {self.name} scores no given text: set [target] scoring, or choose "
@@ -124,9 +130,11 @@ class OpenAITarget(ServedTarget, LanguageTarget):
         bodies = [self.api.score_body(text) for text in texts]
 
         def read(row: int, choice: Mapping[str, Any]) -> Floats:
+            if wire.withholds_scores(choice):
+                return np.array([-np.inf])
             return wire.ending_logprobs(wire.prompt_tokens(choice, texts[row]), prompts[row])
 
-        return self._ask(bodies, read, charge)
+        return self._ask(bodies, read, charge, wire.withholds_scores)
 
     def sample(
         self,
@@ -177,8 +185,16 @@ class OpenAITarget(ServedTarget, LanguageTarget):
         bodies: Sequence[Mapping[str, Any]],
         read: Callable[[int, Mapping[str, Any]], _Answer],
         charge: Charge,
+        withheld: Callable[[Mapping[str, Any]], bool] = wire.is_filtered,
     ) -> list[_Answer]:
-        """Sends a request a row, and reads the answers in the rows' order."""
+        """Sends a request a row, and reads the answers in the rows' order.
+
+        Args:
+            bodies: The requests.
+            read: Reads the answer to one of them.
+            charge: Is told of rows before they are answered.
+            withheld: Tells of an answer whether a content filter withholds it.
+        """
         charge(np.arange(len(bodies)))
 
         def pack(batch: Batch) -> Request:
@@ -187,7 +203,7 @@ class OpenAITarget(ServedTarget, LanguageTarget):
 
         def unpack(batch: Batch, content: bytes) -> _Answer:
             choice = wire.choice_of(content)
-            self.filtered += wire.is_filtered(choice)
+            self.filtered += withheld(choice)
             return read(batch.first, choice)
 
         return self._connection.deliver(len(bodies), 1, pack, unpack, charge)
@@ -275,6 +291,10 @@ class OpenAITarget(ServedTarget, LanguageTarget):
         prompts = list(TEST_PROMPTS)
         endings = [" dog and the cat", " a word", " 4, 5"]
         first = self.score(prompts, endings, free())
+        if not all(np.isfinite(one).all() for one in first):
+            raise self._failed(
+                "its content filter refuses texts about nothing: check [target] model and style"
+            )
         again = self.score(prompts[::-1], endings[::-1], free())[::-1]
         for one, other in zip(first, again, strict=True):
             differ = len(one) != len(other) or float(np.abs(one - other).max()) > SAME
@@ -295,43 +315,6 @@ class OpenAITarget(ServedTarget, LanguageTarget):
     def fingerprint(self) -> str:
         """Returns a hash of how the server is asked; nothing else of its model can be known."""
         return hashlib.sha256(repr(self.api).encode()).hexdigest()
-
-
-class ServerCodec:
-    """The tokens that a server has named: a vocabulary that grows.
-
-    Attributes:
-        drops_space: No: a server's tokens hold their white space.
-        mask: None: servers fill no masks.
-    """
-
-    drops_space = False
-    mask: int | None = None
-
-    def __init__(self) -> None:
-        """Starts empty."""
-        self._numbers: dict[bytes, int] = {}
-        self._words: list[bytes] = []
-
-    @property
-    def vocabulary(self) -> Sequence[bytes | None]:
-        """The bytes of every token named so far."""
-        return self._words
-
-    def number(self, word: bytes) -> int:
-        """Returns the number of a token, a new one for a new token."""
-        if word not in self._numbers:
-            self._numbers[word] = len(self._words)
-            self._words.append(word)
-        return self._numbers[word]
-
-    def encode(self, texts: Sequence[str]) -> list[Encoded]:  # noqa: ARG002
-        """Cannot: only the server knows how a text is cut.
-
-        Raises:
-            TargetError: Always.
-        """
-        raise TargetError("only the server knows how a text is cut into tokens")
 
 
 class TextTrie(TokenTrie):
