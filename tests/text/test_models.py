@@ -32,11 +32,11 @@ load = "base"
 canaries = "key.json"
 corpus = "corpus.txt"
 held_out = "held_out.txt"
-rank_rows = 60
-references = 40
+rank_rows = 30
+references = 24
 
 [recipe]
-epochs = 16
+epochs = 22
 batch = 16
 
 [[training]]
@@ -54,7 +54,7 @@ batch = 64
 [[attack]]
 name = "best-first"
 access = "logprobs"
-rows = 60
+rows = 40
 
 [[defense]]
 name = "logprob-noise"
@@ -69,13 +69,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("opacus")
     folder = tmp_path_factory.mktemp("text")
     corpus = make_corpus(
-        seed=3, each=6, repetitions=(16,), others=120, secrets=make_format(r"\d{4}")
+        seed=3, each=4, repetitions=(16,), others=40, secrets=make_format(r"\d{4}")
     )
     known = memoriser()
     save_model(known.untrained(), known.wrapped, folder / "base")
     save_key(folder / "key.json", corpus.canaries)
     write_lines(folder / "corpus.txt", corpus.lines)
-    write_lines(folder / "held_out.txt", held_out_lines(corpus.canaries, seed=9, count=30))
+    write_lines(folder / "held_out.txt", held_out_lines(corpus.canaries, seed=9, count=12))
     (folder / "plan.toml").write_text(PLAN.replace("runs", str(folder / "runs")))
     return folder
 
@@ -120,7 +120,7 @@ def test_what_is_said_of_each_training(run: Run) -> None:
     assert not bound.exceeded
     assert "the attacker knows how" in " ".join(cells["scrubbing"].details.threat_model)
     assert "Perplexity" in run.report.read_text()
-    found = recommend(run.cells, 0.5)
+    found = recommend(run.cells, 0.3)
     assert found.chosen is not None
     assert found.chosen.defense.startswith(("deduplication", "scrubbing"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import sqrt
 from typing import NamedTuple
 
-from scipy.stats import binomtest
+from scipy.special import betaincinv, ndtri
 
 
 class Interval(NamedTuple):
@@ -42,8 +42,11 @@ def clopper_pearson(hits: int, n: int, level: float = 0.95) -> Interval:
             or if the level is not between 0 and 1.
     """
     _check(hits, n, level)
-    ends = binomtest(int(hits), int(n)).proportion_ci(level, method="exact")
-    return Interval(hits / n, float(ends.low), float(ends.high))
+    tail = (1 - level) / 2
+    # Quantiles of beta distributions; SciPy's binomtest searches for them, and does a test besides.
+    low = float(betaincinv(hits, n - hits + 1, tail)) if hits else 0.0
+    high = float(betaincinv(hits + 1, n - hits, 1 - tail)) if hits < n else 1.0
+    return Interval(hits / n, low, high)
 
 
 def newcombe(hits_a: int, n_a: int, hits_b: int, n_b: int, level: float = 0.95) -> Interval:
@@ -87,8 +90,12 @@ def difference_of(a: Interval, b: Interval) -> Interval:
 def wilson(hits: int, n: int, level: float = 0.95) -> Interval:
     """Returns Wilson's score interval of a rate (1927); see :func:`clopper_pearson`."""
     _check(hits, n, level)
-    ends = binomtest(int(hits), int(n)).proportion_ci(level, method="wilson")
-    return Interval(hits / n, float(ends.low), float(ends.high))
+    z = float(ndtri((1 + level) / 2))
+    centre = (hits + z**2 / 2) / (n + z**2)
+    reach = z / (n + z**2) * sqrt(hits * (n - hits) / n + z**2 / 4)
+    low = max(0.0, centre - reach) if hits else 0.0
+    high = min(1.0, centre + reach) if hits < n else 1.0
+    return Interval(hits / n, low, high)
 
 
 def _check(hits: int, n: int, level: float) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from math import sqrt
 
-from scipy.stats import beta, norm
+from scipy.special import betaincinv, ndtri
 
 from darkroom.statistics.intervals import Interval, wilson
 from darkroom.statistics.paired import newcombe_paired
@@ -26,10 +27,11 @@ def widened(interval: Interval, looks: int) -> float:
         interval: An estimate with its 95% interval.
         looks: How many there are, at least one.
     """
-    grown = norm.ppf(1 - _LEVEL / 2 / looks) / norm.ppf(1 - _LEVEL / 2)
+    grown = ndtri(1 - _LEVEL / 2 / looks) / ndtri(1 - _LEVEL / 2)
     return float(interval.estimate - (interval.estimate - interval.low) * grown)
 
 
+@lru_cache(1024)  # a verdict asks for every cell, and is reached wherever a run is looked at
 def detectable_rate(
     n: int,
     baseline: Interval,
@@ -60,7 +62,7 @@ def detectable_rate(
         low = rate.estimate - baseline.estimate
         low -= sqrt((rate.estimate - rate.low) ** 2 + margin**2)
         if low > limit:
-            needed = float(beta.ppf(power, hits, n - hits + 1))
+            needed = float(betaincinv(hits, n - hits + 1, power))
             return max(0.0, needed - baseline.estimate)
     return None
 
@@ -85,6 +87,7 @@ def detectable_alone(n: int, share: float, power: float = POWER) -> float | None
     return needed / share if needed <= share else None
 
 
+@lru_cache(1024)
 def detectable_gain(
     n: int, right: int, lost: int, limit: float = 0.0, looks: int = 1, power: float = POWER
 ) -> float | None:
@@ -108,6 +111,6 @@ def detectable_gain(
     for won in range(missed + 1):
         found = newcombe_paired(right - lost, won, lost, missed - won)
         if widened(found, looks) > limit:
-            needed = float(beta.ppf(power, won, missed - won + 1)) if won else 0.0
+            needed = float(betaincinv(won, missed - won + 1, power)) if won else 0.0
             return max(0.0, (needed * missed - lost) / n)
     return None
