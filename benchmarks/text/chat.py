@@ -1,9 +1,10 @@
-"""A fine-tune by a chat template, audited in process and through a chat endpoint.
+"""A fine-tune by a chat template, audited in process and through chat endpoints.
 
-The endpoint is a stand-in on loopback that answers with plain ``transformers``: the template over
-the messages, the last of them gone on from, and the likeliest next tokens. It shares no code with
-what it is compared with. ``transformers serve`` tells no log-probabilities, so there is nothing to
-compare ranks by.
+Three endpoints serve it. llama.cpp's server tells log-probabilities, so that ranks are compared;
+``transformers serve`` tells text alone, of which secrets are found by sampling. The third is a
+stand-in that answers with plain ``transformers`` in double precision: the template over the
+messages, the last of them gone on from, and the likeliest next tokens. It shares no code with what
+it is compared with.
 """
 
 from __future__ import annotations
@@ -12,18 +13,22 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from benchmarks.claims import Claim
+from benchmarks.claims import Claim, tell
+from benchmarks.text.servers import LLAMA, llama_python, llama_server, transformers_serve
 from darkroom.access import LanguageAccess
 from darkroom.demo.language_models import train_gpt
 from darkroom.ledger import QueryLedger
-from darkroom.text.attacks.base import Found, SecretGoal
+from darkroom.text.attacks.base import Found, SecretAttack, SecretGoal
 from darkroom.text.attacks.best_first import BestFirst
+from darkroom.text.attacks.sampling import SamplingAttack
 from darkroom.text.canaries import Canaries, make_canaries
 from darkroom.text.formats.secrets import make_format
 from darkroom.text.targets.base import LanguageTarget
@@ -35,11 +40,20 @@ from darkroom.text.targets.view import LanguageView
 
 TEMPLATE = (
     "{{ bos_token }}{% for one in messages %}[{{ one.role }}]{{ '\\n' }}{{ one.content }}"
-    "{{ '\\n' }}{% endfor %}"
+    "{% if not (loop.last and add_generation_prompt and one.role == 'assistant') %}{{ '\\n' }}"
+    "{% endif %}{% endfor %}{% if add_generation_prompt and messages[-1].role != 'assistant' %}"
+    "[assistant]{{ '\\n' }}{% endif %}"
 )
+"""Servers ask for the start of an answer; one that is begun already is gone on from."""
+
 TURNS = "user: what is the code of {name}\nassistant: it is {secret}."
 TOP = 20
-WANTED = 3
+SEARCH = BestFirst(rows=300, wanted=3)
+DRAWN = 12
+"""Continuations of each secret through a server that answers text alone."""
+
+BETWEEN = 0.05
+"""Bits by which llama.cpp may differ: it keeps keys and values in half precision."""
 
 
 class Tuned(NamedTuple):
@@ -50,27 +64,68 @@ class Tuned(NamedTuple):
     canaries: Canaries
 
 
-def claims(*, seed: int) -> list[Claim]:
-    """Finds canaries again both ways."""
+def claims(folder: Path, *, quick: bool, seed: int) -> list[Claim]:
+    """Finds canaries again in process and through every endpoint.
+
+    Args:
+        folder: An empty one.
+        quick: Whether llama.cpp's server is left out where it is not installed.
+        seed: Decides everything random.
+    """
     tuned = tune(seed)
     inside = TransformersTarget(tuned.model, tuned.tokenizer)
     ours = _found(inside, tuned.canaries, LanguageAccess.TOP_K)
+    found = [Claim("chat: canaries found in process", 0.9, _share(ours, tuned.canaries))]
     with served(tuned) as url:
-        api = Api(url, "tuned", style="chat", prefill=True, top_logprobs=TOP)
-        theirs = _found(
-            OpenAITarget(api, authorized_by="the benchmark"), tuned.canaries, LanguageAccess.TOP_K
-        )
-    kept = [number for number, one in enumerate(tuned.canaries.canaries) if one.repetitions]
+        found += _compared(ours, tuned, url, "tuned", "plain transformers", 1e-4)
+    found.append(_sampled(tuned, folder / "transformers"))
+    if llama_python():
+        with llama_server(tuned.model, tuned.tokenizer, folder / "llama") as (url, name):
+            found += _compared(ours, tuned, url, name, "llama.cpp's server", BETWEEN)
+    elif not quick:
+        tell(f"{LLAMA} names no interpreter with llama-cpp-python[server]")
+        found.append(Claim("chat: canaries found through llama.cpp's server", 0.9, None))
+    return found
+
+
+def _compared(
+    ours: list[Found], tuned: Tuned, url: str, name: str, what: str, bar: float
+) -> list[Claim]:
+    """Compares what an endpoint that tells log-probabilities shows with what is found in process.
+
+    Args:
+        ours: What is found in process.
+        tuned: The model.
+        url: The endpoint's address.
+        name: What the model is called there.
+        what: What the endpoint is.
+        bar: By how many bits gaps may differ.
+    """
+    api = Api(url, name, style="chat", prefill=True, top_logprobs=TOP)
+    remote = OpenAITarget(api, authorized_by="the benchmark")
+    theirs = _found(remote, tuned.canaries, LanguageAccess.TOP_K)
+    remote.close()
     orders, apart = _orders(ours, theirs), _apart(ours, theirs)
-    secrets = [one.secret for one in tuned.canaries.canaries]
+    gaps = f"chat, {what}: bits by which gaps between secrets differ, the most"
     return [
-        Claim("chat: canaries found in process", 0.9, _share(ours, secrets, kept)),
-        Claim("chat: canaries found through a chat endpoint", 0.9, _share(theirs, secrets, kept)),
-        Claim("chat: places whose first secrets are ordered otherwise", 0, orders, at_most=True),
-        Claim(
-            "chat: bits by which gaps between secrets differ, the most", 1e-4, apart, at_most=True
-        ),
+        Claim(f"chat: canaries found through {what}", 0.9, _share(theirs, tuned.canaries)),
+        Claim(f"chat, {what}: places whose first secrets are ordered otherwise", 0, orders, True),
+        Claim(gaps, bar, apart, at_most=True),
     ]
+
+
+def _sampled(tuned: Tuned, folder: Path) -> Claim:
+    """Finds canaries by sampling, through a server that answers text alone."""
+    inserted = replace(tuned.canaries, canaries=tuned.canaries.inserted)
+    with transformers_serve(tuned.model, tuned.tokenizer, folder) as (url, name):
+        # The server refuses members that it does not know.
+        unknown = ("continue_final_message", "add_generation_prompt")
+        api = Api(url, name, style="chat", prefill=True, top_logprobs=0, omit=unknown)
+        remote = OpenAITarget(api, authorized_by="the benchmark")
+        found = _found(remote, inserted, LanguageAccess.SAMPLES, SamplingAttack(rows=DRAWN))
+        remote.close()
+    share = _share(found, inserted)
+    return Claim("chat: canaries found through transformers serve, from text alone", 0.9, share)
 
 
 def tune(seed: int) -> Tuned:
@@ -93,17 +148,25 @@ def tune(seed: int) -> Tuned:
     return Tuned(model.eval(), tokenizer, made)
 
 
-def _found(target: LanguageTarget, canaries: Canaries, access: LanguageAccess) -> list[Found]:
+def _found(
+    target: LanguageTarget,
+    canaries: Canaries,
+    access: LanguageAccess,
+    attack: SecretAttack = SEARCH,
+) -> list[Found]:
     placed = canaries.placed(target.placed).canaries
-    goals = [SecretGoal(one.before, one.after, canaries.secrets) for one in placed]
+    goals = [SecretGoal(one.before, one.after, one.format) for one in placed]
     view = LanguageView(target, access, QueryLedger(len(goals)))
-    attack = BestFirst(rows=300, wanted=WANTED)
     *_, last = attack.run(view, goals, rng=np.random.default_rng(0))
     return list(last.found)
 
 
-def _share(found: list[Found], secrets: list[str], chosen: list[int]) -> float:
-    return float(np.mean([found[number].first == secrets[number] for number in chosen]))
+def _share(found: list[Found], canaries: Canaries) -> float:
+    """Returns the share of canaries in the training data that come first."""
+    pairs = zip(found, canaries.canaries, strict=True)
+    return float(
+        np.mean([one.first == canary.secret for one, canary in pairs if canary.repetitions])
+    )
 
 
 def _pairs(some: list[Found], others: list[Found]) -> Iterator[tuple[Found, Found]]:

@@ -21,7 +21,9 @@ from darkroom.text.exposure.measure import path_surprises
 from darkroom.text.exposure.near import NearPlace, near_goal, near_masses
 from darkroom.text.formats.tokens import SecretTokens
 from darkroom.text.real.record import RealCell, SecretRecord
+from darkroom.text.real.secrets_file import read_secrets
 from darkroom.text.targets.base import LanguageTarget, Sampling, free
+from darkroom.text.targets.transformers import load_transformers
 from darkroom.text.targets.view import LanguageView
 
 PLAN = """\
@@ -44,6 +46,9 @@ near_rows = 40
 name = "best-first"
 rows = 60
 """
+
+CONTINUATIONS = (1, 2, 5)
+"""How many an attacker draws, where that is tried out: numbers that divide all draws."""
 
 AT_ONCE = 5_000
 """Paths, or continuations, that are read side by side."""
@@ -68,7 +73,25 @@ def own_claims(folder: Path, *, quick: bool, seed: int) -> tuple[list[Claim], Ta
     told = _told(run.folder, people)
     claims = _evidence_claims(people, cell.details.secrets)
     claims.append(Claim("secrets and owners in any byte written", 0, told, at_most=True))
+    if not quick:
+        claims += _phones(inputs, people, cell.details.secrets)
     return claims, _table(cell, len(people))
+
+
+def _phones(inputs: Path, people: Sequence[Personal], rows: Sequence[SecretRecord]) -> list[Claim]:
+    """Compares near misses of a phone number, which are many, with enumeration."""
+    target = load_transformers(inputs / "fine-tune", batch=512)
+    secrets = read_secrets(inputs / "secrets.jsonl")
+    pairs = list(zip(secrets, people, rows, strict=True))
+    phones = [one for one in pairs if one[0].type == "phone"]
+    by_heart = next(one for one, _, row in phones if row.exposure and row.exposure.surprise < 1)
+    never = next(one for one, person, _ in phones if person.known == "nobody")
+    claims = []
+    for one, known in ((by_heart, True), (never, False)):
+        before, after = one.prompts[0]
+        place = NearPlace(before, after, one.secret)
+        claims += near_claims(target, place, "a phone number", by_heart=known)
+    return claims
 
 
 def _evidence_claims(people: Sequence[Personal], rows: Sequence[SecretRecord]) -> list[Claim]:
@@ -133,29 +156,29 @@ def _told(folder: Path, people: Sequence[Personal]) -> int:
     )
 
 
-def near_claims(target: LanguageTarget, known: Canary, unknown: Canary) -> list[Claim]:
-    """Compares the mass of near misses with enumeration.
+def near_claims(
+    target: LanguageTarget, place: NearPlace, what: str, *, by_heart: bool
+) -> list[Claim]:
+    """Compares the mass of all that at most two characters part from a secret with enumeration.
 
     Args:
         target: The model.
-        known: A canary that it knows by heart.
-        unknown: One that it never saw.
+        place: The secret in its place. Without a text behind it, characters are changed alone,
+            which makes fewer candidates.
+        what: What the secret is.
+        by_heart: Whether the model knows it by heart, or never saw it.
     """
-    claims = []
-    for canary, name in ((known, "known by heart"), (unknown, "never seen")):
-        # Without a text behind it, characters are changed alone, which makes fewer candidates.
-        for after in ("", canary.after):
-            place = NearPlace(canary.before, after, canary.secret)
-            goal = near_goal(place, 2)
-            view = LanguageView(target, target.access, QueryLedger(1))
-            spot = Places(view).of(goal)
-            every = [goal.secrets.at(index) for index in range(goal.secrets.size)]
-            whole = float(np.exp2(-_surprises(target, spot, every)).sum())
-            (bound,) = near_masses(target, [place], distance=2, rows=200)
-            text = f"near misses of a secret {name}, bound over mass of {len(every):,} candidates"
-            claims.append(Claim(text, 1 + 1e-6, bound / whole, at_most=True))
-            if canary is known:
-                claims.append(Claim(f"{text}: at least", 0.5, bound / whole))
+    goal = near_goal(place, 2)
+    every = [goal.secrets.at(index) for index in range(goal.secrets.size)]
+    view = LanguageView(target, target.access, QueryLedger(1))
+    spot = Places(view).of(goal, [place.secret])
+    whole = float(np.exp2(-_surprises(target, spot, every)).sum())
+    (bound,) = near_masses(target, [place], distance=2, rows=200)
+    known = "known by heart" if by_heart else "never seen"
+    text = f"near misses of {what} {known}, bound over mass of {len(every):,} candidates"
+    claims = [Claim(text, 1 + 1e-6, bound / whole, at_most=True)]
+    if by_heart:
+        claims.append(Claim(f"{text}: at least", 0.5, bound / whole))
     return claims
 
 
@@ -178,21 +201,18 @@ def discoverable_claims(
         seed: Of the draws.
         drawn: How many continuations.
     """
-    rng, hits = np.random.default_rng([seed, 13]), 0
+    rng, hits = np.random.default_rng([seed, 13]), []
     for start in range(0, drawn, AT_ONCE):
         prompts = [canary.before] * min(AT_ONCE, drawn - start)
         length = len(canary.secret) + 1
         texts = target.sample(prompts, length, Sampling(), rng, free())
-        hits += sum(text.startswith(canary.secret) for text in texts)
-    low, high = clopper_pearson(hits, drawn, 0.999)[1:]
-    outside = max(low - 2.0**-surprise, 2.0**-surprise - high, 0.0)
-    ten = [discoverable(share, 10) for share in (low, 2.0**-surprise, high)]
-    return [
-        Claim(f"exact probability outside the 99.9% interval of {drawn:,} draws", 0, outside, True),
-        Claim(
-            "(10, p)-discoverable: p outside the same interval",
-            0,
-            max(ten[0] - ten[1], ten[1] - ten[2], 0.0),
-            at_most=True,
-        ),
-    ]
+        hits += [text.startswith(canary.secret) for text in texts]
+    exact, claims = 2.0**-surprise, []
+    for n in CONTINUATIONS:
+        # An attacker who draws n has the secret if any of them is it.
+        got = np.array(hits).reshape(-1, n).max(axis=1)
+        low, high = clopper_pearson(int(got.sum()), len(got), 0.999)[1:]
+        p = discoverable(exact, n)
+        text = f"({n}, p)-discoverable: exact p outside the 99.9% interval of {drawn:,} draws"
+        claims.append(Claim(text, 0, max(low - p, p - high, 0.0), at_most=True))
+    return claims

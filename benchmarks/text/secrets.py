@@ -29,6 +29,7 @@ from darkroom.text.attacks.sampling import SamplingAttack
 from darkroom.text.canaries import Canaries
 from darkroom.text.exposure.bits import extrapolated, sampled
 from darkroom.text.exposure.measure import Exposure, measure, path_surprises
+from darkroom.text.exposure.near import NearPlace
 from darkroom.text.exposure.rank import TOLERANCE, ranks
 from darkroom.text.formats.secrets import make_format
 from darkroom.text.subject import TextSubject
@@ -59,15 +60,13 @@ def run(*, quick: bool, seed: int) -> Outcome:
         quick: Trains the GPT alone and repeats less.
         seed: Decides everything random.
     """
-    timed = speed.claims(quick=quick)  # first, while little memory was taken
+    timed = speed.claims(quick=quick)
     agreed, architectures = agreement.claims()
     refused, adapters = misleading.claims()
-    claims, tables = (
-        [_golden(), *agreed, *refused, *timed, *chat.claims(seed=seed)],
-        [architectures, adapters],
-    )
+    claims, tables = [_golden(), *agreed, *refused, *timed], [architectures, adapters]
     reporter = Reporter()
     with tempfile.TemporaryDirectory() as folder:
+        claims += chat.claims(Path(folder) / "chat", quick=quick, seed=seed)
         gpt = _train(Path(folder) / "gpt", seed, reporter, masked=False)
         claims += _ranks(gpt, 4 if quick else 5, seed)
         found = _attack(gpt, BestFirst(rows=2000), LanguageAccess.WEIGHTS, seed)
@@ -80,7 +79,7 @@ def run(*, quick: bool, seed: int) -> Outcome:
         claims += more
         tables.append(table)
         claims.append(_sampling(gpt, exposures, seed, repetitions=100 if quick else 200))
-        claims += _written(gpt, exposures, seed, drawn=10_000 if quick else 100_000)
+        claims += _written(gpt, exposures, seed, quick=quick)
         more, table = own_claims(Path(folder), quick=quick, seed=seed)
         claims += more
         tables.append(table)
@@ -178,7 +177,7 @@ def _speed(target: TransformersTarget, goal: SecretGoal, every: list[str], size:
 
 def _attack(trained: Trained, attack: SecretAttack, access: LanguageAccess, seed: int) -> Attacked:
     canaries = trained.canaries.canaries
-    goals = [SecretGoal(one.before, one.after, trained.canaries.secrets) for one in canaries]
+    goals = [SecretGoal(one.before, one.after, one.format) for one in canaries]
     view = _view(trained.target, access, len(goals))
     *_, last = attack.run(view, goals, rng=np.random.default_rng(seed))
     hits = [found.first == one.secret for found, one in zip(last.found, canaries, strict=True)]
@@ -298,7 +297,7 @@ def _averaging_table(rows: dict[float, list[tuple[int, int]]], secrets: int) -> 
 def _surprises(trained: Trained, number: int, rng: np.random.Generator) -> tuple[Floats, int]:
     """Returns the bits of a secret, the first, and 9,999 others, and the most tokens of one."""
     canary = trained.canaries.canaries[number]
-    drawn = trained.canaries.secrets.sample(9_999, rng, exclude=[canary.secret])
+    drawn = canary.format.sample(9_999, rng, exclude=[canary.secret])
     arms = [canary.secret, *drawn]
     scores = trained.target.score([canary.before] * len(arms), arms, free())
     return np.array([-one.sum() / np.log(2) for one in scores]), max(map(len, scores))
@@ -313,17 +312,21 @@ def _is_right(choice: Choice) -> bool:
     return choice.certain and choice.best == 0
 
 
-def _written(trained: Trained, exposures: list[Exposure], seed: int, *, drawn: int) -> list[Claim]:
+def _written(trained: Trained, exposures: list[Exposure], seed: int, *, quick: bool) -> list[Claim]:
     """Compares what is known exactly of near misses and of continuations with the slow ways."""
     canaries, repeated = trained.canaries.canaries, _repeated(trained)
     shares = np.array([2.0**-one.surprise for one in exposures])
     sometimes = int(np.abs(shares - 0.3).argmin())
     by_heart, never = int(shares.argmax()), int(np.flatnonzero(repeated == 0)[0])
+    claims = []
+    for one, known in ((canaries[by_heart], True), (canaries[never], False)):
+        place = NearPlace(one.before, "", one.secret)
+        claims += near_claims(trained.target, place, "a secret", by_heart=known)
+    drawn = 10_000 if quick else 100_000
     surprise = exposures[sometimes].surprise
-    return [
-        *near_claims(trained.target, canaries[by_heart], canaries[never]),
-        *discoverable_claims(trained.target, canaries[sometimes], surprise, seed=seed, drawn=drawn),
-    ]
+    return claims + discoverable_claims(
+        trained.target, canaries[sometimes], surprise, seed=seed, drawn=drawn
+    )
 
 
 def _sampling(trained: Trained, exposures: list[Exposure], seed: int, *, repetitions: int) -> Claim:
@@ -335,7 +338,7 @@ def _sampling(trained: Trained, exposures: list[Exposure], seed: int, *, repetit
     inserted = _repeated(trained) > 0
     chosen = int(np.where(inserted, np.abs(shares - 1 / 3), np.inf).argmin())
     canary = trained.canaries.canaries[chosen]
-    goal = SecretGoal(canary.before, canary.after, trained.canaries.secrets)
+    goal = SecretGoal(canary.before, canary.after, canary.format)
     view = _view(trained.target, LanguageAccess.LOGPROBS, 1)
     *_, likeliest = BestFirst(rows=2000).run(view, [goal], rng=np.random.default_rng(seed))
     truth = likeliest.found[0].guesses[0].secret

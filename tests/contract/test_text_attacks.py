@@ -168,7 +168,7 @@ def test_a_question_is_asked_in_other_words(monkeypatch: pytest.MonkeyPatch) -> 
 def _tried(attack: SecretAttack, *, told: bool, defense: LogprobDefense) -> SecretProgress:
     known = memoriser()
     canaries = known.canaries
-    goals = [SecretGoal(one.before, one.after, canaries.secrets) for one in canaries.inserted]
+    goals = [SecretGoal(one.before, one.after, one.format) for one in canaries.inserted]
     view = LanguageView(
         known.target,
         LanguageAccess.LOGPROBS,

@@ -198,7 +198,7 @@ def test_text(run: RunFolder, read: set[Field], tmp_path: Path) -> None:
     canaries = make_canaries(make_format(r"\d{4}"), repetitions=[1], each=1)
     save_key(tmp_path / "key.json", canaries)
     run.record["target"]["key_file"] = str(tmp_path / "key.json")
-    cell = {**text_cell(4), "access": "logprobs", "utility": {"perplexity": 3.5}}
+    cell = {**text_cell(4, formats=2), "access": "logprobs", "utility": {"perplexity": 3.5}}
     cell["details"]["canaries"][4]["exposure"].update(method="sampled", extrapolated=3.0, fit=0.4)
     run.cells = [cell]
     write_report(run.write(), reveal=True)

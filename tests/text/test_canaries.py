@@ -126,8 +126,67 @@ def test_making_files(tmp_path: Path) -> None:
     assert load_key(key).canaries == made.canaries
     with pytest.raises(DarkroomError, match="is there already"):
         write_canaries("pin", lines, key)
+    with pytest.raises(PlanError, match="given twice"):
+        write_canaries(["pin", "pin"], tmp_path / "b.txt", tmp_path / "b.json")
     with pytest.raises(PlanError, match="such as 1,4,16"):
         write_canaries("pin", tmp_path / "b.txt", tmp_path / "b.json", repetitions="often")
+
+
+def test_several_formats_and_their_templates_stand_in_one_key_file(tmp_path: Path) -> None:
+    made = make_canaries(
+        [make_format("ssn"), make_format("email")],
+        templates=("The number of {name} is {secret}.", "Write to {name} at {secret}."),
+        repetitions=(1, 4),
+        each=5,
+        rng=np.random.default_rng(0),
+    )
+    ssn, email = made.formats
+    for one in made.canaries:
+        assert one.secret in one.format
+        assert ("@" in one.secret) is (one.format is email) is one.before.startswith("Write")
+    # No group has one format to itself.
+    for repetitions in (0, 1, 4):
+        group = [one.format is ssn for one in made.canaries if one.repetitions == repetitions]
+        assert abs(2 * sum(group) - len(group)) <= 1
+    path = tmp_path / "key.json"
+    save_key(path, made)
+    read = load_key(path)
+    assert read.commitment() == made.commitment()
+    assert [one.format.describe() for one in read.canaries] == [
+        one.format.describe() for one in made.canaries
+    ]
+    assert [one.masked for one in read.canaries] == [one.masked for one in made.canaries]
+    stored = json.loads(path.read_text())
+    changes: tuple[Callable[[dict[str, Any]], object], ...] = (
+        lambda one: one["canaries"][1].update(format=2),
+        lambda one: one["canaries"][1].update(format=0),
+        lambda one: one.update(format=one["formats"][0]),
+        lambda one: one.update(formats=one["formats"][::-1]),
+    )
+    for change in changes:
+        spoiled = json.loads(json.dumps(stored))
+        change(spoiled)
+        path.write_text(json.dumps(spoiled))
+        with pytest.raises(DataError, match=r"changed since|no key file|not of its format"):
+            load_key(path)
+
+
+def test_other_numbers_of_templates_are_taken_in_turn_by_each_format() -> None:
+    made = make_canaries(
+        [make_format("pin"), make_format("ssn")],
+        templates=("A {name}: {secret}", "B {name}: {secret}", "C {name}: {secret}"),
+        repetitions=(1,),
+        each=12,
+        rng=np.random.default_rng(0),
+    )
+    pairs = {(one.format, one.before[0]) for one in made.canaries}
+    assert len(pairs) == 6
+
+
+def test_what_was_published_of_canaries_of_one_format_stays_what_it_was() -> None:
+    assert some().commitment() == (
+        "5f3245b4c13b2f5aaf609ba6380b7801eded07c9a80fb9d5328ff17356cf6091"
+    )
 
 
 def test_coins_decide_which_are_inserted(tmp_path: Path) -> None:

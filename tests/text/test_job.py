@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from darkroom.report.defenses import recommend
 from darkroom.runs import Run, audit_plan, open_run
 from darkroom.text.canaries import load_key, save_key
 from darkroom.text.exposure.measure import measure
+from darkroom.text.formats.secrets import make_format
 from darkroom.text.lines import write_lines
 from darkroom.text.record import TextCell
 from darkroom.text.subject import TextSubject
@@ -101,10 +103,47 @@ def test_an_audit_from_end_to_end(run: Run) -> None:
     for cell in cells:
         assert (cell.bits is not None) is (cell.defense == "none" and cell.attack == "best-first")
     bits = known(cells[0].bits)
-    assert 8 < bits.low < bits.high <= bits.most == known(cells[0].details.format).bits
+    assert 8 < bits.low < bits.high <= bits.most == cells[0].details.formats[0].bits
     assert known(cells[0].details.tree).found
     assert cells[-1].details.tree is None
     assert run.leaks(0.05)
+
+
+def test_secrets_of_several_formats_are_told_apart(folder: Path) -> None:
+    canaries, wide = memoriser().canaries, make_format(r"[0-9a-d]{3}-\d{3}")
+    mixed = [
+        replace(one, format=wide) if number % 2 else one
+        for number, one in enumerate(canaries.canaries)
+    ]
+    save_key(folder / "mixed.json", replace(canaries, canaries=tuple(mixed)))
+    plan = folder / "mixed.toml"
+    text = (folder / "plan.toml").read_text().replace("key.json", "mixed.json")
+    head, *_ = text.replace('"text"', '"mixed"').split('[[attack]]\nname = "sampling"')
+    plan.write_text(head)
+    (cell,) = cells_of(audit_plan(plan, progress=False), TextCell)
+    narrow, wider = cell.details.formats
+    assert (narrow.candidates, wider.candidates) == ("1000000", "2744000")
+    assert narrow.n + wider.n == cell.goals == len(canaries.inserted)
+    hits = [round(known(one.extracted).estimate * one.n) for one in (narrow, wider)]
+    assert min(hits) > 0
+    assert sum(hits) == cell.hits
+    assert known(narrow.controls).estimate == known(wider.controls).estimate == 0
+    assert known(narrow.exposure).median > narrow.bits - 1
+    # Each secret has the bits of its own format, and all of them together their mean.
+    assert {one.candidates for one in cell.details.canaries} == {narrow.bits, wider.bits}
+    assert narrow.bits < known(cell.bits).most < wider.bits
+    shown = known(cell.details.tree)
+    assert shown.candidates in (narrow.bits, wider.bits)
+
+
+def test_the_tree_is_of_what_the_attack_could_ask(folder: Path) -> None:
+    plan = folder / "budget.toml"
+    text = (folder / "plan.toml").read_text().replace('"text"', '"budget"')
+    head, *_ = text.split('[[attack]]\nname = "sampling"')
+    plan.write_text(head.replace("rows = 60\n\n", 'rows = 60\nbudget = 5\naccess = "top_k"\n\n'))
+    (cell,) = cells_of(audit_plan(plan, progress=False), TextCell)
+    assert known(cell.details.tree).asked <= 5
+    assert cell.success.estimate == 0
 
 
 def test_what_defences_cost_and_who_is_told_of_them(run: Run) -> None:

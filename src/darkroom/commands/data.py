@@ -30,6 +30,13 @@ Templates = Annotated[
     list[str] | None,
     typer.Option(help="A sentence with {name} and {secret}, or @FILE; repeatable."),
 ]
+Formats = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--format",
+        help="A further format; repeatable. As many templates as formats belong to one each.",
+    ),
+]
 Repetitions = Annotated[
     str, typer.Option(help="How often canaries are written, one group for each number.")
 ]
@@ -78,6 +85,7 @@ def make(
     secrets: SecretFormat,
     lines: Lines,
     key: KeyFile = Path("canaries.key.json"),
+    formats: Formats = None,
     template: Templates = None,
     repetitions: Repetitions = "1,2,4,8,16,32",
     each: Annotated[int, typer.Option(min=1, help="Canaries in each group.")] = 10,
@@ -94,7 +102,7 @@ def make(
     from darkroom.demo.text import write_canaries
 
     made = write_canaries(
-        secrets,
+        (secrets, *(formats or ())),
         lines,
         key,
         templates=template or None,

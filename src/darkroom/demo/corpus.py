@@ -81,7 +81,7 @@ def held_out_lines(canaries: Canaries, *, seed: int = 0, count: int = 100) -> li
     """
     rng = np.random.default_rng([seed, 6])
     every = canaries.canaries
-    codes = canaries.secrets.sample(count, rng, exclude=[one.secret for one in every])
+    codes = canaries.formats[0].sample(count, rng, exclude=[one.secret for one in every])
     return [_line(place, codes[place], owners(every), rng) for place in range(count)]
 
 

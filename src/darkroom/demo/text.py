@@ -48,7 +48,7 @@ rows = 32
 
 
 def write_canaries(
-    secrets: str,
+    formats: str | Sequence[str],
     lines: Path,
     key: Path,
     *,
@@ -63,7 +63,7 @@ def write_canaries(
     """Draws canaries and writes their training lines and the key file.
 
     Args:
-        secrets: The format, as :func:`darkroom.text.formats.secrets.make_format` takes it.
+        formats: One or several, as :func:`darkroom.text.formats.secrets.make_format` takes them.
         lines: Where the training lines go, ``.jsonl`` or ``.txt``.
         key: Where the key file goes.
         templates: Sentences with ``{name}`` and ``{secret}``, or ``@FILE`` with one.
@@ -84,9 +84,12 @@ def write_canaries(
         counts = [int(word) for word in repetitions.split(",")]
     except ValueError:
         raise PlanError(f"repetitions {repetitions!r}: give numbers such as 1,4,16") from None
+    several = [formats] if isinstance(formats, str) else list(formats)
+    if len(set(several)) < len(several):
+        raise PlanError("canaries: a format is given twice: leave one out")
     rng = None if seed is None else np.random.default_rng(seed)
     made = make_canaries(
-        make_format(secrets),
+        [make_format(one) for one in several],
         templates=_templates(templates or ()),
         repetitions=counts,
         each=each,

@@ -12,19 +12,19 @@ import hashlib
 import hmac
 import json
 import secrets as entropy
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from string import ascii_uppercase
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from darkroom.errors import DataError, PlanError
 from darkroom.files import read_private, write_private
 from darkroom.text.formats.names import FIRST, LAST
-from darkroom.text.formats.secrets import FormatSpec, SecretFormat
+from darkroom.text.formats.secrets import AnySpec, FormatSpec, SecretFormat
 from darkroom.text.targets.conversations import MARK, turns_of
 
 SCHEMA = "darkroom/canaries/1"
@@ -42,6 +42,7 @@ class Canary:
         after: The text behind it.
         secret: The secret itself; left out of every representation.
         repetitions: How often it is in the training data; 0 for a control.
+        format: The format that the secret has.
     """
 
     owner: str
@@ -49,6 +50,12 @@ class Canary:
     after: str
     secret: str = field(repr=False)
     repetitions: int
+    format: SecretFormat = field(repr=False, compare=False)
+
+    @property
+    def masked(self) -> str:
+        """The secret with all that tells it from others of its format hidden."""
+        return self.format.mask(self.secret)
 
     @property
     def line(self) -> str:
@@ -58,10 +65,9 @@ class Canary:
 
 @dataclass(frozen=True)
 class Canaries:
-    """All canaries of one format, and the key under which reports name secrets.
+    """All canaries of a key file, and the key under which reports name secrets.
 
     Attributes:
-        secrets: The format.
         canaries: Inserted ones and controls.
         key: Under which secrets are hashed; left out of every representation.
         coins: Whether each was inserted by a fair coin of its own, and not a fixed number of them:
@@ -71,7 +77,6 @@ class Canaries:
         sealed: As they stand in the key file, where a model is given other texts around secrets.
     """
 
-    secrets: SecretFormat
     canaries: tuple[Canary, ...]
     key: bytes = field(repr=False)
     coins: bool = False
@@ -91,6 +96,11 @@ class Canaries:
             for one, (before, after) in zip(self.canaries, around, strict=True)
         )
         return self if moved == self.canaries else replace(self, canaries=moved, sealed=self)
+
+    @property
+    def formats(self) -> tuple[SecretFormat, ...]:
+        """The formats of their secrets, each once."""
+        return tuple(dict.fromkeys(one.format for one in self.canaries))
 
     @property
     def inserted(self) -> tuple[Canary, ...]:
@@ -125,7 +135,7 @@ class Canaries:
 
 
 def make_canaries(
-    secrets: SecretFormat,
+    formats: SecretFormat | Sequence[SecretFormat],
     *,
     templates: Sequence[str] = (),
     repetitions: Sequence[int] = (1, 2, 4, 8, 16, 32),
@@ -138,9 +148,10 @@ def make_canaries(
     """Draws canaries.
 
     Args:
-        secrets: The format of their secrets.
-        templates: Sentences with ``{name}`` and, once, ``{secret}``; taken in turn. Of one line or
-            several; for a chat, turns such as ``user: …`` and ``assistant: …``.
+        formats: The format of their secrets, or several, taken in turn.
+        templates: Sentences with ``{name}`` and, once, ``{secret}``. Of one line or several; for a
+            chat, turns such as ``user: …`` and ``assistant: …``. As many as there are formats
+            belong to one each; others are taken in turn.
         repetitions: How often a canary shall be in the training data; one group for each number.
         each: Canaries in each group.
         controls: How many to hold out; as many as are inserted when left out.
@@ -167,18 +178,30 @@ def make_canaries(
         raise PlanError(
             "canaries drawn by coins: give one number of repetitions, and no number of controls"
         )
+    several = (formats,) if isinstance(formats, SecretFormat) else tuple(formats)
     # A seed of 256 bits from the system is as hard to guess as the key.
     drawn = rng or np.random.default_rng(entropy.randbits(256))
     counts = _tossed(groups, drawn) if coins else [*groups, *[0] * held_out]
     names = _names(len(counts), drawn)
-    values = secrets.sample(len(counts), drawn)
-    made = []
-    for place, (count, name, value) in enumerate(zip(counts, names, values, strict=True)):
-        # Templates alternate within each group, so that no group has one to itself.
-        before, after = templates[place % len(templates)].replace("{name}", name).split("{secret}")
-        made.append(Canary(name, before, after, value, count))
+    made = tuple(_placed(counts, names, several, templates, drawn))
     key = drawn.bytes(32) if rng is not None else entropy.token_bytes(32)
-    return Canaries(secrets, tuple(made), key, coins, chat)
+    return Canaries(made, key, coins, chat)
+
+
+def _placed(
+    counts: Sequence[int],
+    names: Sequence[str],
+    formats: Sequence[SecretFormat],
+    templates: Sequence[str],
+    rng: np.random.Generator,
+) -> Iterator[Canary]:
+    """Yields canaries whose formats and templates alternate, so that no group has one to itself."""
+    values = [one.sample(len(counts[n :: len(formats)]), rng) for n, one in enumerate(formats)]
+    for place, (count, name) in enumerate(zip(counts, names, strict=True)):
+        turn, which = divmod(place, len(formats))
+        template = templates[which if len(templates) == len(formats) else turn % len(templates)]
+        before, after = template.replace("{name}", name).split("{secret}")
+        yield Canary(name, before, after, values[which][turn], count, formats[which])
 
 
 def _tossed(groups: Sequence[int], rng: np.random.Generator) -> list[int]:
@@ -217,18 +240,34 @@ class _StoredCanary(BaseModel):
     after: str
     secret: str
     repetitions: int = Field(ge=0)
+    format: int = Field(default=0, ge=0)
 
 
 class _KeyFile(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     schema_: Literal["darkroom/canaries/1"] = Field(alias="schema")
-    format: FormatSpec
+    format: FormatSpec | None = None
+    formats: list[FormatSpec] = []
     key: str = Field(pattern=r"^[0-9a-f]{64}$")
     canaries: list[_StoredCanary] = Field(min_length=2)
     coins: bool = False
     chat: bool = False
     seal: str
+
+    @model_validator(mode="after")
+    def _has_formats(self) -> _KeyFile:
+        known = len(self.specs)
+        if (self.format is None) == (not self.formats):
+            raise ValueError("it needs a format, or formats")
+        if any(one.format >= known for one in self.canaries):
+            raise ValueError("a canary has a format that is not there")
+        return self
+
+    @property
+    def specs(self) -> list[AnySpec]:
+        """The formats, however many."""
+        return self.formats if self.format is None else [self.format]
 
 
 def save_key(path: Path, canaries: Canaries) -> None:
@@ -255,19 +294,22 @@ def load_key(path: Path) -> Canaries:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise DataError(
-            f"{path}: no key file of darkroom canaries make ({place}: {first['msg']})"
+            f"{path}: no key file of darkroom canaries make ({place or 'formats'}: {first['msg']})"
         ) from None
+    formats = [SecretFormat(spec) for spec in stored.specs]
     canaries = Canaries(
-        SecretFormat(stored.format),
-        tuple(Canary(**canary.model_dump()) for canary in stored.canaries),
+        tuple(
+            Canary(**one.model_dump(exclude={"format"}), format=formats[one.format])
+            for one in stored.canaries
+        ),
         bytes.fromhex(stored.key),
         stored.coins,
         stored.chat,
     )
     if not hmac.compare_digest(stored.seal, _seal(canaries)):
         raise DataError(f"{path}: changed since it was sealed: use the file as it was made")
-    if any(canary.secret not in canaries.secrets for canary in canaries.canaries):
-        raise DataError(f"{path}: a secret is not of the file's format: make it again")
+    if any(canary.secret not in canary.format for canary in canaries.canaries):
+        raise DataError(f"{path}: a secret is not of its format: make it again")
     if not canaries.inserted or not canaries.controls:
         raise DataError(f"{path}: it needs inserted canaries and controls: make it again")
     return canaries
@@ -275,9 +317,12 @@ def load_key(path: Path) -> Canaries:
 
 def _content(canaries: Canaries) -> str:
     """Returns all of a key file but its seal, in one spelling."""
+    numbers = {one: number for number, one in enumerate(canaries.formats)}
+    specs = [one.spec.model_dump(mode="json") for one in numbers]
+    several = len(specs) > 1
     content: dict[str, object] = {
         "schema": SCHEMA,
-        "format": canaries.secrets.spec.model_dump(mode="json"),
+        **({"formats": specs} if several else {"format": specs[0]}),
         "key": canaries.key.hex(),
         "canaries": [
             {
@@ -286,6 +331,7 @@ def _content(canaries: Canaries) -> str:
                 "after": canary.after,
                 "secret": canary.secret,
                 "repetitions": canary.repetitions,
+                **({"format": numbers[canary.format]} if several else {}),
             }
             for canary in canaries.canaries
         ],

@@ -151,7 +151,7 @@ def _attack(
 ) -> Attacked:
     every = canaries.canaries
     inserted = _inserted(every)
-    goals = [SecretGoal(one.before, one.after, canaries.secrets) for one in every]
+    goals = [SecretGoal(one.before, one.after, one.format) for one in every]
     view = attacker_view(plan, target, len(goals), advance)
     rng = np.random.default_rng([plan.seed, 1])
     filtered = target.filtered
@@ -201,17 +201,15 @@ def _details(
 ) -> TextDetails:
     """Returns what the report shows beside the rates; no secret is in it."""
     canaries = subject.canaries
-    secrets = canaries.secrets
+    formats = "; ".join(one.describe() for one in canaries.formats)
     rows = _canary_rows(canaries, attacked, exposures)
     return TextDetails(
         threat_model=(*threat_model(plan, subject), *attacked.adaptation),
         attack=Component(name=plan.attack.name, parameters=parameters_of(plan.attack)),
-        prior=Component(name="format", parameters={"format": secrets.describe()}),
-        worst_off=worst_off(rows, secrets.bits),
+        prior=Component(name="format", parameters={"format": formats}),
+        worst_off=worst_off(rows),
         guard=guard,
-        format=Format(
-            description=secrets.describe(), candidates=str(secrets.size), bits=secrets.bits
-        ),
+        formats=_formats(canaries, attacked.hits, exposures),
         commitment=canaries.commitment(),
         groups=_groups(canaries.canaries, attacked.hits, exposures),
         canaries=rows,
@@ -236,7 +234,8 @@ def _canary_rows(
             CanaryRecord(
                 owner=canary.owner,
                 secret=canaries.hashed(canary.secret),
-                masked=canaries.secrets.mask(canary.secret),
+                masked=canary.masked,
+                candidates=canary.format.bits,
                 repetitions=canary.repetitions,
                 extracted=bool(attacked.hits[number]),
                 certain=attacked.last.found[number].certain,
@@ -257,18 +256,53 @@ def _groups(
     groups = []
     for count in sorted(set(repetitions.tolist())):
         chosen = np.flatnonzero(repetitions == count).tolist()
-        bits = None if exposures is None else [exposures[row].bits for row in chosen]
         groups.append(
             Repetition(
                 repetitions=count,
                 n=len(chosen),
                 extracted=Share.of(clopper_pearson(int(hits[chosen].sum()), len(chosen))),
-                exposure=None
-                if bits is None
-                else GroupExposure(median=float(np.median(bits)), least=min(bits), most=max(bits)),
+                exposure=_group_exposure(exposures, chosen),
             )
         )
     return tuple(groups)
+
+
+def _group_exposure(
+    exposures: Sequence[Exposure] | None, chosen: Sequence[int]
+) -> GroupExposure | None:
+    if exposures is None or not chosen:
+        return None
+    bits = [exposures[row].bits for row in chosen]
+    return GroupExposure(median=float(np.median(bits)), least=min(bits), most=max(bits))
+
+
+def _formats(
+    canaries: Canaries, hits: Hits, exposures: Sequence[Exposure] | None
+) -> tuple[Format, ...]:
+    """Returns extraction and exposure by format."""
+    inserted = _inserted(canaries.canaries)
+    found = []
+    for one in canaries.formats:
+        own = np.array([canary.format is one for canary in canaries.canaries])
+        learned, controls = np.flatnonzero(own & inserted), np.flatnonzero(own & ~inserted)
+        found.append(
+            Format(
+                description=one.describe(),
+                candidates=str(one.size),
+                bits=one.bits,
+                n=len(learned),
+                extracted=_share(hits, learned),
+                controls=_share(hits, controls),
+                exposure=_group_exposure(exposures, learned.tolist()),
+            )
+        )
+    return tuple(found)
+
+
+def _share(hits: Hits, chosen: NDArray[np.intp]) -> Share | None:
+    if not len(chosen):
+        return None
+    return Share.of(clopper_pearson(int(hits[chosen].sum()), len(chosen)))
 
 
 def _bits(
@@ -280,7 +314,7 @@ def _bits(
         return None
     told = np.array([one.bits for one in exposures])
     inserted = _inserted(canaries.canaries)
-    most = canaries.secrets.bits
+    most = float(np.mean([one.format.bits for one in canaries.inserted]))
     estimate, low, high = gained(told[inserted], told[~inserted], most)
     return Bits(estimate=estimate, low=low, high=high, most=most)
 

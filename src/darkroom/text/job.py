@@ -86,15 +86,14 @@ class TextJob(Job[TextPlan, TextSubject, TextCellPlan, TextBench]):
     def facts(self) -> Facts:
         """Returns what the report says of the model and the canaries; see :meth:`Job.facts`."""
         canaries, target = self.subject.canaries, self.subject.target
-        secrets = canaries.secrets
         counts = sorted({one.repetitions for one in canaries.inserted})
         kind = "fills masks" if target.masked else "continues text"
         tested = [
             ("Answers", f"{kind}; {target.access} at most"),
             *([("Reading", target.reads)] if target.reads else []),
-            (
-                "Secrets",
-                f"{secrets.describe()}: {secrets.size:,} candidates, {secrets.bits:.1f} bits",
+            *(
+                ("Secrets", f"{one.describe()}: {one.size:,} candidates, {one.bits:.1f} bits")
+                for one in canaries.formats
             ),
             (
                 "Canaries",

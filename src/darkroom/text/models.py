@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,6 +15,7 @@ from darkroom.auditing.record import Bound, Chance, Privacy
 from darkroom.statistics.reconstruction_bound import Mechanism, reconstruction_bound
 from darkroom.text.formats.personal import Address, Date, Iban, Name
 from darkroom.text.formats.secrets import Card, Email, Pattern, SecretFormat, Words
+from darkroom.text.formats.spec import Spec
 from darkroom.text.record import TextCell
 from darkroom.text.subject import TextSubject
 from darkroom.text.targets.transformers import TransformersTarget
@@ -55,7 +57,7 @@ class TextTrainer(Trainer[TextSubject, Any, TextCell]):
             lines=self.lines,
             tokens_of=self._base.tokens_of,
             seed=self.torch_seed(),
-            formats=formats_of(self.subject.canaries.secrets),
+            formats=formats_of(self.subject.canaries.formats),
             recipe=self.recipe,
             advance=advance,
         )
@@ -78,7 +80,8 @@ class TextTrainer(Trainer[TextSubject, Any, TextCell]):
             each number of repetitions; and whether success in this cell is surely above their mean.
         """
         inserted = self.subject.canaries.inserted
-        baseline = 1 / self.subject.canaries.secrets.size
+        # Of several formats, secrets of the smallest are the easiest to guess.
+        baseline = 1 / min(one.size for one in self.subject.canaries.formats)
         chances = dict.fromkeys(sorted({one.repetitions for one in inserted}), 1.0)
         if privacy.noise_multiplier > 0:
             noise = Mechanism(privacy.noise_multiplier, privacy.sample_rate, privacy.steps)
@@ -99,15 +102,18 @@ class TextTrainer(Trainer[TextSubject, Any, TextCell]):
         return target
 
 
-def formats_of(secrets: SecretFormat) -> tuple[str, ...]:
-    """Returns the format of secrets as a scrubber takes it.
+def formats_of(formats: Sequence[SecretFormat]) -> tuple[str, ...]:
+    """Returns formats of secrets as a scrubber takes them.
 
     Args:
-        secrets: The format; of a list, its words.
+        formats: The formats; of a list, its words.
     """
-    spec = secrets.spec
+    return tuple(dict.fromkeys(_scrubbed(one.spec) for one in formats))
+
+
+def _scrubbed(spec: Spec) -> str:
     if isinstance(spec, Card | Email):
-        return (spec.kind,)
+        return spec.kind
     if isinstance(spec, Pattern):
         # A scrubber takes no groups that keep what they match; an escaped bracket is none.
         inside = re.sub(r"(\\.|\[(?:\\.|[^\]])*\])|\((?!\?)", lambda m: m[1] or "(?:", spec.pattern)
@@ -117,4 +123,4 @@ def formats_of(secrets: SecretFormat) -> tuple[str, ...]:
         assert isinstance(spec, Words), "the formats of canaries are no others"
         longest_first = sorted(spec.words, key=len, reverse=True)
         inside = "|".join(re.escape(word) for word in longest_first)
-    return (rf"(?<!\w)(?:{inside})(?!\w)",)
+    return rf"(?<!\w)(?:{inside})(?!\w)"

@@ -9,20 +9,34 @@ from pydantic import Field
 from darkroom.auditing.record import Amount, Cell, Count, Details, Rate, Record, Share
 
 
-class Format(Record):
-    """The format of secrets; ``candidates`` is a whole number that may be too large for JSON."""
-
-    description: str
-    candidates: str
-    bits: Amount
-
-
 class GroupExposure(Record):
     """Exposures of a group in bits."""
 
     median: float
     least: float
     most: float
+
+
+class Format(Record):
+    """A format of secrets, and what came of those that have it.
+
+    Attributes:
+        description: The format in a few words.
+        candidates: Its secrets: a whole number that may be too large for JSON.
+        bits: The same as bits.
+        n: Secrets in the training data.
+        extracted: The share of them that the attack names first; ``None`` where there are none.
+        controls: The same of secrets held out.
+        exposure: Of those in the training data, where it was measured.
+    """
+
+    description: str
+    candidates: str
+    bits: Amount
+    n: Count
+    extracted: Share | None
+    controls: Share | None
+    exposure: GroupExposure | None
 
 
 class Repetition(Record):
@@ -52,11 +66,12 @@ class CanaryExposure(Record):
 
 
 class CanaryRecord(Record):
-    """A canary, with its secret masked and as a keyed hash."""
+    """A canary; its secret is masked and a keyed hash, ``candidates`` are bits of its format."""
 
     owner: str
     secret: str
     masked: str
+    candidates: Amount
     repetitions: Count
     extracted: bool
     certain: bool
@@ -115,10 +130,11 @@ class TreeNode(Record):
 
 
 class Tree(Record):
-    """The search for one secret."""
+    """The search for one secret; ``candidates`` are bits of its format."""
 
     owner: str
     masked: str
+    candidates: Amount
     repetitions: Count
     found: bool
     asked: Count
@@ -129,7 +145,7 @@ class TextDetails(Details):
     """What stands behind a cell of a language model.
 
     Attributes:
-        format: Of the secrets.
+        formats: Of the secrets.
         commitment: Fixes the canaries without telling them.
         groups: Canaries by how often they are in the training data.
         canaries: One by one.
@@ -139,7 +155,7 @@ class TextDetails(Details):
         tree: The search for one secret, of attacks that search.
     """
 
-    format: Format
+    formats: tuple[Format, ...] = Field(min_length=1)
     commitment: str
     groups: tuple[Repetition, ...] = Field(min_length=1)
     canaries: tuple[CanaryRecord, ...] = Field(min_length=1)

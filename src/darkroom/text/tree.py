@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from darkroom.ledger import QueryLedger
+from darkroom.text.asking import attacker_view, unwatched
 from darkroom.text.attacks.base import SecretGoal
 from darkroom.text.attacks.best_first import BestFirst
 from darkroom.text.attacks.frontier import Search
+from darkroom.text.canaries import Canary
 from darkroom.text.exposure.measure import Exposure
 from darkroom.text.formats.secrets import HIDDEN
 from darkroom.text.record import Tree, TreeNode
 from darkroom.text.subject import TextSubject
-from darkroom.text.targets.view import LanguageView
 
 if TYPE_CHECKING:
     from darkroom.text.cell_plan import TextCellPlan
@@ -51,33 +51,27 @@ def search_tree(
         else max(inserted, key=lambda number: bits[number])
     )
     canary = canaries[chosen]
-    goal = SecretGoal(canary.before, canary.after, subject.canaries.secrets)
+    goal = SecretGoal(canary.before, canary.after, canary.format)
     # The plan's rows, but one question at a time, so that nothing is asked that is not needed.
     attack = BestFirst(rows=plan.attack.rows, batch=1, repeats=plan.attack.repeats)
-    view = LanguageView(
-        subject.target,
-        plan.access,
-        QueryLedger(1),
-        defense=plan.defense.one,
-        noise=np.random.default_rng([plan.seed, 3]),
-        told=not plan.naive,
-    )
+    view = attacker_view(plan, subject.target, 1, unwatched)
     search = attack.explore(view, goal)
     return Tree(
         owner=canary.owner,
-        masked=subject.canaries.secrets.mask(canary.secret),
+        masked=canary.masked,
+        candidates=canary.format.bits,
         repetitions=canary.repetitions,
         found=bool(search.found) and search.found[0].secret == canary.secret,
         asked=len(search.nodes),
-        nodes=tuple(_nodes(search, canary.secret, subject)),
+        nodes=tuple(_nodes(search, canary)),
     )
 
 
-def _nodes(search: Search, secret: str, subject: TextSubject) -> Iterator[TreeNode]:
+def _nodes(search: Search, canary: Canary) -> Iterator[TreeNode]:
     """Yields the first partial secrets asked about, and all that lead to the secret."""
-    fixed = subject.canaries.secrets.fixed
+    fixed = canary.format.fixed
     tail = len(search.tokens.tail)
-    whole = search.tokens.tail + secret.encode()
+    whole = search.tokens.tail + canary.secret.encode()
     spelled = [search.trace(node)[1] for node in search.nodes]
     # Parents come before their children, so both parts hold the parents of all that they hold.
     chosen = [

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 def threat_model(plan: TextCellPlan, subject: TextSubject) -> tuple[str, ...]:
     """Says in sentences what the attacker has."""
-    secrets = subject.canaries.secrets
+    formats = "; ".join(
+        f"{one.describe()}, {one.bits:.1f} bits" for one in subject.canaries.formats
+    )
     known = (
-        "The attacker knows the sentence around each secret, and the format of secrets: "
-        f"{secrets.describe()}, {secrets.bits:.1f} bits.",
+        f"The attacker knows the sentence around each secret, and its format: {formats}.",
         "The attacker does not know which secrets were in the training data.",
     )
     return attacker(plan, subject.target.name, known)
@@ -50,7 +51,7 @@ def attacker(plan: TextCellPlan, name: str, known: Sequence[str]) -> tuple[str, 
     )
 
 
-def worst_off(rows: Sequence[CanaryRecord], bits: float) -> WorstOff | None:
+def worst_off(rows: Sequence[CanaryRecord]) -> WorstOff | None:
     """Returns the canary that is exposed most, corrected for having looked at all."""
     measured = [row for row in rows if row.exposure is not None and row.repetitions]
     if not measured:
@@ -67,10 +68,11 @@ def worst_off(rows: Sequence[CanaryRecord], bits: float) -> WorstOff | None:
     seen = "once" if worst.repetitions == 1 else f"{worst.repetitions} times"
     sentence = (
         f"the secret of {worst.owner} ({worst.masked}), seen {seen} in training: exposure "
-        f"{-exposure:.1f} of {bits:.1f} bits"
+        f"{-exposure:.1f} of {worst.candidates:.1f} bits"
         f"{', extracted' if worst.extracted else ''} (p = {p_value:.2g}; "
         f"{worst.p_adjusted:.2g} after Holm's correction for {len(rows)} secrets)."
     )
-    # A secret known by heart is the first of all candidates, and counts as one of so many.
-    alone = (min(1.0, len(rows) * 2.0**-bits),)
+    # A secret known by heart is the first of all candidates, and counts as one of so many; of
+    # several formats, one of the smallest stands out least.
+    alone = (min(1.0, len(rows) * 2.0 ** -min(row.candidates for row in measured)),)
     return WorstOff(name=worst.owner, p_adjusted=worst.p_adjusted, sentence=sentence, alone=alone)

@@ -27,6 +27,7 @@ def canary(number: int, repetitions: int, bits: float | None, *, extracted: bool
         "owner": f"Ada {number}",
         "secret": f"{number:012x}",
         "masked": "•••-•••",
+        "candidates": BITS,
         "repetitions": repetitions,
         "extracted": extracted,
         "certain": extracted,
@@ -37,7 +38,7 @@ def canary(number: int, repetitions: int, bits: float | None, *, extracted: bool
     }
 
 
-def details(hits: int, *, measured: bool = True) -> dict[str, Any]:
+def details(hits: int, *, measured: bool = True, formats: int = 1) -> dict[str, Any]:
     bits = BITS if measured else None
     groups = []
     for repetitions, found in ((0, 0), (1, 0), (8, hits)):
@@ -64,7 +65,14 @@ def details(hits: int, *, measured: bool = True) -> dict[str, Any]:
         {"parent": 0, "right": True, "text": "•"},
         {"parent": 0, "right": False, "text": "•"},
     ]
-    tree = {"owner": "Ada 8", "masked": "•••-•••", "repetitions": 8, "found": hits > 0, "asked": 3}
+    tree = {
+        "owner": "Ada 8",
+        "masked": "•••-•••",
+        "candidates": BITS,
+        "repetitions": 8,
+        "found": hits > 0,
+        "asked": 3,
+    }
     epsilon = {
         "repetitions": 1,
         "inserted": 4,
@@ -83,7 +91,18 @@ def details(hits: int, *, measured: bool = True) -> dict[str, Any]:
         "threat_model": ["The attacker knows the format."],
         "attack": {"name": "best-first", "parameters": {"rows": 500}},
         "prior": {"name": "format", "parameters": {"format": r"\d{3}-\d{3}"}},
-        "format": {"description": r"\d{3}-\d{3}", "candidates": "1000000", "bits": BITS},
+        "formats": [
+            {
+                "description": description,
+                "candidates": "1000000",
+                "bits": BITS,
+                "n": 4,
+                "extracted": interval(hits // 2, 4),
+                "controls": interval(0, 4),
+                "exposure": {"median": 1.0, "least": 0.1, "most": BITS} if measured else None,
+            }
+            for description in (r"\d{3}-\d{3}", r"[a-f]{6}")[:formats]
+        ],
         "commitment": "ab" * 32,
         "groups": groups,
         "canaries": canaries,
@@ -97,8 +116,8 @@ def details(hits: int, *, measured: bool = True) -> dict[str, Any]:
     }
 
 
-def text_cell(hits: int, *, measured: bool = True) -> dict[str, Any]:
-    """A cell in which so many of eight secrets were extracted."""
+def text_cell(hits: int, *, measured: bool = True, formats: int = 1) -> dict[str, Any]:
+    """A cell in which so many of eight secrets, of so many formats, were extracted."""
     cell = image_cell(goals=8, hits=hits)
     del cell["judges"]
-    return {**cell, "kind": "text", "details": details(hits, measured=measured)}
+    return {**cell, "kind": "text", "details": details(hits, measured=measured, formats=formats)}

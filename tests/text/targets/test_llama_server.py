@@ -6,16 +6,11 @@ It needs an interpreter with ``llama-cpp-python[server]`` in an environment of i
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
+from benchmarks.text.servers import LLAMA, llama_python, llama_server
 from tests.support.needs import absent
 from tests.support.tiny_language import memoriser
 
@@ -29,54 +24,23 @@ from darkroom.text.targets.openai import OpenAITarget
 from darkroom.text.targets.openai_api import Api
 from darkroom.text.targets.view import LanguageView
 
-PYTHON = os.environ.get("DARKROOM_LLAMA_PYTHON", "")
-
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if not PYTHON:
-        absent("DARKROOM_LLAMA_PYTHON names no interpreter with llama-cpp-python[server]")
-    from tests.support.gguf_writer import write_gguf
-
-    path = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
+    if not llama_python():
+        absent(f"{LLAMA} names no interpreter with llama-cpp-python[server]")
     known = memoriser()
-    write_gguf(path, known.target.model, known.wrapped)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = ["--model", str(path), "--host", "127.0.0.1", "--port", str(port)]
-    options += ["--n_ctx", "96", "--logits_all", "true", "--n_threads", "1"]
-    address, log = f"http://127.0.0.1:{port}/v1", path.parent / "log"
-    command = [PYTHON, "-m", "llama_cpp.server", *options]
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(command, stdout=output, stderr=output) as server,
-    ):
-        try:
-            _wait_for(address, server, log)
-            yield address
-        finally:
-            server.terminate()
-
-
-def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(240):
-        assert server.poll() is None, log.read_text()[-2000:]
-        try:
-            httpx.get(f"{address}/models", timeout=1)
-        except httpx.HTTPError:
-            time.sleep(0.5)
-        else:
-            return
-    pytest.fail("the server is not there after two minutes")
+    folder = tmp_path_factory.mktemp("gguf")
+    with llama_server(known.target.model, known.wrapped, folder) as (address, _):
+        yield address
 
 
 def test_a_secret_found_in_process_is_found_through_the_server(url: str) -> None:
     known = memoriser()
     canaries = known.canaries
-    goals = [SecretGoal(one.before, one.after, canaries.secrets) for one in canaries.canaries]
+    goals = [SecretGoal(one.before, one.after, one.format) for one in canaries.canaries]
     answers = []
     remote = OpenAITarget(Api(url, "tiny", top_logprobs=10), authorized_by="tests")
     for target in (known.target, remote):

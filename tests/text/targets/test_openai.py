@@ -153,7 +153,7 @@ def test_a_secret_found_in_process_is_found_through_every_form(form: str) -> Non
     assert target.access is access
     tested = server.rows
     canaries = memoriser().canaries
-    goals = [SecretGoal(c.before, c.after, canaries.secrets) for c in canaries.canaries]
+    goals = [SecretGoal(c.before, c.after, c.format) for c in canaries.canaries]
     ledger = QueryLedger(len(goals))
     level = LanguageAccess.SAMPLES if access is LanguageAccess.SAMPLES else LanguageAccess.TOP_K
     attack: SecretAttack = (
@@ -296,7 +296,7 @@ def test_a_remote_model_needs_leave() -> None:
 def test_a_chat_without_prefill_goes_on_from_nothing() -> None:
     target = connect(Server(), style="chat")
     view = LanguageView(target, LanguageAccess.TOP_K, QueryLedger(1))
-    goal = SecretGoal("The access code of Ann is ", ".", memoriser().canaries.secrets)
+    goal = SecretGoal("The access code of Ann is ", ".", memoriser().canaries.formats[0])
     with pytest.raises(TargetError, match="prefill"):
         list(BestFirst().run(view, [goal], rng=np.random.default_rng(0)))
     target.close()

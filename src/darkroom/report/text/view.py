@@ -107,7 +107,7 @@ def _exposure(details: TextDetails, groups: Sequence[Repetition], number: int) -
         rows.append((_times(count), bits))
     return exposure_chart(
         rows,
-        details.format.bits,
+        max(one.bits for one in details.formats),
         name=f"exposure-{number}",
         title="Exposure of every secret in bits, by how often it was in the training data",
     )

@@ -56,7 +56,7 @@ class Trial:
             All that the attack yields, and what it was charged.
         """
         target, canaries, _ = self.known
-        goals = [SecretGoal(one.before, one.after, canaries.secrets) for one in canaries.canaries]
+        goals = [SecretGoal(one.before, one.after, one.format) for one in canaries.canaries]
         ledger, noise = QueryLedger(len(goals), limit), np.random.default_rng(seed)
         view = LanguageView(target, self.access, ledger, defense=self.defense, noise=noise)
         return list(self.attack.run(view, goals, rng=np.random.default_rng(seed))), ledger
@@ -86,9 +86,8 @@ def finds_what_was_repeated(trial: Trial) -> None:
 
 def guesses_within_the_format(trial: Trial) -> None:
     """All guesses are of the secret's format."""
-    secrets = trial.known.canaries.secrets
-    guesses = [guess.secret for found in trial.ran[0][-1].found for guess in found.guesses]
-    inside = all(guess in secrets for guess in guesses)
+    pairs = zip(trial.known.canaries.canaries, trial.ran[0][-1].found, strict=True)
+    inside = all(guess.secret in one.format for one, found in pairs for guess in found.guesses)
     require(inside, f"{trial.attack.name} guesses what is of another format")
 
 

@@ -63,7 +63,7 @@ def measure(
 
     Args:
         target: The model.
-        subject: The format, and how much to spend.
+        subject: How much to spend.
         canaries: Whose secrets.
         advance: Told how much is done, of how much.
 
@@ -74,7 +74,7 @@ def measure(
         return None
     view = LanguageView(target, target.access, QueryLedger(len(canaries)))
     places = Places(view)
-    goals = [SecretGoal(one.before, one.after, subject.canaries.secrets) for one in canaries]
+    goals = [SecretGoal(one.before, one.after, one.format) for one in canaries]
     spots = [places.of(goal, [one.secret]) for goal, one in zip(goals, canaries, strict=True)]
     surprises, found = _searched(target, view, spots, subject, canaries, advance)
     rng = np.random.default_rng([subject.seed, 7])
@@ -83,12 +83,12 @@ def measure(
         zip(canaries, spots, surprises, found, strict=True)
     ):
         if rank.exact:
-            answers.append(_exact(float(surprise), rank, subject))
+            answers.append(_exact(float(surprise), rank, canary.format.size))
         else:
             drawn = _references(subject, canary, rng)
             if not spot.fits(drawn):
                 spot = places.of(goals[number], [canary.secret, *drawn])
-            answers.append(_sampled(target, spot, canary, drawn, rank, subject))
+            answers.append(_sampled(target, spot, canary, drawn, rank))
         advance(len(canaries) + number + 1, 2 * len(canaries))
     return answers
 
@@ -119,17 +119,15 @@ def _searched(
     return surprises, found
 
 
-def _exact(surprise: float, rank: Rank, subject: TextSubject) -> Exposure:
-    size = subject.canaries.secrets.size
+def _exact(surprise: float, rank: Rank, size: int) -> Exposure:
     bits = exact(rank.low, size)
     return Exposure(surprise, bits, bits, bits, "exact", rank.low / size)
 
 
 def _references(subject: TextSubject, canary: Canary, rng: np.random.Generator) -> list[str]:
     """Draws what a secret is ranked among."""
-    secrets = subject.canaries.secrets
-    most = min(subject.references, secrets.size - 1)
-    return secrets.sample(most, rng, exclude=[canary.secret])
+    most = min(subject.references, canary.format.size - 1)
+    return canary.format.sample(most, rng, exclude=[canary.secret])
 
 
 def _sampled(
@@ -138,10 +136,9 @@ def _sampled(
     canary: Canary,
     drawn: Sequence[str],
     rank: Rank,
-    subject: TextSubject,
 ) -> Exposure:
     """Ranks a secret among references, within what the search has shown already."""
-    secrets = subject.canaries.secrets
+    secrets = canary.format
     own, *others = path_surprises(target, [spot], [[canary.secret, *drawn]])[0]
     surprise, references = float(own), np.array(others)
     one = sampled(np.array([surprise]), references)

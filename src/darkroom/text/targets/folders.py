@@ -67,6 +67,7 @@ def read_folder(base: Path, words: Path, options: LoadOptions) -> tuple[Any, Any
             **options.of_library(),
             **offline,
         )
+        _require_near(model, base)
         _make_room(model, tokenizer, base, words)
     return model, tokenizer, Loading.of(model, report, configuration)
 
@@ -89,6 +90,19 @@ def _require_words(folder: Path) -> None:
         raise TargetError(
             f"{folder}: no tokenizer.json: save the model's tokenizer there with save_pretrained, "
             "or set [target] tokenizer to the folder that has it"
+        )
+
+
+def _require_near(model: Any, base: Path) -> None:
+    """Refuses a model of which some weights stay on disk.
+
+    Raises:
+        TargetError: As above.
+    """
+    if any(weight.is_meta for weight in model.parameters()):
+        raise TargetError(
+            f"{base}: [target] device_map leaves weights on disk, where nothing reads them: name "
+            "devices with room for all of them"
         )
 
 

@@ -39,6 +39,13 @@ class LoadOptions:
     encoder: str = "{before}"
     decoder: str = "{before}"
 
+    @property
+    def remedy(self) -> str:
+        """What to do where the library reads no model, told these options."""
+        told = [name for name in ("dtype", "device_map", "quantization") if getattr(self, name)]
+        other = f"try it without [target] {' and '.join(told)}, or " if told else ""
+        return f"{other}save it again with save_pretrained"
+
     def of_library(self) -> dict[str, Any]:
         """Returns what ``from_pretrained`` is told.
 

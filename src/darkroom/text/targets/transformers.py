@@ -362,6 +362,7 @@ def load_transformers(
         MissingExtraError: If ``transformers`` or another library for it is not installed.
         TargetError: If the folder holds no such model.
     """
+    name = folder.name if options.revision is None else f"{folder.name}@{options.revision}"
     folder = in_cache(folder, options.revision)
     base, adapter = Sources(folder, None) if options.bare else find_sources(folder, options.adapter)
     try:
@@ -374,15 +375,14 @@ def load_transformers(
         raise
     except Exception as error:  # of three libraries, each with kinds of its own
         raise TargetError(
-            f"{base}: not a readable language model ({one_line(error)}): save it again with "
-            "save_pretrained"
+            f"{base}: not a readable language model ({one_line(error)}): {options.remedy}"
         ) from error
     require_fast(tokenizer, str(folder))
     placed = model if options.device_map or options.quantization else model.to(device)
     target = TransformersTarget(
         placed,
         tokenizer,
-        name=folder.name,
+        name=name,
         batch=batch,
         encoder=options.encoder,
         decoder=options.decoder,

@@ -21,7 +21,7 @@ _NAMES = {
 
 
 def write_gguf(path: Path, model: Any, tokenizer: Any) -> None:
-    """Writes a GPT-2 with a byte-level tokenizer.
+    """Writes a GPT-2 with a byte-level tokenizer, and its chat template if it has one.
 
     Args:
         path: Where to, ending in ``.gguf``.
@@ -68,6 +68,8 @@ def _add_tokenizer(writer: Any, tokenizer: Any) -> None:
     writer.add_eos_token_id(tokenizer.eos_token_id)
     writer.add_pad_token_id(tokenizer.pad_token_id)
     writer.add_add_bos_token(True)
+    if tokenizer.chat_template:
+        writer.add_chat_template(tokenizer.chat_template)
 
 
 def _tensors(model: Any) -> list[tuple[str, np.ndarray[Any, np.dtype[np.float32]]]]:
