@@ -24,7 +24,15 @@ NOT_IMPORTED = {
 }
 """What is declared though no module names it, and why."""
 
-PART_OF = {"pydantic-core": "pydantic"}
+PART_OF = {
+    "pydantic-core": "pydantic",
+    # All of OpenTelemetry is in one module, and these come with what is declared of it.
+    "opentelemetry-exporter-http-transport": "opentelemetry-exporter-otlp-proto-http",
+    "opentelemetry-exporter-otlp-common": "opentelemetry-exporter-otlp-proto-http",
+    "opentelemetry-exporter-otlp-proto-common": "opentelemetry-exporter-otlp-proto-http",
+    "opentelemetry-proto": "opentelemetry-exporter-otlp-proto-http",
+    "opentelemetry-semantic-conventions": "opentelemetry-sdk",
+}
 """Distributions that come with another in the one version that fits."""
 
 NOT_INSTALLED = {

@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks.guard.apps import pyrate_limiter
 from darkroom.guard.api_keys import hashed
 from darkroom.guard.budgets.charging import Budgets
+from darkroom.guard.budgets.scopes import Asker
 from darkroom.guard.policy import parse_policy
 from darkroom.guard.stores.sqlite import SqliteStore
 
@@ -49,7 +50,7 @@ def guard(folder: Path, limit: int) -> int:
         budgets = Budgets(
             policy, SqliteStore("shared", folder / "admitted.sqlite", patience=60, create=True)
         )
-        granted = [(await budgets.charge("client", 1)).granted for _ in range(limit * 2)]
+        granted = [(await budgets.charge(Asker("client"), 1)).granted for _ in range(limit * 2)]
         await budgets.close()
         return sum(granted)
 

@@ -10,8 +10,8 @@ from unittest import mock
 import pytest
 from tests.guard.conftest import Answer, Bench, call, policy_table, scope_of
 
-from darkroom.guard import head_cache
 from darkroom.guard.admission import seen_inputs
+from darkroom.guard.http import head_cache
 from darkroom.guard.http.requests import Head
 from darkroom.guard.policy import parse_policy
 

@@ -18,6 +18,7 @@ import pytest
 from tests.guard.conftest import KEYS, Answer, Bench, Hand, call, policy_table, reply, scope_of
 
 from darkroom.errors import PlanError
+from darkroom.guard.budgets.scopes import Asker
 from darkroom.guard.http.requests import Message, Send
 from darkroom.guard.policy import parse_policy
 from darkroom.guard.stores.base import Charge, Entry, Receipt
@@ -459,7 +460,7 @@ def test_requests_are_served_while_a_lease_is_filled_up(bench: Make) -> None:
         while len(durable) < 5:
             assert (await made.ask()).status == 200
             await made.guard.budgets.settled()
-        left = made.guard.budgets._leases["alice"].credit
+        left = made.guard.budgets._leases[Asker("alice")].credit
         assert left > 10
         for _ in range(left):
             assert (await made.ask()).status == 200
@@ -487,13 +488,13 @@ def test_a_lease_of_an_earlier_minute_is_taken_back(bench: Make, hand: Hand) -> 
         for _ in range(20):
             assert (await made.ask()).status == 200
             await budgets.settled()
-        before = budgets._leases["alice"]
+        before = budgets._leases[Asker("alice")]
         assert before.credit > 1
-        while budgets._leases["alice"] is before and not budgets._renewals:
+        while budgets._leases[Asker("alice")] is before and not budgets._behind:
             assert (await made.ask()).status == 200
         hand.time += 60  # while the charge is on its way
         await budgets.settled()
-        after = budgets._leases["alice"]
+        after = budgets._leases[Asker("alice")]
         assert after.behind
         assert after.behind == before.rest
         assert (await made.ask()).status == 200

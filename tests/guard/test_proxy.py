@@ -347,12 +347,13 @@ def test_the_report_says_who_spent_what(tmp_path: Path) -> None:
     import asyncio
 
     from darkroom.guard.budgets.charging import Budgets
+    from darkroom.guard.budgets.scopes import Asker
     from darkroom.guard.stores.registry import open_store
 
     async def spend() -> None:
         policy = read_policy(path)
         budgets = Budgets(policy, open_store(policy))
-        assert (await budgets.charge("alice", 7)).granted
+        assert (await budgets.charge(Asker("alice"), 7)).granted
         await budgets.close()
 
     asyncio.run(spend())

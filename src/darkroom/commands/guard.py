@@ -11,19 +11,9 @@ from pathlib import Path
 import click
 
 from darkroom.commands.ending import INTERRUPTED, say
+from darkroom.commands.guard_options import PREFIX, a_path, json_option, policy_option
+from darkroom.commands.operating import OPERATING
 
-PREFIX = "DARKROOM_GUARD"
-"""Options are also read from ``DARKROOM_GUARD_PORT`` and so on."""
-
-a_path = click.Path(path_type=Path)
-policy_option = click.option(
-    "--policy",
-    type=a_path,
-    envvar=f"{PREFIX}_POLICY",
-    default="guard.toml",
-    show_default=True,
-    help="The policy; see docs/start/guard.md.",
-)
 host_option = click.option(
     "--host",
     envvar=f"{PREFIX}_HOST",
@@ -39,7 +29,6 @@ port_option = click.option(
     show_default=True,
     help="There; 0 for any.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def run(arguments: list[str]) -> int:
@@ -127,6 +116,8 @@ def check(context: click.Context, policy: Path, only_policy: bool) -> None:
     click.echo(f"  clients   {', '.join(one.name for one in read.client)}")
     for one in read.budget:
         click.echo(f"  budget    {one.name}: {one.rule}")
+    for served in read.model:
+        click.echo(f"  model     {served.name}: {', '.join(served.paths)}")
     click.echo(f"  answers   {read.pipeline().name}")
     click.echo(f"  formats   {', '.join(wire.name for wire in wires)}")
     for line in read.warnings():
@@ -187,3 +178,7 @@ def report(policy: Path, audited: Path | None, as_json: bool) -> None:
 
     made = spending_report(policy, audited)
     click.echo(json.dumps(made.record()) if as_json else made.text())
+
+
+for one in OPERATING:
+    guard.add_command(one)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,10 +15,15 @@ from darkroom.defenses.pipeline import Pipeline
 from darkroom.guard.authentication import Clients
 from darkroom.guard.budgets.charging import Budgets
 from darkroom.guard.budgets.rules import Decision
+from darkroom.guard.budgets.scopes import Asker, Scopes
 from darkroom.guard.deadlines import Deadlines
 from darkroom.guard.detector.detector import Batch, Detector
-from darkroom.guard.head_cache import HeadCache
-from darkroom.guard.http.requests import Head, no_route
+from darkroom.guard.http.head_cache import HeadCache
+from darkroom.guard.http.health import Health
+from darkroom.guard.http.identifiers import TRACING
+from darkroom.guard.http.requests import App, Head, Send, no_route
+from darkroom.guard.http.responses import PROBLEM, Fields, answer, problem, problem_body
+from darkroom.guard.http.slots import Slots
 from darkroom.guard.policy import Policy
 from darkroom.guard.telemetry.record import Record
 from darkroom.guard.wire.base import Asked, Refused, Wire
@@ -48,6 +53,10 @@ class ActivePolicy:
             of a stream may take.
         deadlines: Of requests under way.
         needs_inputs: Whether an output defence must see inputs.
+        scopes: Finds models and routes.
+        id_header: In which a request's identifier comes and goes; empty for none.
+        apart: Headers that are others with each request.
+        logs_scores: Whether the log has classes and confidences.
     """
 
     policy: Policy
@@ -71,6 +80,10 @@ class ActivePolicy:
         self.deadlines = Deadlines(self.read_seconds, self.seconds, self.send_seconds)
         self.longest_body, self.longest_answer = limits.body, limits.answer
         self.answer_headers = upstream.answer_headers
+        self.scopes = Scopes(self.policy)
+        self.logs_scores = self.policy.log is not None and self.policy.log.scores
+        self.id_header = self.policy.guard.request_id.encode()
+        self.apart = TRACING | ({self.id_header} if self.id_header else frozenset())
         tightened = self.tightened or Pipeline()
         self.needs_inputs = self.pipeline.needs_inputs or tightened.needs_inputs
 
@@ -82,6 +95,9 @@ class ActivePolicy:
             inputs: Of :func:`seen_inputs`.
             scores: Of the answer, before any defence; ``None`` where there are none.
         """
+        if self.logs_scores and scores is not None:
+            record.winners = scores.argmax(axis=1).tolist()
+            record.confidences = scores.max(axis=1).round(6).tolist()
         if self.detector is None:
             return False
         verdict = self.detector.watch(Batch(record.client, inputs, scores))
@@ -101,6 +117,25 @@ class ActivePolicy:
         return pipeline(scores, self.generator, inputs)
 
 
+@dataclass(frozen=True)
+class Guarded:
+    """What all requests of a guard share.
+
+    Attributes:
+        app: The application.
+        budgets: What is charged.
+        slots: What is in hand.
+        health: Harmless questions.
+        ended: Told of each request when it is over.
+    """
+
+    app: App
+    budgets: Budgets
+    slots: Slots
+    health: Health
+    ended: Callable[[Record], None]
+
+
 class Spent(Refused):
     """A budget is spent; carries what the client may know about it."""
 
@@ -109,7 +144,7 @@ class Spent(Refused):
         self.decision = decision
         name = decision.budget
         if decision.never:
-            super().__init__(413, "Too many rows", f"more rows at once than budget {name} holds")
+            super().__init__(413, "Too many rows", f"more at once than budget {name} holds")
         else:
             super().__init__(429, "Quota exceeded", f"the budget {name} is spent")
 
@@ -155,7 +190,9 @@ def checked_scores(
     return scores
 
 
-async def charge_classes(budgets: Budgets, scores: NDArray[np.float64] | None) -> None:
+async def charge_classes(
+    budgets: Budgets, asker: Asker, scores: NDArray[np.float64] | None
+) -> None:
     """Charges the classes predicted, where they have budgets.
 
     Raises:
@@ -165,7 +202,7 @@ async def charge_classes(budgets: Budgets, scores: NDArray[np.float64] | None) -
         return
     if scores is None:
         raise Refused(502, "Upstream answer not understood", "its classes cannot be counted")
-    decision = await budgets.charge_classes(Counter(scores.argmax(axis=1).tolist()))
+    decision = await budgets.charge_classes(asker, Counter(scores.argmax(axis=1).tolist()))
     if not decision.granted:
         raise Spent(decision)
 
@@ -184,6 +221,18 @@ def known_client(active: ActivePolicy, head: Head) -> str:
     return client
 
 
+def known_asker(active: ActivePolicy, client: str, path: str, asked: Asked) -> Asker:
+    """Returns whose budgets count a request.
+
+    Raises:
+        Refused: With 404, if the guard has several models, and it means none of them.
+    """
+    asker = active.scopes.asker(client, path, asked.model)
+    if asker is None:
+        raise Refused(404, "No such model", "this service has no model of this name and path")
+    return asker
+
+
 def seen_inputs(active: ActivePolicy, asked: Asked) -> NDArray[np.float64] | None:
     """Takes the inputs out of a request, ``(rows, features)``, if anything looks at them.
 
@@ -196,3 +245,20 @@ def seen_inputs(active: ActivePolicy, asked: Asked) -> NDArray[np.float64] | Non
     if active.needs_inputs:
         raise Refused(422, "Inputs not understood", "this service must see inputs as numbers")
     return None
+
+
+async def refuse(
+    send: Send, record: Record, refused: Refused, wire: Wire | None, head: Fields, *, bare: bool
+) -> None:
+    """Sends a refusal, and notes it."""
+    budget = refused.decision.budget if isinstance(refused, Spent) else None
+    record.status, record.reason, record.budget = refused.status, refused.title, budget
+    if refused.status in (500, 502, 504):
+        record.outcome = "failed"
+    more = list(head)
+    if refused.status == 401:
+        more.append((b"www-authenticate", b"Bearer"))
+    elif refused.status == 405:
+        more.append((b"allow", b"GET, HEAD, POST, PUT"))
+    body = problem_body(wire, problem(refused, budget=budget))
+    await answer(send, refused.status, PROBLEM, body, more, bare=bare)

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
 from darkroom.defenses.base import Scores
 from darkroom.guard.admission import (
     ActivePolicy,
+    Guarded,
     Inputs,
     Spent,
     charge_classes,
     checked_scores,
+    known_asker,
     known_client,
+    refuse,
     routed,
     seen_inputs,
 )
-from darkroom.guard.budgets.charging import Budgets
+from darkroom.guard.budgets.rules import Ticket
+from darkroom.guard.budgets.scopes import Asker
 from darkroom.guard.deadlines import Task
-from darkroom.guard.head_cache import KnownHead
-from darkroom.guard.http.health import Health
+from darkroom.guard.http.head_cache import KnownHead
+from darkroom.guard.http.identifiers import TRACING, identifier
 from darkroom.guard.http.requests import (
-    App,
     ClientGone,
     Head,
     Receive,
@@ -33,16 +35,7 @@ from darkroom.guard.http.requests import (
     Send,
     too_slow,
 )
-from darkroom.guard.http.responses import (
-    PROBLEM,
-    Fields,
-    allowance_head,
-    answer,
-    problem,
-    problem_body,
-    quota_head,
-)
-from darkroom.guard.http.slots import Slots
+from darkroom.guard.http.responses import Fields, allowance_head, answer, quota_head
 from darkroom.guard.http.upstream import (
     Reply,
     ask,
@@ -54,32 +47,13 @@ from darkroom.guard.http.upstream import (
     too_late,
 )
 from darkroom.guard.stores.base import StoreError
-from darkroom.guard.telemetry.record import Record
-from darkroom.guard.wire.base import Answered, Asked, Refused, Wire
+from darkroom.guard.telemetry.record import Record, note_tokens
+from darkroom.guard.wire.base import Answered, Asked, Refused, Tokens, Wire
 from darkroom.guard.wire.strict_json import media_type
 
 PLAIN = ("application/json", "text/plain")
 BUSY: Fields = [(b"retry-after", b"1")]
 logger = logging.getLogger("darkroom.guard")
-
-
-@dataclass(frozen=True)
-class Guarded:
-    """What all requests of a guard share.
-
-    Attributes:
-        app: The application.
-        budgets: What is charged.
-        slots: What is in hand.
-        health: Harmless questions.
-        ended: Told of each request when it is over.
-    """
-
-    app: App
-    budgets: Budgets
-    slots: Slots
-    health: Health
-    ended: Callable[[Record], None]
 
 
 @dataclass(slots=True, eq=False)
@@ -114,6 +88,7 @@ class Handler:
     sending: bool = False
     over: bool = False
     _seated: bool = False
+    _ticket: Ticket | None = None
 
     def __post_init__(self) -> None:
         """Notes the task."""
@@ -127,7 +102,9 @@ class Handler:
             Exception: If it may not, or anything fails.
         """
         active, record = self.active, self.record
-        request = Request(scope)
+        request = Request(scope, active.apart)
+        if active.id_header:
+            record.id = identifier(request.apart, active.id_header)
         known = active.heads.find(request) or self._understood(request)
         wire, client = known.wire, known.client
         length = self._noted(request, known)
@@ -140,13 +117,18 @@ class Handler:
         self._seated = True
         body = await self._body(request, length)
         asked = wire.read(known.head.path, known.head.headers, body)
+        record.asked = asked.rows
+        asker = known_asker(active, client, known.head.path, asked)
+        record.served = asker.model
         inputs = seen_inputs(active, asked)
-        fields = await self._charge(client, asked.rows, inputs)
+        fields = await self._charge(asker, asked, inputs)
         record.rows = asked.rows
         record.outcome = "withheld"  # until it leaves
-        within = onward(scope, known.onward, body)
+        if asked.tokens is not None and asked.tokens.body is not None:
+            body = asked.tokens.body
+        within = onward(scope, known.onward + self._apart(request), body, served=asker.model)
         if asked.stream:
-            await self._stream(wire, within, body, asked, fields)
+            await self._stream(wire, within, body, asked, asker, fields)
             return
 
         async def settle(found: Reply | Refused) -> None:
@@ -154,7 +136,9 @@ class Handler:
             try:
                 reply = succeeded(found)
                 answered = wire.answer(asked, reply.status, reply.headers, reply.body)
-                content = answered.rebuild(await self._defended(answered, asked.rows, inputs))
+                await self._corrected(asked.tokens)
+                scores = await self._defended(answered, asked.rows, inputs, asker)
+                content = answered.rebuild(scores)
                 await self._release(answered.content_type, content, fields, reply)
             except Exception as error:
                 await self.failed(error)
@@ -192,20 +176,43 @@ class Handler:
         active.deadlines.end(self.task)
         return body
 
-    async def _charge(self, client: str, rows: int, inputs: Inputs) -> Fields:
+    async def _charge(self, asker: Asker, asked: Asked, inputs: Inputs) -> Fields:
         """Charges rows, and returns the fields that tell the client what is left.
 
         Raises:
             Spent: If a budget is.
         """
-        lease = self.guarded.budgets.leased(client, rows)
+        record, tokens = self.record, 0 if asked.tokens is None else asked.tokens.most
+        record.tokens_most = tokens
+        lease = None if tokens else self.guarded.budgets.leased(asker, asked.rows)
         if lease is not None:
             return allowance_head(lease.allowances, lease.credit, lease.passed)
-        decision = await self.guarded.budgets.charge(client, rows)
+        decision = await self.guarded.budgets.charge(asker, asked.rows, tokens)
         if not decision.granted:
-            self.active.watch(self.record, inputs, None)
+            self.active.watch(record, inputs, None)
             raise Spent(decision)
+        record.tokens, self._ticket = tokens, decision.ticket
         return quota_head(decision)
+
+    async def _corrected(self, tokens: Tokens | None, *, left: bool = False) -> None:
+        """Charges the tokens that were taken in place of the most that could have been.
+
+        Args:
+            tokens: Of the request.
+            left: Whether the answer has left, so that nothing can be withheld.
+
+        Raises:
+            Spent: If more were taken than fit, and the answer may not leave.
+        """
+        if tokens is None or tokens.used is None or self._ticket is None:
+            return
+        note_tokens(self.record, tokens)
+        if left or tokens.used <= self._ticket.tokens:
+            self.guarded.budgets.correct_soon(self._ticket, tokens.used)
+            return
+        decision = await self.guarded.budgets.correct(self._ticket, tokens.used)
+        if not decision.granted:
+            raise Spent(decision)
 
     async def _release(
         self, content_type: str, content: bytes, fields: Fields, reply: Reply
@@ -217,6 +224,7 @@ class Handler:
             fields += self._allowed(reply)
         if self.method != "POST":  # whose answers nobody keeps unless they say for how long
             fields.append((b"cache-control", b"no-store"))
+        fields += self._identity()
         fields.append((b"content-type", content_type.encode()))
         fields.append((b"content-length", b"%d" % len(content)))
         # Requests that are here already are decided first, and then all answers leave one after
@@ -259,6 +267,7 @@ class Handler:
             return
         if not self.whole:
             head = [*head, (b"connection", b"close")]  # what is left of the body is never read
+        head = [*head, *self._identity()]
         await refuse(self.send, self.record, refused, self.wire, head, bare=self.method == "HEAD")
 
     def _understood(self, request: Request) -> KnownHead:
@@ -278,7 +287,11 @@ class Handler:
         active = self.active
         assert self.record.path is not None
         reply = await self.guarded.health.answer(
-            scope, self.record.path, seconds=active.seconds, limit=active.longest_answer
+            scope,
+            self.record.path,
+            seconds=active.seconds,
+            limit=active.longest_answer,
+            served=active.scopes.model(self.record.path),
         )
         kind = media_type(reply.headers)
         if reply.headers.get("content-encoding", "identity") != "identity" or (
@@ -288,25 +301,27 @@ class Handler:
         self.record.outcome, self.record.status = "passed", reply.status
         self.begun = True
         media = kind.encode() or b"text/plain"
-        fields = self._allowed(reply)
+        fields = self._allowed(reply) + self._identity()
         await answer(self.send, reply.status, media, reply.body, fields, bare=self.method == "HEAD")
 
-    async def _defended(self, answered: Answered, rows: int, inputs: Inputs) -> Scores | None:
+    async def _defended(
+        self, answered: Answered, rows: int, inputs: Inputs, asker: Asker
+    ) -> Scores | None:
         """Returns scores as they may leave."""
         scores = answered.scores
         if scores is not None:
             scores = checked_scores(scores, rows, numbers=answered.numbers)
         seen = None if answered.numbers else scores  # the detector knows confidences
         alarmed = self.active.watch(self.record, inputs, seen)
-        await charge_classes(self.guarded.budgets, scores)
+        await charge_classes(self.guarded.budgets, asker, scores)
         if scores is None:
             return None
         return self.active.defend(inputs, scores, alarmed=alarmed)
 
     async def _stream(
-        self, wire: Wire, scope: Scope, body: bytes, asked: Asked, fields: Fields
+        self, wire: Wire, scope: Scope, body: bytes, asked: Asked, asker: Asker, fields: Fields
     ) -> None:
-        if self.guarded.budgets.rules.classes:
+        if self.guarded.budgets.rules.counted_classes(asker, {0: 1}):
             raise Refused(422, "Streams are not supported", "classes are counted in whole answers")
         async with streamed(
             self.guarded.app,
@@ -324,12 +339,14 @@ class Handler:
             first = await anext(events, b"")
             kind = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
             self.begun = True
-            start = {"type": "http.response.start", "status": 200, "headers": [*kind, *fields]}
+            head = [*kind, *fields, *self._identity()]
+            start = {"type": "http.response.start", "status": 200, "headers": head}
             await self.send(start)
             self.record.status = 200
             await self._piece(first)
             async for event in events:
                 await self._piece(event)
+            await self._corrected(asked.tokens, left=True)
             await self._piece(b"", last=True)
             self.record.outcome = "released"
             self.end()
@@ -348,22 +365,17 @@ class Handler:
         return [
             (name.encode(), reply.headers[name].encode("latin-1"))
             for name in self.active.answer_headers
-            if name in reply.headers
+            if name in reply.headers and name.encode() != self.active.id_header
         ]
 
+    def _identity(self) -> Fields:
+        """Returns the header with the request's identifier."""
+        told = self.record.id
+        return [] if told is None else [(self.active.id_header, told.encode())]
 
-async def refuse(
-    send: Send, record: Record, refused: Refused, wire: Wire | None, head: Fields, *, bare: bool
-) -> None:
-    """Sends a refusal, and notes it."""
-    budget = refused.decision.budget if isinstance(refused, Spent) else None
-    record.status, record.reason, record.budget = refused.status, refused.title, budget
-    if refused.status in (500, 502, 504):
-        record.outcome = "failed"
-    more = list(head)
-    if refused.status == 401:
-        more.append((b"www-authenticate", b"Bearer"))
-    elif refused.status == 405:
-        more.append((b"allow", b"GET, HEAD, POST, PUT"))
-    body = problem_body(wire, problem(refused, budget=budget))
-    await answer(send, refused.status, PROBLEM, body, more, bare=bare)
+    def _apart(self, request: Request) -> Fields:
+        """Returns those of a request's own headers that the application gets."""
+        header, trace = self.active.id_header, self.record.trace
+        dropped = TRACING | {header} if trace else {header}
+        kept = [one for one in request.apart if one[0] not in dropped]
+        return kept + (trace.headers if trace else []) + self._identity()

@@ -7,20 +7,21 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from darkroom.errors import DarkroomError, PlanError
-from darkroom.guard.admission import ActivePolicy
+from darkroom.guard.admission import ActivePolicy, Guarded
 from darkroom.guard.authentication import Clients
 from darkroom.guard.budgets.charging import Budgets
 from darkroom.guard.detector.detector import Detector
-from darkroom.guard.handler import Guarded, Handler
+from darkroom.guard.handler import Handler
 from darkroom.guard.http.health import LIVE, READY, Health, Readiness
 from darkroom.guard.http.requests import App, Message, Receive, Scope, Send, route_path
 from darkroom.guard.http.responses import answer
 from darkroom.guard.http.slots import Slots
 from darkroom.guard.policy import Policy, read_policy
 from darkroom.guard.protection import Protection, announcement, require_no_less
+from darkroom.guard.sections import OpenTelemetrySection
 from darkroom.guard.shadow import ShadowHandler
 from darkroom.guard.stores.base import Store, StoreError
 from darkroom.guard.stores.registry import open_store
@@ -28,6 +29,9 @@ from darkroom.guard.telemetry.audit_log import AuditLog
 from darkroom.guard.telemetry.record import Record
 from darkroom.guard.wire.base import Wire
 from darkroom.guard.wire.registry import make_wires
+
+if TYPE_CHECKING:
+    from darkroom.guard.telemetry.tracing import Spans
 
 OWN = (LIVE, READY)
 LOOK_EVERY = 1.0
@@ -89,6 +93,9 @@ class Guard:
         self._observers = list(observers)
         if read.log is not None:
             self.observe(AuditLog(read.log.path))
+        self._spans: Spans | None = None
+        if read.opentelemetry is not None:
+            self._trace(read.opentelemetry)
         slots = Slots(self.active.at_once, len(read.client))
         self._guarded = Guarded(app, self.budgets, slots, Health(app), self._ended)
         checks = {"ledger": self.budgets.ready}
@@ -107,6 +114,8 @@ class Guard:
             return
         active = self.active
         record = Record(active.model, active.shadow)
+        if self._spans is not None:
+            self._spans.begin(scope, record)
         if record.shadow:
             shadow = ShadowHandler(self._guarded, active, record, receive, send)
             try:
@@ -147,6 +156,14 @@ class Guard:
         record.ended()
         for observer in self._observers:
             observer(record)
+
+    def _trace(self, section: OpenTelemetrySection) -> None:
+        # Most guards do without.
+        from darkroom.guard.telemetry.tracing import Spans, observers_of
+
+        self._spans = Spans(section) if section.spans else None
+        for observer in observers_of(section):
+            self.observe(observer)
 
     def observe(self, observer: Observer) -> None:
         """Adds one who is told of every request when it is over."""

@@ -35,7 +35,7 @@ def missing_parts(policy: Policy) -> list[str]:
         if path.parent.is_dir() and not path.is_file():
             said.append(f"detector: there is no file {path}")
     said += _ledger(policy)
-    if policy.upstream.url is not None:
+    if policy.upstream.url is not None or any(one.url is not None for one in policy.model):
         said += _upstream(policy)
     return said
 
@@ -68,14 +68,15 @@ def _upstream(policy: Policy) -> list[str]:
     try:
         asyncio.run(asyncio.wait_for(proxy.reach(), PATIENCE))
     except (OSError, TimeoutError) as error:
-        why = one_line(error) or "no answer"
-        return [f"upstream: nobody takes a connection at {policy.upstream.url} ({why})"]
-    url = yarl.URL(str(policy.upstream.url))
-    if url.scheme == "http" and not asyncio.run(_speaks_http(url)):
-        return [
-            f"upstream: what listens at {url} does not answer HTTP/1.1: a gRPC port cannot be "
-            "guarded, give the server's REST port"
-        ]
+        why = one_line(error) or f"{policy.upstream.url or 'one of them'}: no answer"
+        return [f"upstream: nobody takes a connection at {why}"]
+    for base in proxy.bases:
+        url = yarl.URL(base)
+        if url.scheme == "http" and not asyncio.run(_speaks_http(url)):
+            return [
+                f"upstream: what listens at {url} does not answer HTTP/1.1: a gRPC port cannot be "
+                "guarded, give the server's REST port"
+            ]
     return []
 
 

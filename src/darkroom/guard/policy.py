@@ -20,14 +20,15 @@ from darkroom.defenses.pipeline import Pipeline
 from darkroom.defenses.registry import TABLE_DEFENSES, make_pipeline
 from darkroom.defenses.top_k import LabelOnly, TopK
 from darkroom.errors import PlanError, nearest
+from darkroom.guard.budget_sections import BudgetSection, RouteSection, ServedModelSection
 from darkroom.guard.sections import (
-    BudgetSection,
     ClientSection,
     DetectorSection,
     LimitSection,
     LogSection,
     MetricsSection,
     ModelSection,
+    OpenTelemetrySection,
     OutputsSection,
     StoreSection,
     TrustSection,
@@ -49,12 +50,15 @@ class Policy(Section):
     client: Annotated[list[ClientSection], Field(min_length=1)]
     trust: TrustSection | None = None
     budget: list[BudgetSection] = Field(default_factory=list)
+    model: list[ServedModelSection] = Field(default_factory=list)
+    route: list[RouteSection] = Field(default_factory=list)
     wire: list[PartSection] = Field(default_factory=list)
     defense: list[PartSection] = Field(default_factory=list)
     outputs: OutputsSection = OutputsSection()
     detector: DetectorSection | None = None
     log: LogSection | None = None
     metrics: MetricsSection | None = None
+    opentelemetry: OpenTelemetrySection | None = None
     _folder: Path = PrivateAttr(default_factory=Path)
 
     @model_validator(mode="after")
@@ -63,17 +67,39 @@ class Policy(Section):
             _no_twins(f"client.{what}", [getattr(one, what) for one in self.client])
         _no_twins("client.key", [key.hash for one in self.client for key in one.every_key])
         _no_twins("budget.name", [one.name for one in self.budget])
-        names = {one.name for one in self.client}
-        for budget in self.budget:
-            for name in budget.clients or ():
-                if name not in names:
-                    raise ValueError(f"budget {budget.name}: no client is called {name!r}")
+        _no_twins("model.name", [one.name for one in self.model])
+        _no_twins("route.name", [one.name for one in self.route])
+        self._require_known()
         headers = self.trust and (self.trust.subject_header, self.trust.user_header)
         for position, what in enumerate(("subject", "user")):
             given = any(getattr(one, what) is not None for one in self.client)
             if given and not (headers and headers[position]):
                 raise ValueError(f"clients with a {what} need [trust] {what}_header and proxies")
         return self
+
+    def _require_known(self) -> None:
+        """Refuses budgets of what the policy does not have.
+
+        Raises:
+            ValueError: If there is one.
+        """
+        known = {
+            "client": {one.name for one in self.client},
+            "group": {name for one in self.client for name in one.groups},
+            "model": {one.name for one in self.model},
+            "route": {one.name for one in self.route},
+        }
+        for budget in self.budget:
+            concerned = {
+                "client": budget.clients,
+                "group": budget.groups,
+                "model": budget.models,
+                "route": budget.routes,
+            }
+            for what, names in concerned.items():
+                for name in names or ():
+                    if name not in known[what]:
+                        raise ValueError(f"budget {budget.name}: no {what} is called {name!r}")
 
     @property
     def zone(self) -> ZoneInfo:
@@ -116,9 +142,7 @@ class Policy(Section):
     def warnings(self) -> list[str]:
         """Says what is allowed, but hardly meant."""
         said = []
-        limited = {name for one in self.budget if one.per == "client" for name in one.clients or ()}
-        everybody = any(one.per == "client" and one.clients is None for one in self.budget)
-        free = [one.name for one in self.client if one.name not in limited and not everybody]
+        free = [one.name for one in self.client if not self._limited(one)]
         if free and not any(one.per == "model" for one in self.budget):
             said.append(f"no budget concerns {', '.join(free)}: they may ask as often as they like")
         if any(one.per == "class" for one in self.budget) and any(
@@ -130,6 +154,17 @@ class Policy(Section):
         if self.guard.shadow:
             said.append("shadow = true: nothing is refused, nothing is changed")
         return said
+
+    def _limited(self, client: ClientSection) -> bool:
+        """Tells whether a budget of clients or of groups concerns a client."""
+        return any(
+            client.name in one.clients
+            if one.clients is not None
+            else bool(set(client.groups).intersection(one.groups or client.groups))
+            if one.groups is not None or one.per == "group"
+            else one.per == "client"
+            for one in self.budget
+        )
 
 
 def parse_policy(table: dict[str, Any], where: str, folder: Path | None = None) -> Policy:

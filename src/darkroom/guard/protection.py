@@ -11,17 +11,17 @@ import os
 from collections.abc import Iterable
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from darkroom.errors import PlanError
+from darkroom.guard.budget_sections import BudgetSection
 from darkroom.guard.policy import Policy
-from darkroom.guard.sections import BudgetSection
 from darkroom.sections import PartSection
 
 KEPT_BACK = frozenset(
     [
         *("classes", "row_shape", "output", "signature", "top_k", "top_logprobs", "defenses"),
-        *("limits", "completions", "numbers"),
+        *("limits", "completions", "numbers", "context"),
     ]
 )
 """Keys of wire formats without which more may be asked for, or leaves."""
@@ -40,6 +40,7 @@ class Protection(BaseModel):
         detector: Whether traffic is watched.
         tightened: Whether an alarm tightens outputs.
         wires: For each format, what it is called and its keys that keep something back.
+        groups: Of each client, where there are any.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -53,6 +54,7 @@ class Protection(BaseModel):
     detector: bool
     tightened: bool
     wires: list[tuple[str, list[str]]]
+    groups: dict[str, list[str]] = Field(default_factory=dict)
 
     @classmethod
     def of(cls, policy: Policy) -> Self:
@@ -69,6 +71,7 @@ class Protection(BaseModel):
             wires=[
                 (_called(one), sorted(KEPT_BACK & one.parameters.keys())) for one in policy.wire
             ],
+            groups={one.name: one.groups for one in policy.client if one.groups},
         )
 
     @property
@@ -83,7 +86,7 @@ class Protection(BaseModel):
             new: What that policy protects.
         """
         lost = ["shadow"] if new.shadow and not self.shadow else []
-        lost += [f"budget {one.name}" for one in self.budgets if not _covered(one, new)]
+        lost += [f"budget {one.name}" for one in self.budgets if not self._covered(one, new)]
         lost += _fewer("defense", self.defenses, new.defenses)
         if self.labels_only and not new.labels_only:
             lost.append("outputs.labels_only")
@@ -98,6 +101,26 @@ class Protection(BaseModel):
             if same:
                 lost += [f"wire {name}.{key}" for key in keys if all(key not in s for s in same)]
         return lost
+
+    def _covered(self, old: BudgetSection, new: Protection) -> bool:
+        """Tells whether a budget is still held, or its numbers were changed on purpose."""
+        concerned = self._concerned(old) & set(new.clients)
+        holding = [one for one in new.budgets if _holds(one, old)]
+        if old.per in ("client", "group"):
+            return not concerned or any(concerned <= new._concerned(one) for one in holding)
+        return bool(holding)
+
+    def _concerned(self, budget: BudgetSection) -> set[str]:
+        """Returns the clients that a budget concerns."""
+        if budget.clients is not None:
+            return set(budget.clients)
+        if budget.groups is None and budget.per == "client":
+            return set(self.clients)
+        return {
+            client
+            for client, groups in self.groups.items()
+            if budget.groups is None or not set(budget.groups).isdisjoint(groups)
+        }
 
 
 def require_no_less(old: Protection, new: Protection, gives_up: Iterable[str]) -> None:
@@ -154,18 +177,17 @@ def _fewer(
     return lost
 
 
-def _covered(old: BudgetSection, new: Protection) -> bool:
-    """Tells whether a budget is still held, or its numbers were changed on purpose."""
-    concerned = set(new.clients if old.clients is None else old.clients) & set(new.clients)
-    return (old.per == "client" and not concerned) or any(
-        _holds(one, old, concerned) for one in new.budgets
-    )
-
-
-def _holds(new: BudgetSection, old: BudgetSection, concerned: set[str]) -> bool:
-    if new.per != old.per or not (new.clients is None or concerned <= set(new.clients)):
+def _holds(new: BudgetSection, old: BudgetSection) -> bool:
+    """Tells whether a budget counts what another does, and is no looser unless it says so."""
+    if (new.per, new.unit) != (old.per, old.unit):
+        return False
+    if not (_within(old.models, new.models) and _within(old.routes, new.routes)):
         return False
     looser = new.span.seconds < old.span.seconds
     if new.name != old.name:
-        return new.rows <= old.rows and not looser
+        return new.limit <= old.limit and not looser
     return not looser or "window" in new.model_fields_set
+
+
+def _within(old: list[str] | None, new: list[str] | None) -> bool:
+    return new is None or (old is not None and set(old) <= set(new))

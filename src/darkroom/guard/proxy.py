@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import yarl
 
-from darkroom.errors import PlanError
+from darkroom.errors import PlanError, one_line
 from darkroom.guard.authentication import KEY_HEADERS
-from darkroom.guard.http.requests import Receive, Scope, Send, route_path
-from darkroom.guard.http.upstream import CONNECTION, DROPPED, SHADOW, too_late
+from darkroom.guard.http.identifiers import TRACING
+from darkroom.guard.http.requests import Receive, Scope, Send, no_route, route_path
+from darkroom.guard.http.upstream import CONNECTION, DROPPED, SERVED, SHADOW, too_late
 from darkroom.guard.policy import Policy
 
 if TYPE_CHECKING:
@@ -30,6 +32,25 @@ KEPT_ALIVE = 4.0
 ANSWER_DROPPED = CONNECTION | {b"proxy-authenticate"}
 
 
+class _Server(NamedTuple):
+    """Who is asked, and with which headers besides those of the request."""
+
+    base: str
+    added: list[tuple[str, str]]
+
+    @classmethod
+    def of(cls, url: str | None, headers: Mapping[str, str]) -> Self:
+        """Checks an address, and looks for headers in the environment.
+
+        Raises:
+            PlanError: If it is none, or a variable is missing.
+        """
+        added = [
+            (name.lower(), _from_environment(name, variable)) for name, variable in headers.items()
+        ]
+        return cls(_address(url), [*added, ("accept-encoding", "identity")])
+
+
 class Proxy:
     """Asks the upstream what the guard lets through, once and never again.
 
@@ -43,19 +64,24 @@ class Proxy:
 
         Args:
             policy: The policy.
-            url: The upstream, in place of the policy's.
+            url: The upstream of models that name none, in place of the policy's.
 
         Raises:
             PlanError: If there is no address, or the environment lacks a header's value.
         """
         upstream = policy.upstream
-        self._base = _address(url or upstream.url)
-        self._forwarded = FORWARDED | {name.encode() for name in upstream.forward}
-        self._added = [
-            (name.lower(), _from_environment(name, variable))
-            for name, variable in upstream.headers_from_env.items()
-        ]
-        self._added.append(("accept-encoding", "identity"))
+        self._servers: dict[str | None, _Server] = {
+            one.name: _Server.of(one.url, one.headers_from_env)
+            for one in policy.model
+            if one.url is not None
+        }
+        everywhere = url or upstream.url
+        if everywhere is not None or len(self._servers) < max(1, len(policy.model)):
+            self._servers[None] = _Server.of(everywhere, upstream.headers_from_env)
+        own = {policy.guard.request_id.encode()} - {b""}
+        if policy.opentelemetry is not None:  # then they are the guard's own
+            own |= TRACING
+        self._forwarded = FORWARDED.union(own, map(str.encode, upstream.forward))
         self._kept, self._seconds = policy.guard.prefix, upstream.seconds
         self._at_once = policy.limits.at_once
         self._session: aiohttp.ClientSession | None = None
@@ -71,22 +97,32 @@ class Proxy:
         except TimeoutError:
             raise too_late(f"nothing for {self._seconds:g} seconds") from None
 
+    @property
+    def bases(self) -> list[str]:
+        """Where the servers are, each once."""
+        return list(dict.fromkeys(one.base for one in self._servers.values()))
+
     async def reach(self) -> None:
-        """Connects to the upstream and hangs up.
+        """Connects to each upstream and hangs up.
 
         Raises:
-            OSError: If nobody listens there.
+            OSError: If nobody listens at one.
         """
-        url = yarl.URL(self._base)
-        assert url.host is not None
-        _, line = await asyncio.open_connection(url.host, url.port)
-        line.close()
+        for base in self.bases:
+            url = yarl.URL(base)
+            assert url.host is not None
+            try:
+                _, line = await asyncio.open_connection(url.host, url.port)
+            except OSError as error:
+                raise OSError(f"{base}: {one_line(error)}") from error
+            line.close()
 
     async def _pass(self, scope: Scope, body: bytes, send: Send) -> None:
+        server = self._server(scope)
         asking = self._opened().request(
             scope["method"],
-            self._target(scope),
-            headers=self._headers(scope),
+            self._target(server, scope),
+            headers=self._headers(server, scope),
             data=body or None,  # one of no bytes is none, so that a GET stays one
             allow_redirects=False,
         )
@@ -102,20 +138,31 @@ class Proxy:
                 await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
-    def _headers(self, scope: Scope) -> list[tuple[str, str]]:
+    def _server(self, scope: Scope) -> _Server:
+        """Returns the server of the model that is asked.
+
+        Raises:
+            Refused: With 404, if each model has a server of its own, and none is meant.
+        """
+        found = self._servers.get(scope.get(SERVED)) or self._servers.get(None)
+        if found is None:
+            raise no_route()
+        return found
+
+    def _headers(self, server: _Server, scope: Scope) -> list[tuple[str, str]]:
         shadow = bool(scope.get(SHADOW))
         return [
             (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
             for name, value in scope["headers"]
             if name in self._forwarded or (shadow and name not in OWN)
-        ] + self._added
+        ] + server.added
 
-    def _target(self, scope: Scope) -> yarl.URL:
+    def _target(self, server: _Server, scope: Scope) -> yarl.URL:
         """Returns where to ask; nothing in it is decoded or encoded on the way."""
         path = route_path(scope, self._kept) or str(scope["path"])
         query = scope["query_string"]
         asked = f"?{query.decode('latin-1')}" if query else ""
-        return yarl.URL(f"{self._base}{path}{asked}", encoded=True)
+        return yarl.URL(f"{server.base}{path}{asked}", encoded=True)
 
     def _opened(self) -> aiohttp.ClientSession:
         """Returns the connections of this event loop."""

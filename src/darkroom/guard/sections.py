@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -15,12 +15,12 @@ from pydantic import (
     model_validator,
 )
 
-from darkroom.guard.windows import Window, parse_window
 from darkroom.sections import PartSection, Section
 
 MEBIBYTE = 2**20
 HEADER = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 KEY = re.compile(r"^sha256:[0-9a-f]{64}$")
+ADDRESS = r"^https?://[^/?#@\s]+(/[^?#\s]*)?$"
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,127}$"
 
 
@@ -32,6 +32,7 @@ class ModelSection(Section):
         zone: Whose midnight begins a day.
         shadow: Whether to decide and record, but change and refuse nothing.
         prefix: What every path begins with and no route has, where a proxy in front keeps it.
+        request_id: The header in which a request's identifier comes and goes; empty for none.
         gives_up: What this policy takes away on purpose, such as ``budget daily``, ``shadow`` or
             ``defense rounding``; without it, a policy that protects less than the one before is
             refused.
@@ -41,7 +42,13 @@ class ModelSection(Section):
     zone: str = "UTC"
     shadow: bool = False
     prefix: str = Field(default="", pattern=r"^(/[A-Za-z0-9._~-]+)*$")
+    request_id: str = "x-request-id"
     gives_up: list[str] = Field(default_factory=list)
+
+    @field_validator("request_id")
+    @classmethod
+    def _header(cls, value: str) -> str:
+        return checked_header(value) if value else value
 
     @field_validator("zone")
     @classmethod
@@ -65,7 +72,7 @@ class UpstreamSection(Section):
         seconds: How long it may take for an answer.
     """
 
-    url: str | None = Field(default=None, pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$")
+    url: str | None = Field(default=None, pattern=ADDRESS)
     headers_from_env: dict[str, str] = Field(default_factory=dict)
     forward: list[str] = Field(default_factory=list)
     answer_headers: list[str] = Field(default_factory=list)
@@ -161,6 +168,7 @@ class ClientSection(Section):
             place without a second budget.
         subject: The subject of a client certificate, as the proxy that checks it writes it.
         user: The name in a trusted header.
+        groups: Those it belongs to, for budgets that clients share.
     """
 
     name: str = Field(pattern=NAME)
@@ -168,6 +176,7 @@ class ClientSection(Section):
     keys: list[KeySection] = Field(default_factory=list)
     subject: str | None = Field(default=None, min_length=1)
     user: str | None = Field(default=None, min_length=1)
+    groups: list[Annotated[str, Field(pattern=NAME)]] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _known_by_something(self) -> Self:
@@ -207,47 +216,6 @@ class TrustSection(Section):
         return None if value is None else checked_header(value)
 
 
-class BudgetSection(Section):
-    """A budget in rows.
-
-    Attributes:
-        name: Shown in ``RateLimit`` fields.
-        per: Whose rows are counted together.
-        rows: The most of them in a window.
-        window: ``day`` for a calendar day, or a sliding window such as ``1h``. A burst is a short
-            window.
-        clients: For ``per = "client"``, whom it concerns; everybody when left out.
-    """
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")
-    per: Literal["client", "class", "model"] = "client"
-    rows: int = Field(ge=1, le=10**12)
-    window: str = "day"
-    clients: list[str] | None = None
-
-    @field_validator("window")
-    @classmethod
-    def _readable(cls, value: str) -> str:
-        parse_window(value)
-        return value
-
-    @model_validator(mode="after")
-    def _of_clients(self) -> Self:
-        if self.clients is not None and self.per != "client":
-            raise ValueError("clients goes with per = 'client'")
-        return self
-
-    @property
-    def span(self) -> Window:
-        """The window."""
-        return parse_window(self.window)
-
-    @property
-    def rule(self) -> str:
-        """What it allows, for people."""
-        return f"{self.rows} rows per {self.per}, window {self.window}"
-
-
 class OutputsSection(Section):
     """What may leave at all, after all defences.
 
@@ -279,9 +247,12 @@ class LogSection(Section):
 
     Attributes:
         path: The file.
+        scores: Whether it has each row's class and confidence as the model gave them, so that
+            budgets of classes and detectors can be tried on it.
     """
 
     path: Path
+    scores: bool = False
 
 
 class MetricsSection(Section):
@@ -294,6 +265,22 @@ class MetricsSection(Section):
 
     host: str = "127.0.0.1"
     port: int = Field(default=9464, ge=0, le=65535)
+
+
+class OpenTelemetrySection(Section):
+    """Spans and metrics for OpenTelemetry, sent where its environment variables say.
+
+    Attributes:
+        spans: Whether each request is a span.
+        metrics: Whether requests, rows and tokens are counted.
+        parents: Whether a client's trace is gone on with; otherwise each request begins one.
+        service: What the guard is called where ``OTEL_SERVICE_NAME`` does not say.
+    """
+
+    spans: bool = True
+    metrics: bool = True
+    parents: bool = True
+    service: str = Field(default="darkroom-guard", min_length=1)
 
 
 def checked_header(name: str) -> str:

@@ -92,6 +92,7 @@ def run_authorization(
 def _serve_one(guard: Guard, host: str, port: int, say: Callable[[str], None]) -> NoReturn:
     """Serves a guard from this process, with metrics where its policy has them."""
     read = guard.active.policy
+    _export(read)
     if read.metrics is not None:
         from darkroom.guard.telemetry.metrics import Metrics
 
@@ -152,6 +153,14 @@ def _shared_metrics(section: MetricsSection) -> Iterator[str]:
         yield _serve_metrics(registry, section)
 
 
+def _export(read: Policy) -> None:
+    """Sends spans and metrics, where the policy says so."""
+    if read.opentelemetry is not None:
+        from darkroom.guard.telemetry.tracing import export
+
+        export(read.opentelemetry)
+
+
 def log_lines() -> None:
     """Has what is logged written to standard error."""
     logging.basicConfig(level=logging.INFO, format="darkroom guard: %(message)s")
@@ -162,6 +171,7 @@ def worker() -> Guard:
     log_lines()
     policy = Path(os.environ[POLICY])
     read = read_policy(policy)
+    _export(read)
     guard = Guard(Proxy(read, os.environ.get(UPSTREAM)), policy)
     if read.metrics is not None:
         from darkroom.guard.telemetry.metrics import Metrics

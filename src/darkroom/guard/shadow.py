@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from darkroom.guard.admission import (
     ActivePolicy,
+    Guarded,
     Inputs,
     Spent,
     charge_classes,
     checked_scores,
+    known_asker,
     known_client,
     routed,
     seen_inputs,
 )
-from darkroom.guard.handler import Guarded
+from darkroom.guard.budgets.rules import Ticket
+from darkroom.guard.budgets.scopes import Asker
+from darkroom.guard.http.identifiers import identifier
 from darkroom.guard.http.requests import (
     ClientGone,
     Head,
@@ -30,10 +36,20 @@ from darkroom.guard.http.requests import (
 from darkroom.guard.http.responses import PROBLEM, answer, problem, problem_body
 from darkroom.guard.http.upstream import Reply, kept, onward, replayed
 from darkroom.guard.stores.base import StoreError
-from darkroom.guard.telemetry.record import Record
+from darkroom.guard.telemetry.record import Record, note_tokens
 from darkroom.guard.wire.base import Asked, Refused, Wire
 
 logger = logging.getLogger("darkroom.guard")
+
+
+class _Decided(NamedTuple):
+    """What would be let through."""
+
+    wire: Wire
+    asked: Asked
+    inputs: Inputs
+    asker: Asker
+    ticket: Ticket | None
 
 
 @dataclass(slots=True, eq=False)
@@ -81,7 +97,9 @@ class ShadowHandler:
     async def _serve(self, scope: Scope) -> None:
         longest, seconds = self.active.longest_body, self.active.read_seconds
         try:
-            request = Request(scope)
+            request = Request(scope, self.active.apart)
+            if self.active.id_header:
+                self.record.id = identifier(request.apart, self.active.id_header)
             head = Head(scope, request.pairs, self.active.prefix)
             length = request.length(head)
             async with asyncio.timeout(seconds):
@@ -98,14 +116,14 @@ class ShadowHandler:
         decided = await self._decide(head, body)
         reply = await self._passed(request, body)
         if decided is not None and reply is not None:
-            await self._judge(*decided, reply)
+            await self._judge(decided, reply)
 
     async def _refuse(self, refused: Refused) -> None:
         self.record.status, self.record.reason = refused.status, refused.title
         content = problem_body(None, problem(refused))
         await answer(self.send, refused.status, PROBLEM, content, [(b"connection", b"close")])
 
-    async def _decide(self, head: Head, body: bytes) -> tuple[Wire, Asked, Inputs] | None:
+    async def _decide(self, head: Head, body: bytes) -> _Decided | None:
         """Decides as the guard would, charging what fits."""
         record = self.record
         record.peer = head.peer
@@ -117,8 +135,12 @@ class ShadowHandler:
                 return None
             record.client = known_client(self.active, head)
             asked = wire.read(head.path, head.headers, body)
+            record.asked = asked.rows
+            asker = known_asker(self.active, record.client, head.path, asked)
+            record.served = asker.model
             inputs = seen_inputs(self.active, asked)
-            decision = await self.guarded.budgets.charge(record.client, asked.rows)
+            record.tokens_most = 0 if asked.tokens is None else asked.tokens.most
+            decision = await self.guarded.budgets.charge(asker, asked.rows, record.tokens_most)
             if not decision.granted:
                 raise Spent(decision)
         except Refused as refused:
@@ -129,13 +151,14 @@ class ShadowHandler:
             record.outcome, record.reason = "failed", "Budgets unavailable"
             return None
         record.rows, record.outcome = asked.rows, "released"
-        return wire, asked, inputs
+        record.tokens = record.tokens_most
+        return _Decided(wire, asked, inputs, asker, decision.ticket)
 
     async def _passed(self, request: Request, body: bytes) -> Reply | None:
         """Lets the application answer the client, and returns the answer if it is not too long."""
         content = bytearray()
         status, head = 0, {}
-        scope, headers = request.scope, kept(request.pairs, shadow=True)
+        scope, headers = request.scope, kept([*request.pairs, *request.apart], shadow=True)
         limit = self.active.longest_answer
 
         async def noted(message: Message) -> None:
@@ -151,25 +174,32 @@ class ShadowHandler:
             await self.send(message)
 
         await self.guarded.app(
-            onward(scope, headers, body, shadow=True), replayed(body, self.receive), noted
+            onward(scope, headers, body, shadow=True, served=self.record.served),
+            replayed(body, self.receive),
+            noted,
         )
         self.record.status = status
         whole = 200 <= status < 300 and len(content) <= limit
         return Reply(status, head, bytes(content)) if whole else None
 
-    async def _judge(self, wire: Wire, asked: Asked, inputs: Inputs, reply: Reply) -> None:
+    async def _judge(self, decided: _Decided, reply: Reply) -> None:
         """Notes whether the answer would have left."""
-        if asked.stream:
-            return
+        wire, asked, inputs, asker, _ = decided
         try:
+            if asked.stream:
+                async for _ in wire.answer_stream(asked, _pieces(reply)):
+                    pass
+                self._correct(decided)
+                return
             answered = wire.answer(asked, reply.status, reply.headers, reply.body)
+            self._correct(decided)
             scores = answered.scores
             if scores is not None:
                 scores = checked_scores(scores, asked.rows, numbers=answered.numbers)
             if answered.numbers:  # the detector knows confidences
                 return
             self.active.watch(self.record, inputs, scores)
-            await charge_classes(self.guarded.budgets, scores)
+            await charge_classes(self.guarded.budgets, asker, scores)
         except Refused as refused:
             self._would(refused)
             self.record.outcome = "withheld"
@@ -177,7 +207,18 @@ class ShadowHandler:
             logger.error("%s", error)
             self.record.reason = "Budgets unavailable"
 
+    def _correct(self, decided: _Decided) -> None:
+        """Charges the tokens that were taken in place of the most that could have been."""
+        tokens, ticket = decided.asked.tokens, decided.ticket
+        if tokens is not None and tokens.used is not None and ticket is not None:
+            note_tokens(self.record, tokens)
+            self.guarded.budgets.correct_soon(ticket, tokens.used)
+
     def _would(self, refused: Refused) -> None:
         self.record.reason = refused.title
         if isinstance(refused, Spent):
             self.record.budget = refused.decision.budget
+
+
+async def _pieces(reply: Reply) -> AsyncIterator[bytes]:
+    yield reply.body

@@ -14,29 +14,25 @@ the model stay charged. So each budget holds: released <= charged <= limit.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from darkroom.errors import DarkroomError, one_line
 from darkroom.guard.budgets.leases import NEVER, Instant, Lease
-from darkroom.guard.budgets.rules import (
-    MODEL,
-    Decision,
-    Rules,
-    class_subject,
-    client_subject,
-    rules_of,
-)
+from darkroom.guard.budgets.rules import TOKENS, Counted, Decision, Rules, Ticket, rules_of
+from darkroom.guard.budgets.scopes import Asker
 from darkroom.guard.policy import Policy
 from darkroom.guard.protection import Protection, require_no_less
-from darkroom.guard.sections import BudgetSection
 from darkroom.guard.stores.base import Charge, Entry, Make, Receipt, Store, StoreError
+from darkroom.guard.windows import bucket_end
 
 T = TypeVar("T")
+logger = logging.getLogger("darkroom.guard")
 
 
 class Budgets:
@@ -54,9 +50,10 @@ class Budgets:
         self._policy = policy
         self._opened = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="darkroom-store")
-        self._leases: dict[str, Lease] = {}
-        self._turns: dict[str, asyncio.Lock] = {}
-        self._renewals: set[asyncio.Task[None]] = set()
+        self._leases: dict[Asker, Lease] = {}
+        self._turns: dict[Asker, asyncio.Lock] = {}
+        self._behind: set[asyncio.Task[None]] = set()
+        self._told: dict[str, int] = {}
 
     def configure(self, policy: Policy) -> None:
         """Changes the budgets; what was counted stays counted.
@@ -116,41 +113,46 @@ class Budgets:
             self._thread.shutdown(wait=False)
 
     async def settled(self) -> None:
-        """Waits for the leases that are on their way."""
-        await asyncio.gather(*self._renewals)
+        """Waits for the leases and corrections that are on their way."""
+        await asyncio.gather(*self._behind)
 
-    def leased(self, client: str, rows: int) -> Lease | None:
+    def leased(self, asker: Asker, rows: int) -> Lease | None:
         """Uses rows that are charged to a client already, if it has leased so many."""
-        lease = self._leases.get(client)
+        lease = self._leases.get(asker)
         if lease is None or not lease.take(rows, self.rules, self.store.clock):
             return None
         if lease.credit <= lease.low:
-            self._renew(client, lease)
+            self._renew(asker, lease)
         return lease
 
-    async def charge(self, client: str, rows: int) -> Decision:
-        """Charges rows to a client and to the model.
+    async def charge(self, asker: Asker, rows: int, tokens: int = 0) -> Decision:
+        """Charges rows to all whose budgets count them.
 
         Args:
-            client: One of the policy's.
+            asker: Whose client is one of the policy's.
             rows: At least 1.
+            tokens: The most that prompt and completions can take, charged besides; 0 where nobody
+                counts them. :meth:`correct` gives back what they did not take.
 
         Raises:
             StoreError: If the store fails; the rows must not be served then.
         """
-        lease = self.leased(client, rows)
+        if tokens:
+            return await self._charge_tokens(asker, rows, tokens)
+        lease = self.leased(asker, rows)
         if lease is not None:
             return lease.decision()
-        async with self._turns.setdefault(client, asyncio.Lock()):
-            lease = self._leases.get(client)
+        async with self._turns.setdefault(asker, asyncio.Lock()):
+            lease = self._leases.get(asker)
             if lease is not None and lease.take(rows, self.rules, self.store.clock):
                 return lease.decision()  # somebody leased while this one waited
-            return await self._charge_stored(client, rows)
+            return await self._charge_stored(asker, rows)
 
-    async def charge_classes(self, rows: Mapping[int, int]) -> Decision:
+    async def charge_classes(self, asker: Asker, rows: Mapping[int, int]) -> Decision:
         """Charges an answer's rows to the classes predicted, before it is released.
 
         Args:
+            asker: Who asked.
             rows: For each class, how many.
 
         Raises:
@@ -160,92 +162,179 @@ class Budgets:
         if not rules.classes:
             return Decision(True)
         receipt = await self._stored(
-            lambda: self._charged(lambda moment: rules.charge_classes(rows, moment))
+            lambda: self._charged(lambda moment: rules.charge_classes(asker, rows, moment))
         )
         if receipt.granted:
             return Decision(True)
-        budgets = [(one, budget, rows[one]) for one in rows for budget in rules.classes]
-        return await self._refusal(
-            [(class_subject(one), budget, count) for one, budget, count in budgets], receipt
-        )
+        return await self._refusal(rules.counted_classes(asker, rows), receipt)
 
-    async def _charge_stored(self, client: str, rows: int) -> Decision:
-        rules = self.rules
-        if client not in rules.clients:
-            raise StoreError(f"{client} is a client no more")
+    async def correct(self, ticket: Ticket, tokens: int) -> Decision:
+        """Charges the tokens that a request took instead of the most it could have taken.
+
+        Where it took more than was charged, all of them are charged, whether they fit or not.
+
+        Args:
+            ticket: Of the decision.
+            tokens: How many it took.
+
+        Returns:
+            Not granted, if more were charged than fit: the answer must not be released then.
+
+        Raises:
+            StoreError: If the store fails; what was charged at first stays charged.
+        """
+        more = tokens - ticket.tokens
+        if more < 0:
+            back = tuple(Entry(one, ticket.until, -more) for one in ticket.subjects)
+            await self._stored(lambda: self._charged(lambda _: Charge((), (), back)))
+        if more <= 0:
+            return Decision(True)
+        rules = self._of(ticket.asker)
+        counted = rules.account(ticket.asker).tokens
+
+        def owed(moment: int) -> Charge:
+            end = bucket_end(moment, rules.bucket)
+            entries = tuple(Entry(one, end, more) for one in ticket.subjects)
+            return Charge(entries, tuple(one.line(moment, rules.zone) for one in counted))
+
+        receipt = await self._stored(lambda: self._charged(owed))
+        if receipt.granted:
+            return Decision(True)
+        await self._stored(lambda: self._charged(lambda moment: owed(moment)._replace(lines=())))
+        return await self._refusal([(one, more) for one in counted], receipt)
+
+    def correct_soon(self, ticket: Ticket, tokens: int) -> None:
+        """Does what :meth:`correct` does, while the answer leaves or has left."""
+
+        async def correct() -> None:
+            try:
+                await self.correct(ticket, tokens)
+            except StoreError as error:
+                logger.error("tokens stay charged in full: %s", error)
+
+        self._begin(correct())
+
+    async def _charge_tokens(self, asker: Asker, rows: int, tokens: int) -> Decision:
+        rules = self._of(asker)
+        account = rules.account(asker)
+        receipt = await self._stored(
+            lambda: self._charged(lambda moment: rules.charge(asker, rows, (), moment, tokens))
+        )
+        allowances = rules.allowances(asker, receipt)
+        if receipt.granted:
+            self._tell_of_raises(account.budgets, receipt)
+            until = bucket_end(receipt.time, rules.bucket)
+            subjects = tuple(TOKENS + one for one in account.subjects)
+            return Decision(True, allowances, ticket=Ticket(asker, subjects, until, tokens))
+        counted = [(one, rows) for one in account.rows] + [(one, tokens) for one in account.tokens]
+        return (await self._refusal(counted, receipt))._replace(allowances=allowances)
+
+    def _of(self, asker: Asker) -> Rules:
+        """Returns the rules, which must know the client.
+
+        Raises:
+            StoreError: If they do not.
+        """
+        if asker.client not in self.rules.groups:
+            raise StoreError(f"{asker.client} is a client no more")
+        return self.rules
+
+    async def _charge_stored(self, asker: Asker, rows: int) -> Decision:
+        rules = self._of(asker)
         # From here on nobody may use the old lease: the store takes its rest back.
-        lease = self._leases.pop(client, None)
-        ahead = 0 if lease is None else rules.ahead(client, rows, lease.used)
+        lease = self._leases.pop(asker, None)
+        ahead = 0 if lease is None else rules.ahead(asker, rows, lease.used)
         rest = () if lease is None else lease.rest
-        receipt = await self._lease(rules, client, rows + ahead, rest)
+        receipt = await self._lease(rules, asker, rows + ahead, rest)
         if not receipt.granted and ahead:
             ahead = 0
-            receipt = await self._lease(rules, client, rows, ())
+            receipt = await self._lease(rules, asker, rows, ())
         if receipt.granted and not ahead:
-            self._leases[client].low = NEVER
+            self._leases[asker].low = NEVER
         if receipt.granted:
-            lease = self._leases[client]
+            lease = self._leases[asker]
             lease.use(rows)
             return lease.decision()
-        budgets = [(client_subject(client), one, rows) for one in rules.clients[client]]
-        budgets += [(MODEL, one, rows) for one in rules.model]
-        refusal = await self._refusal(budgets, receipt)
-        return refusal._replace(allowances=rules.allowances(client, receipt))
+        refusal = await self._refusal([(one, rows) for one in rules.account(asker).rows], receipt)
+        return refusal._replace(allowances=rules.allowances(asker, receipt))
 
     async def _lease(
-        self, rules: Rules, client: str, rows: int, rest: tuple[Entry, ...]
+        self, rules: Rules, asker: Asker, rows: int, rest: tuple[Entry, ...]
     ) -> Receipt:
         begun = Instant(time.monotonic(), self.store.clock())
         receipt = await self._stored(
-            lambda: self._charged(lambda moment: rules.charge(client, rows, rest, moment))
+            lambda: self._charged(lambda moment: rules.charge(asker, rows, rest, moment))
         )
         if receipt.granted:
-            before = self._leases.get(client)
-            self._leases[client] = Lease(rules, client, receipt, rows, begun, before)
+            before = self._leases.get(asker)
+            self._leases[asker] = Lease(rules, asker, receipt, rows, begun, before)
+            self._tell_of_raises(rules.account(asker).rows, receipt)
         return receipt
 
-    def _renew(self, client: str, lease: Lease) -> None:
+    def _tell_of_raises(self, counted: Sequence[Counted], receipt: Receipt) -> None:
+        """Says once for each limit that rows fit because an operator has opened some."""
+        for one, opened in zip(counted, receipt.opened, strict=False):
+            if opened and self._told.get(one.subject + one.budget.name) != opened:
+                self._told[one.subject + one.budget.name] = opened
+                logger.warning(
+                    "budget %s of %s is spent, and goes on: an operator opened %d %s",
+                    one.budget.name,
+                    one.subject,
+                    opened,
+                    one.budget.unit,
+                )
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begins what nobody waits for before the end."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._behind.add(task)
+        task.add_done_callback(self._behind.discard)
+
+    def _renew(self, asker: Asker, lease: Lease) -> None:
         """Fills up a lease while requests are still served from it."""
         lease.low = NEVER  # once
-        renewal = asyncio.get_running_loop().create_task(self._renewed(client, lease))
-        self._renewals.add(renewal)
-        renewal.add_done_callback(self._renewals.discard)
+        self._begin(self._renewed(asker, lease))
 
-    async def _renewed(self, client: str, lease: Lease) -> None:
-        async with self._turns.setdefault(client, asyncio.Lock()):
+    async def _renewed(self, asker: Asker, lease: Lease) -> None:
+        async with self._turns.setdefault(asker, asyncio.Lock()):
             rules = self.rules
-            if self._leases.get(client) is not lease or lease.rules is not rules:
+            if self._leases.get(asker) is not lease or lease.rules is not rules:
                 return
-            more = rules.ahead(client, 0, lease.used) - lease.credit
+            more = rules.ahead(asker, 0, lease.used) - lease.credit
             if more > 0:
                 behind, lease.behind = lease.behind, ()
                 with suppress(StoreError):  # told where rows are needed and there are none
-                    await self._lease(rules, client, more, behind)
+                    await self._lease(rules, asker, more, behind)
 
-    async def _refusal(
-        self, budgets: Sequence[tuple[str, BudgetSection, int]], receipt: Receipt
-    ) -> Decision:
-        """Says which budget is spent, and when the rows fit again."""
-        spent = [budgets[position] for position in receipt.refused]
-        name = spent[0][1].name
-        if any(rows > budget.rows for _, budget, rows in spent):
+    async def _refusal(self, counted: Sequence[tuple[Counted, int]], receipt: Receipt) -> Decision:
+        """Says which budget is spent, and when the rows fit again.
+
+        Args:
+            counted: The budgets in the order of the charge's lines, and what each was to count.
+            receipt: Of the charge.
+        """
+        spent = [(*counted[position], receipt.opened_at(position)) for position in receipt.refused]
+        name = spent[0][0].budget.name
+        if any(rows > one.budget.limit + opened for one, rows, opened in spent):
             return Decision(False, budget=name, never=True)
         moment, zone = receipt.time, self.rules.zone
         try:
             found = await self._stored(
                 lambda: [
                     [
-                        (one.until, one.rows)
-                        for one in self.store.buckets(subject, budget.span.since(moment, zone))
+                        (entry.until, entry.rows)
+                        for entry in self.store.buckets(
+                            one.subject, one.budget.span.since(moment, zone)
+                        )
                     ]
-                    for subject, budget, _ in spent
+                    for one, _, _ in spent
                 ]
             )
         except StoreError:
             return Decision(False, budget=name)
         waits = [
-            budget.span.reset(moment, zone, buckets, budget.rows - rows) - moment
-            for (_, budget, rows), buckets in zip(spent, found, strict=True)
+            one.budget.span.reset(moment, zone, buckets, one.budget.limit + opened - rows) - moment
+            for (one, rows, opened), buckets in zip(spent, found, strict=True)
         ]
         return Decision(False, budget=name, retry=max(1, math.ceil(max(waits) / 1000)))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
-from darkroom.guard.budgets.rules import MODEL, Decision, Rules, client_subject
+from darkroom.guard.budgets.rules import Decision, Rules
+from darkroom.guard.budgets.scopes import Asker
 from darkroom.guard.stores.base import Clock, Entry, Receipt
 from darkroom.guard.windows import bucket_end
 
@@ -36,7 +37,7 @@ class Lease:
     def __init__(
         self,
         rules: Rules,
-        client: str,
+        asker: Asker,
         receipt: Receipt,
         credit: int,
         begun: Instant,
@@ -46,7 +47,7 @@ class Lease:
 
         Args:
             rules: That were in force.
-            client: Whose it is.
+            asker: Whose it is.
             receipt: Of the charge.
             credit: The rows charged.
             begun: When the charge began.
@@ -56,10 +57,10 @@ class Lease:
         until = bucket_end(receipt.time, rules.bucket)
         self.rules = rules
         self.credit, self.used, self.passed = credit, 0, 0
-        self._places = (client_subject(client), MODEL)
+        self._places = rules.account(asker).subjects
         self._until, self._begun = until, begun
         self._span = (until - receipt.time) / 1000
-        self.allowances = rules.allowances(client, receipt)
+        self.allowances = rules.allowances(asker, receipt)
         self.behind: tuple[Entry, ...] = ()
         if before is not None:
             self.used = before.used

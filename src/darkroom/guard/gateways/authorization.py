@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darkroom.errors import PlanError
-from darkroom.guard.admission import ActivePolicy
+from darkroom.guard.admission import ActivePolicy, known_asker
 from darkroom.guard.handler import Handler
+from darkroom.guard.http.identifiers import identifier
 from darkroom.guard.http.requests import Receive, Request, Scope, Send
 from darkroom.guard.http.responses import Fields, answer
 from darkroom.guard.middleware import Guard, Observer
@@ -30,8 +31,11 @@ class AuthorizationHandler(Handler):
 
     async def serve(self, scope: Scope) -> None:
         """Charges what may pass and says so; see :meth:`Handler.serve`."""
-        request = Request(scope)
-        known = self.active.heads.find(request) or self._understood(request)
+        active = self.active
+        request = Request(scope, active.apart)
+        if active.id_header:
+            self.record.id = identifier(request.apart, active.id_header)
+        known = active.heads.find(request) or self._understood(request)
         length = self._noted(request, known)
         if known.client is None:  # harmless
             self.record.outcome = "passed"
@@ -42,7 +46,10 @@ class AuthorizationHandler(Handler):
         self._seated = True
         body = await self._body(request, length)
         asked = known.wire.read(known.head.path, known.head.headers, body)
-        fields = await self._charge(known.client, asked.rows, None)
+        self.record.asked = asked.rows
+        asker = known_asker(active, known.client, known.head.path, asked)
+        self.record.served = asker.model
+        fields = await self._charge(asker, asked, None)
         self.record.rows, self.record.outcome = asked.rows, "released"
         await self._allow(fields)
 
@@ -50,7 +57,8 @@ class AuthorizationHandler(Handler):
         self.record.status = 200
         self.begun = True
         bare = self.method == "HEAD"
-        await answer(self.send, 200, b"application/json", b"{}", fields, bare=bare)
+        head = fields + self._identity()
+        await answer(self.send, 200, b"application/json", b"{}", head, bare=bare)
         self.end()
 
 

@@ -12,7 +12,7 @@ import orjson
 
 from darkroom.errors import one_line
 from darkroom.guard.http.requests import App, Message, Scope
-from darkroom.guard.http.upstream import Reply, ask, onward, succeeded, too_late
+from darkroom.guard.http.upstream import SERVED, Reply, ask, onward, succeeded, too_late
 from darkroom.guard.wire.base import Refused
 
 T = TypeVar("T")
@@ -60,7 +60,9 @@ class Health:
         self._app = app
         self._looks: dict[str, _Look[Reply]] = {}
 
-    async def answer(self, scope: Scope, path: str, *, seconds: float, limit: int) -> Reply:
+    async def answer(
+        self, scope: Scope, path: str, *, seconds: float, limit: int, served: str | None = None
+    ) -> Reply:
         """Returns what the application says, or said within the last second.
 
         Args:
@@ -68,13 +70,15 @@ class Health:
             path: Of the question.
             seconds: How long the application may take.
             limit: The most bytes of its answer.
+            served: Of several models, which is asked.
 
         Raises:
             Refused: With 502, 503 or 504, or the answer's own status, if there is no good answer.
         """
         look = self._looks.get(path)
         if look is None or not look.fresh:
-            look = self._begin(scope, path, min(seconds, PATIENCE), limit)
+            asked = {**scope, SERVED: served}
+            look = self._begin(asked, path, min(seconds, PATIENCE), limit)
         return await look.answer()
 
     def _begin(self, scope: Scope, path: str, seconds: float, limit: int) -> _Look[Reply]:
@@ -89,7 +93,12 @@ class Health:
 
     async def _asked(self, scope: Scope, seconds: float, limit: int) -> Reply:
         headers = [pair for pair in scope["headers"] if pair[0] == b"host"]
-        within = onward({**scope, "method": "GET"}, [*headers, (b"accept", b"*/*")], b"")
+        within = onward(
+            {**scope, "method": "GET"},
+            [*headers, (b"accept", b"*/*")],
+            b"",
+            served=scope[SERVED],
+        )
         found: list[Reply | Refused] = []
 
         async def settle(reply: Reply | Refused) -> None:

@@ -83,21 +83,30 @@ class Request:
 
     Attributes:
         scope: As the server gave it.
-        pairs: Its headers, without the length.
+        pairs: Its headers, without the length and what is kept apart.
+        apart: Headers that are others with each request, and say nothing that is checked.
         key: Whatever its head is checked by, in one value that can be looked up.
     """
 
-    __slots__ = ("_lengths", "key", "pairs", "scope")
+    __slots__ = ("_lengths", "apart", "key", "pairs", "scope")
 
-    def __init__(self, scope: Scope) -> None:
-        """Takes the length apart from the rest of the head."""
+    def __init__(self, scope: Scope, apart: frozenset[bytes] = frozenset()) -> None:
+        """Takes the length apart from the rest of the head.
+
+        Args:
+            scope: As the server gave it.
+            apart: Names of headers that are kept apart too.
+        """
         self.scope = scope
         client = scope.get("client")
         self.pairs: list[Pair] = []
+        self.apart: list[Pair] = []
         self._lengths: list[bytes] = []
         for pair in scope["headers"]:
             if pair[0] == b"content-length":
                 self._lengths.append(pair[1])
+            elif pair[0] in apart:
+                self.apart.append(pair)
             else:
                 self.pairs.append(pair)
         self.key = (

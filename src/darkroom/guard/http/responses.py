@@ -63,10 +63,10 @@ def allowance_head(allowances: Sequence[Allowance], leased: int = 0, passed: int
     if not allowances:
         return []
     left = [
-        b"%b;r=%d;t=%d" % (name, rows + leased, max(1, reset - passed))
-        for name, _, rows, reset in allowances
+        b"%b;r=%d;t=%d" % (name, rows + leased * leases, max(1, reset - passed))
+        for name, _, rows, reset, leases in allowances
     ]
-    policies = b", ".join([policy for _, policy, _, _ in allowances])
+    policies = b", ".join([policy for _, policy, *_ in allowances])
     return [(b"ratelimit-policy", policies), (b"ratelimit", b", ".join(left))]
 
 

@@ -27,7 +27,9 @@ DROPPED = CONNECTION.union(
 )
 """Request headers that concern one connection, or would have the answer changed on its way."""
 
-SHADOW = "darkroom.shadow"
+SHADOW, SERVED = "darkroom.shadow", "darkroom.served"
+"""Where a scope says whether all goes through, and which of several models is asked."""
+
 KEPT = frozenset([400, 404, 405, 409, 413, 415, 422, 503, 504])
 """Statuses of failures that tell a client something that it should know."""
 
@@ -64,7 +66,14 @@ def kept(pairs: Iterable[Pair], *, shadow: bool = False) -> list[Pair]:
     ]
 
 
-def onward(scope: Scope, headers: list[Pair], body: bytes, *, shadow: bool = False) -> Scope:
+def onward(
+    scope: Scope,
+    headers: list[Pair],
+    body: bytes,
+    *,
+    shadow: bool = False,
+    served: str | None = None,
+) -> Scope:
     """Returns the scope in which the application is asked.
 
     Args:
@@ -72,11 +81,12 @@ def onward(scope: Scope, headers: list[Pair], body: bytes, *, shadow: bool = Fal
         headers: Those of :func:`kept`.
         body: All of it.
         shadow: Whether the query is kept too.
+        served: Of several models, which is asked.
     """
     made = dict(scope)
     made["headers"] = [*headers, (b"content-length", b"%d" % len(body))]
     made["extensions"] = {}
-    made[SHADOW] = shadow
+    made[SHADOW], made[SERVED] = shadow, served
     if not shadow:
         made["query_string"] = b""
     return made

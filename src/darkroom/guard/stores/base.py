@@ -16,6 +16,7 @@ import logging
 import secrets
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -61,11 +62,14 @@ class Line(NamedTuple):
         subject: Whose rows.
         since: Buckets count that end after this moment, in milliseconds since 1970.
         limit: The most rows.
+        opened: Subjects whose rows raise the limit until their buckets end: what an operator has
+            opened. They are looked up only where the limit would not do.
     """
 
     subject: str
     since: int
     limit: int
+    opened: tuple[str, ...] = ()
 
 
 class Entry(NamedTuple):
@@ -100,6 +104,14 @@ class Charge(NamedTuple):
     returns: tuple[Entry, ...] = ()
 
     @property
+    def added(self) -> Counter[str]:
+        """How many rows it adds to each subject."""
+        made: Counter[str] = Counter()
+        for one in self.entries:
+            made[one.subject] += one.rows
+        return made
+
+    @property
     def subjects(self) -> set[str]:
         """Whose rows it is about."""
         every = [*self.entries, *self.returns]
@@ -114,12 +126,18 @@ class Receipt(NamedTuple):
         time: The moment of the charge on the store's clock, in milliseconds.
         spent: What each line summed to, with the charge if it was granted.
         refused: The positions of the lines over their limit.
+        opened: By how much an operator has raised each line's limit, as far as that was needed.
     """
 
     granted: bool
     time: int
     spent: tuple[int, ...]
     refused: tuple[int, ...] = ()
+    opened: tuple[int, ...] = ()
+
+    def opened_at(self, position: int) -> int:
+        """Returns by how much a line's limit was raised."""
+        return self.opened[position] if self.opened else 0
 
 
 Make = Callable[[int], Charge]
@@ -274,25 +292,34 @@ def new_identity() -> str:
     return secrets.token_hex(16)
 
 
-def judged(charge: Charge, before: Sequence[int], time: int) -> Receipt:
+def judged(
+    charge: Charge,
+    before: Sequence[int],
+    time: int,
+    opened: Callable[[Line], int] = lambda _: 0,
+) -> Receipt:
     """Decides a charge.
 
     Args:
         charge: What is asked.
         before: What each line sums to without it.
         time: The moment.
+        opened: By how much a line's limit is raised; asked only where the limit would not do.
 
     >>> charge = Charge((Entry("a", 60, 3),), (Line("a", 0, 10), Line("a", 0, 4)))
     >>> judged(charge, [2, 2], 50)
-    Receipt(granted=False, time=50, spent=(2, 2), refused=(1,))
+    Receipt(granted=False, time=50, spent=(2, 2), refused=(1,), opened=())
     """
-    added = {entry.subject: entry.rows for entry in charge.entries}
-    after = [
-        sum_ + added.get(line.subject, 0) for line, sum_ in zip(charge.lines, before, strict=True)
+    added = charge.added
+    after = [sum_ + added[line.subject] for line, sum_ in zip(charge.lines, before, strict=True)]
+    raised = [
+        opened(line) if line.opened and sum_ > line.limit else 0
+        for line, sum_ in zip(charge.lines, after, strict=True)
     ]
     over = tuple(
         position
         for position, (line, sum_) in enumerate(zip(charge.lines, after, strict=True))
-        if sum_ > line.limit
+        if sum_ > line.limit + raised[position]
     )
-    return Receipt(not over, time, tuple(before if over else after), over)
+    told = tuple(raised) if any(raised) else ()
+    return Receipt(not over, time, tuple(before if over else after), over, told)

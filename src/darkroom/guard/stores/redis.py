@@ -60,7 +60,9 @@ answer[2] = string.format('%.0f', mark)
 redis.call('HSET', KEYS[1], 'mark', answer[2])
 answer[4] = tostring(redis.call('HINCRBY', KEYS[1], 'turn', 1))
 local added = {}
-for _, one in ipairs(asked.entries) do added[one[1]] = tonumber(one[3]) end
+for _, one in ipairs(asked.entries) do
+  added[one[1]] = (added[one[1]] or 0) + tonumber(one[3])
+end
 local over = false
 for position, line in ipairs(asked.lines) do
   local rows = 0
@@ -68,9 +70,18 @@ for position, line in ipairs(asked.lines) do
   for _, one in ipairs(ends) do
     rows = rows + tonumber(redis.call('HGET', place .. ':rows:' .. line[1], one) or '0')
   end
-  local fits = rows + (added[line[1]] or 0) <= tonumber(line[3])
+  local more, limit = 0, tonumber(line[3])
+  if rows + (added[line[1]] or 0) > limit then
+    for _, opened in ipairs(line[4]) do
+      local ends = place .. ':ends:' .. opened
+      for _, one in ipairs(redis.call('ZRANGEBYSCORE', ends, '(' .. answer[2], '+inf')) do
+        more = more + tonumber(redis.call('HGET', place .. ':rows:' .. opened, one) or '0')
+      end
+    end
+  end
+  local fits = rows + (added[line[1]] or 0) <= limit + more
   if not fits then over = true end
-  answer[position + 5] = string.format('%.0f', rows) .. (fits and '' or '!')
+  answer[position + 5] = string.format('%.0f %.0f', rows, more) .. (fits and '' or '!')
 end
 if over then answer[1] = 'refused' return answer end
 for _, one in ipairs(asked.entries) do
@@ -294,7 +305,9 @@ class RedisStore(Store):
             "subjects": sorted(charge.subjects),
             "entries": [[one.subject, str(one.until), str(one.rows)] for one in charge.entries],
             "returns": [[one.subject, str(one.until), str(one.rows)] for one in charge.returns],
-            "lines": [[one.subject, str(one.since), str(one.limit)] for one in charge.lines],
+            "lines": [
+                [one.subject, str(one.since), str(one.limit), one.opened] for one in charge.lines
+            ],
         }
         answer: list[str] = self._told(lambda: self._sent(json.dumps(asked)))
         return answer
@@ -352,10 +365,13 @@ def _ledger(told: list[str | None]) -> Ledger | None:
 
 
 def _receipt(charge: Charge, moment: int, granted: bool, sums: list[str]) -> Receipt:
-    before = [int(one.removesuffix("!")) for one in sums]
+    told = [one.removesuffix("!").split() for one in sums]
+    before = [int(rows) for rows, _ in told]
+    raised = tuple(int(more) for _, more in told)
+    opened = raised if any(raised) else ()
     if not granted:
         refused = tuple(at for at, one in enumerate(sums) if one.endswith("!"))
-        return Receipt(False, moment, tuple(before), refused)
-    added = {entry.subject: entry.rows for entry in charge.entries}
+        return Receipt(False, moment, tuple(before), refused, opened)
     lines = zip(charge.lines, before, strict=True)
-    return Receipt(True, moment, tuple(rows + added.get(one.subject, 0) for one, rows in lines))
+    after = tuple(rows + charge.added[one.subject] for one, rows in lines)
+    return Receipt(True, moment, after, opened=opened)

@@ -13,6 +13,7 @@ from darkroom.guard.stores.base import (
     Charge,
     Entry,
     Ledger,
+    Line,
     Make,
     Receipt,
     Store,
@@ -60,6 +61,9 @@ SELECT subject, sum(rows) FROM darkroom_ledger WHERE model = ? AND until < ? GRO
 """
 LESS = "UPDATE darkroom_ledgers SET rows = rows - ? WHERE model = ?"
 PURGE = "DELETE FROM darkroom_ledger WHERE model = ? AND until < ?"
+OPENED = """
+SELECT coalesce(sum(rows), 0) FROM darkroom_ledger WHERE model = ? AND subject = ? AND until > ?
+"""
 BUCKETS = """
 SELECT subject, until, rows FROM darkroom_ledger
 WHERE model = ? AND subject = ? AND until > ? ORDER BY until
@@ -149,7 +153,9 @@ class SqlStore(Store, Generic[Connection]):
             charge = make(moment)
             self._require_all(connection, found)
             before = self._before(connection, charge)
-            receipt = judged(charge, before, moment)
+            receipt = judged(
+                charge, before, moment, lambda line: self._raised(connection, line, moment)
+            )
             changed = self._change(connection, charge, granted=receipt.granted)
             self._run(connection, ADVANCE, moment, changed, self.model)
             self._charges += 1
@@ -243,6 +249,14 @@ class SqlStore(Store, Generic[Connection]):
         if int(there) != int(charged):
             raise self._lacks(subject)
         return int(counted)
+
+    def _raised(self, connection: Connection, line: Line, moment: int) -> int:
+        """Returns by how much a line's limit is raised at a moment."""
+        found = [
+            self._run(connection, OPENED, self.model, subject, moment).fetchone()[0]
+            for subject in line.opened
+        ]
+        return sum(map(int, found))
 
     def _change(self, connection: Connection, charge: Charge, *, granted: bool) -> int:
         """Adds what is granted, keeps the subjects' sums, and returns by how much all changed."""

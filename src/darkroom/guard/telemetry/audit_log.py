@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import orjson
 
+from darkroom.errors import DataError
 from darkroom.guard.telemetry.record import Record
 
 logger = logging.getLogger("darkroom.guard")
@@ -57,3 +60,26 @@ class AuditLog:
         self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         found = os.fstat(self._file)
         self._inode = (found.st_dev, found.st_ino)
+
+
+def append_durably(path: Path, line: Mapping[str, Any]) -> None:
+    """Writes one line that must be on the disk before anything else happens.
+
+    Args:
+        path: The log; its folder exists.
+        line: What is written.
+
+    Raises:
+        DataError: If it cannot be.
+    """
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            os.write(file, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+            os.fsync(file)
+        finally:
+            os.close(file)
+    except OSError as error:
+        raise DataError(
+            f"{path}: the audit log cannot be written ({error.strerror}): mend that first"
+        ) from error

@@ -32,6 +32,32 @@ Inputs = Callable[[], NDArray[np.float64]]
 
 
 @dataclass(slots=True)
+class Tokens:
+    """Tokens of one request to a language model: of its prompts and of what it writes.
+
+    Attributes:
+        most: No more than so many can be taken.
+        body: The request in a form in which the server tells how many it took; ``None`` where it
+            does so anyway.
+        prompt: How many the answer says that the prompts took.
+        completion: How many it says that were written; ``None`` until it says so.
+        pieces: How many pieces of text a stream has sent, each a token or more.
+    """
+
+    most: int
+    body: bytes | None = None
+    prompt: int = 0
+    completion: int | None = None
+    pieces: int = 0
+
+    @property
+    def used(self) -> int | None:
+        """How many were taken, as far as it was told; ``None`` where all that could be may be."""
+        told = None if self.completion is None else self.prompt + self.completion
+        return self.pieces if told is None and self.pieces > self.most else told
+
+
+@dataclass(slots=True)
 class Asked:
     """One request, understood.
 
@@ -41,12 +67,16 @@ class Asked:
             are no numbers.
         stream: Whether the answer is a stream of events.
         memo: Whatever the format needs later to rewrite the answer.
+        model: What the body calls the model, in formats whose path does not.
+        tokens: Of a language model, where the format counts them.
     """
 
     rows: int
     inputs: Inputs | None
     stream: bool = False
     memo: Any = None
+    model: str | None = None
+    tokens: Tokens | None = None
 
 
 @dataclass(slots=True)

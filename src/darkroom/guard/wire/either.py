@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from darkroom.guard.wire.base import Answered, Asked, Refused, Wire
@@ -33,7 +34,8 @@ class Either(Wire):
             except Refused as refused:
                 refusals.append(refused)
                 continue
-            asked.memo = (wire, asked.memo)
+            inner, asked = asked, replace(asked)
+            inner.inputs, asked.memo = None, (wire, inner)
             return asked
         # What says most is about a body of the right media type.
         raise min(refusals, key=lambda one: one.status == 415)
@@ -57,5 +59,5 @@ class Either(Wire):
 
 def _told(asked: Asked) -> tuple[Wire, Asked]:
     """Returns whose format a request has, and the request as that one understood it."""
-    wire, memo = asked.memo
-    return wire, Asked(asked.rows, asked.inputs, asked.stream, memo)
+    wire, inner = asked.memo
+    return wire, inner

@@ -47,6 +47,13 @@ def make_wires(policy: Policy) -> Sequence[Wire]:
     defenses = policy.pipeline().defenses
     for wire in made:
         _require_fitting(policy, wire, defenses)
+    counting = any(isinstance(wire, OpenAI) and wire.context is not None for wire in made)
+    for budget in policy.budget:
+        if budget.unit == "tokens" and not counting:
+            raise PlanError(
+                f"budget {budget.name} counts tokens, which no [[wire]] does: give wire openai "
+                "context = 8192, or whatever the model's context has room for"
+            )
     return made
 
 

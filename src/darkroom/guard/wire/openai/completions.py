@@ -14,9 +14,10 @@ import orjson
 from darkroom.defenses.logprobs import LogprobDefense
 from darkroom.defenses.registry import LOGPROB_DEFENSES
 from darkroom.errors import PlanError
-from darkroom.guard.wire.base import Answered, Asked
+from darkroom.guard.wire.base import Answered, Asked, Tokens
 from darkroom.guard.wire.openai.logprobs import Told, chat_logprobs, completion_logprobs
 from darkroom.guard.wire.openai.server_sent_events import events
+from darkroom.guard.wire.openai.tokens import cut_off, most_tokens, note_usage, wants_usage
 from darkroom.guard.wire.strict_json import (
     Unclear,
     as_count,
@@ -48,6 +49,9 @@ _REASONS = ("stop", "length", "tool_calls", "content_filter", "function_call")
 _SAME_REASONS = {"": None, "eos_token": "stop", "eos": "stop", "max_tokens": "length"}
 """What some servers say in other words."""
 _MOST_LOGPROBS = 20
+_WRITTEN = frozenset(
+    ["text", "content", "refusal", "reasoning_content", "tool_calls", "function_call"]
+)
 _LONGEST_TEXT = 2**24
 
 
@@ -57,6 +61,8 @@ class _Memo(NamedTuple):
     choices: int
     logprobs: bool
     top: int
+    tokens: Tokens | None
+    usage: bool
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,8 @@ class OpenAI(StrictWire):
         defenses: What is done to log-probabilities in order, each a name and its parameters, such
             as ``{"name": "logprob-rounding", "step": 0.5}``.
         completions: The most completions that a request may ask for.
+        context: How many tokens a prompt and its completion have room for in the model. Where it is
+            given, tokens are counted, and streams are asked to tell theirs.
     """
 
     name: ClassVar[str] = "openai"
@@ -89,6 +97,7 @@ class OpenAI(StrictWire):
     logit_bias: bool = False
     defenses: tuple[dict[str, Any], ...] = ()
     completions: int = 128
+    context: int | None = None
 
     def __post_init__(self) -> None:
         """Makes the defences.
@@ -100,6 +109,8 @@ class OpenAI(StrictWire):
             raise PlanError(f"wire openai: top_logprobs should be 0 to {_MOST_LOGPROBS}")
         if self.completions < 1:
             raise PlanError("wire openai: completions should be 1 or more")
+        if self.context is not None and self.context < 1:
+            raise PlanError("wire openai: context should be 1 or more")
         _ = self._defenses
 
     @cached_property
@@ -146,7 +157,16 @@ class OpenAI(StrictWire):
             raise Unclear(f"it asks for more than {self.completions} completions", 413)
         model = as_text(request.get("model", ""), "model")
         wanted, top = self._logprobs(request, chat)
-        return Asked(rows, None, bool(stream), _Memo(chat, model, prompts * told, wanted, top))
+        tokens = self._tokens(request, len(body), rows)
+        usage = tokens is None or not stream or wants_usage(request)
+        memo = _Memo(chat, model, prompts * told, wanted, top, tokens, usage)
+        return Asked(rows, None, bool(stream), memo, model, tokens)
+
+    def _tokens(self, request: Mapping[str, Any], length: int, rows: int) -> Tokens | None:
+        if self.context is None:
+            return None
+        stream = bool(request.get("stream"))
+        return most_tokens(request, length, rows=rows, context=self.context, stream=stream)
 
     def _count(self, request: Mapping[str, Any], name: str) -> int:
         told = request.get(name)
@@ -178,6 +198,8 @@ class OpenAI(StrictWire):
         choices = self._choices(asked.memo, answer, "whole")
         if len({one["index"] for one in choices}) != len(choices) or not choices:
             raise Unclear("it holds a choice twice, or none")
+        if asked.memo.tokens is not None:
+            note_usage(asked.memo.tokens, answer.get("usage"), text=any(map(_says, choices)))
         kind = "chat.completion" if asked.memo.chat else "text_completion"
         document = orjson.dumps(self._document(asked.memo, answer, kind, choices))
         return Answered(None, lambda _: document)
@@ -195,15 +217,27 @@ class OpenAI(StrictWire):
                 if event == b"[DONE]":
                     yield b"data: [DONE]\n\n"
                     return
-                yield b"data: " + self._event(asked.memo, event) + b"\n\n"
+                written = self._event(asked.memo, event)
+                if written is not None:
+                    yield b"data: " + written + b"\n\n"
+            cut_off(asked.tokens)
         except Unclear as unclear:
+            cut_off(asked.tokens)
             problem = {"status": 502, "title": UPSTREAM, "detail": unclear.detail}
             yield b"data: " + self.error(problem) + b"\n\n"
 
-    def _event(self, memo: _Memo, event: bytes) -> bytes:
+    def _event(self, memo: _Memo, event: bytes) -> bytes | None:
+        """Returns an event as it may leave; ``None`` for one that the guard alone asked for."""
         answer = as_object(read_json(event, self.limits), "an event")
         choices = self._choices(memo, answer, "part")
         kind = "chat.completion.chunk" if memo.chat else "text_completion"
+        if memo.tokens is not None:
+            memo.tokens.pieces += sum(map(_says, choices))
+            note_usage(memo.tokens, answer.get("usage"), text=memo.tokens.pieces > 0)
+        if not memo.usage:
+            if not choices and answer.get("usage") is not None:
+                return None
+            answer.pop("usage", None)
         return orjson.dumps(self._document(memo, answer, kind, choices))
 
     def _document(
@@ -271,6 +305,12 @@ class OpenAI(StrictWire):
         )
         own = {"message": sentence(problem), "type": kind, "param": None, "code": None}
         return orjson.dumps({**problem, "error": own})
+
+
+def _says(choice: dict[str, Any]) -> bool:
+    """Tells whether a choice holds something that was written."""
+    told = choice.get("message") or choice.get("delta") or choice
+    return any(value for name, value in told.items() if name in _WRITTEN)
 
 
 def _prompts(prompt: object) -> int:

@@ -1,0 +1,87 @@
+"""Whose budgets a request is charged to: its client, of several models the one, and its routes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fnmatch import translate
+from typing import NamedTuple
+
+from darkroom.guard.policy import Policy
+
+
+class Asker(NamedTuple):
+    """What decides which budgets count a request.
+
+    Attributes:
+        client: Who asks.
+        model: Of several models, which; ``None`` where there is one.
+        routes: The policy's routes that its path is among.
+    """
+
+    client: str
+    model: str | None = None
+    routes: tuple[str, ...] = ()
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """What its subjects end with, the empty one first."""
+        model = () if self.model is None else (f"/model/{self.model}",)
+        return ("", *model, *(f"/route/{one}" for one in self.routes))
+
+
+class Scopes:
+    """Finds the model and the routes of requests.
+
+    Attributes:
+        several: Whether there are several models to choose among.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        """Takes the policy."""
+        self._models = [(one.name, _any(one.paths), frozenset(one.names)) for one in policy.model]
+        self._routes = [(one.name, _any(one.paths)) for one in policy.route]
+        self.several = bool(self._models)
+
+    def asker(self, client: str, path: str, named: str | None = None) -> Asker | None:
+        """Returns whose budgets count; ``None`` if there are several models, and none is meant.
+
+        Args:
+            client: Who asks.
+            path: Within the application.
+            named: The model that the request's body names.
+        """
+        model = self.model(path, named)
+        if self.several and model is None:
+            return None
+        routes = tuple(name for name, paths in self._routes if paths.fullmatch(path))
+        return Asker(client, model, routes)
+
+    def model(self, path: str, named: str | None = None) -> str | None:
+        """Returns the first model with this path, and with this name where it has any.
+
+        Args:
+            path: Within the application.
+            named: The model that the request's body names; ``None`` for questions about health.
+        """
+        return next(
+            (
+                name
+                for name, paths, names in self._models
+                if paths.fullmatch(path) and (not names or named is None or named in names)
+            ),
+            None,
+        )
+
+
+def _any(paths: Sequence[str]) -> re.Pattern[str]:
+    r"""Returns what matches any of some paths.
+
+    >>> bool(_any(["/v2/models/faces/*"]).fullmatch("/v2/models/faces/versions/1/infer"))
+    True
+    >>> bool(_any(["/a[b]"]).fullmatch("/a[b]"))
+    True
+    """
+    # Of the signs that stand for others, paths here know the star alone.
+    plain = [re.sub(r"[\[?]", lambda sign: f"[{sign[0]}]", one) for one in paths]
+    return re.compile("|".join(translate(one) for one in plain))

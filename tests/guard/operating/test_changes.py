@@ -1,0 +1,329 @@
+"""Operators look at the live ledger and open budgets on purpose, and each time it is logged."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import threading
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+from tests.guard.conftest import Bench, Hand, policy_table
+
+from darkroom.commands.guard import run
+from darkroom.errors import DarkroomError, PlanError
+from darkroom.guard.operating.changes import Operator, raised, reset, taken_back
+from darkroom.guard.operating.standing import every_counted, one_counted, standings
+from darkroom.guard.policy import Policy, parse_policy
+from darkroom.guard.stores.base import Store, StoreError
+
+Stores = Callable[..., Store]
+ME = Operator("olga", "a test that ran wild")
+
+
+@pytest.fixture
+def model() -> str:
+    return f"model-{uuid.uuid4().hex}"
+
+
+class Live:
+    """A guard at work on a ledger, and an operator beside it with a store of their own."""
+
+    def __init__(
+        self, stores: Stores, model: str, hand: Hand, folder: Path, **changes: Any
+    ) -> None:
+        changes.setdefault("budget", [{"name": "daily", "rows": 5}])
+        table = policy_table(
+            guard={"model": model}, log={"path": str(folder / "audit.log")}, **changes
+        )
+        self.policy: Policy = parse_policy(table, "p")
+        self.log = folder / "audit.log"
+        self.bench = Bench(self.policy, stores(model, hand))
+        self.own = stores(model, hand)
+        self.own.open()
+
+    def admitted(self, times: int, client: str = "alice") -> int:
+        async def ask() -> int:
+            answers = [await self.bench.ask(client=client) for _ in range(times)]
+            return sum(one.status == 200 for one in answers)
+
+        return asyncio.run(ask())
+
+    def meant(self, budget: str = "daily", who: str = "alice") -> Any:
+        return one_counted(every_counted(self.policy, self.own), budget, who, None)
+
+    def raised(self, rows: int, until: str | None = None, **meant: str) -> None:
+        counted = self.meant(**meant)
+        raised(self.policy, self.own, counted, rows=rows, until=until, operator=ME)
+
+    def left(self, who: str = "alice") -> int:
+        found = [one for one in standings(self.policy, self.own) if one.holder == who]
+        return found[0].left
+
+    @property
+    def changes(self) -> list[dict[str, Any]]:
+        lines = map(json.loads, self.log.read_text().splitlines())
+        return [one for one in lines if "operator" in one]
+
+
+@pytest.fixture
+def live(stores: Stores, model: str, hand: Hand, tmp_path: Path) -> Live:
+    return Live(stores, model, hand, tmp_path)
+
+
+def test_a_raise_counts_at_once_for_one_client_and_ends(
+    live: Live, hand: Hand, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert live.admitted(7) == 5
+    with caplog.at_level(logging.WARNING):
+        live.raised(3, "2h")
+        assert live.left() == 3
+        assert live.admitted(7) == 3
+    assert "an operator opened 3 rows" in caplog.text
+    assert live.admitted(7, "bob") == 5
+    assert [one["outcome"] for one in live.changes] == ["begun", "made"]
+    assert live.changes[0] | {"time": 0, "until": "", "model": ""} == {
+        "time": 0,
+        "model": "",
+        "operator": "olga",
+        "action": "raise",
+        "budget": "daily",
+        "holder": "alice",
+        "part": "",
+        "rows": 3,
+        "unit": "rows",
+        "until": "",
+        "reason": "a test that ran wild",
+        "outcome": "begun",
+    }
+    hand.time += 2 * 3600 + 1
+    assert live.admitted(2) == 0
+    live.own.check()
+
+
+def test_two_raises_add_up_and_are_taken_back(live: Live) -> None:
+    live.raised(2)
+    live.raised(2, "1h")
+    assert live.admitted(8) == 8
+    live.raised(4)
+    taken_back(live.policy, live.own, live.meant(), ME)
+    assert (live.left(), live.admitted(1)) == (0, 0)
+    with pytest.raises(PlanError, match="no raise is left"):
+        taken_back(live.policy, live.own, live.meant(), ME)
+    live.own.check()
+
+
+def test_a_reset_forgives_what_is_spent_and_no_more(live: Live) -> None:
+    assert live.admitted(5) == 5
+    reset(live.policy, live.own, live.meant(), ME)
+    assert live.left() == 5
+    assert live.admitted(7) == 5
+    reset(live.policy, live.own, live.meant(), ME)
+    with pytest.raises(PlanError, match="nothing is spent"):
+        reset(live.policy, live.own, live.meant(), ME)
+    assert live.admitted(7) == 5
+    assert [one["rows"] for one in live.changes if one["outcome"] == "made"] == [5, 5]
+    assert sum(one.rows for one in live.own.buckets("client/alice", 0)) == 15
+    live.own.check()
+
+
+def test_a_reset_of_a_sliding_window_opens_no_further_later(
+    stores: Stores, model: str, hand: Hand, tmp_path: Path
+) -> None:
+    budget = [{"name": "daily", "rows": 6, "window": "1h"}]
+    live = Live(stores, model, hand, tmp_path, budget=budget)
+    assert live.admitted(2) == 2
+    hand.time += 1800
+    assert live.admitted(9) == 4
+    reset(live.policy, live.own, live.meant(), ME)
+    assert live.admitted(9) == 6
+    hand.time += 1900  # the first two have left, and so has what forgave them
+    assert live.admitted(9) == 0
+    hand.time += 1800  # now the ten of the middle have left
+    assert live.admitted(9) == 6
+
+
+def test_operators_at_the_same_moment_forgive_once(
+    live: Live, stores: Stores, model: str, hand: Hand
+) -> None:
+    assert live.admitted(5) == 5
+    ready = threading.Barrier(4)
+    made: list[int] = []
+
+    def work() -> None:
+        store = stores(model, hand, patience=20)
+        store.open()
+        counted = one_counted(every_counted(live.policy, store), "daily", "alice", None)
+        ready.wait()
+        with contextlib.suppress(DarkroomError):
+            made.append(reset(live.policy, store, counted, ME).rows)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert made == [5]
+    assert live.admitted(9) == 5
+
+
+def test_raises_beside_traffic_admit_as_much_as_the_log_opens(
+    live: Live, stores: Stores, model: str, hand: Hand
+) -> None:
+    """Three guards ask as fast as they can while an operator raises ten times."""
+    admitted: list[int] = []
+
+    def ask() -> None:
+        made = Bench(live.policy, stores(model, hand, patience=20))
+
+        async def several() -> int:
+            found = [(await made.ask()).status for _ in range(25)]
+            await made.guard.stop()
+            return found.count(200)
+
+        admitted.append(asyncio.run(several()))
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(10):
+        live.raised(2)
+    for thread in threads:
+        thread.join()
+    opened = sum(one["rows"] for one in live.changes if one["outcome"] == "made")
+    assert opened == 20
+    assert sum(admitted) <= 5 + opened
+    assert sum(admitted) + live.admitted(50) == 5 + opened
+    live.own.check()
+
+
+def test_nothing_is_opened_that_cannot_be_logged(live: Live, tmp_path: Path) -> None:
+    assert live.admitted(5) == 5
+    live.log.unlink()
+    live.log.mkdir()
+    with pytest.raises(DarkroomError, match="audit log cannot be written"):
+        live.raised(5)
+    unlogged = live.policy.model_copy(update={"log": None})
+    with pytest.raises(PlanError, match="must be written down"):
+        reset(unlogged, live.own, live.meant(), ME)
+    live.bench.guard._observers.clear()
+    assert (live.left(), live.admitted(1)) == (0, 0)
+
+
+def test_a_change_that_fails_is_logged_as_one(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = live.meant()
+
+    def fail(_: object) -> None:
+        raise StoreError("away")
+
+    monkeypatch.setattr(live.own, "charge", fail)
+    with pytest.raises(StoreError):
+        raised(live.policy, live.own, counted, rows=3, until=None, operator=ME)
+    assert [one["outcome"] for one in live.changes] == ["begun", "failed"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "until", "said"),
+    [
+        (0, None, "--rows"),
+        (-5, None, "--rows"),
+        (1, "yesterday", "neither a span"),
+        (1, "2020-01-01", "lie ahead"),
+        (1, "2099-01-01T00:00", "31 days"),
+        (1, "day", "neither a span"),
+    ],
+)
+def test_raises_that_are_none_are_refused(
+    live: Live, rows: int, until: str | None, said: str
+) -> None:
+    with pytest.raises(PlanError, match=said):
+        live.raised(rows, until)
+    assert not live.log.exists()
+
+
+@pytest.mark.parametrize("text", ["", " ", "a\nb", "a" * 201])
+def test_texts_that_would_spoil_a_log_are_refused(text: str) -> None:
+    with pytest.raises(PlanError):
+        Operator("olga", text)
+    with pytest.raises(PlanError):
+        Operator(text, "a reason")
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    """A policy's file with a ledger that has begun."""
+    client = [{**one, "groups": ["trial"]} for one in policy_table()["client"]]
+    budgets = [
+        {"name": "daily", "rows": 5},
+        {"name": "trial", "per": "group", "rows": 8},
+        {"name": "all", "per": "model", "rows": 9},
+    ]
+    table = policy_table(client=client, budget=budgets)
+    table |= {"store": {"path": "guard.sqlite"}, "log": {"path": "audit.log"}}
+    path = tmp_path / "guard.toml"
+    path.write_text(tomli_w.dumps(table))
+    assert run(["init", "--policy", str(path)]) == 0
+    return path
+
+
+def test_the_commands_say_who_has_what_and_who_changed_it(
+    policy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said(*words: str) -> str:
+        capsys.readouterr()
+        assert run([*words, "--policy", str(policy)]) == 0
+        return capsys.readouterr().out
+
+    assert "alice" in said("clients")
+    why = ["--reason", "a demo", "--by", "olga"]
+    assert "raise: 4 rows of budget daily for alice" in said(
+        "raise", "daily", "alice", "--rows", "4", *why
+    )
+    said("raise", "all", "--rows", "2", *why)
+    rows = json.loads(said("clients", "--json"))
+    found = {(one["holder"], one["budget"]): one["left"] for one in rows}
+    assert found == {
+        ("alice", "daily"): 9,
+        ("bob", "daily"): 5,
+        ("group:trial", "trial"): 8,
+        ("all", "all"): 11,
+    }
+    shown = said("show", "alice")
+    assert "groups   trial" in shown
+    assert "raised   daily of alice by 4" in shown
+    assert "raise daily of alice: 4 rows" in shown
+    assert "a demo" in shown
+    assert "counts now" in shown
+    assert "identity" in said("show")
+    assert "clients  alice, bob" in said("show", "group:trial")
+    assert "take back: 4 rows" in said("raise", "daily", "alice", "--take-back", *why)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["raise", "none", "alice", "--rows", "1"], "no budget of the policy is called"),
+        (["raise", "daily", "--rows", "1"], "say which"),
+        (["raise", "daily", "carol", "--rows", "1"], "not held by 'carol'"),
+        (["raise", "daily", "alice"], "give --rows"),
+        (["reset", "daily", "alice"], "nothing is spent"),
+    ],
+)
+def test_what_is_not_meant_changes_nothing(policy: Path, words: list[str], told: str) -> None:
+    with pytest.raises(PlanError, match=told):
+        run([*words, "--reason", "a demo", "--policy", str(policy)])
+    assert not (policy.parent / "audit.log").exists()
+
+
+def test_a_ledger_that_is_lost_is_neither_begun_nor_opened(policy: Path) -> None:
+    (policy.parent / "guard.sqlite").unlink()
+    for words in (["clients"], ["raise", "daily", "alice", "--rows", "1", "--reason", "a"]):
+        with pytest.raises(StoreError, match="no ledger"):
+            run([*words, "--policy", str(policy)])
+    assert not (policy.parent / "guard.sqlite").exists()

@@ -1,0 +1,218 @@
+"""Budgets of groups, of routes and of several models behind one guard."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.guard.conftest import KEYS, Bench, Hand, Model, call, policy_table, scope_of
+from tests.guard.test_proxy import kept, served
+
+from darkroom.errors import PlanError
+from darkroom.guard.api_keys import hashed
+from darkroom.guard.middleware import Guard
+from darkroom.guard.policy import parse_policy
+from darkroom.guard.protection import Protection
+from darkroom.guard.proxy import Proxy
+from darkroom.guard.wire.registry import make_wires
+
+Make = Callable[..., Bench]
+CLIENTS: list[dict[str, Any]] = [
+    {"name": "alice", "key": hashed(KEYS["alice"]), "groups": ["trial"]},
+    {"name": "bob", "key": hashed(KEYS["bob"]), "groups": ["trial", "staff"]},
+    {"name": "carol", "key": hashed("dk_carol")},
+]
+WIRES = [{"name": "json", "route": "/faces"}, {"name": "json", "route": "/voices"}]
+MODELS = [{"name": "faces", "paths": ["/faces"]}, {"name": "voices", "paths": ["/voices"]}]
+
+
+@pytest.fixture(autouse=True)
+def carol(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets her ask too."""
+    monkeypatch.setitem(KEYS, "carol", "dk_carol")
+
+
+def statuses(made: Bench, *asked: tuple[str, str] | str) -> list[int]:
+    async def all_of_them() -> list[int]:
+        found = []
+        for one in asked:
+            client, path = (one, "/predict") if isinstance(one, str) else one
+            found.append((await made.ask(client=client, path=path)).status)
+        return found
+
+    return asyncio.run(all_of_them())
+
+
+def test_clients_of_a_group_spend_one_budget(bench: Make) -> None:
+    made = bench(client=CLIENTS, budget=[{"name": "together", "per": "group", "rows": 3}])
+    assert statuses(made, "alice", "bob", "alice", "bob", "alice", "carol") == [200] * 3 + [
+        429,
+        429,
+        200,
+    ]
+    assert made.records[3].budget == "together"
+
+
+def test_a_budget_of_one_group_leaves_others_alone(bench: Make) -> None:
+    budgets = [
+        {"name": "own", "per": "client", "rows": 1, "groups": ["trial"]},
+        {"name": "staff", "per": "group", "rows": 5, "groups": ["staff"]},
+    ]
+    made = bench(client=CLIENTS, budget=budgets)
+    assert statuses(made, "alice", "alice", "bob", "bob", "carol", "carol") == [
+        200,
+        429,
+        200,
+        429,
+        200,
+        200,
+    ]
+
+
+def test_models_have_budgets_of_their_own_and_one_together(bench: Make) -> None:
+    budgets = [
+        {"name": "each", "per": "client", "rows": 2, "models": ["faces", "voices"]},
+        {"name": "all", "per": "model", "rows": 5},
+    ]
+    made = bench(model=MODELS, wire=WIRES, budget=budgets)
+    faces, voices = ("alice", "/faces"), ("alice", "/voices")
+    assert statuses(made, faces, faces, faces, voices, voices, voices) == [200] * 2 + [429] + [
+        200
+    ] * 2 + [429]
+    assert statuses(made, ("bob", "/faces"), ("bob", "/faces")) == [200, 429]
+    assert [made.records[-1].budget, made.records[-1].served] == ["all", "faces"]
+
+
+def test_classes_of_models_are_apart(bench: Make) -> None:
+    budgets = [{"name": "one", "per": "class", "rows": 1}]
+    made = bench(model=MODELS, wire=WIRES, budget=budgets)
+    faces, voices = ("alice", "/faces"), ("alice", "/voices")
+    assert statuses(made, faces, voices, faces, voices) == [200, 200, 429, 429]
+
+
+def test_a_route_has_a_budget(bench: Make) -> None:
+    made = bench(
+        wire=WIRES,
+        route=[{"name": "spoken", "paths": ["/v*s"]}],
+        budget=[{"name": "few", "rows": 1, "routes": ["spoken"]}],
+    )
+    faces, voices = ("alice", "/faces"), ("alice", "/voices")
+    assert statuses(made, voices, voices, faces, faces) == [200, 429, 200, 200]
+
+
+def test_what_was_counted_stays_counted_when_a_budget_comes_later(bench: Make, hand: Hand) -> None:
+    loose = {"name": "all", "per": "model", "rows": 100}
+    first = bench(client=CLIENTS, model=MODELS, wire=WIRES, budget=[loose])
+    assert statuses(first, *[("alice", "/faces")] * 3) == [200] * 3
+    asyncio.run(first.guard.stop())
+    budgets = [loose, {"name": "group", "per": "group", "rows": 3, "models": ["faces"]}]
+    later = bench(client=CLIENTS, model=MODELS, wire=WIRES, budget=budgets)
+    assert statuses(later, ("bob", "/faces"), ("bob", "/voices")) == [429, 200]
+
+
+def test_a_path_of_no_model_is_refused_and_uncharged(bench: Make) -> None:
+    made = bench(model=MODELS[:1], wire=WIRES)
+    assert statuses(made, ("alice", "/voices"), ("alice", "/faces")) == [404, 200]
+    assert [one.rows for one in made.records] == [0, 1]
+
+
+def test_models_are_asked_where_they_are_with_their_own_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACES_KEY", "one")
+    monkeypatch.setenv("VOICES_KEY", "two")
+    faces, voices = Model(), Model()
+    with served(faces, lifespan="off") as one, served(voices, lifespan="off") as other:
+        models: list[dict[str, Any]] = [
+            {**MODELS[0], "url": one, "headers_from_env": {"x-key": "FACES_KEY"}},
+            {**MODELS[1], "url": other, "headers_from_env": {"x-key": "VOICES_KEY"}},
+        ]
+        policy = parse_policy(policy_table(model=models, wire=WIRES, store=kept(tmp_path)), "p")
+
+        async def ask() -> list[int]:
+            guard = Guard(Proxy(policy), policy)
+            head = [(b"host", b"a"), (b"content-type", b"application/json")]
+            head.append((b"x-api-key", KEYS["alice"].encode()))
+            paths = ("/voices", "/faces", "/voices")
+            body = [b'{"inputs": [[1.0, 0, 0, 0]]}']
+            found = [(await call(guard, scope_of("POST", one, head), body)) for one in paths]
+            health = await call(guard, scope_of("GET", "/health", head[:1]), [b""])
+            await call_lifespan(guard)
+            return [one.status for one in (*found, health)]
+
+        assert asyncio.run(ask()) == [200, 200, 200, 404]
+    assert [one["path"] for one in (*faces.seen, *voices.seen)] == ["/faces", "/voices", "/voices"]
+    keys = [dict(one["headers"])[b"x-key"] for one in (*faces.seen, *voices.seen)]
+    assert keys == [b"one", b"two", b"two"]
+
+
+async def call_lifespan(guard: Guard) -> None:
+    """Lets an application end, so that its connections are closed."""
+    waiting = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+
+    async def receive() -> Any:
+        return waiting.pop(0)
+
+    async def send(_: Any) -> None:
+        pass
+
+    await guard({"type": "lifespan"}, receive, send)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"budget": [{"name": "a", "rows": 1, "groups": ["none"]}]}, "no group is called 'none'"),
+        ({"budget": [{"name": "a", "rows": 1, "models": ["none"]}]}, "no model is called 'none'"),
+        ({"budget": [{"name": "a", "rows": 1, "routes": ["none"]}]}, "no route is called 'none'"),
+        ({"budget": [{"name": "a"}]}, "rows or tokens"),
+        ({"budget": [{"name": "a", "rows": 1, "tokens": 1}]}, "rows or tokens"),
+        ({"model": [{"name": "a", "paths": ["faces"]}]}, "is no path"),
+        ({"model": [MODELS[0], MODELS[0]]}, "model.name is given twice"),
+        ({"model": [{**MODELS[0], "headers_from_env": {"a": "B"}}]}, "goes with url"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(PlanError, match=said):
+        make_wires(parse_policy(policy_table(**changes), "p"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lost"),
+    [
+        ({"per": "group"}, {"per": "client"}, True),
+        ({"per": "client", "groups": ["trial"]}, {"per": "client"}, False),
+        ({"per": "client"}, {"per": "client", "groups": ["trial"]}, True),
+        ({"per": "group", "groups": ["staff"]}, {"per": "group"}, False),
+        ({}, {"models": ["faces"]}, True),
+        ({"models": ["faces"]}, {"models": ["faces", "voices"]}, False),
+        ({"models": ["faces", "voices"]}, {"models": ["faces"]}, True),
+    ],
+)
+def test_a_budget_that_counts_less_is_a_loss(
+    old: dict[str, Any], new: dict[str, Any], lost: bool
+) -> None:
+    before, after = (
+        Protection.of(
+            parse_policy(
+                policy_table(
+                    client=CLIENTS, model=MODELS, budget=[{"name": "daily", "rows": 3, **one}]
+                ),
+                "p",
+            )
+        )
+        for one in (old, new)
+    )
+    assert before.lost_in(after) == (["budget daily"] if lost else [])
+    assert not before.lost_in(Protection.model_validate_json(before.text))
+
+
+def test_a_client_that_leaves_its_group_leaves_its_budget() -> None:
+    budget = [{"name": "group", "per": "group", "rows": 3}]
+    before = Protection.of(parse_policy(policy_table(client=CLIENTS, budget=budget), "p"))
+    free = [{**CLIENTS[0], "groups": []}, CLIENTS[1]]
+    after = Protection.of(parse_policy(policy_table(client=free, budget=budget), "p"))
+    assert before.lost_in(after) == ["budget group"]
