@@ -77,6 +77,7 @@ def test_a_ledger_that_is_away_lets_nothing_pass(tmp_path: Path) -> None:
         ({"defense": [{"name": "rounding"}]}, r"\[\[defense\]\]"),
         ({"outputs": {"top_k": 1}}, r"\[outputs\]"),
         ({"budget": [{"name": "each", "per": "class", "rows": 5}]}, "budgets per class"),
+        ({"budget": [{"name": "words", "tokens": 5}]}, "budgets in tokens"),
     ],
 )
 def test_what_needs_answers_is_refused(tmp_path: Path, change: dict[str, Any], said: str) -> None:

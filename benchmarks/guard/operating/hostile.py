@@ -1,4 +1,9 @@
-"""Hostile clients beside honest ones: what these are left, and how the guard ends."""
+"""Hostile clients beside honest ones: what these are left, and how the guard ends.
+
+``python -m benchmarks.guard.operating.hostile PORT DEED ...`` is hostile until its input ends. The
+model, hostile and honest clients are processes of their own, so that they share a machine and
+nothing else.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +11,15 @@ import asyncio
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
-import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +27,7 @@ import aiohttp
 import orjson
 
 from benchmarks.claims import Claim, Table, tell
-from benchmarks.guard.servers import Running, guard_running, served
+from benchmarks.guard.servers import Running, free_port, guard_running
 from darkroom.guard.api_keys import hashed
 from darkroom.guard.http.requests import Receive, Scope, Send
 
@@ -30,6 +37,10 @@ HONEST, HOSTILE = 8, 120
 
 THINKING = 0.02
 """Seconds that the model takes for an answer, so that places count and not the processor."""
+
+BETWEEN, FLOODS = 0.05, "DARKROOM_HOSTILE_FLOODS"
+"""Seconds between two pieces of a stream, as language models write, and the variable that says that
+there are none."""
 
 STOP, STREAMS = 2, 50
 """Seconds that the guard has for its end, and streams that nobody reads meanwhile."""
@@ -54,6 +65,7 @@ async def model(scope: Scope, receive: Receive, send: Send) -> None:
     while (await receive()).get("more_body"):
         pass
     streams = "chat" in scope["path"]
+    pause = 0.0 if os.environ.get(FLOODS) else BETWEEN
     kind = b"text/event-stream" if streams else b"application/json"
     start = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]}
     if streams:
@@ -61,6 +73,7 @@ async def model(scope: Scope, receive: Receive, send: Send) -> None:
         for _ in range(20_000):
             part = b"data: " + EVENT + b"\n\n"
             await send({"type": "http.response.body", "body": part, "more_body": True})
+            await asyncio.sleep(pause)
     else:
         await asyncio.sleep(THINKING)
         await send(start)
@@ -114,12 +127,13 @@ def hostile_claims(*, quick: bool) -> tuple[list[Claim], list[Table]]:
     Args:
         quick: Whether to time for a shorter while.
     """
-    seconds, repeats = (1.0, 2) if quick else (2.0, 3)
-    with tempfile.TemporaryDirectory(prefix="darkroom-hostile-") as name, served(model) as url:
-        with guard_running(Path(name), policy(), url) as running:
+    seconds, repeats = (1.0, 3) if quick else (2.0, 5)
+    with tempfile.TemporaryDirectory(prefix="darkroom-hostile-") as name:
+        with _model() as url, guard_running(Path(name), policy(), url) as running:
             table = asyncio.run(_measured(running, seconds, repeats))
         tell(f"guard: an end with {STREAMS} streams unread")
-        ended = _end(Path(name), url)
+        with _model(**{FLOODS: "1"}) as url:
+            ended = _end(Path(name), url)
     claims = [
         Claim(
             f"guard: honest throughput beside {len(DEEDS)} hostile clients, least share of that "
@@ -159,8 +173,10 @@ async def _measured(running: Running, seconds: float, repeats: int) -> list[list
         for name, deeds in [*((deed.name, [deed]) for deed in DEEDS), (TOGETHER, DEEDS)]:
             tell(f"guard: beside {name}")
             alone, _ = await _asking(running.port, seconds)
-            async with _done(running.port, deeds):
+            with _done(running.port, deeds):
                 beside, refused = await _asking(running.port, seconds)
+            again, _ = await _asking(running.port, seconds)
+            alone = (alone + again) / 2
             found.setdefault(name, []).append((beside, beside / alone, refused))
     return [
         [
@@ -194,25 +210,46 @@ async def _asking(port: int, seconds: float) -> tuple[float, int]:
     return counts[True] / seconds, counts[False]
 
 
-@asynccontextmanager
-async def _done(port: int, deeds: list[Deed]) -> AsyncIterator[None]:
-    """Does something hostile on many connections, in a thread of its own."""
-    over = threading.Event()
-    thread = threading.Thread(target=_keep_doing, args=(port, deeds, over))
-    thread.start()
-    await asyncio.sleep(0.5)
+@contextmanager
+def _model(**variables: str) -> Iterator[str]:
+    """Serves the model from a process of its own."""
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", f"{__name__}:model", "--port", str(port)]
+    command += ["--log-level", "warning", "--no-access-log"]
+    process = subprocess.Popen(command, env={**os.environ, **variables})
     try:
-        yield
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            assert process.poll() is None, "the model ended"
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
     finally:
-        over.set()
-        await asyncio.to_thread(thread.join)
+        process.kill()
+        process.wait()
 
 
-def _keep_doing(port: int, deeds: list[Deed], over: threading.Event) -> None:
+@contextmanager
+def _done(port: int, deeds: list[Deed]) -> Iterator[None]:
+    """Does something hostile on many connections, from a process of its own."""
+    command = [sys.executable, "-m", __name__, str(port), *(deed.name for deed in deeds)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdout.readline()  # once all connections are there
+        try:
+            yield
+        finally:
+            process.stdin.close()
+
+
+def _keep_doing(port: int, deeds: list[Deed]) -> None:
     """Holds connections until it is over; one that is ended is opened anew, ten times a second."""
     every = [deeds[place % len(deeds)] for place in range(HOSTILE)]
     lines = [_connected(port, deed) for deed in every]
-    while not over.wait(0.1):
+    print("held", flush=True)
+    while not select.select([sys.stdin], [], [], 0.1)[0]:
         for place, (line, deed) in enumerate(zip(lines, every, strict=True)):
             try:
                 if deed.again:
@@ -250,3 +287,7 @@ def _end(folder: Path, url: str) -> float:
         for line in lines:
             line.close()
     return took
+
+
+if __name__ == "__main__":
+    _keep_doing(int(sys.argv[1]), [deed for deed in DEEDS if deed.name in sys.argv[2:]])

@@ -87,6 +87,7 @@ class Authorization(Guard):
             "[outputs]": policy.outputs.top_k is not None or policy.outputs.labels_only,
             "[detector]": policy.detector is not None,
             "budgets per class": any(one.per == "class" for one in policy.budget),
+            "budgets in tokens": any(one.tokens is not None for one in policy.budget),
         }
         wanted = [name for name, there in beyond.items() if there]
         if wanted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
@@ -18,6 +19,10 @@ MOST_OVERHEAD = 64 * 1024
 """Bytes without any of a body, after which a connection is ended."""
 HEAD_SECONDS = 30.0
 """How long a head may take, and the first byte of a new connection."""
+
+UNREAD = 256 * 1024
+"""Bytes that the system keeps for a client that does not read: without a bound it takes megabytes,
+and a stream that nobody reads is made far ahead."""
 
 HTTP2 = b"PRI * HTTP/2"
 """What connections of HTTP/2 begin with, and so all of gRPC."""
@@ -57,6 +62,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begins to wait for a head."""
         super().connection_made(transport)
+        line = transport.get_extra_info("socket")
+        if line is not None:
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNREAD)
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
