@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -105,6 +106,47 @@ def test_what_does_not_do_is_refused() -> None:
     for formats, said in (([], "at least one"), (["("], "neither"), (["(a)"], "groups")):
         with pytest.raises(PlanError, match=said):
             Scrubbing(formats)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["bloom", "mpt", "opt", "mixtral"])
+def test_any_architecture_is_trained_privately(kind: str) -> None:
+    needed("transformers")
+    needed("opacus")
+    from benchmarks.reach.training_of_text import KINDS, make
+
+    from darkroom.text.training.private import PrivateText
+
+    model = make(kind, next(options for name, _, options in KINDS if name == kind))
+    ids = torch.arange(1, 7).repeat(8, 1)
+    course = TextCourse(model, (), lambda _: (ids, torch.ones_like(ids, dtype=torch.bool)), seed=0)
+    defense = PrivateText(epsilon=math.inf, batch=4, epochs=2, learning_rate=0.02)
+    trained = defense.train(course).model
+    with torch.no_grad():
+        before, after = (float(one(input_ids=ids, labels=ids).loss) for one in (model, trained))
+    assert after < 0.9 * before
+
+
+class Shifted(torch.nn.Module):
+    """Answers a line with what follows the line before it in the batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = torch.nn.Embedding(12, 12)
+
+    def forward(self, input_ids: torch.Tensor, use_cache: bool) -> Any:
+        return SimpleNamespace(logits=self.words(input_ids.roll(1, dims=0)))
+
+
+def test_a_language_model_that_mixes_lines_is_refused() -> None:
+    needed("opacus")
+    from darkroom.text.training.private import PrivateText
+
+    ids = torch.randint(12, (8, 5), generator=torch.Generator().manual_seed(0))
+    present = torch.ones_like(ids, dtype=torch.bool)
+    course = TextCourse(Shifted(), (), lambda _: (ids, present), seed=0)
+    with pytest.raises(PlanError, match="a line hangs on the others of its batch"):
+        PrivateText(epsilon=math.inf).train(course)
 
 
 def test_dp_language_model_learns_and_forgets_with_noise() -> None:
