@@ -47,6 +47,10 @@ async def chat(request: Request) -> Any:
             choice = {"index": 0, "delta": delta, "finish_reason": reason}
             made = {**common, "object": "chat.completion.chunk", "choices": [choice]}
             yield b"data: " + orjson.dumps({**made, "internal": "secret"}) + b"\n\n"
+        if (asked.get("stream_options") or {}).get("include_usage"):
+            usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+            last = {**common, "object": "chat.completion.chunk", "choices": [], "usage": usage}
+            yield b"data: " + orjson.dumps(last) + b"\n\n"
         yield b"data: [DONE]\n\n"
 
     return StreamingResponse(events(), media_type="text/event-stream")
@@ -109,6 +113,33 @@ def test_openai(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(openai.RateLimitError) as spent:
             client.chat.completions.create(model="m", messages=messages, n=9)
         assert "budget" in spent.value.message
+
+
+def test_openai_with_a_budget_of_tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import openai
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    table = policy_table(
+        wire=[{"name": "openai", "context": 500}],
+        budget=[{"name": "tokens", "tokens": 1000}],
+        store={"path": str(tmp_path / "guard.sqlite"), "create": True},
+    )
+    policy = parse_policy(table, "policy")
+    messages: Any = [{"role": "user", "content": "hi"}]
+    with (
+        served(application()) as upstream,
+        served(Guard(Proxy(policy, upstream), policy)) as url,
+        openai.OpenAI(base_url=f"{url}/v1", api_key=KEYS["alice"], max_retries=0) as client,
+    ):
+        for _ in range(3):  # each holds back 500 while it is on its way, and takes few
+            parts = client.chat.completions.create(model="m", messages=messages, stream=True)
+            said = [part.choices[0].delta.content or "" for part in parts]
+            assert "".join(said) == "hello there"
+        told = client.chat.completions.with_raw_response.create(model="m", messages=messages)
+        assert told.headers["x-request-id"]
+        with pytest.raises(openai.APIStatusError) as spent:
+            client.chat.completions.create(model="m", messages=messages, n=3)
+        assert spent.value.status_code == 413
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -31,7 +31,14 @@ from darkroom.guard.telemetry.record import Record
 SECRET = "7h3-upstr34m-s41d-s0"
 HEADERS = [(b"x-scores", SECRET.encode()), (b"set-cookie", SECRET.encode()), (b"server", b"S/7h3-")]
 OURS = {
-    *("content-type", "content-length", "cache-control", "ratelimit", "ratelimit-policy"),
+    *(
+        "content-type",
+        "content-length",
+        "cache-control",
+        "ratelimit",
+        "ratelimit-policy",
+        "x-request-id",
+    ),
     *("connection", "retry-after", "www-authenticate", "allow"),
 }
 CHECKS = (status_code_conformance, content_type_conformance, response_schema_conformance)

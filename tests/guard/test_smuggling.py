@@ -137,7 +137,7 @@ SIZES = {
     "a request in the place of a body": asked(b"Content-Length: %d" % len(SECOND), SECOND),
 }
 PASSED = {"host", "content-type", "content-length"} | {
-    *("accept", "accept-encoding", "user-agent", "connection"),  # the guard's own
+    *("accept", "accept-encoding", "user-agent", "connection", "x-request-id"),  # the guard's own
 }
 REFUSED = {**LENGTHS, **CODINGS, **LINES, **HOSTS, **TARGETS, **SIZES}
 

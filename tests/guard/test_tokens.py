@@ -165,6 +165,32 @@ def test_a_stream_that_is_cut_off_stays_charged(chat: Bench, usage: dict[str, in
     assert spent(chat) == CONTEXT
 
 
+def test_who_hangs_up_has_paid_for_all_that_it_could_have_taken(chat: Bench) -> None:
+    event = b'data: {"choices": [{"index": 0, "delta": {"content": "a"}}], "usage": %b}\n\n'
+    begun = asyncio.Event()
+
+    async def endless(send: Send) -> None:
+        kind = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": kind})
+        told = json.dumps(told_so_far).encode()
+        await send({"type": "http.response.body", "body": event % told, "more_body": True})
+        begun.set()
+        await asyncio.sleep(60)
+
+    told_so_far = told(7, 1)
+    chat.model.answer = endless
+
+    async def hang_up() -> None:
+        asking = asyncio.create_task(ask(chat, stream=True))
+        await begun.wait()
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        await chat.guard.budgets.settled()
+
+    asyncio.run(hang_up())
+    assert spent(chat) == CONTEXT
+
+
 def test_a_stream_of_more_pieces_than_were_charged_is_charged_for_them(bench: Make) -> None:
     made = bench(wire=[{"name": "openai", "context": 3}], budget=BUDGET)
     streams(made, *"abcdefgh", usage=None)

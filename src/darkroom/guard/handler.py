@@ -72,6 +72,7 @@ class Handler:
         begun: Whether the answer has begun to leave.
         whole: Whether nothing of the request is left to read.
         sending: Whether a piece of a stream waits for the client to take it.
+        identity: The header with the request's identifier.
         over: Whether all was said, so that only the application's own tasks are left.
     """
 
@@ -87,6 +88,7 @@ class Handler:
     whole: bool = False
     sending: bool = False
     over: bool = False
+    identity: Fields = field(default_factory=list)
     _seated: bool = False
     _ticket: Ticket | None = None
 
@@ -102,9 +104,7 @@ class Handler:
             Exception: If it may not, or anything fails.
         """
         active, record = self.active, self.record
-        request = Request(scope, active.apart)
-        if active.id_header:
-            record.id = identifier(request.apart, active.id_header)
+        request = self._request(scope)
         known = active.heads.find(request) or self._understood(request)
         wire, client = known.wire, known.client
         length = self._noted(request, known)
@@ -118,7 +118,7 @@ class Handler:
         body = await self._body(request, length)
         asked = wire.read(known.head.path, known.head.headers, body)
         record.asked = asked.rows
-        asker = known_asker(active, client, known.head.path, asked)
+        asker = known.asker or known_asker(active, client, known.head.path, asked)
         record.served = asker.model
         inputs = seen_inputs(active, asked)
         fields = await self._charge(asker, asked, inputs)
@@ -224,7 +224,7 @@ class Handler:
             fields += self._allowed(reply)
         if self.method != "POST":  # whose answers nobody keeps unless they say for how long
             fields.append((b"cache-control", b"no-store"))
-        fields += self._identity()
+        fields += self.identity
         fields.append((b"content-type", content_type.encode()))
         fields.append((b"content-length", b"%d" % len(content)))
         # Requests that are here already are decided first, and then all answers leave one after
@@ -267,7 +267,7 @@ class Handler:
             return
         if not self.whole:
             head = [*head, (b"connection", b"close")]  # what is left of the body is never read
-        head = [*head, *self._identity()]
+        head = [*head, *self.identity]
         await refuse(self.send, self.record, refused, self.wire, head, bare=self.method == "HEAD")
 
     def _understood(self, request: Request) -> KnownHead:
@@ -277,7 +277,8 @@ class Handler:
         self.wire, harmless = routed(self.active.wires, head)
         self.record.wire, self.record.path = self.wire.name, head.path
         client = None if harmless else known_client(self.active, head)
-        known = KnownHead(head, self.wire, client, kept(head.pairs))
+        asker = None if client is None else self.active.scopes.asker_of_path(client, head.path)
+        known = KnownHead(head, self.wire, client, kept(head.pairs), asker)
         if client is not None and client not in self.active.clients.timed:
             self.active.heads.keep(request, known)
         return known
@@ -301,7 +302,7 @@ class Handler:
         self.record.outcome, self.record.status = "passed", reply.status
         self.begun = True
         media = kind.encode() or b"text/plain"
-        fields = self._allowed(reply) + self._identity()
+        fields = self._allowed(reply) + self.identity
         await answer(self.send, reply.status, media, reply.body, fields, bare=self.method == "HEAD")
 
     async def _defended(
@@ -339,7 +340,7 @@ class Handler:
             first = await anext(events, b"")
             kind = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
             self.begun = True
-            head = [*kind, *fields, *self._identity()]
+            head = [*kind, *fields, *self.identity]
             start = {"type": "http.response.start", "status": 200, "headers": head}
             await self.send(start)
             self.record.status = 200
@@ -368,14 +369,20 @@ class Handler:
             if name in reply.headers and name.encode() != self.active.id_header
         ]
 
-    def _identity(self) -> Fields:
-        """Returns the header with the request's identifier."""
-        told = self.record.id
-        return [] if told is None else [(self.active.id_header, told.encode())]
+    def _request(self, scope: Scope) -> Request:
+        """Takes a request, and its identifier."""
+        header = self.active.id_header
+        request = Request(scope, self.active.apart)
+        if header:
+            told = self.record.id = identifier(request.apart, header)
+            self.identity = [(header, told.encode())]
+        return request
 
     def _apart(self, request: Request) -> Fields:
         """Returns those of a request's own headers that the application gets."""
         header, trace = self.active.id_header, self.record.trace
+        if not request.apart and trace is None:
+            return self.identity
         dropped = TRACING | {header} if trace else {header}
         kept = [one for one in request.apart if one[0] not in dropped]
-        return kept + (trace.headers if trace else []) + self._identity()
+        return kept + (trace.headers if trace else []) + self.identity

@@ -57,6 +57,16 @@ class Scopes:
         routes = tuple(name for name, paths in self._routes if paths.fullmatch(path))
         return Asker(client, model, routes)
 
+    def asker_of_path(self, client: str, path: str) -> Asker | None:
+        """Returns whose budgets count, if the body cannot change that.
+
+        Args:
+            client: Who asks.
+            path: Within the application.
+        """
+        named = any(names for _, paths, names in self._models if paths.fullmatch(path))
+        return None if named else self.asker(client, path)
+
     def model(self, path: str, named: str | None = None) -> str | None:
         """Returns the first model with this path, and with this name where it has any.
 

@@ -16,8 +16,7 @@ from pathlib import Path
 from darkroom.errors import PlanError
 from darkroom.guard.admission import ActivePolicy, known_asker
 from darkroom.guard.handler import Handler
-from darkroom.guard.http.identifiers import identifier
-from darkroom.guard.http.requests import Receive, Request, Scope, Send
+from darkroom.guard.http.requests import Receive, Scope, Send
 from darkroom.guard.http.responses import Fields, answer
 from darkroom.guard.middleware import Guard, Observer
 from darkroom.guard.policy import Policy
@@ -32,9 +31,7 @@ class AuthorizationHandler(Handler):
     async def serve(self, scope: Scope) -> None:
         """Charges what may pass and says so; see :meth:`Handler.serve`."""
         active = self.active
-        request = Request(scope, active.apart)
-        if active.id_header:
-            self.record.id = identifier(request.apart, active.id_header)
+        request = self._request(scope)
         known = active.heads.find(request) or self._understood(request)
         length = self._noted(request, known)
         if known.client is None:  # harmless
@@ -47,7 +44,7 @@ class AuthorizationHandler(Handler):
         body = await self._body(request, length)
         asked = known.wire.read(known.head.path, known.head.headers, body)
         self.record.asked = asked.rows
-        asker = known_asker(active, known.client, known.head.path, asked)
+        asker = known.asker or known_asker(active, known.client, known.head.path, asked)
         self.record.served = asker.model
         fields = await self._charge(asker, asked, None)
         self.record.rows, self.record.outcome = asked.rows, "released"
@@ -57,7 +54,7 @@ class AuthorizationHandler(Handler):
         self.record.status = 200
         self.begun = True
         bare = self.method == "HEAD"
-        head = fields + self._identity()
+        head = fields + self.identity
         await answer(self.send, 200, b"application/json", b"{}", head, bare=bare)
         self.end()
 

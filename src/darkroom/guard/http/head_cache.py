@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 
+from darkroom.guard.budgets.scopes import Asker
 from darkroom.guard.http.requests import Head, Pair, Request
 from darkroom.guard.wire.base import Wire
 
@@ -23,12 +24,14 @@ class KnownHead:
         wire: The format of its route.
         client: Who asks; ``None`` on a harmless route, where nobody needs to know.
         onward: The headers that the application gets, without the length.
+        asker: Whose budgets count; ``None`` where the body decides that.
     """
 
     head: Head
     wire: Wire
     client: str | None
     onward: list[Pair]
+    asker: Asker | None = None
 
 
 class HeadCache:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from darkroom.guard.http.requests import Pair
 
@@ -14,7 +14,7 @@ TRACING = frozenset([b"traceparent", b"tracestate", b"baggage"])
 _PLAIN = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,127}")
 
 
-def identifier(pairs: Iterable[Pair], header: bytes) -> str:
+def identifier(pairs: Sequence[Pair], header: bytes) -> str:
     """Returns the identifier that a request came with, or a new one.
 
     One that is given twice, is longer than 128 signs, or has signs that could be mistaken in a log,
@@ -29,6 +29,8 @@ def identifier(pairs: Iterable[Pair], header: bytes) -> str:
     >>> len(identifier([(b"x-request-id", b"two words")], b"x-request-id"))
     32
     """
+    if not pairs:
+        return secrets.token_hex(16)
     told = [value for name, value in pairs if name == header]
     if len(told) == 1 and _PLAIN.fullmatch(told[0]):
         return told[0].decode()
