@@ -120,7 +120,7 @@ def test_what_is_said_of_each_training(run: Run) -> None:
     assert not bound.exceeded
     assert "the attacker knows how" in " ".join(cells["scrubbing"].details.threat_model)
     assert "Perplexity" in run.report.read_text()
-    found = recommend(run.cells, 0.3)
+    found = recommend(run.cells, 0.7)
     assert found.chosen is not None
     assert found.chosen.defense.startswith(("deduplication", "scrubbing"))
 

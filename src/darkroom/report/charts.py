@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import io
+import math
 import re
 import textwrap
 from collections.abc import Callable, Sequence
@@ -29,6 +30,8 @@ except ImportError as error:
 
 MOST_SERIES = 6
 _MOST_TICKS = 6
+_FONT = 12.5
+_INCHES_PER_POINT = 1 / 72
 
 # Matplotlib wants real colours while it draws; each of these stands for a variable of the page.
 INK, MUTED, GRID = "#0a0b01", "#0a0b02", "#0a0b03"
@@ -180,7 +183,7 @@ def _draw_calibration(
 ) -> str:
     identity = f"{name}-{form.suffix}"
     with style(identity):
-        figure = Figure(figsize=(form.width, form.height), layout="constrained")
+        figure = Figure(figsize=(form.width, form.height), layout="tight")
         axes = figure.add_subplot()
         axes.plot([0, 1], [0, 1], color=MUTED, linestyle=(0, (5, 4)), linewidth=1.8)
         claimed = [claim for claim, _ in points]
@@ -226,10 +229,11 @@ def _draw(
 ) -> str:
     identity = f"{name}-{form.suffix}"
     with style(identity):
-        figure = Figure(figsize=(form.width, form.height), layout="constrained")
-        axes = figure.add_subplot()
-        for place, line in enumerate(series):
-            _plot(axes, line, place, textwrap.fill(line.label, form.letters), upright)
+        figure = Figure(figsize=(form.width, form.height))
+        labels = [textwrap.fill(line.label, form.letters) for line in series]
+        axes = _above(figure, form, [*labels, upright.label])
+        for place, (line, label) in enumerate(zip(series, labels, strict=True)):
+            _plot(axes, line, place, label, upright)
         dashes = (0, (5, 4))
         axes.axhline(
             upright.baseline, color=MUTED, linestyle=dashes, linewidth=1.8, label=upright.label
@@ -238,8 +242,27 @@ def _draw(
         _scale_queries(axes, [point.queries for point in points], across)
         _scale_upright(axes, min(upright.value(point) for point in points), upright)
         plain(axes)
-        figure.legend(loc="outside lower left", ncols=form.columns, frameon=False, labelcolor=INK)
+        figure.legend(loc="lower left", ncols=form.columns, frameon=False, labelcolor=INK)
         return embed(svg_of(figure), identity, form, title, len(series))
+
+
+def _above(figure: Figure, form: Format, labels: Sequence[str]) -> Axes:
+    """Returns axes with room for their words, and for a legend below.
+
+    All words are known, so nothing has to be drawn to find out how large they are: Matplotlib's
+    own layouts take as long as the drawing.
+    """
+    rows = math.ceil(len(labels) / form.columns)
+    lines = max(
+        sum(1 + label.count("\n") for label in labels[start : start + rows])
+        for start in range(0, len(labels), rows)
+    )
+    legend = _INCHES_PER_POINT * _FONT * (1.2 * lines + 0.55 * rows + 0.9)
+    left, right, bottom, top = 0.84, 0.3, 0.62 + legend, 0.14
+    wide, high = form.width, form.height
+    return figure.add_axes(
+        (left / wide, bottom / high, 1 - (left + right) / wide, 1 - (bottom + top) / high)
+    )
 
 
 def style(identity: str) -> AbstractContextManager[None]:
@@ -248,7 +271,7 @@ def style(identity: str) -> AbstractContextManager[None]:
         {
             "svg.fonttype": "none",
             "svg.hashsalt": identity,
-            "font.size": 12.5,
+            "font.size": _FONT,
             "text.parse_math": False,
         }
     )

@@ -61,7 +61,7 @@ def _draw(
 ) -> str:
     identity = f"{name}-{form.suffix}"
     with style(identity):
-        figure = Figure(figsize=(form.width, form.height), layout="constrained")
+        figure = Figure(figsize=(form.width, form.height), layout="tight")
         axes = figure.add_subplot()
         best = sorted((s for s in spots if not s.dominated), key=lambda s: s.worth)
         axes.plot(

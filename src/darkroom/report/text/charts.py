@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
@@ -25,13 +27,15 @@ from darkroom.report.charts import (
 )
 from darkroom.text.record import TreeNode
 
+Point: TypeAlias = tuple[float, float]
+
 _FORMS = (Format("wide", 5.6, 3.9, 1, 48), Format("narrow", 4.9, 4.2, 1, 42))
 
 
 def _drawn(form: Format, name: str, title: str, draw: object, height: float | None = None) -> str:
     identity = f"{name}-{form.suffix}"
     with style(identity):
-        figure = Figure(figsize=(form.width, height or form.height), layout="constrained")
+        figure = Figure(figsize=(form.width, height or form.height), layout="tight")
         axes = figure.add_subplot()
         assert callable(draw)
         draw(axes)
@@ -127,32 +131,27 @@ def tree_chart(nodes: Sequence[TreeNode], *, name: str, title: str) -> Chart:
         title: What the chart shows, read out instead of it.
     """
     depths, heights = _layout(nodes)
+    leads = [node.right and (node.parent < 0 or nodes[node.parent].right) for node in nodes]
 
     def draw(axes: Axes) -> None:
+        edges: dict[bool, list[tuple[Point, Point]]] = {False: [], True: []}
+        dots: dict[bool, list[Point]] = {False: [], True: []}
         for place, node in enumerate(nodes):
-            right = node.right and (node.parent < 0 or nodes[node.parent].right)
-            colour = series_colour(0) if right else MUTED
+            here, right = (depths[place], heights[place]), leads[place]
+            dots[right].append(here)
             if node.parent >= 0:
-                axes.plot(
-                    [depths[node.parent], depths[place]],
-                    [heights[node.parent], heights[place]],
-                    color=colour if right else GRID,
-                    linewidth=2.2 if right else 1.2,
-                    zorder=1,
-                )
-            axes.scatter(
-                [depths[place]], [heights[place]], color=colour, s=34 if right else 14, zorder=2
-            )
+                edges[right].append(((depths[node.parent], heights[node.parent]), here))
             if right and node.text:
-                axes.annotate(
-                    node.text,
-                    (depths[place], heights[place]),
-                    xytext=(0, 7),
-                    textcoords="offset points",
-                    ha="center",
-                    color=INK,
-                    fontsize=11,
-                )
+                _write(axes, node.text, here)
+        for right, colour, line, dot in (
+            (False, GRID, 1.2, 14),
+            (True, series_colour(0), 2.2, 34),
+        ):
+            ink = colour if right else MUTED
+            axes.add_collection(
+                LineCollection(edges[right], colors=colour, linewidths=line, zorder=1)
+            )
+            axes.scatter(*_columns(dots[right]), color=ink, s=dot, zorder=2)
         axes.set_ylim(min(heights) - 1, max(heights) + 1.5)
         axes.set_xlabel("tokens of the secret", color=MUTED)
         axes.xaxis.set_major_locator(FixedLocator(list(range(0, max(depths) + 1, 2))))
@@ -162,6 +161,23 @@ def tree_chart(nodes: Sequence[TreeNode], *, name: str, title: str) -> Chart:
     height = min(6.0, 2.2 + 0.09 * len(nodes))
     forms = (Format("wide", 8.6, height, 1, 48), Format("narrow", 4.9, height, 1, 42))
     return Chart(*(_drawn(form, name, title, draw) for form in forms))
+
+
+def _write(axes: Axes, text: str, here: Point) -> None:
+    """Writes what a node adds above it."""
+    axes.annotate(
+        text,
+        here,
+        xytext=(0, 7),
+        textcoords="offset points",
+        ha="center",
+        color=INK,
+        fontsize=11,
+    )
+
+
+def _columns(points: Sequence[Point]) -> tuple[list[float], list[float]]:
+    return [across for across, _ in points], [up for _, up in points]
 
 
 def _layout(nodes: Sequence[TreeNode]) -> tuple[list[int], list[float]]:
