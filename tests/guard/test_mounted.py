@@ -117,6 +117,9 @@ def test_methods_that_formats_take(tmp_path: Path) -> None:
         put = ask(url, "/predictions/m", "PUT", json=[[1.0, 2.0]])
         assert (put.status_code, put.json()) == (200, [[0.75, 0.25]])
         assert app.methods == ["PUT"]
+        # As curl -T sends a file: it says nothing of what it is.
+        photo = ask(url, "/predictions/m", "PUT", json=None, content=b"\x89PNG")
+        assert photo.status_code == 200
         health = ask(url, "/health", "HEAD", json=None, headers={})
         assert (health.status_code, health.content) == (200, b"")
         refused = ask(url, "/predict", "PUT")

@@ -34,8 +34,8 @@ PAGE = Path(__file__).resolve().parents[3] / "docs/start/servers-behind-the-guar
 KEY = "dk_unmodified"
 BUDGET = 10
 
-LIGHT = ("litserve==0.2.19", "fastapi", "numpy", "pillow", "python-multipart", "uvicorn")
-MLFLOW = ("mlflow-skinny[fastapi]", "pandas", "scikit-learn", "uvicorn", "fastapi")
+LIGHT = ("litserve", "fastapi", "numpy", "pillow", "python-multipart", "uvicorn")
+MLFLOW = ("mlflow-skinny", "fastapi", "pandas", "scikit-learn", "skops", "uvicorn")
 
 
 class Seen(NamedTuple):
@@ -99,13 +99,13 @@ def policy_of(name: str) -> dict[str, Any]:
 @contextmanager
 def _program(name: str, packages: tuple[str, ...], text: str, folder: Path) -> Iterator[str]:
     python, port = python_with(name, packages), free_port()
-    script = folder / "server.py"
+    script, environment = folder / "server.py", bare_environment()
     script.write_text(text)
     with (folder / "log.txt").open("wb") as log:
         process = subprocess.Popen(
             [str(python), str(script), str(port)],
             cwd=folder,
-            env=bare_environment(),
+            env={**environment, "PATH": f"{python.parent}:{environment['PATH']}"},
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -254,7 +254,7 @@ def cases() -> list[Case]:
     light = "light-servers"
     return [
         Case("MLServer", "tritonclient", _mlserver, _triton, "/v2/repository/index"),
-        Case("MLflow", "httpx", _installed("mlflow", MLFLOW, programs.MLFLOW), invoked, "/version"),
+        Case("MLflow", "httpx", _installed("mlflow", MLFLOW, programs.MLFLOW), invoked, "/docs"),
         Case("LitServe", "httpx", _installed(light, LIGHT, programs.LITSERVE), plain, "/info"),
         Case(
             "FastAPI with uploads",
@@ -302,21 +302,23 @@ def _guarded(case: Case) -> list[object]:
             darkroom("guard", "check", str(running.policy)), capture_output=True, check=False
         )
         url = f"http://127.0.0.1:{running.port}"
+        bare = case.ask(upstream).said
         seen = [case.ask(url) for _ in range(BUDGET + 2)]
         beyond = httpx.get(
             f"{url}{case.beyond}", headers={"x-api-key": KEY}, trust_env=False
         ).status_code
         answered = [one for one in seen if one.status == 200]
-        rows, raw = sum(one.rows for one in answered), sum(_raw(one.said) for one in answered)
+        rows, raw = sum(one.rows for one in answered), sum(_raw(one.said, bare) for one in answered)
         charged = sum(json.loads(line)["rows"] for line in (folder / "audit.log").open())
     spent = seen[-1].status
     held = good.returncode == 0 and 0 < rows <= charged <= BUDGET and not raw
     return [held and spent == 429 and beyond == 404, rows, raw, spent, beyond]
 
 
-def _raw(said: Any) -> int:
-    """Counts scores that no rounding to one decimal makes."""
+def _raw(said: Any, bare: Any) -> int:
+    """Counts scores that are those of the server itself, to the last digit."""
     if isinstance(said, str):
         return 0
-    scores = np.asarray(said, float)
-    return int((np.abs(scores * 10 - np.round(scores * 10)) > 1e-9).sum())
+    scores, own = np.asarray(said, float).ravel(), np.asarray(bare, float).ravel()
+    own = own[(own != 0) & (own != 1)]
+    return int((np.abs(scores[:, None] - own) < 1e-9).any(axis=1).sum())

@@ -16,7 +16,8 @@ from darkroom.guard.wire.strict_wire import NAME, StrictWire, sentence
 from darkroom.wire.base import dumped
 
 _PREDICT = re.compile(f"/predictions/{NAME}(?:/{NAME})?")
-_OPAQUE = ("application/octet-stream", "text/plain")
+_OPAQUE = ("", "application/octet-stream", "text/plain")
+"""Bodies that are not looked into; ``curl -T`` says nothing of what it sends."""
 
 
 @dataclass(frozen=True)
