@@ -210,9 +210,24 @@ def test_a_budget_that_counts_less_is_a_loss(
     assert not before.lost_in(Protection.model_validate_json(before.text))
 
 
-def test_a_client_that_leaves_its_group_leaves_its_budget() -> None:
+@pytest.mark.parametrize("groups", [[], ["renamed"]])
+def test_a_client_that_leaves_its_group_leaves_its_budget(groups: list[str]) -> None:
     budget = [{"name": "group", "per": "group", "rows": 3}]
     before = Protection.of(parse_policy(policy_table(client=CLIENTS, budget=budget), "p"))
-    free = [{**CLIENTS[0], "groups": []}, CLIENTS[1]]
+    free = [{**CLIENTS[0], "groups": groups}, CLIENTS[1]]
     after = Protection.of(parse_policy(policy_table(client=free, budget=budget), "p"))
     assert before.lost_in(after) == ["budget group"]
+    more = [{**CLIENTS[0], "groups": ["trial", "staff"]}, CLIENTS[1]]
+    after = Protection.of(parse_policy(policy_table(client=more, budget=budget), "p"))
+    assert before.lost_in(after) == []
+
+
+def test_models_that_come_or_go_begin_new_counts_of_classes() -> None:
+    budget = [{"name": "one", "per": "class", "rows": 3}]
+
+    def having(models: list[dict[str, Any]]) -> Protection:
+        return Protection.of(parse_policy(policy_table(model=models, budget=budget), "p"))
+
+    assert having(MODELS).lost_in(having(MODELS[:1])) == ["model voices"]
+    assert having([]).lost_in(having(MODELS)) == ["budget one"]
+    assert having(MODELS[:1]).lost_in(having(MODELS)) == []

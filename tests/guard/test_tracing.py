@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import http.server
+import threading
+import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
+from benchmarks.guard.servers import free_port
 from tests.guard.conftest import KEYS, Bench
+from tests.guard.raw_sockets import Recorder, exchanged, guard_process, statuses
 from tests.support.needs import needed
 
 trace = needed("opentelemetry.trace")
@@ -95,3 +101,48 @@ def test_nothing_of_it_is_there_unless_it_is_asked_for(bench: Make) -> None:
     made = bench()
     asyncio.run(made.ask(headers=HEAD))
     assert "trace" not in made.records[0].line()
+
+
+class Collector(http.server.BaseHTTPRequestHandler):
+    """Takes what is sent over OTLP, and keeps it with its path."""
+
+    taken: ClassVar[list[tuple[str, bytes]]] = []
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.taken.append((self.path, body))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.medium
+def test_a_guard_sends_its_spans_and_ends_though_nobody_takes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Collector.taken.clear()
+    collector = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector)
+    threading.Thread(target=collector.serve_forever, daemon=True).start()
+    monkeypatch.setenv("NO_PROXY", "*")
+    body = b'{"inputs": [[1.5, 3.5]]}'
+    head = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+    key = f"X-API-Key: {KEYS['alice']}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    upstream = Recorder()
+    for number, port in enumerate((collector.server_port, free_port())):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
+        with guard_process(folder, upstream.url, opentelemetry={}) as guard:
+            assert statuses(exchanged(guard.port, head + key + body)) == [200]
+            begun = time.monotonic()
+        assert time.monotonic() - begun < 30
+    collector.shutdown()
+    collector.server_close()
+    upstream.close()
+    paths = {path for path, _ in Collector.taken}
+    assert paths == {"/v1/traces", "/v1/metrics"}
+    assert any(b"POST /predict" in content for _, content in Collector.taken)
+    assert not any(KEYS["alice"].encode() in content for _, content in Collector.taken)
+    assert [len(one.of("traceparent")) for one in upstream.heads] == [1, 1]

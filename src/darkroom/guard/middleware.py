@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -37,6 +39,9 @@ OWN = (LIVE, READY)
 LOOK_EVERY = 1.0
 """Seconds between two looks at the policy's file."""
 
+LAST_SECONDS = 3.0
+"""Seconds that what is last may take."""
+
 logger = logging.getLogger("darkroom.guard")
 
 Observer = Callable[[Record], None]
@@ -58,6 +63,7 @@ class Guard:
 
     Attributes:
         handler: What serves one request.
+        last: What is called in the end, in a thread of its own, and waited for a little.
     """
 
     handler: type[Handler] = Handler
@@ -83,6 +89,7 @@ class Guard:
         Raises:
             PlanError: If the policy cannot be used.
         """
+        self.last: list[Callable[[], object]] = []
         self._path = None if isinstance(policy, Policy) else Path(policy)
         self._wires = wires
         self._stamp = self._stamped()
@@ -177,8 +184,10 @@ class Guard:
             logger.error("%s", error)
 
     async def stop(self) -> None:
-        """Takes back what was leased, and closes the store."""
+        """Takes back what was leased, closes the store, and does what is last."""
         await self.budgets.close()
+        if self.last:
+            await _done_in_time(self.last, LAST_SECONDS)
 
     def reload(self) -> None:
         """Reads the policy's file anew; counts stay.
@@ -263,3 +272,19 @@ class Guard:
             return message
 
         await self._guarded.app(scope, started, send)
+
+
+async def _done_in_time(work: Sequence[Callable[[], object]], seconds: float) -> None:
+    """Does work in a thread that ends with the process, whether or not the work does."""
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+    def run() -> None:
+        for one in work:
+            one()
+        with contextlib.suppress(RuntimeError):  # the loop may have ended before
+            loop.call_soon_threadsafe(done.set)
+
+    threading.Thread(target=run, daemon=True).start()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await done.wait()

@@ -41,6 +41,7 @@ class Protection(BaseModel):
         tightened: Whether an alarm tightens outputs.
         wires: For each format, what it is called and its keys that keep something back.
         groups: Of each client, where there are any.
+        models: Those of several, under whose names rows and classes are counted.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -55,6 +56,7 @@ class Protection(BaseModel):
     tightened: bool
     wires: list[tuple[str, list[str]]]
     groups: dict[str, list[str]] = Field(default_factory=dict)
+    models: list[str] = Field(default_factory=list)
 
     @classmethod
     def of(cls, policy: Policy) -> Self:
@@ -72,6 +74,7 @@ class Protection(BaseModel):
                 (_called(one), sorted(KEPT_BACK & one.parameters.keys())) for one in policy.wire
             ],
             groups={one.name: one.groups for one in policy.client if one.groups},
+            models=[one.name for one in policy.model],
         )
 
     @property
@@ -87,6 +90,7 @@ class Protection(BaseModel):
         """
         lost = ["shadow"] if new.shadow and not self.shadow else []
         lost += [f"budget {one.name}" for one in self.budgets if not self._covered(one, new)]
+        lost += [f"model {name}" for name in self.models if name not in new.models]
         lost += _fewer("defense", self.defenses, new.defenses)
         if self.labels_only and not new.labels_only:
             lost.append("outputs.labels_only")
@@ -104,22 +108,28 @@ class Protection(BaseModel):
 
     def _covered(self, old: BudgetSection, new: Protection) -> bool:
         """Tells whether a budget is still held, or its numbers were changed on purpose."""
-        concerned = self._concerned(old) & set(new.clients)
         holding = [one for one in new.budgets if _holds(one, old)]
-        if old.per in ("client", "group"):
-            return not concerned or any(concerned <= new._concerned(one) for one in holding)
-        return bool(holding)
+        if old.per == "class" and not self.models and new.models:
+            return False  # whose classes are counted apart from now on, and begin at none
+        if old.per in ("class", "model"):
+            return bool(holding)
+        held = {pair for pair in self._held(old) if pair[0] in new.clients}
+        return not held or any(held <= new._held(one) for one in holding)
 
-    def _concerned(self, budget: BudgetSection) -> set[str]:
-        """Returns the clients that a budget concerns."""
+    def _held(self, budget: BudgetSection) -> set[tuple[str, str]]:
+        """Returns the clients that a budget concerns, each with the group that it counts them in.
+
+        The group is empty where each client is counted by itself.
+        """
         if budget.clients is not None:
-            return set(budget.clients)
+            return {(client, "") for client in budget.clients}
         if budget.groups is None and budget.per == "client":
-            return set(self.clients)
+            return {(client, "") for client in self.clients}
         return {
-            client
+            (client, group if budget.per == "group" else "")
             for client, groups in self.groups.items()
-            if budget.groups is None or not set(budget.groups).isdisjoint(groups)
+            for group in groups
+            if budget.groups is None or group in budget.groups
         }
 
 

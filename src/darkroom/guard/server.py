@@ -92,7 +92,7 @@ def run_authorization(
 def _serve_one(guard: Guard, host: str, port: int, say: Callable[[str], None]) -> NoReturn:
     """Serves a guard from this process, with metrics where its policy has them."""
     read = guard.active.policy
-    _export(read)
+    _export(guard)
     if read.metrics is not None:
         from darkroom.guard.telemetry.metrics import Metrics
 
@@ -153,12 +153,13 @@ def _shared_metrics(section: MetricsSection) -> Iterator[str]:
         yield _serve_metrics(registry, section)
 
 
-def _export(read: Policy) -> None:
+def _export(guard: Guard) -> None:
     """Sends spans and metrics, where the policy says so."""
-    if read.opentelemetry is not None:
+    section = guard.active.policy.opentelemetry
+    if section is not None:
         from darkroom.guard.telemetry.tracing import export
 
-        export(read.opentelemetry)
+        guard.last += export(section)
 
 
 def log_lines() -> None:
@@ -171,8 +172,8 @@ def worker() -> Guard:
     log_lines()
     policy = Path(os.environ[POLICY])
     read = read_policy(policy)
-    _export(read)
     guard = Guard(Proxy(read, os.environ.get(UPSTREAM)), policy)
+    _export(guard)
     if read.metrics is not None:
         from darkroom.guard.telemetry.metrics import Metrics
 

@@ -26,25 +26,18 @@ class Metrics:
             (*labels, "outcome", "status"),
             registry=self.registry,
         )
-        self._rows = Counter(
-            "darkroom_guard_rows_charged", "Rows charged.", labels, registry=self.registry
-        )
-        self._released = Counter(
-            "darkroom_guard_rows_released",
-            "Rows whose answers left.",
-            labels,
-            registry=self.registry,
-        )
+
+        def counted(name: str, what: str) -> Counter:
+            return Counter(f"darkroom_guard_{name}", what, labels, registry=self.registry)
+
+        self._rows = counted("rows_charged", "Rows charged.")
+        self._released = counted("rows_released", "Rows whose answers left.")
+        self._tokens = counted("tokens_charged", "Tokens of language models charged.")
+        self._alarms = counted("alarms", "Alarms of the detector that began with a request.")
         self._refused = Counter(
             "darkroom_guard_refusals",
             "Requests refused, in shadow mode those that would have been, by reason and budget.",
             (*labels, "reason", "budget"),
-            registry=self.registry,
-        )
-        self._alarms = Counter(
-            "darkroom_guard_alarms",
-            "Alarms of the detector that began with a request.",
-            labels,
             registry=self.registry,
         )
         self._seconds = Histogram(
@@ -63,6 +56,8 @@ class Metrics:
             self._rows.labels(*who).inc(record.rows)
             if record.outcome == "released":
                 self._released.labels(*who).inc(record.rows)
+        if record.tokens:
+            self._tokens.labels(*who).inc(record.tokens)
         if record.reason is not None:
             self._refused.labels(*who, record.reason, record.budget or "").inc()
         if record.alarms_begun:

@@ -100,16 +100,19 @@ def observers_of(section: OpenTelemetrySection) -> Sequence[Callable[[Record], N
     return (*([end_span] if section.spans else []), *([Measurements()] if section.metrics else []))
 
 
-def export(section: OpenTelemetrySection) -> None:
+def export(section: OpenTelemetrySection) -> Sequence[Callable[[], object]]:
     """Sends spans and metrics where the environment says, in a process that is the guard's own.
 
     Does nothing where somebody, such as ``opentelemetry-instrument``, has set that up.
+
+    Returns:
+        What sends the last of them, at the end.
 
     Raises:
         MissingExtraError: If the packages that send are not installed.
     """
     if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-        return
+        return []
     try:
         from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -122,13 +125,18 @@ def export(section: OpenTelemetrySection) -> None:
         raise MissingExtraError("opentelemetry-sdk", "opentelemetry") from error
     # What the environment calls the service comes before what the policy does.
     resource = Resource({SERVICE_NAME: section.service}).merge(OTELResourceDetector().detect())
+    last: list[Callable[[], object]] = []
     if section.spans:
         tracers = TracerProvider(resource=resource)
         tracers.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         trace.set_tracer_provider(tracers)
+        last.append(tracers.force_flush)
     if section.metrics:
         reader = PeriodicExportingMetricReader(OTLPMetricExporter())
-        metrics.set_meter_provider(MeterProvider(resource=resource, metric_readers=[reader]))
+        meters = MeterProvider(resource=resource, metric_readers=[reader])
+        metrics.set_meter_provider(meters)
+        last.append(meters.force_flush)
+    return last
 
 
 def _ending(span: trace.Span, method: str) -> Callable[[Record], None]:
