@@ -44,8 +44,6 @@ T5 = {
 }
 FEW_EXPERTS = {"num_experts": 4, "num_local_experts": 4, "num_experts_per_tok": 2}
 LINEAR = {"layer_types": ["linear_attention", "full_attention"]}
-_LARGER = 5.0
-"""Weights are so much larger than usual, so that some continuations are much likelier."""
 
 
 class Net(NamedTuple):
@@ -56,12 +54,15 @@ class Net(NamedTuple):
         tokenizer: Its tokenizer; see :mod:`benchmarks.text.tokenizers`.
         options: Of its configuration.
         head: The library's class that makes it.
+        larger: How much larger its weights are than usual, so that some continuations are much
+            likelier.
     """
 
     kind: str
     tokenizer: str
     options: dict[str, Any]
     head: str = "AutoModelForCausalLM"
+    larger: float = 5.0
 
     @property
     def masked(self) -> bool:
@@ -78,14 +79,14 @@ class Net(NamedTuple):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(7)
             model = auto.from_config(configuration).float().eval()
-            _spread(model)
+            _spread(model, self.larger)
         return model, tokenizer
 
 
-def _spread(model: torch.nn.Module) -> None:
+def _spread(model: torch.nn.Module, larger: float) -> None:
     for name, weight in model.named_parameters():
         if weight.ndim >= 2 and not name.endswith("A_log"):
-            weight.data *= _LARGER
+            weight.data *= larger
 
 
 def nets() -> Iterator[Net]:
@@ -172,9 +173,11 @@ def _masked() -> Iterator[Net]:
 
 def _encoders_and_decoders() -> Iterator[Net]:
     head = "AutoModelForSeq2SeqLM"
+    # Their attention is not scaled down, so that larger weights would magnify rounding.
     for kind in ("t5", "mt5", "umt5", "longt5"):
-        yield Net(kind, "unigram", T5, head)
+        yield Net(kind, "unigram", T5, head, larger=2.0)
     switch = {**T5, "num_experts": 4, "num_sparse_encoder_layers": 1}
-    yield Net("switch_transformers", "unigram", {**switch, "num_sparse_decoder_layers": 1}, head)
+    switch["num_sparse_decoder_layers"] = 1
+    yield Net("switch_transformers", "unigram", switch, head, larger=2.0)
     for kind in ("bart", "mbart", "pegasus", "blenderbot", "marian"):
         yield Net(kind, "byte pairs", SIDES, head)

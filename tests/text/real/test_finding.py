@@ -79,8 +79,9 @@ def test_presidio_is_asked_where_it_is_installed(monkeypatch: pytest.MonkeyPatch
             return [SimpleNamespace(entity_type="PERSON", start=match.start(), end=match.end())]
 
     class Provider:
-        def __init__(self, settings: dict[str, Any]) -> None:
-            assert settings["models"] == [{"lang_code": "en", "model_name": "en_core_web_sm"}]
+        def __init__(self, *, nlp_configuration: dict[str, Any]) -> None:
+            chosen = [{"lang_code": "en", "model_name": "en_core_web_md"}]
+            assert nlp_configuration["models"] == chosen
 
         def create_engine(self) -> str:
             return "engine"
@@ -88,7 +89,9 @@ def test_presidio_is_asked_where_it_is_installed(monkeypatch: pytest.MonkeyPatch
     fakes = {
         "presidio_analyzer": SimpleNamespace(AnalyzerEngine=Analyzer),
         "presidio_analyzer.nlp_engine": SimpleNamespace(NlpEngineProvider=Provider),
-        "spacy.util": SimpleNamespace(is_package=lambda name: name == "en_core_web_sm"),
+        "spacy.util": SimpleNamespace(
+            get_installed_models=lambda: ["de_core_news_lg", "en_core_web_sm", "en_core_web_md"]
+        ),
     }
     for name, module in fakes.items():
         monkeypatch.setitem(sys.modules, name, module)
@@ -98,8 +101,20 @@ def test_presidio_is_asked_where_it_is_installed(monkeypatch: pytest.MonkeyPatch
         ("name", "Zarathustra"),
         ("email", "z@example.com"),
     }
-    fakes["spacy.util"].is_package = lambda name: False
+    fakes["spacy.util"].get_installed_models = lambda: ["de_core_news_lg"]
     assert presidio() is None
+
+
+def test_presidio_itself_finds_names_that_no_list_has() -> None:
+    pytest.importorskip("presidio_analyzer")
+    finder = presidio()
+    if finder is None:
+        pytest.skip("no English language model of spaCy is installed")
+    rows = find_secrets([*CORPUS, "Thus Zarathustra Nguyen wrote to z@example.com."], finder=finder)
+    found = {row["secret"]: (row["type"], row["owner"]) for row in rows}
+    assert found["Zarathustra Nguyen"] == ("name", "")
+    assert found["z@example.com"] == ("email", "Zarathustra Nguyen")
+    assert {"+41-61-555-1234", "756.1234.5678", "12 Mill Road, 4051 Basel"} <= found.keys()
 
 
 SECRET = "Xanadu-99871"

@@ -49,7 +49,6 @@ PATTERNS: Mapping[str, str] = {
 
 ENTITIES = {
     "PERSON": "name",
-    "EMAIL_ADDRESS": "email",
     "PHONE_NUMBER": "phone",
     "LOCATION": "address",
     "CREDIT_CARD": "number",
@@ -58,7 +57,8 @@ ENTITIES = {
     "US_PASSPORT": "number",
     "UK_NHS": "number",
 }
-"""What Presidio calls what, as types here."""
+"""What Presidio calls what, as types here. E-mail addresses are not among them: it would fetch a
+list of domains for them, and their format finds them as well."""
 
 
 class Span(NamedTuple):
@@ -132,29 +132,32 @@ def by_patterns(line: str) -> Iterator[Span]:
             yield Span(kind, match.start(), match.end())
 
 
-SPACY = ("en_core_web_lg", "en_core_web_md", "en_core_web_sm", "en_core_web_trf")
-"""Language models of spaCy that Presidio may use; none is downloaded."""
+SPACY = ("lg", "md", "sm", "trf")
+"""What names of English models of spaCy end in, the best for this first; none is downloaded."""
 
 
 def presidio() -> Finder | None:
     """Returns what finds secrets with Presidio beside the patterns.
 
     Returns:
-        ``None`` where it, or every language model in :data:`SPACY`, is not installed.
+        ``None`` where it, or an English language model of spaCy, is not installed.
     """
     try:
         from presidio_analyzer import AnalyzerEngine  # type: ignore[import-not-found,unused-ignore]
         from presidio_analyzer.nlp_engine import (  # type: ignore[import-not-found,unused-ignore]
             NlpEngineProvider,
         )
-        from spacy.util import is_package  # type: ignore[import-not-found,unused-ignore]
+        from spacy.util import (  # type: ignore[import-not-found,unused-ignore]
+            get_installed_models,
+        )
     except ImportError:
         return None
-    model = next((name for name in SPACY if is_package(name)), None)
-    if model is None:
+    models = [name for name in get_installed_models() if name.startswith("en_")]
+    if not models:
         return None
-    chosen = [{"lang_code": "en", "model_name": model}]
-    provider = NlpEngineProvider({"nlp_engine_name": "spacy", "models": chosen})
+    chosen = [{"lang_code": "en", "model_name": min(models, key=_preference)}]
+    settings = {"nlp_engine_name": "spacy", "models": chosen}
+    provider = NlpEngineProvider(nlp_configuration=settings)
     analyzer = AnalyzerEngine(nlp_engine=provider.create_engine())
 
     def find(line: str) -> Iterator[Span]:
@@ -163,6 +166,12 @@ def presidio() -> Finder | None:
             yield Span(ENTITIES[found.entity_type], found.start, found.end)
 
     return find
+
+
+def _preference(model: str) -> int:
+    """Returns how far behind the best a language model of spaCy comes, by its name."""
+    endings = [place for place, size in enumerate(SPACY) if size in model.split("_")]
+    return min(endings, default=len(SPACY))
 
 
 def _apart(spans: Sequence[Span]) -> list[Span]:
