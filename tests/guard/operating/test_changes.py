@@ -8,20 +8,22 @@ import json
 import logging
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tomli_w
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.guard.conftest import Bench, Hand, policy_table
 
 from darkroom.commands.guard import run
 from darkroom.errors import DarkroomError, PlanError
-from darkroom.guard.operating.changes import Operator, raised, reset, taken_back
+from darkroom.guard.operating.changes import Operator, forgiving, raised, reset, taken_back
 from darkroom.guard.operating.standing import every_counted, one_counted, standings
 from darkroom.guard.policy import Policy, parse_policy
-from darkroom.guard.stores.base import Store, StoreError
+from darkroom.guard.stores.base import Entry, Store, StoreError
 
 Stores = Callable[..., Store]
 ME = Operator("olga", "a test that ran wild")
@@ -147,6 +149,27 @@ def test_a_reset_of_a_sliding_window_opens_no_further_later(
     assert live.admitted(9) == 0
     hand.time += 1800  # now the ten of the middle have left
     assert live.admitted(9) == 6
+
+
+MOMENTS = st.dictionaries(st.integers(1, 900), st.integers(0, 9), max_size=400)
+
+
+@given(MOMENTS, MOMENTS)
+@settings(max_examples=30)
+def test_no_moment_is_forgiven_more_than_counts_then(
+    leaves: dict[int, int], before: dict[int, int]
+) -> None:
+    parts = forgiving(leaves, [Entry("a", end, rows) for end, rows in before.items()])
+
+    def alive(told: Iterable[tuple[int, int]], moment: int) -> int:
+        return sum(rows for end, rows in told if end > moment)
+
+    assert len(parts) <= 256
+    for moment in range(0, 901, 30):
+        spent, old = alive(leaves.items(), moment), alive(before.items(), moment)
+        assert old + alive(parts, moment) <= max(spent, old)
+    missing = alive(leaves.items(), 0) - alive(before.items(), 0)
+    assert alive(parts, 0) == max(0, missing)
 
 
 def test_operators_at_the_same_moment_forgive_once(

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,6 +23,8 @@ from darkroom.guard.telemetry.audit_log import append_durably
 from darkroom.guard.windows import LONGEST, parse_window
 
 LONGEST_TEXT, MOST_ROWS = 200, 10**12
+MOST_PARTS = 256
+"""Parts in which rows are forgiven: each is a write while nobody else can charge."""
 
 
 @dataclass(frozen=True)
@@ -146,19 +149,50 @@ def reset(policy: Policy, store: Store, counted: Counted, operator: Operator) ->
     now, span = store.now(), counted.budget.span
     before = opened_now(store, counted, now)[1]
     subject = opened_subjects(*counted)[1]
-    leaves: dict[int, int] = {}
+    leaves: Counter[int] = Counter()
     for one in store.buckets(counted.subject, span.since(now, policy.zone)):
         end = now + span.left(now, policy.zone) if span.length is None else one.until + span.length
-        leaves[end] = leaves.get(end, 0) + one.rows
-    for one in before:
-        leaves[one.until] = leaves.get(one.until, 0) - one.rows
-    entries = [Entry(subject, end, rows) for end, rows in sorted(leaves.items()) if rows > 0]
+        leaves[end] += one.rows
+    entries = [Entry(subject, end, rows) for end, rows in forgiving(leaves, before)]
     if not entries:
         raise PlanError(
             f"budget {counted.budget.name} of {holder_of(counted)[0]}: nothing is spent"
         )
     change = _change("reset", policy, counted, _sum(entries), entries[-1].until, operator)
     return _made(policy, store, change, entries, _sum(before))
+
+
+def forgiving(leaves: Mapping[int, int], before: Sequence[Entry]) -> list[tuple[int, int]]:
+    """Returns how many rows more to forgive until when.
+
+    At each moment no more is forgiven than is spent and still counts. Few parts do: where there are
+    many, some end a little before the rows that they forgive.
+
+    Args:
+        leaves: For each moment at which rows leave the window, how many do.
+        before: What is forgiven already.
+
+    >>> forgiving({10: 2, 20: 3}, [])
+    [(10, 2), (20, 3)]
+    >>> forgiving({10: 2, 20: 3}, [Entry("", 10, 2)])
+    [(20, 3)]
+    >>> forgiving({10: 2, 20: 3}, [Entry("", 30, 1)])
+    [(10, 2), (20, 2)]
+    """
+    changes = Counter(leaves)
+    for one in before:
+        changes[one.until] -= one.rows
+    open_ = level = max(0, sum(changes.values()))
+    parts: list[tuple[int, int]] = []
+    for end in sorted(changes):
+        open_ -= changes[end]
+        if open_ < level:
+            parts.append((end, level - max(0, open_)))
+            level = max(0, open_)
+    parts = [(end, rows) for end, rows in parts if rows]
+    size = -(-len(parts) // MOST_PARTS) or 1
+    chunks = [parts[at : at + size] for at in range(0, len(parts), size)]
+    return [(chunk[0][0], sum(rows for _, rows in chunk)) for chunk in chunks]
 
 
 def taken_back(policy: Policy, store: Store, counted: Counted, operator: Operator) -> Change:

@@ -46,7 +46,7 @@ class Tally:
             charge: What is asked; it is at a later moment than those before, or the same.
             moment: The moment, in milliseconds since 1970.
 
-        >>> from darkroom.guard.stores.base import Line
+        >>> from darkroom.guard.stores.base import Entry, Line
         >>> tally, line = Tally(), Line("a", 0, 3)
         >>> [tally.charge(Charge((Entry("a", 60, 2),), (line,)), 50).granted for _ in range(2)]
         [True, False]
