@@ -18,6 +18,7 @@ PLACES = {
     "guard": "benchmarks.guard.claims",
     "verdict": "benchmarks.verdict.claims",
     "reach": "benchmarks.reach.claims",
+    "scale": "benchmarks.scale.claims",
 }
 
 

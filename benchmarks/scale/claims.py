@@ -1,0 +1,30 @@
+"""``python -m benchmarks scale``: workers, crashes, what is kept, and one pace for a server."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from benchmarks.claims import Outcome
+from benchmarks.scale.crashes import crash_claims
+from benchmarks.scale.kept import kept_claims
+from benchmarks.scale.pace import pace_claims
+from benchmarks.scale.speed import speed_claims
+
+
+def run(*, quick: bool, seed: int) -> Outcome:
+    """Runs audits by several processes.
+
+    Args:
+        quick: Shorter cells, and fewer rounds of killing.
+        seed: Decides the rows, and who is killed when.
+    """
+    outcome = Outcome([], [])
+    with tempfile.TemporaryDirectory() as folder:
+        for measured in (kept_claims, pace_claims, crash_claims, speed_claims):
+            place = Path(folder) / measured.__name__
+            place.mkdir()
+            claims, tables = measured(place, quick=quick, seed=seed)
+            outcome.claims.extend(claims)
+            outcome.tables.extend(tables)
+    return outcome

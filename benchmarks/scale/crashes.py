@@ -1,0 +1,119 @@
+"""Rounds in which processes that share a run are killed at random moments."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.claims import Claim, Table, tell
+from benchmarks.scale.counted import LOG
+from benchmarks.scale.subjects import darkroom, finish, results_without_times, write_table_plan
+from darkroom.auditing.claims import Claims
+from darkroom.auditing.store import Store
+
+CELLS, PROCESSES, KILLS = 8, 3, 2
+
+PROGRAM = ("-m", "benchmarks.scale.counted")
+RUN = Path("runs") / "scale"
+
+
+def crash_claims(folder: Path, *, quick: bool, seed: int) -> tuple[list[Claim], list[Table]]:
+    """Kills an audit and the workers that join it, again and again.
+
+    In every third round whoever takes up the cell of one that was killed is killed too.
+
+    Args:
+        folder: Empty.
+        quick: Fewer rounds.
+        seed: Decides who is killed, and when.
+    """
+    rounds = 4 if quick else 50
+    write_table_plan(folder, CELLS, seed)
+    os.environ[LOG] = str(folder / "log")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])
+    undisturbed = _finished(folder)
+    rng = np.random.default_rng([seed, 2])
+    rows, differ, spare = [], 0, 0
+    for number in range(rounds):
+        killed = _round(folder, rng, one_cell=number % 3 == 2)
+        same = _finished(folder) == undisturbed
+        ends = len((folder / "log").read_text().splitlines()) - CELLS
+        differ += not same
+        spare += max(0, ends - killed)
+        rows.append([number, killed, ends, same])
+        tell(f"round {number + 1} of {rounds}: {killed} killed, {ends} cells run again, {same}")
+    claims = [
+        Claim(
+            f"crashes: rounds of {rounds} with SIGKILL after which results differ",
+            0,
+            differ,
+            at_most=True,
+        ),
+        Claim("crashes: cells run again to their end beyond one a kill", 0, spare, at_most=True),
+        Claim("crashes: processes killed", rounds, sum(row[1] for row in rows)),
+    ]
+    columns = ("round", "killed", "cells run again", "results the same")
+    return claims, [Table("Rounds of SIGKILL", columns, rows)]
+
+
+def _finished(folder: Path) -> bytes:
+    """Goes on with the run until it is done, and returns what it found."""
+    finish(darkroom(folder, "audit", "plan.toml", "--resume", program=PROGRAM), folder)
+    return results_without_times(folder / RUN)
+
+
+def _round(folder: Path, rng: np.random.Generator, *, one_cell: bool) -> int:
+    """Begins the run anew, and kills some of those who work on it; returns how many it killed."""
+    shutil.rmtree(folder / RUN)
+    (folder / "log").unlink()
+    (folder / "log").touch()
+    everybody = [darkroom(folder, "audit", "plan.toml", "--resume", program=PROGRAM)]
+    everybody += [
+        darkroom(folder, "work", str(RUN), "--wait", "60", program=PROGRAM)
+        for _ in range(PROCESSES - 1)
+    ]
+    claims = Claims(Store(folder / RUN))
+    while not claims.holders() and everybody[0].poll() is None:
+        time.sleep(0.02)
+    killed = 0
+    for _ in range(KILLS):
+        time.sleep(float(rng.uniform(0.05, 0.9)))
+        killed += _heirs(claims, everybody) if one_cell else _kill(everybody, rng)
+    for one in everybody:
+        one.wait()
+    return killed
+
+
+def _kill(everybody: Sequence[subprocess.Popen[bytes]], rng: np.random.Generator) -> int:
+    """Kills one of those who are alive."""
+    alive = [one for one in everybody if one.poll() is None]
+    if not alive:
+        return 0
+    alive[rng.integers(len(alive))].kill()
+    return 1
+
+
+def _heirs(claims: Claims, everybody: Sequence[subprocess.Popen[bytes]]) -> int:
+    """Kills who works on a cell, and then who takes that cell up."""
+    held = [(key, one.process) for key, one in claims.holders().items()]
+    if not held:
+        return 0
+    key, process = held[0]
+    killed = 0
+    until = time.monotonic() + 3
+    while killed < 2 and time.monotonic() < until:
+        for one in everybody:
+            if one.pid == process and one.poll() is None:
+                one.kill()
+                one.wait()
+                killed += 1
+        time.sleep(0.02)
+        holder = claims.holders().get(key)
+        process = process if holder is None else holder.process
+    return killed

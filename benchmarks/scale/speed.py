@@ -1,0 +1,68 @@
+"""Sixteen equal cells by one worker, by two, and by one process with all processors."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from benchmarks.claims import Claim, Table, tell
+from benchmarks.scale.faces import write_face_plan
+from benchmarks.scale.subjects import darkroom, finish, results_without_times
+from darkroom.auditing.workers import cores
+
+CELLS = 16
+
+QUICK, FULL = 800, 3000
+"""Steps of each attack."""
+
+WAYS: dict[str, tuple[int, int | None]] = {
+    "one worker of one thread": (1, 1),
+    "two workers of one thread each": (2, 1),
+    "one process with all processors": (1, None),
+}
+"""How the same plan is run: workers, and threads of each."""
+
+
+def speed_claims(folder: Path, *, quick: bool, seed: int) -> tuple[list[Claim], list[Table]]:
+    """Times whole audits: start, judges, cells and report.
+
+    Args:
+        folder: Empty.
+        quick: Cells of a few seconds in place of some twenty.
+        seed: Decides the photos.
+    """
+    steps = QUICK if quick else FULL
+    plan = write_face_plan(folder, attacks=range(steps, steps + CELLS), seed=seed)
+    seconds, found = {}, {}
+    for name, (workers, threads) in WAYS.items():
+        tell(f"{CELLS} cells by {name}")
+        run = folder / "runs" / "scale"
+        began = time.monotonic()
+        finish(
+            darkroom(folder, "audit", plan.name, "--workers", str(workers), threads=threads), folder
+        )
+        seconds[name] = time.monotonic() - began
+        found[name] = results_without_times(run)
+        run.rename(folder / name.replace(" ", "-"))
+    one, two, whole = seconds.values()
+    load = os.getloadavg()[0]
+    claims = [
+        Claim(
+            "speed: 16 equal cells, 2 workers of one thread over one such worker", 1.7, one / two
+        ),
+        Claim("speed: the same over one process with all processors", 1.0, whole / two),
+        Claim(
+            "speed: results of two workers are those of one",
+            1,
+            int(len({found[name] for name in list(WAYS)[:2]}) == 1),
+        ),
+        Claim(
+            "speed: results of one process with all processors are those of one thread",
+            1,
+            int(len(set(found.values())) == 1),
+        ),
+    ]
+    rows = [[name, seconds[name], seconds[name] / CELLS] for name in WAYS]
+    title = f"{CELLS} equal cells on {cores()} processors, load {load:.1f} at the end"
+    return claims, [Table(title, ("by", "seconds in all", "seconds a cell"), rows)]
