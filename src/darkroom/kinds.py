@@ -172,7 +172,7 @@ def load_job(
         DarkroomError: If any of them does not do; the message says which and why.
     """
     plan = read_plan(path)
-    said = {} if run is None else {"out": run.parent, "name": run.name}
+    said = {} if run is None else {"out": run.resolve().parent, "name": run.resolve().name}
     said |= {} if cache is None else {"cache": cache}
     plan = plan.model_copy(update={"run": plan.run.model_copy(update=said)})
     if hasattr(plan.target, "keep_pace"):  # a served model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,9 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from darkroom.auditing.packing import pack, unpack
 from darkroom.images.priors.base import ImagePrior
 from darkroom.images.priors.build import PRIORS, Materials, PriorConfiguration
 from darkroom.images.priors.spaces import MeanPrior
+from darkroom.images.targets.base import ImageSpec
 from darkroom.named import describe
 from darkroom.tables.candidates import Candidates
 from darkroom.tables.priors.build import TABLE_PRIORS, TablePriorConfiguration
@@ -20,6 +23,7 @@ from darkroom.tables.priors.counts import Probabilities, TablePrior, UniformPrio
 from darkroom.tables.schema import Rows
 from darkroom.testing.images.priors import check_prior
 from darkroom.testing.tables.priors import check_prior as check_table_prior
+from darkroom.testing.tables.small import small_rows, small_schema
 
 OF_IMAGES = [
     PRIORS.make(name, parameters)
@@ -56,6 +60,29 @@ def test_every_prior_of_images_keeps_its_promises(prior: PriorConfiguration) -> 
 @pytest.mark.parametrize("prior", OF_TABLES, ids=repr)
 def test_every_prior_of_tables_keeps_its_promises(prior: TablePriorConfiguration) -> None:
     check_table_prior(prior)
+
+
+@pytest.mark.parametrize("prior", OF_IMAGES, ids=describe)
+def test_a_prior_of_images_that_was_kept_answers_as_the_one_that_was_made(
+    prior: PriorConfiguration,
+) -> None:
+    photos = np.random.default_rng(0).random((20, 1, 16, 16), np.float32)
+    made = prior.build(Materials(photos, ImageSpec((1, 16, 16)), 0, Path()))
+    kept = unpack(pack(made))
+    latents = made.draw(5, torch.Generator().manual_seed(0))
+    assert torch.equal(kept.decode(latents), made.decode(latents))
+    assert torch.equal(kept.energy(latents), made.energy(latents))
+    assert torch.equal(kept.start(), made.start())
+
+
+@pytest.mark.parametrize("prior", OF_TABLES, ids=repr)
+def test_a_prior_of_tables_that_was_kept_answers_as_the_one_that_was_made(
+    prior: TablePriorConfiguration,
+) -> None:
+    rows = small_rows(300, seed=2)
+    made = prior.build(Candidates.of(small_schema()), rows, 0)
+    kept = unpack(pack(made))
+    np.testing.assert_array_equal(kept.probabilities(rows), made.probabilities(rows))
 
 
 class Bent(MeanPrior):
