@@ -165,8 +165,9 @@ def _taken(rows: Asked, places: NDArray[np.int64]) -> Asked:
 
 def _mixed(honest: Asked, attack: Asked, rows: int, window: int, rng: np.random.Generator) -> Asked:
     """Puts the first rows of an attack, in their order, among honest ones."""
-    parts = _drawn(honest, window - rows, rng), _taken(attack, np.arange(rows))
-    inputs, scores = (np.concatenate(pair) for pair in zip(*parts, strict=True))
+    real, own = _drawn(honest, window - rows, rng), _taken(attack, np.arange(rows))
+    inputs = np.concatenate([real.inputs, own.inputs])
+    scores = np.concatenate([real.scores, own.scores])
     of_attack = np.zeros(window, bool)
     of_attack[rng.choice(window, rows, replace=False)] = True
     order = np.empty(window, np.int64)
