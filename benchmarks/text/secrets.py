@@ -61,7 +61,7 @@ def run(*, quick: bool, seed: int) -> Outcome:
         seed: Decides everything random.
     """
     timed = speed.claims(quick=quick)
-    agreed, architectures = agreement.claims()
+    agreed, architectures = agreement.claims(quick=quick)
     refused, adapters = misleading.claims()
     claims, tables = [_golden(), *agreed, *refused, *timed], [architectures, adapters]
     reporter = Reporter()

@@ -46,7 +46,7 @@ def claims(*, quick: bool) -> list[Claim]:
     """
     found = []
     for vocabulary, bar in BARS.items():
-        ratio, taken = _measured(vocabulary, 100 if quick else 300)
+        ratio, taken = _measured(vocabulary, 50 if quick else 300)
         size = f"{vocabulary:,} tokens"
         room = f"MB taken beside the model at peak, under a bound of {MEMORY >> 20}, {size}"
         found += [

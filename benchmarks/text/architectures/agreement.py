@@ -24,6 +24,7 @@ from darkroom.text.targets.view import LanguageView
 
 BEFORE, AFTER, SOURCE = "the code of ann is ", ".", "the code of ann is what"
 FORMAT = r"[ab1]\d{2}"
+SHORT = r"[ab1]\d"
 ASKED = 5
 """So many secrets are ranked."""
 
@@ -62,9 +63,13 @@ class Agreement(NamedTuple):
         return self.apart <= max(TOLERANCE, self.rounding) and self.ranks == 0
 
 
-def claims() -> tuple[list[Claim], Table]:
-    """Compares all architectures."""
-    found = [agreement(net) for net in nets()]
+def claims(*, quick: bool) -> tuple[list[Claim], Table]:
+    """Compares all architectures.
+
+    Args:
+        quick: Whether secrets have a tenth of the candidates.
+    """
+    found = [agreement(net, SHORT if quick else FORMAT) for net in nets()]
     right = sum(one.holds and not one.said for one in found)
     shown = [
         (
