@@ -77,13 +77,14 @@ def pace_claims(folder: Path, *, quick: bool, seed: int) -> tuple[list[Claim], l
     del quick
     tell("one process, then three workers ask a server")
     write_rows(folder, seed)
-    rows, found = [], []
+    rows: list[tuple[int, int, int, int]] = []
+    found = []
     with _serving() as server:
         for workers in (1, 3):
             server.rows = server.most = 0
             run = _audited(folder, server.server_address[1], workers)
-            counted = Claims(Store(run)).rows_asked()
-            rows.append([workers, server.most, server.rows, counted])
+            counted = Claims(Store(run)).rows_asked() or 0
+            rows.append((workers, server.most, server.rows, counted))
             found.append(results_without_times(run))
             run.rename(folder / f"by-{workers}")
     title = f"A server that may have {AT_ONCE} requests at once"
@@ -94,7 +95,7 @@ def pace_claims(folder: Path, *, quick: bool, seed: int) -> tuple[list[Claim], l
         Claim(
             "pace: rows that the server saw and the run did not count",
             0,
-            abs(asked[2] - (asked[3] or 0)),
+            abs(asked[2] - asked[3]),
             at_most=True,
         ),
         Claim("pace: results of 3 workers are those of one process", 1, int(found[0] == found[1])),
