@@ -6,6 +6,8 @@ import importlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
+from importlib.metadata import EntryPoints, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -152,3 +154,21 @@ def _untrusted(file: Path, unknown: Sequence[str]) -> TargetError:
         f"{file}: holds the type {unknown[0]}{more}, which skops does not know to be safe: if you "
         "know it and trust who wrote the file, name it in [target] trusted"
     )
+
+
+def installed(group: str) -> EntryPoints:
+    """Returns the entry points of a group, read anew only where a package was installed."""
+    return _read(group, tuple((one, _changed(one)) for one in sys.path))
+
+
+@lru_cache(64)
+def _read(group: str, path: tuple[tuple[str, int], ...]) -> EntryPoints:  # noqa: ARG001
+    return entry_points(group=group)
+
+
+def _changed(folder: str) -> int:
+    """Returns when a folder of the path of imports was changed, in nanoseconds; 0 for none."""
+    try:
+        return Path(folder).stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -12,8 +12,7 @@ import hashlib
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
-from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -28,7 +27,7 @@ from darkroom.errors import (
     one_line,
     require_known,
 )
-from darkroom.imports import import_callable, importable
+from darkroom.imports import import_callable, importable, installed
 
 T = TypeVar("T")
 
@@ -164,7 +163,7 @@ class Registry(Generic[T]):
             PlanError: If there is none, or packages disagree about which it is.
         """
         own = self.own.get(name)
-        points = () if self.group is None else _points(self.group).select(name=name)
+        points = () if self.group is None else installed(self.group).select(name=name)
         found = {kind: point for point in points if (kind := self._loaded(point, own is None))}
         packages = " and ".join(sorted(map(_package, found.values())))
         if own is not None:
@@ -180,7 +179,7 @@ class Registry(Generic[T]):
             )
         for kind, point in found.items():
             return kind, f"{_package(point)}'s {point.value}"
-        known = {*self.own, *(_points(self.group).names if self.group else ())}
+        known = {*self.own, *(installed(self.group).names if self.group else ())}
         raise PlanError(f"no {self.what} is called {name!r}: {nearest(name, known)}")
 
     def _loaded(self, point: EntryPoint, needed: bool) -> type[T] | None:
@@ -366,25 +365,6 @@ def _root(kind: type) -> str:
 
 def _package(point: EntryPoint) -> str:
     return point.dist.name if point.dist else point.value
-
-
-def _points(group: str) -> EntryPoints:
-    """Returns the entry points of a group that installed packages bring."""
-    return _read_points(group, tuple((one, _changed(one)) for one in sys.path))
-
-
-@lru_cache(64)
-def _read_points(group: str, path: tuple[tuple[str, int], ...]) -> EntryPoints:  # noqa: ARG001
-    """Reads the metadata of all packages, which takes long, anew only where one was installed."""
-    return entry_points(group=group)
-
-
-def _changed(folder: str) -> int:
-    """Returns when a folder of the path of imports was changed, in nanoseconds; 0 for none."""
-    try:
-        return Path(folder).stat().st_mtime_ns
-    except OSError:
-        return 0
 
 
 def _name(part: object) -> str:
