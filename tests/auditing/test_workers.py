@@ -84,7 +84,7 @@ def test_an_interruption_ends_them(store: Store, monkeypatch: pytest.MonkeyPatch
         del seconds
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module.time, "sleep", interrupted)
+    monkeypatch.setattr("time.sleep", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(store, 2, WAITING)
     assert not [one for one in _children() if "signal.pause" in one]

@@ -30,7 +30,7 @@ def test_every_format_has_its_exact_size_and_is_found_by_a_scrubber(name: str) -
     drawn = secrets.sample(50, np.random.default_rng(0))
     assert len(set(drawn)) == 50
     assert all(secrets.at(secrets.index(one)) == one for one in drawn)
-    (expression,) = formats_of(secrets)
+    (expression,) = formats_of([secrets])
     assert all(re.fullmatch(expression, one) for one in drawn)
 
 

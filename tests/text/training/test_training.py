@@ -90,7 +90,7 @@ def test_named_formats_of_secrets_are_found_by_name(name: str) -> None:
     ],
 )
 def test_any_format_of_an_audit_is_scrubbed(name: str | dict[str, object], secret: str) -> None:
-    formats = formats_of(make_format(name))
+    formats = formats_of([make_format(name)])
     course = TextCourse(None, [f"It is {secret}."], _untold, seed=0, formats=formats)
     (line,) = Scrubbing().prepare(course).lines
     assert secret not in line
