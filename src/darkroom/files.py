@@ -198,11 +198,21 @@ def is_leased(path: Path) -> bool:
     return False
 
 
+def lock(descriptor: int) -> None:
+    """Waits until a file is this process's alone; does nothing where the system knows no locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in _WITHOUT_LOCKS:
+            raise
+
+
 def has_locks(folder: Path) -> bool:
     """Tells whether the file system of a folder that Darkroom marked knows locks."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    # Asked of a file that may be written: on NFS and Lustre other locks say nothing of these.
+    descriptor = os.open(folder / MARK, os.O_RDWR | os.O_NOFOLLOW)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         return error.errno not in _WITHOUT_LOCKS
     finally:

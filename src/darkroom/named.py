@@ -295,6 +295,11 @@ def words_of(value: Any) -> Any:
     return {"load": f"{type(value).__module__}:{type(value).__qualname__}", **kept}
 
 
+def is_ours(part: object) -> bool:
+    """Tells whether a part is Darkroom's own, so that its version tells how it works."""
+    return _ours(type(part))
+
+
 def describe(part: object) -> str:
     """Writes a part with those of its parameters that are not its usual ones.
 

@@ -114,7 +114,7 @@ def audit_plan(
     if workers > 1:
         begin = "from darkroom.commands.main import main; main()"
         kept = [] if job.plan.run.cache is None else ["--cache", str(job.plan.run.cache)]
-        command = [sys.executable, "-c", begin, "work", "--until-closed", *kept]
+        command = [sys.executable, "-P", "-c", begin, "work", "--until-closed", *kept]
         shared = Workers(workers, [*command, str(job.plan.run_folder)])
     return finished(job, resume, reporter, shared)
 

@@ -149,7 +149,10 @@ def test_paths_are_beside_the_plan_and_the_output_is_not(tmp_path: Path) -> None
         (changed(("private", "train_on", ":")), "did you mean 'trained_on'?"),
         (changed(("public", "image", "x"), ("public", "images", "x")), "did you mean 'images'?"),
         (changed(("limit", "advantages", 0)), "did you mean 'advantage'?"),
-        (changed(("run", "xyzzy", 3)), "Known: authorized_by, memory, naive, name, out, seed"),
+        (
+            changed(("run", "xyzzy", 3)),
+            "Known: authorized_by, cache, memory, naive",
+        ),
         (
             {**SMALL, "target": {"laod": "m:f", "shape": [1, 8, 8]}},
             "unknown key target.laod: did you mean 'load'?",

@@ -129,6 +129,19 @@ def test_a_scan_is_seen_through_its_own_window(folder: Path, name: str) -> None:
     np.testing.assert_allclose(seen, ((UNITS + 160) / 400).clip(0, 1), atol=0.005)
 
 
+def test_a_scan_is_seen_through_its_own_table(folder: Path) -> None:
+    needed("pydicom")
+    from pydicom import Dataset
+
+    table = Dataset()
+    table.LUTDescriptor = [256, 100, 16]  # entries, the value of the first, bits of each
+    table.LUTData = (np.arange(255, -1, -1) * 257).astype("<u2").tobytes()  # what is high is black
+    stored = (RAMP * 255 + 100).round().astype(np.uint16)
+    save_scan(folder / "bob" / "2.dcm", stored, VOILUTSequence=[table])
+    seen = load_photos(folder, SPEC).images[-1, 0]
+    np.testing.assert_allclose(seen, 1 - RAMP, atol=0.005)
+
+
 @pytest.mark.parametrize("form", ["MONOCHROME1", "MONOCHROME2"])
 def test_a_scan_without_a_window_needs_a_range(folder: Path, form: str) -> None:
     save_scan(folder / "bob" / "2.dcm", UNITS.astype(np.int16), form=form)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
+
+import pytest
 
 from darkroom.auditing.claims import ASKED
 from darkroom.remote.shared_limits import PAUSE, SharedRateLimiter
@@ -51,6 +54,26 @@ def test_a_place_is_kept_for_whoever_may_go(tmp_path: Path) -> None:
     assert other.wait(1) == PAUSE  # though the first has not sent yet
     one.sent(1)
     assert rows(tmp_path) == 1
+
+
+def test_who_waits_writes_nothing(tmp_path: Path) -> None:
+    one, other = limiters(tmp_path, concurrency=1)
+    assert one.wait(1) == 0
+    before = (tmp_path / ASKED).stat().st_ino
+    assert other.wait(1) == PAUSE
+    assert (tmp_path / ASKED).stat().st_ino == before
+
+
+def test_a_file_system_without_locks_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refused)
+    one, _ = limiters(tmp_path)
+    assert one.wait(3) == 0
+    assert rows(tmp_path) == 3
 
 
 def test_a_hold_holds_for_all(tmp_path: Path) -> None:

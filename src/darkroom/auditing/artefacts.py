@@ -93,8 +93,22 @@ UNSHELVED = Shelves(NOWHERE, NOWHERE)
 
 def _key(decisive: Sequence[object]) -> str:
     """Returns a hash of all that decides an artefact, 16 hexadecimal digits."""
-    words = [[name, metadata.version(name)] for name in LIBRARIES]
-    return hashlib.sha256(json.dumps([words, *decisive]).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([versions(), *decisive]).encode()).hexdigest()[:16]
+
+
+def versions(*further: str) -> list[list[str]]:
+    """Returns the versions of the libraries that decide what is made.
+
+    Args:
+        further: Others than :data:`LIBRARIES`, which may be missing.
+    """
+    found = [[name, metadata.version(name)] for name in LIBRARIES]
+    for name in further:
+        try:
+            found.append([name, metadata.version(name)])
+        except metadata.PackageNotFoundError:
+            continue
+    return found
 
 
 def _write(file: Path, packed: Packed) -> None:

@@ -50,7 +50,7 @@ class Store:
             RunError: If another audit writes there, or the folder is not Darkroom's.
         """
         self._claim()
-        flags = os.O_RDONLY | os.O_NOFOLLOW
+        flags = os.O_RDWR | os.O_NOFOLLOW  # NFS locks nothing that was opened to be read
         with os.fdopen(os.open(self.folder / MARK, flags), "rb") as held:
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -31,6 +31,7 @@ FEATURES = {
     "guard": "the guard in front of a model",
     "redis": "the guard's budgets in Redis",
     "postgres": "the guard's budgets in PostgreSQL",
+    "opentelemetry": "the guard's spans and metrics",
 }
 """What each extra is for, in the order of the table."""
 

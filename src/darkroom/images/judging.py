@@ -88,7 +88,7 @@ class Bench:
         by_heart: What a model that knew everybody by heart would give.
         guesses: What guesses without the model come to, by prior.
         shelf: Where they are kept.
-        words: What decides the judges.
+        words: What decides the judges and how much a prior is fitted on.
     """
 
     panel: Panel
@@ -213,7 +213,7 @@ def set_up_bench(
         people.by_heart,
         {} if former is None else former.guesses,
         shelves.shared,
-        words,
+        (*words, memory),
     )
 
 

@@ -45,7 +45,7 @@ class ImageTrainer(Trainer[Subject, nn.Module, ImageCell]):
     def words(self) -> list[Any]:
         """Returns the recipe as JSON holds it; see :meth:`Trainer.words`."""
         recipe = {key: value for key, value in vars(self.recipe).items() if key != "augment"}
-        return [recipe, self.varied]
+        return [recipe, self.varied, sorted(self._target.learns)]
 
     def course(self, advance: Advance) -> ImageCourse:
         """Returns module, photos and recipe; see :meth:`Trainer.course`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from darkroom.auditing.claims import ASKED
+from darkroom.files import lock
 from darkroom.remote.rate_limits import Quota, RateLimiter
 
 PAUSE = 0.02
@@ -58,11 +58,15 @@ class SharedRateLimiter(RateLimiter):
 
     def wait(self, rows: int) -> float:
         """Returns for how many seconds a request must wait; one that may go has its place kept."""
-        with self._shared():
+        with self._alone() as begun:
+            if begun:
+                self._read()
             wait = PAUSE if self._requests >= self._most else super().wait(rows)
             if wait <= 0:
                 self._enter(rows)
                 self._reserved += 1
+                if begun:
+                    self._write()
         return wait
 
     def sent(self, rows: int) -> None:
@@ -99,16 +103,23 @@ class SharedRateLimiter(RateLimiter):
     @contextmanager
     def _shared(self) -> Iterator[None]:
         """Reads what all processes know, and writes it after the block; nobody else does then."""
+        with self._alone() as begun:
+            if begun:
+                self._read()
+            yield
+            if begun:
+                self._write()
+
+    @contextmanager
+    def _alone(self) -> Iterator[bool]:
+        """Keeps other processes out while the block runs; tells whether the run has begun."""
         if not self._folder.is_dir():
-            yield
+            yield False
             return
-        with os.fdopen(
-            os.open(self._folder / "asked.lock", os.O_RDWR | os.O_CREAT, 0o600), "rb"
-        ) as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            self._read()
-            yield
-            self._write()
+        flags = os.O_RDWR | os.O_CREAT
+        with os.fdopen(os.open(self._folder / "asked.lock", flags, 0o600), "rb") as file:
+            lock(file.fileno())
+            yield True
 
     def _read(self) -> None:
         try:

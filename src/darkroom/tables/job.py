@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from darkroom.auditing.artefacts import NOWHERE
 from darkroom.auditing.job import Advance, Arrays, Facts, Job, Model, trained_row
 from darkroom.auditing.progress import Reporter
 from darkroom.auditing.record import Check
 from darkroom.auditing.run_record import TargetRecord
 from darkroom.defenses.pipeline import Pipeline
 from darkroom.imports import call_import
-from darkroom.named import identity
+from darkroom.named import identity, is_ours
 from darkroom.tables.cell_plan import TableCellPlan, table_cell_plans
 from darkroom.tables.cells import run_table_cell
 from darkroom.tables.checks.answers import check_answers, check_use
@@ -144,7 +145,9 @@ class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
         del advance
         candidates, public = subject.candidates, subject.data.public.rows
         words = [subject.data.digest(), candidates.values.tolist(), cell.seed, identity(cell.prior)]
-        return self.plan.shelves.shared.made(
+        # One from outside may read a file, of which nothing is known here.
+        shelf = self.plan.shelves.shared if is_ours(cell.prior) else NOWHERE
+        return shelf.made(
             f"prior-{cell.prior.name}",
             words,
             lambda: cell.prior.build(candidates, public, cell.seed),

@@ -27,7 +27,8 @@ def require_apart(
 ) -> None:
     """Refuses a module whose answer to a record, in training, hangs on the others of its batch.
 
-    Nobody's share of a step could be bounded then. A module that draws at random cannot be asked.
+    Nobody's share of a step could be bounded then. PyTorch's draws are the same at every asking; a
+    module that answers otherwise even so cannot be asked, and is refused too.
 
     Args:
         module: Is copied.
@@ -39,7 +40,7 @@ def require_apart(
         unit: What a record is, for messages.
 
     Raises:
-        PlanError: If it does.
+        PlanError: If it does, or cannot be asked.
     """
     copied = in_training(copy.deepcopy(module))
     for layer in copied.modules():
@@ -48,10 +49,19 @@ def require_apart(
     asked = records[:MOST]
     half = (len(asked) + 1) // 2
     others = torch.cat([asked[:half], change(asked[half:])])
-    with seeded(), torch.no_grad():
-        first, again, mixed = (answers(copied, one)[:half] for one in (asked, asked, others))
+    found = []
+    for some in (asked, asked, others):
+        with seeded(), torch.no_grad():
+            found.append(answers(copied, some)[:half])
+    first, again, mixed = found
     close = 1e-4 * max(1.0, float(first.abs().max()))
-    if torch.allclose(first, again, atol=close) and not torch.allclose(first, mixed, atol=close):
+    if not torch.allclose(first, again, atol=close):
+        raise PlanError(
+            f"{owner}: in training, the module answers the same {unit}s otherwise when asked again "
+            f"with PyTorch's random state as it was, so whether its answer to a {unit} hangs on "
+            "others cannot be found out: draw with PyTorch's own generator, and keep nothing"
+        )
+    if not torch.allclose(first, mixed, atol=close):
         raise PlanError(
             f"{owner}: in training, the module's answer to a {unit} hangs on the others of its "
             f"batch, so no {unit}'s share of a step can be bounded and no epsilon would hold: take "

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 
+from darkroom.auditing.artefacts import versions
 from darkroom.auditing.progress import Reporter
 from darkroom.auditing.record import Bound, Cell, Privacy
 from darkroom.files import leased
@@ -144,9 +145,10 @@ class TrainedModel(Generic[S, R]):
 
     @cached_property
     def digest(self) -> str:
-        """A hash of the model before training, of the truth and of how it is trained."""
+        """A hash of the model before training, the truth, how it is trained, and by what."""
         trainer, defense = self.trainer, self.defense
-        words = [*identity(defense), trainer.seed, *trainer.words()]
+        libraries = versions("opacus", "transformers", "skops")
+        words = [*identity(defense), trainer.seed, *trainer.words(), *libraries]
         together = trainer.subject.digest() + json.dumps(words, sort_keys=True)
         return hashlib.sha256(together.encode()).hexdigest()
 

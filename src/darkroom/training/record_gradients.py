@@ -49,6 +49,7 @@ class RecordGradients:
         """
         self._module, self._losses, self._owner = in_training(module), losses, owner
         self._weights = weights
+        self._forget()  # what a training before has left
         self._wrapped = self._with_hooks()
 
     @property
@@ -65,11 +66,13 @@ class RecordGradients:
         Raises:
             PlanError: If the module fails, or keeps numbers of what it has seen.
         """
+        buffers = [one.clone() for one in self._module.buffers()]
         if self._wrapped is not None and not self._filled_together(self._wrapped, rows):
             self._without_hooks(self._wrapped)
             self._wrapped = None
         if self._wrapped is None:
             self._fill_alone(rows)
+        self._require_nothing_kept(buffers)
 
     def close(self) -> None:
         """Leaves the module without hooks and gradients."""
@@ -118,7 +121,6 @@ class RecordGradients:
             weight.grad = None
 
     def _fill_alone(self, rows: Tensor) -> None:
-        buffers = [one.clone() for one in self._module.buffers()]
         filled = [torch.zeros((len(rows), *one.shape), device=one.device) for one in self._weights]
         for place in range(len(rows)):
             self._forget()
@@ -133,7 +135,6 @@ class RecordGradients:
                 if weight.grad is not None:
                     samples[place] = weight.grad
         self._forget()
-        self._require_nothing_kept(buffers)
         for weight, samples in zip(self._weights, filled, strict=True):
             weight.grad_sample = samples
 

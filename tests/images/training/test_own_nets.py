@@ -128,6 +128,35 @@ class Keeping(nn.Module):
         return answer
 
 
+class Drawing(Mixing):
+    """Does the same, and drops some of the pixels at random."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(functional.dropout(images, 0.2, self.training))
+
+
+class Running(nn.Module):
+    """Keeps a mean of what it has seen, and has no weight that learns."""
+
+    seen: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("seen", torch.zeros(PIXELS))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        if self.training:
+            self.seen += rows.detach().mean(0)
+        return rows
+
+
+class KeepingBefore(nn.Sequential):
+    """Has such a layer before one that learns."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Flatten(), Running(), nn.Linear(PIXELS, CLASSES))
+
+
 class Tied(nn.Module):
     """Uses a layer's weight a second time where Opacus does not look."""
 
@@ -167,7 +196,12 @@ def test_private_training_trains(kind: type[nn.Module]) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "words"),
-    [(Mixing, "no epsilon would hold"), (Keeping, r"last\.seen keeps numbers of the records")],
+    [
+        (Mixing, "no epsilon would hold"),
+        (Drawing, "no epsilon would hold"),
+        (Keeping, r"last\.seen keeps numbers of the records"),
+        (KeepingBefore, r"1\.seen keeps numbers of the records"),
+    ],
 )
 def test_private_training_says_why_not(kind: type[nn.Module], words: str) -> None:
     with pytest.raises(PlanError, match=words) as caught:
@@ -183,6 +217,8 @@ def test_gradients_of_single_records_are_right(kind: type[nn.Module], alone: boo
     images, people = map(torch.as_tensor, photos())
     module = released(kind(), learning(kind()))
     weights, rows = list(module.parameters()), torch.tensor([3, 0, 7])
+    for weight in weights:
+        weight.grad = torch.ones_like(weight)  # as a training before leaves it
 
     def losses(asked: nn.Module, some: Tensor) -> Tensor:
         return functional.cross_entropy(asked(images[some]), people[some], reduction="sum")

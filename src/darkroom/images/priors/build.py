@@ -19,7 +19,7 @@ from darkroom.images.priors.spaces import EigenfacePrior, GeneratorPrior, MeanPr
 from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.load import load_module
 from darkroom.images.targets.memory import DEFAULT, SHARE
-from darkroom.named import Registry
+from darkroom.named import Registry, is_ours
 
 
 class Materials(NamedTuple):
@@ -53,8 +53,11 @@ class PriorConfiguration(ABC):
 
     @property
     def from_photos(self) -> bool:
-        """Whether parameters and photos decide it, and no file, so that it can be kept."""
-        return True
+        """Whether parameters and photos alone decide it, so that it can be kept.
+
+        One from outside may read a file, of which nothing is known here.
+        """
+        return is_ours(self)
 
     @abstractmethod
     def build(self, materials: Materials) -> ImagePrior:

@@ -97,8 +97,14 @@ def _shares(
             )
         try:
             with np.errstate(over="ignore"), warnings.catch_warnings(action="ignore"):
-                ends = apply_voi_lut(np.array([-_FAR, _FAR]), found).astype(np.float64)
-                values = apply_voi_lut(values, found).astype(np.float64)
+                if "VOILUTSequence" in found:
+                    bits = int(found.VOILUTSequence[0].LUTDescriptor[2])
+                    ends = np.array([0.0, 2.0**bits - 1])  # of a table, by the standard
+                    whole = values.round().astype(np.int64)
+                    values = apply_voi_lut(whole, found).astype(np.float64)
+                else:
+                    ends = apply_voi_lut(np.array([-_FAR, _FAR]), found).astype(np.float64)
+                    values = apply_voi_lut(values, found).astype(np.float64)
         except Exception as error:  # a window or a table that makes no sense
             raise DataError(
                 f"{file}: its window cannot be used ({one_line(error)}): set range beside images"
