@@ -195,7 +195,63 @@ def test_a_stream_of_more_pieces_than_were_charged_is_charged_for_them(bench: Ma
     made = bench(wire=[{"name": "openai", "context": 3}], budget=BUDGET)
     streams(made, *"abcdefgh", usage=None)
     asyncio.run(ask(made, stream=True))
-    assert spent(made) == 8
+    assert spent(made) == 8 + 3  # the prompt has at most a context of tokens
+
+
+@pytest.mark.parametrize("how", ["client gone", "client slow", "upstream broken", "upstream slow"])
+@pytest.mark.parametrize("shadow", [False, True])
+def test_pieces_beyond_the_first_charge_are_charged_however_a_stream_ends(
+    bench: Make, how: str, shadow: bool
+) -> None:
+    made = bench(
+        guard={"model": "tiny", "shadow": shadow},
+        wire=[{"name": "openai", "context": 3}],
+        budget=BUDGET,
+        limits={"send_seconds": 0.2},
+        upstream={"seconds": 0.2},
+    )
+    if shadow and how != "upstream broken":
+        pytest.skip("in shadow mode nothing is changed, and an answer is judged when it is whole")
+    event = b'data: {"choices": [{"index": 0, "delta": {"content": "a"}}]}\n\n'
+    gone = asyncio.Event()
+
+    async def answer(send: Send) -> None:
+        kind = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": kind})
+        for _ in range(8):
+            await send({"type": "http.response.body", "body": event, "more_body": True})
+        if how == "upstream broken":
+            await send({"type": "http.response.body", "body": b"data: {\n\n"})
+            return
+        gone.set()
+        await asyncio.sleep(60)
+
+    made.model.answer = answer
+    asked = [{"type": "http.request", "body": request(stream=True)}]
+    left: list[Message] = []
+
+    async def receive() -> Message:
+        if asked:
+            return asked.pop()
+        await (gone if how == "client gone" else asyncio.Event()).wait()
+        while len(left) < 9:  # all that is there has left
+            await asyncio.sleep(0.01)
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        left.append(message)
+        if how == "client slow" and len(left) == 9:
+            await asyncio.sleep(60)
+
+    head = [(b"host", b"a"), (b"content-type", b"application/json")]
+    head.append((b"x-api-key", KEYS["alice"].encode()))
+
+    async def stream() -> None:
+        await made.guard(scope_of("POST", CHAT, head), receive, send)
+        await made.guard.budgets.settled()
+
+    asyncio.run(stream())
+    assert spent(made) == 8 + 3
 
 
 def test_shadows_count_tokens_too(bench: Make) -> None:
@@ -228,6 +284,9 @@ def most(**members: Any) -> int:
         },
         {"tools": [{"type": "function"}], "max_tokens": 1},
         {"max_tokens": -1},
+        {"max_tokens": 0},
+        {"max_tokens": 9, "max_completion_tokens": 0},
+        {"max_completion_tokens": 9},
         {},
     ],
 )
@@ -245,7 +304,7 @@ def test_completions_are_bounded_each() -> None:
 
 
 @settings(max_examples=25)
-@given(st.text(max_size=40), st.integers(0, 99), st.integers(1, 3))
+@given(st.text(max_size=40), st.integers(1, 99), st.integers(1, 3))
 def test_no_tokenizer_of_bytes_takes_more(text: str, limit: int, n: int) -> None:
     taken = len(text.encode("utf-8", "replace")) + n * limit
     content = text.encode("utf-8", "replace").decode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -337,20 +338,25 @@ class Handler:
             if not headers.get("content-type", "").lower().startswith("text/event-stream"):
                 raise Refused(502, "Upstream answer not understood", "it is no stream of events")
             events = wire.answer_stream(asked, pieces)
-            first = await anext(events, b"")
-            kind = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
-            self.begun = True
-            head = [*kind, *fields, *self.identity]
-            start = {"type": "http.response.start", "status": 200, "headers": head}
-            await self.send(start)
-            self.record.status = 200
-            await self._piece(first)
-            async for event in events:
-                await self._piece(event)
-            await self._corrected(asked.tokens, left=True)
+            try:
+                await self._flow(events, fields)
+            finally:  # whatever ends it: what was written beyond the first charge is charged
+                await self._corrected(asked.tokens, left=True)
             await self._piece(b"", last=True)
             self.record.outcome = "released"
             self.end()
+
+    async def _flow(self, events: AsyncIterator[bytes], fields: Fields) -> None:
+        """Lets a stream's events leave as they come."""
+        first = await anext(events, b"")
+        kind = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
+        self.begun = True
+        head = [*kind, *fields, *self.identity]
+        await self.send({"type": "http.response.start", "status": 200, "headers": head})
+        self.record.status = 200
+        await self._piece(first)
+        async for event in events:
+            await self._piece(event)
 
     async def _piece(self, content: bytes, *, last: bool = False) -> None:
         """Sends a piece of a stream, which the client must take in time."""

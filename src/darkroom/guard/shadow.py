@@ -187,9 +187,11 @@ class ShadowHandler:
         wire, asked, inputs, asker, _ = decided
         try:
             if asked.stream:
-                async for _ in wire.answer_stream(asked, _pieces(reply)):
-                    pass
-                self._correct(decided)
+                try:
+                    async for _ in wire.answer_stream(asked, _pieces(reply)):
+                        pass
+                finally:
+                    self._correct(decided)
                 return
             answered = wire.answer(asked, reply.status, reply.headers, reply.body)
             self._correct(decided)

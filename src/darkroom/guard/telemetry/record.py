@@ -134,4 +134,4 @@ def note_tokens(record: Record, tokens: Tokens) -> None:
     if tokens.used is not None:
         record.tokens = tokens.used
         record.prompt_tokens = tokens.prompt
-        record.completion_tokens = tokens.completion or 0
+        record.completion_tokens = 0 if tokens.open else tokens.completion or 0

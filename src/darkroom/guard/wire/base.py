@@ -42,6 +42,9 @@ class Tokens:
         prompt: How many the answer says that the prompts took.
         completion: How many it says that were written; ``None`` until it says so.
         pieces: How many pieces of text a stream has sent, each a token or more.
+        asked: No more than so many can be the prompts'.
+        written: No more than so many can be written, if the server heeds what bounds them.
+        open: Whether a stream has not come to its end, so that more may be written than it told.
     """
 
     most: int
@@ -49,12 +52,21 @@ class Tokens:
     prompt: int = 0
     completion: int | None = None
     pieces: int = 0
+    asked: int = 0
+    written: int = 0
+    open: bool = False
 
     @property
     def used(self) -> int | None:
-        """How many were taken, as far as it was told; ``None`` where all that could be may be."""
-        told = None if self.completion is None else self.prompt + self.completion
-        return self.pieces if told is None and self.pieces > self.most else told
+        """How many were taken, as far as it was told; ``None`` where all that could be may be.
+
+        A stream that does not tell, and goes on beyond what bounds it, took more than
+        :attr:`most`: its pieces, and no more than all that the prompts can be.
+        """
+        if self.completion is not None and not self.open:
+            return self.prompt + self.completion
+        beyond = self.pieces > self.written
+        return self.asked + self.pieces if beyond else None
 
 
 @dataclass(slots=True)

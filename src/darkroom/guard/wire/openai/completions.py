@@ -17,7 +17,7 @@ from darkroom.errors import PlanError
 from darkroom.guard.wire.base import Answered, Asked, Tokens
 from darkroom.guard.wire.openai.logprobs import Told, chat_logprobs, completion_logprobs
 from darkroom.guard.wire.openai.server_sent_events import events
-from darkroom.guard.wire.openai.tokens import cut_off, most_tokens, note_usage, wants_usage
+from darkroom.guard.wire.openai.tokens import most_tokens, note_usage, wants_usage
 from darkroom.guard.wire.strict_json import (
     Unclear,
     as_count,
@@ -212,17 +212,18 @@ class OpenAI(StrictWire):
         What is not understood ends it with an event that holds OpenAI's error member, since its
         status has left by then.
         """
+        tokens = asked.tokens or Tokens(0)
+        tokens.open = True
         try:
             async for event in events(chunks):
                 if event == b"[DONE]":
+                    tokens.open = False
                     yield b"data: [DONE]\n\n"
                     return
                 written = self._event(asked.memo, event)
                 if written is not None:
                     yield b"data: " + written + b"\n\n"
-            cut_off(asked.tokens)
         except Unclear as unclear:
-            cut_off(asked.tokens)
             problem = {"status": 502, "title": UPSTREAM, "detail": unclear.detail}
             yield b"data: " + self.error(problem) + b"\n\n"
 

@@ -13,7 +13,6 @@ from darkroom.guard.wire.strict_json import as_count, as_list
 TEMPLATE = 256
 """Tokens that a chat template may add to what a request says, such as a system prompt."""
 
-_LIMITS = ("max_tokens", "max_completion_tokens")
 _RENDERED = ("tools", "functions", "response_format", "prediction")
 """Members that a template may write out at more length than the request has them."""
 
@@ -25,7 +24,8 @@ def most_tokens(
 
     A token stands for a byte of text or more in every tokenizer that covers all bytes, and JSON
     writes no text shorter than it is. Whatever a request says, a prompt and its completion have
-    room in the model's context.
+    room in the model's context. Servers take a limit of 0 for none, and some do not know
+    ``max_completion_tokens``: it bounds what is written only beside ``max_tokens``.
 
     Args:
         request: Without members that are null.
@@ -34,17 +34,20 @@ def most_tokens(
         context: Tokens of the model's context.
         stream: Whether the answer is a stream, whose server must be asked to tell.
     """
-    limits = [request[name] for name in _LIMITS if name in request]
-    plain = bool(limits) and all(type(one) is int and one >= 0 for one in limits)
-    written = min(context, max(limits)) if plain else context
+    limit = request.get("max_tokens")
+    limits: list[Any] = [limit, request.get("max_completion_tokens", limit)]
+    plain = all(type(one) is int and one >= 1 for one in limits)
+    written = rows * (min(context, max(limits)) if plain else context)
     whole = any(request.get(name) for name in _RENDERED) or not _only_text(request)
     prompt = context * rows if whole else length + TEMPLATE
-    most = min(prompt + rows * written, rows * context)
+    most = min(prompt + written, rows * context)
+    tokens = Tokens(most, asked=min(prompt, rows * context), written=written)
     if not stream or wants_usage(request):
-        return Tokens(most)
+        return tokens
     told = request.get("stream_options")
     options = {**(told if isinstance(told, dict) else {}), "include_usage": True}
-    return Tokens(most, orjson.dumps({**request, "stream_options": options}))
+    tokens.body = orjson.dumps({**request, "stream_options": options})
+    return tokens
 
 
 def wants_usage(request: Mapping[str, Any]) -> bool:
@@ -75,12 +78,6 @@ def note_usage(tokens: Tokens, usage: object, *, text: bool) -> None:
     if prompt and (written or not text):
         tokens.prompt = max(tokens.prompt, prompt)
         tokens.completion = max(tokens.completion or 0, written)
-
-
-def cut_off(tokens: Tokens | None) -> None:
-    """Forgets what a stream told that did not come to its end: more may have been written."""
-    if tokens is not None:
-        tokens.completion = None
 
 
 def _only_text(request: Mapping[str, Any]) -> bool:
