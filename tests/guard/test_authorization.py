@@ -24,6 +24,7 @@ from darkroom.errors import PlanError
 from darkroom.guard.gateways.authorization import Authorization
 from darkroom.guard.policy import parse_policy
 from darkroom.guard.stores.sqlite import SqliteStore
+from darkroom.guard.wire.openai.completions import OpenAI
 
 FRONT = Path(__file__).parents[2] / "examples/guard/front"
 
@@ -78,11 +79,24 @@ def test_a_ledger_that_is_away_lets_nothing_pass(tmp_path: Path) -> None:
         ({"outputs": {"top_k": 1}}, r"\[outputs\]"),
         ({"budget": [{"name": "each", "per": "class", "rows": 5}]}, "budgets per class"),
         ({"budget": [{"name": "words", "tokens": 5}]}, "budgets in tokens"),
+        ({"wire": [{"name": "openai", "context": 99}]}, r"\[\[wire\]\] context"),
+        ({"wire": [{"name": "openai", "logprobs": True}]}, "top_logprobs below 20"),
+        (
+            {"wire": [{"name": "openai", "defenses": [{"name": "logprob-rounding", "step": 1.0}]}]},
+            r"\[\[wire\]\] defenses",
+        ),
+        ({"wire": [{"name": "hugging-face", "top_k": 2}]}, r"\[\[wire\]\] top_k"),
+        ({"wire": [{"name": "v1", "output": "scores"}]}, r"\[\[wire\]\] output"),
+        ({"wire": [{"part": OpenAI(context=99)}]}, r"\[\[wire\]\] context"),
     ],
 )
 def test_what_needs_answers_is_refused(tmp_path: Path, change: dict[str, Any], said: str) -> None:
     with pytest.raises(PlanError, match=said):
         service(tmp_path, **change)
+
+
+def test_a_format_that_cuts_no_answers_is_taken(tmp_path: Path) -> None:
+    service(tmp_path, wire=[{"name": "openai", "logprobs": True, "top_logprobs": 20}])
 
 
 # Envoy itself

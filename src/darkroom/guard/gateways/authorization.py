@@ -22,6 +22,9 @@ from darkroom.guard.middleware import Guard, Observer
 from darkroom.guard.policy import Policy
 from darkroom.guard.stores.base import Store
 from darkroom.guard.wire.base import Refused
+from darkroom.guard.wire.openai.completions import MOST_LOGPROBS, OpenAI
+from darkroom.guard.wire.registry import WIRES
+from darkroom.sections import PartSection
 
 
 @dataclass(slots=True, eq=False)
@@ -86,6 +89,7 @@ class Authorization(Guard):
             "budgets per class": any(one.per == "class" for one in policy.budget),
             "budgets in tokens": any(one.tokens is not None for one in policy.budget),
         }
+        beyond |= {f"[[wire]] {key}": True for one in policy.wire for key in _acting(one)}
         wanted = [name for name, there in beyond.items() if there]
         if wanted:
             raise PlanError(
@@ -93,6 +97,21 @@ class Authorization(Guard):
                 "leave it out, or let darkroom guard serve as the proxy"
             )
         return super()._activated(policy)
+
+
+def _acting(section: PartSection) -> list[str]:
+    """Returns the keys of a format that act on answers, or have the request itself changed."""
+    wire = WIRES.find(section)
+    kind = type(wire)
+    found = [
+        key
+        for key in ("defenses", "top_k", "output", "context")
+        if key in section.parameters or getattr(wire, key, None) != getattr(kind, key, None)
+    ]
+    # Log-probabilities are cut whether or not the policy says to how many.
+    if isinstance(wire, OpenAI) and wire.logprobs and wire.top_logprobs < MOST_LOGPROBS:
+        found.append(f"top_logprobs below {MOST_LOGPROBS}")
+    return found
 
 
 async def _allowing(scope: Scope, receive: Receive, send: Send) -> None:

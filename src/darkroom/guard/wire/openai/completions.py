@@ -48,7 +48,7 @@ _COMPLETIONS = frozenset([*_SHARED, "prompt", "best_of", "echo", "suffix"])
 _REASONS = ("stop", "length", "tool_calls", "content_filter", "function_call")
 _SAME_REASONS = {"": None, "eos_token": "stop", "eos": "stop", "max_tokens": "length"}
 """What some servers say in other words."""
-_MOST_LOGPROBS = 20
+MOST_LOGPROBS = 20
 _WRITTEN = frozenset(
     ["text", "content", "refusal", "reasoning_content", "tool_calls", "function_call"]
 )
@@ -105,8 +105,8 @@ class OpenAI(StrictWire):
         Raises:
             PlanError: If one is unknown, or a number is out of bounds.
         """
-        if not 0 <= self.top_logprobs <= _MOST_LOGPROBS:
-            raise PlanError(f"wire openai: top_logprobs should be 0 to {_MOST_LOGPROBS}")
+        if not 0 <= self.top_logprobs <= MOST_LOGPROBS:
+            raise PlanError(f"wire openai: top_logprobs should be 0 to {MOST_LOGPROBS}")
         if self.completions < 1:
             raise PlanError("wire openai: completions should be 1 or more")
         if self.context is not None and self.context < 1:
@@ -183,7 +183,7 @@ class OpenAI(StrictWire):
                 raise Unclear("top_logprobs goes with logprobs")
         else:
             wanted, top = told is not None, told
-        most = 0 if top is None else as_count(top, "the count of logprobs", 0, _MOST_LOGPROBS)
+        most = 0 if top is None else as_count(top, "the count of logprobs", 0, MOST_LOGPROBS)
         if wanted and not self.logprobs:
             raise Unclear("log-probabilities may not be asked for", 422)
         echo = request.get("echo")
