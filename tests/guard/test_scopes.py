@@ -149,6 +149,32 @@ def test_models_are_asked_where_they_are_with_their_own_keys(
     assert keys == [b"one", b"two", b"two"]
 
 
+def test_shadows_ask_the_server_of_each_model_whatever_is_asked(tmp_path: Path) -> None:
+    faces, voices = Model(), Model()
+    with served(faces, lifespan="off") as one, served(voices, lifespan="off") as other:
+        models = [
+            {"name": "faces", "paths": ["/faces", "/health"], "url": one},
+            {"name": "voices", "paths": ["/voices"], "url": other},
+        ]
+        shadow = {"model": "tiny", "shadow": True}
+        made = policy_table(guard=shadow, model=models, wire=WIRES, store=kept(tmp_path))
+        policy = parse_policy(made, "p")
+
+        async def ask() -> list[int]:
+            guard = Guard(Proxy(policy), policy)
+            head = [(b"host", b"a"), (b"content-type", b"application/json")]
+            body = [b'{"inputs": [[1.0, 0, 0, 0]]}']
+            found = [await call(guard, scope_of("GET", "/health", head[:1]), [b""])]
+            paths = ("/voices", "/faces", "/elsewhere")
+            found += [await call(guard, scope_of("POST", path, head), body) for path in paths]
+            await call_lifespan(guard)
+            return [each.status for each in found]
+
+        assert asyncio.run(ask()) == [200, 200, 200, 404]
+    assert [each["path"] for each in faces.seen] == ["/health", "/faces"]
+    assert [each["path"] for each in voices.seen] == ["/voices"]
+
+
 async def call_lifespan(guard: Guard) -> None:
     """Lets an application end, so that its connections are closed."""
     waiting = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -114,7 +115,15 @@ class ShadowHandler:
             await self._refuse(refused)
             return
         decided = await self._decide(head, body)
-        reply = await self._passed(request, body)
+        served = self.record.served or self._meant(head, body)
+        try:
+            reply = await self._passed(request, body, served)
+        except Refused as refused:  # by the proxy, which has no server for it, or hears of none
+            if self.record.status:  # the answer has begun, and is seen to be cut off
+                raise
+            await self._refuse(refused)
+            self.record.outcome = "failed" if refused.status >= 500 else "refused"
+            return
         if decided is not None and reply is not None:
             await self._judge(decided, reply)
 
@@ -154,7 +163,16 @@ class ShadowHandler:
         record.tokens = record.tokens_most
         return _Decided(wire, asked, inputs, asker, decision.ticket)
 
-    async def _passed(self, request: Request, body: bytes) -> Reply | None:
+    def _meant(self, head: Head, body: bytes) -> str | None:
+        """Returns which of several models is asked by what is harmless, or would be refused."""
+        named = None
+        if self.active.scopes.several:
+            with suppress(Refused):
+                wire, harmless = routed(self.active.wires, head)
+                named = None if harmless else wire.read(head.path, head.headers, body).model
+        return self.active.scopes.model(head.path, named)
+
+    async def _passed(self, request: Request, body: bytes, served: str | None) -> Reply | None:
         """Lets the application answer the client, and returns the answer if it is not too long."""
         content = bytearray()
         status, head = 0, {}
@@ -164,7 +182,7 @@ class ShadowHandler:
         async def noted(message: Message) -> None:
             nonlocal status, head
             if message["type"] == "http.response.start":
-                status = int(message["status"])
+                status = self.record.status = int(message["status"])
                 head = {
                     bytes(name).decode("latin-1").lower(): bytes(value).decode("latin-1")
                     for name, value in message.get("headers", ())
@@ -174,11 +192,10 @@ class ShadowHandler:
             await self.send(message)
 
         await self.guarded.app(
-            onward(scope, headers, body, shadow=True, served=self.record.served),
+            onward(scope, headers, body, shadow=True, served=served),
             replayed(body, self.receive),
             noted,
         )
-        self.record.status = status
         whole = 200 <= status < 300 and len(content) <= limit
         return Reply(status, head, bytes(content)) if whole else None
 
