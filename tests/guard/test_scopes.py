@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
-from tests.guard.conftest import KEYS, Bench, Hand, Model, call, policy_table, scope_of
+from tests.guard.conftest import KEYS, Bench, Hand, Model, call, policy_table, reply, scope_of
 from tests.guard.test_proxy import kept, served
 
 from darkroom.errors import PlanError
 from darkroom.guard.api_keys import hashed
+from darkroom.guard.http.requests import Send
 from darkroom.guard.middleware import Guard
 from darkroom.guard.policy import parse_policy
 from darkroom.guard.protection import Protection
@@ -91,6 +93,40 @@ def test_classes_of_models_are_apart(bench: Make) -> None:
     made = bench(model=MODELS, wire=WIRES, budget=budgets)
     faces, voices = ("alice", "/faces"), ("alice", "/voices")
     assert statuses(made, faces, voices, faces, voices) == [200, 200, 429, 429]
+
+
+@pytest.mark.parametrize("other", ["openai", "numbers"])
+def test_classes_of_one_model_are_no_business_of_others(bench: Make, other: str) -> None:
+    chat, numbers = "/v1/chat/completions", {"name": "json", "route": "/price", "numbers": True}
+    wire = numbers if other == "numbers" else {"name": "openai"}
+    path = "/price" if other == "numbers" else chat
+    models = [MODELS[0], {"name": "other", "paths": [path]}]
+    budgets = [{"name": "one", "per": "class", "rows": 1, "models": ["faces"]}]
+    made = bench(model=models, wire=[WIRES[0], wire], budget=budgets)
+    assert statuses(made, ("alice", "/faces"), ("alice", "/faces")) == [200, 429]
+    assert not [one for one in made.guard.active.policy.warnings() if "openai" in one]
+    message = {"role": "assistant", "content": "yes"}
+    said = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+
+    async def answer(send: Send) -> None:
+        await reply(send, orjson.dumps({"scores": [2.5]} if other == "numbers" else said))
+
+    made.model.answer = answer
+    asked = orjson.dumps({"messages": [{"role": "user", "content": "hi"}]})
+    content = asked if other == "openai" else orjson.dumps({"inputs": [[1.0]]})
+    assert [asyncio.run(made.ask(path=path, content=content)).status for _ in range(2)] == [200] * 2
+
+
+def test_classes_of_models_that_answer_numbers_are_refused() -> None:
+    budgets = [{"name": "one", "per": "class", "rows": 1, "models": ["voices"]}]
+    for wire in (
+        {"name": "json", "route": "/voices", "numbers": True},
+        {"name": "open-inference", "numbers": True},
+    ):
+        star = [MODELS[0], {"name": "voices", "paths": ["/v*"]}]
+        policy = parse_policy(policy_table(model=star, wire=[wire], budget=budgets), "p")
+        with pytest.raises(PlanError, match="counts classes"):
+            make_wires(policy)
 
 
 def test_a_route_has_a_budget(bench: Make) -> None:

@@ -17,6 +17,7 @@ from tests.guard.conftest import KEYS, Answer, Bench, Hand, policy_table, reply,
 from darkroom.errors import PlanError
 from darkroom.guard.http.requests import Message, Send
 from darkroom.guard.policy import parse_policy
+from darkroom.guard.protection import Protection
 from darkroom.guard.stores.base import Store
 from darkroom.guard.stores.sqlite import SqliteStore
 from darkroom.guard.wire.openai.completions import OpenAI
@@ -262,9 +263,19 @@ def test_shadows_count_tokens_too(bench: Make) -> None:
 
 
 def test_a_budget_that_nothing_counts_is_refused() -> None:
-    for wires in ([{"name": "openai"}], [{"name": "json"}]):
+    for wires in ([{"name": "openai"}], [{"name": "json"}], [{"name": "openai"}, *WIRE]):
         with pytest.raises(PlanError, match="context = 8192"):
             make_wires(parse_policy(policy_table(wire=wires, budget=BUDGET), "p"))
+
+
+def test_a_format_that_counts_no_tokens_beside_one_that_does_is_a_loss() -> None:
+    plain = [{"name": "openai"}]
+    none, one, both = (
+        Protection.of(parse_policy(policy_table(wire=wires), "p"))
+        for wires in (plain, WIRE, [*plain, *WIRE])
+    )
+    assert one.lost_in(both) == one.lost_in(none) == ["wire openai.context"]
+    assert both.lost_in(both) == both.lost_in(one) == none.lost_in(both) == []
 
 
 def most(**members: Any) -> int:

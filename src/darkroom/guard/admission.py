@@ -193,12 +193,12 @@ def checked_scores(
 async def charge_classes(
     budgets: Budgets, asker: Asker, scores: NDArray[np.float64] | None
 ) -> None:
-    """Charges the classes predicted, where they have budgets.
+    """Charges the classes predicted, where budgets concern them.
 
     Raises:
         Refused: With 429, if one is spent; with 502, if the answer does not tell its classes.
     """
-    if not budgets.rules.classes:
+    if not budgets.rules.counted_classes(asker, {0: 1}):
         return
     if scores is None:
         raise Refused(502, "Upstream answer not understood", "its classes cannot be counted")

@@ -315,7 +315,7 @@ class Handler:
             scores = checked_scores(scores, rows, numbers=answered.numbers)
         seen = None if answered.numbers else scores  # the detector knows confidences
         alarmed = self.active.watch(self.record, inputs, seen)
-        await charge_classes(self.guarded.budgets, asker, scores)
+        await charge_classes(self.guarded.budgets, asker, seen)
         if scores is None:
             return None
         return self.active.defend(inputs, scores, alarmed=alarmed)

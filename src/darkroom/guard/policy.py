@@ -145,15 +145,20 @@ class Policy(Section):
         free = [one.name for one in self.client if not self._limited(one)]
         if free and not any(one.per == "model" for one in self.budget):
             said.append(f"no budget concerns {', '.join(free)}: they may ask as often as they like")
-        if any(one.per == "class" for one in self.budget) and any(
-            one.name == "openai" for one in self.wire
-        ):
+        if any(one.name == "openai" for one in self.wire) and any(map(self._texts, self.budget)):
             said.append("a budget counts classes, which openai has not: answers are withheld")
         if not self.pipeline().defenses:
             said.append("no output defence: all confidences leave as they are")
         if self.guard.shadow:
             said.append("shadow = true: nothing is refused, nothing is changed")
         return said
+
+    def _texts(self, budget: BudgetSection) -> bool:
+        """Tells whether a budget counts classes where the format of OpenAI may answer."""
+        if budget.per != "class" or budget.models is None:
+            return budget.per == "class"
+        paths = [path for one in self.model if one.name in budget.models for path in one.paths]
+        return any("*" in path or path.endswith("/completions") for path in paths)
 
     def _limited(self, client: ClientSection) -> bool:
         """Tells whether a budget of clients or of groups concerns a client."""

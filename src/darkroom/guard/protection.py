@@ -100,10 +100,14 @@ class Protection(BaseModel):
             lost.append("detector")
         elif self.tightened and not new.tightened:
             lost.append("detector.tighten")
-        for name, keys in self.wires:
-            same = [kept for called, kept in new.wires if called == name]
-            if same:
-                lost += [f"wire {name}.{key}" for key in keys if all(key not in s for s in same)]
+        for name in dict.fromkeys(name for name, _ in self.wires):
+            old, same = _keys_of(self, name), _keys_of(new, name)
+            # Of formats with one name, each that lacks a key answers without it.
+            lost += [
+                f"wire {name}.{key}"
+                for key in dict.fromkeys(key for keys in old for key in keys)
+                if sum(key not in keys for keys in same) > sum(key not in keys for keys in old)
+            ]
         return lost
 
     def _covered(self, old: BudgetSection, new: Protection) -> bool:
@@ -169,6 +173,11 @@ def _called(part: PartSection) -> str:
     name = part.name or part.load or type(part.part).__name__
     route = part.parameters.get("route")
     return f"{name} {route}" if route is not None else name
+
+
+def _keys_of(protection: Protection, name: str) -> list[list[str]]:
+    """Returns the keys of each format with a name."""
+    return [keys for called, keys in protection.wires if called == name]
 
 
 def _fewer(

@@ -67,6 +67,10 @@ class Scopes:
         named = any(names for _, paths, names in self._models if paths.fullmatch(path))
         return None if named else self.asker(client, path)
 
+    def models(self, path: str) -> list[str]:
+        """Returns all models with this path, whatever names they have."""
+        return [name for name, paths, _ in self._models if paths.fullmatch(path)]
+
     def model(self, path: str, named: str | None = None) -> str | None:
         """Returns the first model with this path, and with this name where it has any.
 

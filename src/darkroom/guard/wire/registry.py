@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from darkroom.defenses.base import OutputDefense
 from darkroom.errors import PlanError
+from darkroom.guard.budgets.scopes import Scopes
 from darkroom.guard.policy import Policy
 from darkroom.guard.wire.azure import Azure
 from darkroom.guard.wire.base import Wire
@@ -47,14 +48,24 @@ def make_wires(policy: Policy) -> Sequence[Wire]:
     defenses = policy.pipeline().defenses
     for wire in made:
         _require_fitting(policy, wire, defenses)
-    counting = any(isinstance(wire, OpenAI) and wire.context is not None for wire in made)
+    _require_counting(policy, made)
+    return made
+
+
+def _require_counting(policy: Policy, made: Sequence[StrictWire]) -> None:
+    """Refuses budgets of tokens where language models may answer without counting them.
+
+    Raises:
+        PlanError: If there is one.
+    """
+    counting = [wire.context is not None for wire in made if isinstance(wire, OpenAI)]
     for budget in policy.budget:
-        if budget.unit == "tokens" and not counting:
+        if budget.unit == "tokens" and not (counting and all(counting)):
+            which = "not every [[wire]] openai does" if any(counting) else "no [[wire]] does"
             raise PlanError(
-                f"budget {budget.name} counts tokens, which no [[wire]] does: give wire openai "
+                f"budget {budget.name} counts tokens, which {which}: give wire openai "
                 "context = 8192, or whatever the model's context has room for"
             )
-    return made
 
 
 def _require_fitting(policy: Policy, wire: StrictWire, defenses: Sequence[OutputDefense]) -> None:
@@ -70,5 +81,17 @@ def _require_fitting(policy: Policy, wire: StrictWire, defenses: Sequence[Output
                 f"defence {defense.name} does not go with wire {wire.name}, which answers {told}: "
                 f"{'value-rounding and value-noise do' if wire.numbers else 'see numbers = true'}"
             )
-    if wire.numbers and any(one.per == "class" for one in policy.budget):
+    counted = [one.models for one in policy.budget if one.per == "class"]
+    if wire.numbers and any(_may_answer_for(policy, wire, models) for models in counted):
         raise PlanError(f"a budget counts classes, which wire {wire.name} has not: it has numbers")
+
+
+def _may_answer_for(policy: Policy, wire: StrictWire, models: list[str] | None) -> bool:
+    """Tells whether a format may answer for one of some models; ``None`` stands for all."""
+    if models is None:
+        return True
+    route = getattr(wire, "route", None)
+    if isinstance(route, str):
+        return not set(models).isdisjoint(Scopes(policy).models(route))
+    paths = [path for one in policy.model if one.name in models for path in one.paths]
+    return any("*" in path or wire.matches("POST", path) for path in paths)
