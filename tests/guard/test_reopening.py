@@ -75,6 +75,26 @@ def test_shadow_mode_needs_more_than_a_reload(
     assert "SHADOW: nothing is refused" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"upstream": {"url": "http://other:1"}},
+        {"upstream": {"headers_from_env": {"x-key": "KEY"}}},
+        {"model": [{"name": "one", "paths": ["/predict"], "url": "http://other:1"}]},
+    ],
+)
+def test_other_servers_need_a_restart(
+    written: Written, change: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    more = {"budget": [{"name": "daily", "rows": 99}], "upstream": {"seconds": 9.0}}
+    written.write({**written.table, **more, **change})
+    assert written.ask(10).status == 200
+    assert written.ask().status == 429
+    assert "cannot change while it runs" in caplog.text
+    written.write({**written.table, **more})
+    assert written.ask().status == 200
+
+
 def test_what_is_given_up_must_be_named_each_time(written: Written) -> None:
     fewer = {**written.table, "defense": []}
     written.write({**fewer, "guard": {"model": "tiny", "gives_up": ["budget daily"]}})

@@ -202,6 +202,11 @@ class Guard:
             (old.guard.model, old.store.kind, old.store.path, old.store.url_env)
         ):
             raise PlanError("[guard] model and [store] cannot change while it runs: restart it")
+        if _servers(read) != _servers(old):
+            raise PlanError(
+                "url and headers_from_env of [upstream] and [[model]] cannot change while it runs: "
+                "restart it"
+            )
         require_no_less(Protection.of(old), Protection.of(read), read.guard.gives_up)
         self.active = self._activated(read)
         self.budgets.configure(read)
@@ -272,6 +277,12 @@ class Guard:
             return message
 
         await self._guarded.app(scope, started, send)
+
+
+def _servers(policy: Policy) -> list[object]:
+    """Returns where a policy has models asked, which a proxy looks up when it starts."""
+    own = [(one.name, one.url, one.headers_from_env) for one in policy.model if one.url is not None]
+    return [policy.upstream.url, policy.upstream.headers_from_env, own]
 
 
 async def _done_in_time(work: Sequence[Callable[[], object]], seconds: float) -> None:
