@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import logging
+import os
 import threading
 import uuid
 from collections.abc import Callable, Iterable
@@ -23,7 +25,7 @@ from darkroom.errors import DarkroomError, PlanError
 from darkroom.guard.operating.changes import Operator, forgiving, raised, reset, taken_back
 from darkroom.guard.operating.standing import every_counted, one_counted, standings
 from darkroom.guard.policy import Policy, parse_policy
-from darkroom.guard.stores.base import Entry, Store, StoreError
+from darkroom.guard.stores.base import Entry, Make, Receipt, Store, StoreError
 
 Stores = Callable[..., Store]
 ME = Operator("olga", "a test that ran wild")
@@ -242,13 +244,46 @@ def test_nothing_is_opened_that_cannot_be_logged(live: Live, tmp_path: Path) -> 
 def test_a_change_that_fails_is_logged_as_one(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     counted = live.meant()
 
-    def fail(_: object) -> None:
-        raise StoreError("away")
+    def fail(_: object) -> Receipt:
+        return Receipt(granted=False, time=0, spent=())
 
     monkeypatch.setattr(live.own, "charge", fail)
-    with pytest.raises(StoreError):
+    with pytest.raises(StoreError, match="somebody else"):
         raised(live.policy, live.own, counted, rows=3, until=None, operator=ME)
     assert [one["outcome"] for one in live.changes] == ["begun", "failed"]
+
+
+def test_a_change_that_may_have_been_made_is_logged_as_unknown(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted, charge = live.meant(), live.own.charge
+
+    def go_away(make: Make) -> None:
+        charge(make)
+        raise StoreError("away")
+
+    monkeypatch.setattr(live.own, "charge", go_away)
+    with pytest.raises(StoreError, match="may have been made"):
+        raised(live.policy, live.own, counted, rows=3, until=None, operator=ME)
+    assert [one["outcome"] for one in live.changes] == ["begun", "unknown"]
+    assert live.left() == 8
+
+
+def test_lines_of_the_log_are_whole_or_told(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    monkeypatch.setattr("os.write", lambda file, content: write(file, content[:7]))
+    live.raised(3)
+    assert [one["outcome"] for one in live.changes] == ["begun", "made"]
+
+    def full(file: int, content: bytes) -> int:
+        if len(content) < 50:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(file, content[:-9])
+
+    monkeypatch.setattr("os.write", full)
+    with pytest.raises(DarkroomError, match="audit log cannot be written"):
+        live.raised(3)
+    assert live.left() == 8
 
 
 @pytest.mark.parametrize(

@@ -18,13 +18,17 @@ from darkroom.errors import PlanError
 from darkroom.guard.budgets.rules import Counted, opened_subjects
 from darkroom.guard.operating.standing import holder_of, opened_now
 from darkroom.guard.policy import Policy
-from darkroom.guard.stores.base import Charge, Entry, Line, Store, StoreError
+from darkroom.guard.stores.base import Charge, Entry, Line, NoLedgerError, Store, StoreError
 from darkroom.guard.telemetry.audit_log import append_durably
 from darkroom.guard.windows import LONGEST, parse_window
 
 LONGEST_TEXT, MOST_ROWS = 200, 10**12
 MOST_PARTS = 256
 """Parts in which rows are forgiven: each is a write while nobody else can charge."""
+
+
+class _OutrunError(StoreError):
+    """Somebody else changed the same meanwhile, so nothing was."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,8 @@ class Change:
         """Returns it as the audit log has it.
 
         Args:
-            outcome: ``begun`` before it is made, then ``made`` or ``failed``.
+            outcome: ``begun`` before it is made; then ``made``, ``failed``, or ``unknown`` where
+                the store failed at a moment at which it may have been made.
         """
         return {
             "time": round(time.time(), 3),
@@ -253,7 +258,7 @@ def _made(
 
     def charge() -> None:
         if not store.charge(make).granted:
-            raise StoreError("somebody else opened this budget meanwhile: look, and try again")
+            raise _OutrunError("somebody else opened this budget meanwhile: look, and try again")
 
     return _logged(policy, change, charge)
 
@@ -265,8 +270,16 @@ def _logged(policy: Policy, change: Change, make: Callable[[], object]) -> Chang
     append_durably(policy.log.path, change.line("begun"))
     try:
         make()
-    except BaseException:
+    except (_OutrunError, NoLedgerError):
         append_durably(policy.log.path, change.line("failed"))
+        raise
+    except StoreError as error:  # a store may do what it is told, and go before it says so
+        append_durably(policy.log.path, change.line("unknown"))
+        raise StoreError(
+            f"{error}; it may have been made all the same: look with darkroom guard show"
+        ) from error
+    except BaseException:
+        append_durably(policy.log.path, change.line("unknown"))
         raise
     append_durably(policy.log.path, change.line("made"))
     return change

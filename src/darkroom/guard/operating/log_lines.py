@@ -88,7 +88,7 @@ class LoggedChange(BaseModel):
         unit: Of what.
         until: When they end.
         reason: Why.
-        outcome: ``begun``, ``made`` or ``failed``.
+        outcome: ``begun``, ``made``, ``failed`` or ``unknown``.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -35,7 +35,7 @@ class AuditLog:
         try:
             self._open()
             assert self._file is not None
-            os.write(self._file, orjson.dumps(record.line(), option=orjson.OPT_APPEND_NEWLINE))
+            _append(self._file, record.line())
             self._failed = False
         except OSError as error:
             if not self._failed:
@@ -62,6 +62,17 @@ class AuditLog:
         self._inode = (found.st_dev, found.st_ino)
 
 
+def _append(file: int, line: Mapping[str, Any]) -> None:
+    """Writes a whole line: a system that takes a part of it, as a full disk does, is asked again.
+
+    Raises:
+        OSError: If the rest cannot be written.
+    """
+    left = orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+    while left:
+        left = left[os.write(file, left) :]
+
+
 def append_durably(path: Path, line: Mapping[str, Any]) -> None:
     """Writes one line that must be on the disk before anything else happens.
 
@@ -75,7 +86,7 @@ def append_durably(path: Path, line: Mapping[str, Any]) -> None:
     try:
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            os.write(file, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+            _append(file, line)
             os.fsync(file)
         finally:
             os.close(file)
