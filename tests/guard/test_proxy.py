@@ -243,6 +243,31 @@ def test_upstreams_that_are_none_are_refused(url: str | None) -> None:
         Proxy(parse_policy(policy_table(), "policy"), url)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://me:geheim@host:80",
+        "http://me:ge/heim@host:80",
+        "http://me:geheim@host:port",
+        "me:geheim@host",
+        "http://me@geheim@host",
+        "http://host?key=geheim",
+    ],
+)
+def test_messages_hold_no_passwords_of_addresses(url: str) -> None:
+    tables = [
+        policy_table(upstream={"url": url}),
+        policy_table(model=[{"name": "one", "paths": ["/predict"], "url": url}]),
+    ]
+    for table in tables:
+        with pytest.raises(PlanError) as told:
+            Proxy(parse_policy(table, "policy"))
+        assert "heim" not in str(told.value)
+    with pytest.raises(PlanError) as told:
+        Proxy(parse_policy(policy_table(), "policy"), url)
+    assert "heim" not in str(told.value)
+
+
 def test_metrics_and_the_audit_log_have_no_inputs(
     tmp_path: Path, upstream: tuple[Upstream, str]
 ) -> None:

@@ -190,7 +190,9 @@ def parse_policy(table: dict[str, Any], where: str, folder: Path | None = None) 
         policy.pipeline()
         policy.tightened()
     except ValidationError as error:
-        raise PlanError(f"{where}: {explain(error, Policy, secret=('client',))}") from error
+        raise PlanError(
+            f"{where}: {explain(error, Policy, secret=('client', 'upstream', 'model'))}"
+        ) from error
     except PlanError as error:
         raise PlanError(f"{where}: {error}") from error
     return policy

@@ -215,10 +215,26 @@ def _address(base: str | None) -> str:
         url = yarl.URL(base)
         sound = url.scheme in ("http", "https") and bool(url.host) and url.port is not None
     except ValueError as error:
-        raise PlanError(f"upstream {base!r} is no URL: {error}") from error
+        why = "" if "@" in base else f": {error}"  # which may quote a part of a password
+        raise PlanError(f"upstream {_shown(base)!r} is no URL{why}") from None
     if not sound or url.query_string or url.fragment or url.user is not None:
-        raise PlanError(f"upstream {base!r} is no address such as http://127.0.0.1:8080")
+        raise PlanError(
+            f"upstream {_shown(base)!r} is no address such as http://127.0.0.1:8080, without a "
+            "name, a password or a query: headers_from_env sends the server what it asks for"
+        )
     return str(url).rstrip("/")
+
+
+def _shown(address: str) -> str:
+    """Returns an address as a message shows it, without what may be a password or a key.
+
+    >>> _shown("http://me:secret@host:80")
+    'http://…'
+    >>> _shown("nothing")
+    'nothing'
+    """
+    scheme, mark, _ = address.partition("://")
+    return f"{scheme if mark else ''}{mark}…" if set("@?#") & set(address) else address
 
 
 def _from_environment(name: str, variable: str) -> str:
