@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from darkroom.commands.guard_options import a_path, json_option, policy_option
+from darkroom.errors import PlanError
 
 if TYPE_CHECKING:
     from darkroom.guard.budgets.rules import Counted
@@ -187,10 +188,22 @@ def _meant(
     from darkroom.guard.operating.standing import every_counted, ledger_of, one_counted
     from darkroom.guard.policy import read_policy
 
-    operator = Operator(by if by is not None else getpass.getuser(), reason)
+    operator = Operator(by if by is not None else _own_name(), reason)
     read = read_policy(policy)
     with ledger_of(read) as store:
         yield read, store, one_counted(every_counted(read, store), budget, who, part), operator
+
+
+def _own_name() -> str:
+    """Returns the name of whoever runs this, as the machine has it.
+
+    Raises:
+        PlanError: If it has none, as in a container whose user has no name.
+    """
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # by version of Python and system
+        raise PlanError("this machine has no name for you: give yours as --by NAME") from None
 
 
 def _tell(change: Change, as_json: bool) -> None:

@@ -379,6 +379,20 @@ def test_what_is_not_meant_changes_nothing(policy: Path, words: list[str], told:
     assert not (policy.parent / "audit.log").exists()
 
 
+@pytest.mark.parametrize("error", [KeyError, OSError])
+def test_who_has_no_name_on_the_machine_gives_one(
+    policy: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def nobody() -> str:
+        raise error("getpwuid(): uid not found: 4711")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    words = ["raise", "daily", "alice", "--rows", "1", "--reason", "a", "--policy", str(policy)]
+    with pytest.raises(PlanError, match="--by"):
+        run(words)
+    assert run([*words, "--by", "olga"]) == 0
+
+
 def test_a_ledger_that_is_lost_is_neither_begun_nor_opened(policy: Path) -> None:
     (policy.parent / "guard.sqlite").unlink()
     for words in (["clients"], ["raise", "daily", "alice", "--rows", "1", "--reason", "a"]):
