@@ -9,11 +9,13 @@ from typing import Any
 
 import orjson
 import pytest
+from benchmarks.guard.servers import free_port
 from tests.guard.conftest import KEYS, Bench, Hand, Model, call, policy_table, reply, scope_of
 from tests.guard.test_proxy import kept, served
 
 from darkroom.errors import PlanError
 from darkroom.guard.api_keys import hashed
+from darkroom.guard.budgets.scopes import Scopes
 from darkroom.guard.http.requests import Send
 from darkroom.guard.middleware import Guard
 from darkroom.guard.policy import parse_policy
@@ -270,6 +272,93 @@ def test_a_budget_that_counts_less_is_a_loss(
     )
     assert before.lost_in(after) == (["budget daily"] if lost else [])
     assert not before.lost_in(Protection.model_validate_json(before.text))
+
+
+def protection(**changes: Any) -> Protection:
+    return Protection.of(parse_policy(policy_table(client=CLIENTS, **changes), "p"))
+
+
+@pytest.mark.parametrize(
+    ("paths", "lost"),
+    [
+        (["/faces", "/v2/a/infer"], False),
+        (["/faces", "/v2/*", "/more"], False),
+        (["/faces"], True),
+        (["/v2/a/*"], True),
+        (["/f*", "/v2/a/inf"], True),
+    ],
+)
+def test_a_route_that_has_lost_a_path_is_a_loss(paths: list[str], lost: bool) -> None:
+    budget = [{"name": "daily", "rows": 3, "routes": ["slow"]}]
+    before, after = (
+        protection(budget=budget, route=[{"name": "slow", "paths": one}])
+        for one in (["/faces", "/v2/a/infer"], paths)
+    )
+    assert before.lost_in(after) == (["route slow.paths"] if lost else [])
+    assert before.lost_in(protection(budget=[{"name": "daily", "rows": 3}])) == []
+
+
+CHAT = {"name": "chat", "paths": ["/v1/chat/completions"], "names": ["a", "b"]}
+OTHER = {"name": "other", "paths": ["/v1/chat/completions"], "names": ["c"]}
+
+
+@pytest.mark.parametrize(
+    ("models", "lost"),
+    [
+        ([MODELS[0]], False),
+        ([MODELS[0], {"name": "voices", "paths": ["/voices", "/faces"]}], False),
+        ([{"name": "voices", "paths": ["/voices", "/faces"]}, MODELS[0]], True),
+        ([{"name": "voices", "paths": ["/*"]}, MODELS[0]], True),
+        ([{"name": "faces", "paths": ["/more"]}], False),
+        ([{"name": "faces", "paths": ["/more"]}, {"name": "new", "paths": ["/fa*"]}], True),
+    ],
+)
+def test_requests_that_go_to_another_model_are_a_loss(
+    models: list[dict[str, Any]], lost: bool
+) -> None:
+    before, after = (protection(model=one) for one in ([MODELS[0]], models))
+    assert before.lost_in(after) == (["model faces.paths"] if lost else [])
+    assert not before.lost_in(Protection.model_validate_json(before.text))
+
+
+def test_names_that_go_to_another_model_are_a_loss() -> None:
+    before = protection(model=[OTHER, CHAT])
+    assert before.lost_in(protection(model=[CHAT, OTHER])) == []
+    fewer, more = {**CHAT, "names": ["a"]}, {**OTHER, "names": ["c", "b"]}
+    assert before.lost_in(protection(model=[fewer, OTHER])) == []
+    assert before.lost_in(protection(model=[fewer, more])) == ["model chat.paths"]
+
+
+def test_routes_count_paths_of_openai_however_they_are_written() -> None:
+    route = [{"name": "chat", "paths": ["/v1/chat/completions"]}]
+    budget = [{"name": "daily", "rows": 3, "routes": ["chat"]}]
+    policy = parse_policy(policy_table(route=route, budget=budget), "p")
+    for path, routes in (
+        ("/chat/completions", ("chat",)),
+        ("/v1/chat/completions", ("chat",)),
+        ("/v1/completions", ()),
+    ):
+        asker = Scopes(policy).asker("alice", path)
+        assert asker is not None
+        assert asker.routes == routes
+    assert "all budgets concern routes (chat): other paths are free" in policy.warnings()
+
+
+def test_shadows_answer_502_where_no_server_is(tmp_path: Path) -> None:
+    shadow = {"model": "tiny", "shadow": True}
+    away = {"url": f"http://127.0.0.1:{free_port()}"}
+    made = policy_table(guard=shadow, upstream=away, wire=WIRES, store=kept(tmp_path))
+    policy = parse_policy(made, "p")
+
+    async def ask() -> int:
+        guard = Guard(Proxy(policy), policy)
+        head = [(b"host", b"a"), (b"content-type", b"application/json")]
+        scope = scope_of("POST", "/faces", head)
+        status = (await call(guard, scope, [b'{"inputs": [[1.0, 0, 0, 0]]}'])).status
+        await call_lifespan(guard)
+        return int(status)
+
+    assert asyncio.run(ask()) == 502
 
 
 @pytest.mark.parametrize("groups", [[], ["renamed"]])

@@ -49,7 +49,9 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def test_a_request_is_a_span_below_its_clients_and_above_its_models(
     bench: Make, spans: Any
 ) -> None:
-    made = bench(opentelemetry={"metrics": False}, budget=[{"name": "daily", "rows": 1}])
+    made = bench(
+        opentelemetry={"metrics": False, "parents": True}, budget=[{"name": "daily", "rows": 1}]
+    )
     for status in (200, 429):
         assert asyncio.run(made.ask(headers=HEAD)).status == status
     first, second = spans.get_finished_spans()
@@ -67,13 +69,16 @@ def test_a_request_is_a_span_below_its_clients_and_above_its_models(
     assert made.records[0].line()["trace"] == sent[1]
 
 
-def test_a_clients_trace_is_not_gone_on_with_where_the_policy_says_so(
+def test_a_clients_trace_is_not_gone_on_with_unless_the_policy_says_so(
     bench: Make, spans: Any
 ) -> None:
-    made = bench(opentelemetry={"metrics": False, "parents": False})
-    asyncio.run(made.ask(headers=HEAD))
+    made = bench(opentelemetry={"metrics": False})
+    unrecorded = [*HEAD[:-1], (b"traceparent", PARENT[:-1] + b"0")]
+    asyncio.run(made.ask(headers=unrecorded))
     (span,) = spans.get_finished_spans()
     assert span.parent is None
+    (link,) = span.links
+    assert trace.format_trace_id(link.context.trace_id) == PARENT.split(b"-")[1].decode()
     sent = [value for name, value in made.model.seen[0]["headers"] if name == b"traceparent"]
     assert len(sent) == 1
     assert PARENT.split(b"-")[1] not in sent[0]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from fnmatch import translate
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -9,6 +12,29 @@ from pydantic import Field, field_validator, model_validator
 from darkroom.guard.sections import ADDRESS, NAME
 from darkroom.guard.windows import Window, parse_window
 from darkroom.sections import Section
+
+
+def matching(paths: Sequence[str]) -> re.Pattern[str]:
+    r"""Returns what matches any of some paths, in which ``*`` stands for any characters.
+
+    >>> bool(matching(["/v2/models/faces/*"]).fullmatch("/v2/models/faces/versions/1/infer"))
+    True
+    >>> bool(matching(["/a[b]"]).fullmatch("/a[b]"))
+    True
+    """
+    # Of the signs that stand for others, paths here know the star alone.
+    plain = [re.sub(r"[\[?]", lambda sign: f"[{sign[0]}]", one) for one in paths]
+    return re.compile("|".join(translate(one) for one in plain))
+
+
+def spans(wide: str, narrow: str) -> bool:
+    """Tells whether all paths that one matches are matched by another.
+
+    >>> spans("/v2/*", "/v2/*/infer"), spans("/v2/*/infer", "/v2/*")
+    (True, False)
+    """
+    # No path has a star in it: where one stands, only a star is as wide.
+    return matching([wide]).fullmatch(narrow) is not None
 
 
 class RouteSection(Section):

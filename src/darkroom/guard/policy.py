@@ -145,6 +145,8 @@ class Policy(Section):
         free = [one.name for one in self.client if not self._limited(one)]
         if free and not any(one.per == "model" for one in self.budget):
             said.append(f"no budget concerns {', '.join(free)}: they may ask as often as they like")
+        elif routes := self._routes_alone():
+            said.append(f"all budgets concern routes ({', '.join(routes)}): other paths are free")
         if any(one.name == "openai" for one in self.wire) and any(map(self._texts, self.budget)):
             said.append("a budget counts classes, which openai has not: answers are withheld")
         if not self.pipeline().defenses:
@@ -152,6 +154,12 @@ class Policy(Section):
         if self.guard.shadow:
             said.append("shadow = true: nothing is refused, nothing is changed")
         return said
+
+    def _routes_alone(self) -> list[str]:
+        """Names the routes without which no budget would count anything."""
+        if any(one.routes is None for one in self.budget):
+            return []
+        return list(dict.fromkeys(name for one in self.budget for name in one.routes or ()))
 
     def _texts(self, budget: BudgetSection) -> bool:
         """Tells whether a budget counts classes where the format of OpenAI may answer."""

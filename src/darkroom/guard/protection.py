@@ -14,7 +14,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from darkroom.errors import PlanError
-from darkroom.guard.budget_sections import BudgetSection
+from darkroom.guard.budget_sections import BudgetSection, spans
 from darkroom.guard.policy import Policy
 from darkroom.sections import PartSection
 
@@ -42,6 +42,8 @@ class Protection(BaseModel):
         wires: For each format, what it is called and its keys that keep something back.
         groups: Of each client, where there are any.
         models: Those of several, under whose names rows and classes are counted.
+        routes: The paths of each route that a budget concerns.
+        served: Of each of several models, its paths, and what requests call it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -57,6 +59,8 @@ class Protection(BaseModel):
     wires: list[tuple[str, list[str]]]
     groups: dict[str, list[str]] = Field(default_factory=dict)
     models: list[str] = Field(default_factory=list)
+    routes: dict[str, list[str]] = Field(default_factory=dict)
+    served: list[tuple[str, list[str], list[str]]] = Field(default_factory=list)
 
     @classmethod
     def of(cls, policy: Policy) -> Self:
@@ -75,6 +79,8 @@ class Protection(BaseModel):
             ],
             groups={one.name: one.groups for one in policy.client if one.groups},
             models=[one.name for one in policy.model],
+            routes={one.name: one.paths for one in policy.route},
+            served=[(one.name, one.paths, one.names) for one in policy.model],
         )
 
     @property
@@ -91,6 +97,8 @@ class Protection(BaseModel):
         lost = ["shadow"] if new.shadow and not self.shadow else []
         lost += [f"budget {one.name}" for one in self.budgets if not self._covered(one, new)]
         lost += [f"model {name}" for name in self.models if name not in new.models]
+        lost += [f"model {name}.paths" for name in self._moved(new)]
+        lost += [f"route {name}.paths" for name in self._narrowed(new)]
         lost += _fewer("defense", self.defenses, new.defenses)
         if self.labels_only and not new.labels_only:
             lost.append("outputs.labels_only")
@@ -109,6 +117,51 @@ class Protection(BaseModel):
                 if sum(key not in keys for keys in same) > sum(key not in keys for keys in old)
             ]
         return lost
+
+    def _narrowed(self, new: Protection) -> list[str]:
+        """Names routes that budgets still concern, and that have lost a path."""
+        counted = {name for one in new.budgets for name in one.routes or ()}
+        return [
+            name
+            for name, paths in self.routes.items()
+            if name in counted
+            and not all(
+                any(spans(wide, path) for wide in new.routes.get(name, ())) for path in paths
+            )
+        ]
+
+    def _moved(self, new: Protection) -> list[str]:
+        """Names models some of whose requests another model would have."""
+        return [
+            name
+            for name, paths, names in self.served
+            if name in new.models
+            and any(
+                new._before(name, path, called) - self._before(name, path, called)
+                for path in paths
+                for called in (*names,) or (None,)
+            )
+        ]
+
+    def _before(self, model: str, path: str, called: str | None) -> set[str]:
+        """Returns the models that have some requests of a path before one model has them all.
+
+        Args:
+            model: The one.
+            path: In which ``*`` stands for any characters.
+            called: What they call their model; ``None`` for whatever they may.
+        """
+        found: set[str] = set()
+        for name, paths, names in self.served:
+            said = not names or called in names
+            if name == model:
+                if said and any(spans(one, path) for one in paths):
+                    break
+            elif (said or called is None) and any(
+                spans(one, path) or spans(path, one) for one in paths
+            ):
+                found.add(name)
+        return found
 
     def _covered(self, old: BudgetSection, new: Protection) -> bool:
         """Tells whether a budget is still held, or its numbers were changed on purpose."""

@@ -13,7 +13,7 @@ from darkroom.errors import PlanError, one_line
 from darkroom.guard.authentication import KEY_HEADERS
 from darkroom.guard.http.identifiers import TRACING
 from darkroom.guard.http.requests import Receive, Scope, Send, no_route, route_path
-from darkroom.guard.http.upstream import CONNECTION, DROPPED, SERVED, SHADOW, too_late
+from darkroom.guard.http.upstream import CONNECTION, DROPPED, SERVED, SHADOW, no_answer, too_late
 from darkroom.guard.policy import Policy
 
 if TYPE_CHECKING:
@@ -96,6 +96,12 @@ class Proxy:
             await self._pass(scope, body, send)
         except TimeoutError:
             raise too_late(f"nothing for {self._seconds:g} seconds") from None
+        except Exception as error:
+            import aiohttp
+
+            if isinstance(error, aiohttp.ClientError):
+                raise no_answer() from error
+            raise
 
     @property
     def bases(self) -> list[str]:

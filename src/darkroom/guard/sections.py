@@ -273,13 +273,15 @@ class OpenTelemetrySection(Section):
     Attributes:
         spans: Whether each request is a span.
         metrics: Whether requests, rows and tokens are counted.
-        parents: Whether a client's trace is gone on with; otherwise each request begins one.
+        parents: Whether a client's trace is gone on with, for clients that are trusted: theirs
+            decides whether a request is traced. Otherwise each request begins a trace, with a link
+            to the client's.
         service: What the guard is called where ``OTEL_SERVICE_NAME`` does not say.
     """
 
     spans: bool = True
     metrics: bool = True
-    parents: bool = True
+    parents: bool = False
     service: str = Field(default="darkroom-guard", min_length=1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
@@ -47,26 +48,48 @@ class Window:
         return _midnight(time, zone, 1) - time if self.length is None else self.length
 
     def reset(
-        self, time: int, zone: ZoneInfo, buckets: Sequence[tuple[int, int]], room: int
-    ) -> int:
-        """Returns when no more than ``room`` rows are left in the window.
+        self,
+        time: int,
+        zone: ZoneInfo,
+        buckets: Sequence[tuple[int, int]],
+        room: int,
+        opened: Sequence[tuple[int, int]] = (),
+    ) -> int | None:
+        """Returns when at most ``room`` rows are left in the window; ``None`` if they never are.
 
         Args:
             time: Now.
             zone: Whose midnight begins a day.
-            buckets: When each that counts now ends, and its rows; oldest first.
-            room: 0 or more.
+            buckets: When each that counts now ends, and its rows.
+            room: Below 0 where only what is opened makes room for more than the limit.
+            opened: When rows that make room besides stop doing so, and how many they are.
+
+        >>> Window(60_000).reset(100_000, ZoneInfo("UTC"), [(50_000, 3), (90_000, 4)], 2)
+        150000
+        >>> Window(60_000).reset(
+        ...     100_000, ZoneInfo("UTC"), [(50_000, 3), (90_000, 4)], 2, [(110_000, 3)]
+        ... )
+        150000
+        >>> Window(60_000).reset(
+        ...     100_000, ZoneInfo("UTC"), [(50_000, 3), (90_000, 4)], 4, [(110_000, 3)]
+        ... )
+        100000
         """
-        left = sum(rows for _, rows in buckets)
+        left = sum(rows for _, rows in buckets) - sum(rows for _, rows in opened)
         if left <= room:
             return time
         if self.length is None:
             return _midnight(time, zone, 1)
+        changes = Counter[int]()
         for until, rows in buckets:
-            left -= rows
+            changes[until + self.length] -= rows
+        for until, rows in opened:
+            changes[until] += rows
+        for moment in sorted(changes):
+            left += changes[moment]
             if left <= room:
-                return until + self.length
-        raise AssertionError("no rows are left, and that is not little enough")
+                return moment
+        return None
 
 
 def parse_window(text: str) -> Window:

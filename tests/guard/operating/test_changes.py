@@ -59,6 +59,12 @@ class Live:
 
         return asyncio.run(ask())
 
+    def refused(self, client: str = "alice") -> int:
+        """Returns after how many seconds to ask again."""
+        answer = asyncio.run(self.bench.ask(client=client))
+        assert answer.status == 429
+        return int(answer.headers["retry-after"])
+
     def meant(self, budget: str = "daily", who: str = "alice") -> Any:
         return one_counted(every_counted(self.policy, self.own), budget, who, None)
 
@@ -151,6 +157,23 @@ def test_a_reset_of_a_sliding_window_opens_no_further_later(
     assert live.admitted(9) == 0
     hand.time += 1800  # now the ten of the middle have left
     assert live.admitted(9) == 6
+
+
+def test_who_is_refused_after_a_reset_is_told_when_rows_fit(
+    stores: Stores, model: str, hand: Hand, tmp_path: Path
+) -> None:
+    budget = [{"name": "daily", "rows": 6, "window": "1h"}]
+    live = Live(stores, model, hand, tmp_path, budget=budget)
+    assert live.admitted(2) == 2
+    hand.time += 1800
+    assert live.admitted(9) == 4
+    reset(live.policy, live.own, live.meant(), ME)
+    assert live.admitted(9) == 6
+    # What forgave the first two ends with them: room comes when the ten of now leave.
+    told = live.refused()
+    assert 3540 <= told <= 3661
+    hand.time += told
+    assert live.admitted(1) == 1
 
 
 MOMENTS = st.dictionaries(st.integers(1, 900), st.integers(0, 9), max_size=400)

@@ -24,7 +24,15 @@ from typing import Any, TypeVar
 
 from darkroom.errors import DarkroomError, one_line
 from darkroom.guard.budgets.leases import NEVER, Instant, Lease
-from darkroom.guard.budgets.rules import TOKENS, Counted, Decision, Rules, Ticket, rules_of
+from darkroom.guard.budgets.rules import (
+    TOKENS,
+    Counted,
+    Decision,
+    Rules,
+    Ticket,
+    opened_subjects,
+    rules_of,
+)
 from darkroom.guard.budgets.scopes import Asker
 from darkroom.guard.policy import Policy
 from darkroom.guard.protection import Protection, require_no_less
@@ -317,26 +325,31 @@ class Budgets:
         name = spent[0][0].budget.name
         if any(rows > one.budget.limit + opened for one, rows, opened in spent):
             return Decision(False, budget=name, never=True)
-        moment, zone = receipt.time, self.rules.zone
+        moment = receipt.time
         try:
-            found = await self._stored(
-                lambda: [
-                    [
-                        (entry.until, entry.rows)
-                        for entry in self.store.buckets(
-                            one.subject, one.budget.span.since(moment, zone)
-                        )
-                    ]
-                    for one, _, _ in spent
-                ]
+            resets = await self._stored(
+                lambda: [self._reset(one, rows, moment) for one, rows, _ in spent]
             )
         except StoreError:
             return Decision(False, budget=name)
-        waits = [
-            one.budget.span.reset(moment, zone, buckets, one.budget.limit + opened - rows) - moment
-            for (one, rows, opened), buckets in zip(spent, found, strict=True)
+        waits = [math.ceil((one - moment) / 1000) for one in resets if one is not None]
+        retry = max(1, *waits) if len(waits) == len(resets) else None
+        return Decision(False, budget=name, retry=retry)
+
+    def _reset(self, counted: Counted, rows: int, moment: int) -> int | None:
+        """Returns when rows fit into a budget, if ever; in the store's thread."""
+        budget, zone = counted.budget, self.rules.zone
+
+        def found(subject: str, since: int) -> list[tuple[int, int]]:
+            return [(one.until, one.rows) for one in self.store.buckets(subject, since)]
+
+        opened = [
+            one
+            for subject in opened_subjects(counted.subject, budget)
+            for one in found(subject, moment)
         ]
-        return Decision(False, budget=name, retry=max(1, math.ceil(max(waits) / 1000)))
+        spent = found(counted.subject, budget.span.since(moment, zone))
+        return budget.span.reset(moment, zone, spent, budget.limit - rows, opened)
 
     def open_now(self) -> None:
         """Does what :meth:`open` does, in the thread that calls.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from fnmatch import translate
 from typing import NamedTuple
 
+from darkroom.guard.budget_sections import matching
 from darkroom.guard.policy import Policy
+
+_COMPLETIONS = re.compile(r"(?:/v1)?(/(?:chat/)?completions)")
 
 
 class Asker(NamedTuple):
@@ -39,8 +40,10 @@ class Scopes:
 
     def __init__(self, policy: Policy) -> None:
         """Takes the policy."""
-        self._models = [(one.name, _any(one.paths), frozenset(one.names)) for one in policy.model]
-        self._routes = [(one.name, _any(one.paths)) for one in policy.route]
+        self._models = [
+            (one.name, matching(one.paths), frozenset(one.names)) for one in policy.model
+        ]
+        self._routes = [(one.name, matching(one.paths)) for one in policy.route]
         self.several = bool(self._models)
 
     def asker(self, client: str, path: str, named: str | None = None) -> Asker | None:
@@ -54,7 +57,8 @@ class Scopes:
         model = self.model(path, named)
         if self.several and model is None:
             return None
-        routes = tuple(name for name, paths in self._routes if paths.fullmatch(path))
+        spelled = _spellings(path)
+        routes = tuple(name for name, paths in self._routes if any(map(paths.fullmatch, spelled)))
         return Asker(client, model, routes)
 
     def asker_of_path(self, client: str, path: str) -> Asker | None:
@@ -88,14 +92,11 @@ class Scopes:
         )
 
 
-def _any(paths: Sequence[str]) -> re.Pattern[str]:
-    r"""Returns what matches any of some paths.
+def _spellings(path: str) -> tuple[str, ...]:
+    """Returns a path in all ways to write it: the format of OpenAI answers with and without /v1.
 
-    >>> bool(_any(["/v2/models/faces/*"]).fullmatch("/v2/models/faces/versions/1/infer"))
-    True
-    >>> bool(_any(["/a[b]"]).fullmatch("/a[b]"))
-    True
+    >>> _spellings("/completions"), _spellings("/predict")
+    (('/completions', '/v1/completions'), ('/predict',))
     """
-    # Of the signs that stand for others, paths here know the star alone.
-    plain = [re.sub(r"[\[?]", lambda sign: f"[{sign[0]}]", one) for one in paths]
-    return re.compile("|".join(translate(one) for one in plain))
+    found = _COMPLETIONS.fullmatch(path)
+    return (path,) if found is None else (found[1], f"/v1{found[1]}")

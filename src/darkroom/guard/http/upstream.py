@@ -124,7 +124,7 @@ async def ask(
         raise
     except Exception as error:
         if answer.whole is None:
-            raise _failed() from error
+            raise no_answer() from error
         if answer.task is None:
             answer.stay()
             await settle(answer.whole)
@@ -132,7 +132,7 @@ async def ask(
             await answer.task
         raise
     if answer.whole is None:
-        raise _failed()
+        raise no_answer()
     if answer.task is None:
         answer.stay()
         return answer.whole
@@ -276,7 +276,7 @@ async def streamed(
     try:
         first = await pieces.next(seconds)
         if first is None or first["type"] != "http.response.start":
-            raise _failed()
+            raise no_answer()
         yield int(first["status"]), _head(first), _bodies(pieces, limit, seconds)
     except BaseException:
         pieces.whole = False
@@ -288,6 +288,11 @@ async def streamed(
                 task.cancel()
         # After a whole answer, background tasks go on.
         await asyncio.gather(running, watching, return_exceptions=True)
+
+
+def no_answer() -> Refused:
+    """Returns what a client is told of an application that gives no whole answer."""
+    return Refused(502, "Upstream failed", "the model's server gave no whole answer")
 
 
 def too_late(detail: str) -> Refused:
@@ -306,7 +311,7 @@ async def _bodies(pieces: _Pieces, limit: int, seconds: float) -> AsyncIterator[
     while True:
         message = await pieces.next(seconds)
         if message is None:
-            raise _failed()
+            raise no_answer()
         if message["type"] != "http.response.body":
             continue
         part = bytes(message.get("body", b""))
@@ -351,12 +356,8 @@ def _head(start: Message) -> dict[str, str]:
     for name, value in start.get("headers", ()):
         key, text = bytes(name).decode("latin-1").lower(), bytes(value).decode("latin-1")
         if made.setdefault(key, text) != text and key.startswith("content-"):
-            raise _failed()
+            raise no_answer()
     return made
-
-
-def _failed() -> Refused:
-    return Refused(502, "Upstream failed", "the model's server gave no whole answer")
 
 
 def _too_long(limit: int) -> Refused:

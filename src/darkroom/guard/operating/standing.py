@@ -181,14 +181,15 @@ def _standing(counted: Counted, policy: Policy, store: Store, now: int) -> Stand
     span, zone = counted.budget.span, policy.zone
     buckets = store.buckets(counted.subject, span.since(now, zone))
     raised, forgiven = opened_now(store, counted, now)
-    seconds = span.reset(now, zone, [(one.until, one.rows) for one in buckets], 0) - now
+    reset = span.reset(now, zone, [(one.until, one.rows) for one in buckets], 0)
+    assert reset is not None  # at some time nothing is left
     return Standing(
         counted,
         *holder_of(counted),
         _rows(buckets),
         _rows(raised),
         _rows(forgiven),
-        max(0, seconds // 1000),
+        max(0, (reset - now) // 1000),
     )
 
 

@@ -33,23 +33,28 @@ class Spans:
         self._tracer = trace.get_tracer(SCOPE)
 
     def begin(self, scope: Scope, record: Record) -> None:
-        """Begins the span of a request, below that of the client where it tells of one."""
+        """Begins the span of a request; where the client tells of one, below it or beside it."""
         told = {
             name.decode("latin-1"): value.decode("latin-1")
             for name, value in scope["headers"]
             if name in TRACING
         }
+        context = propagate.extract(told)
+        client = trace.get_current_span(context).get_span_context()
+        # A client in whose trace a request is decides whether the request is traced at all.
+        beside = client.is_valid and not self._parents
         span = self._tracer.start_span(
             str(scope["method"]),
-            context=propagate.extract(told if self._parents else {}),
+            context=context if self._parents else propagate.extract({}),
+            links=[trace.Link(client)] if beside else None,
             kind=trace.SpanKind.SERVER,
             start_time=int(record.begun * NANOSECONDS),
         )
         carrier: dict[str, str] = {}
         propagate.inject(carrier, trace.set_span_in_context(span))
         headers = [(name.encode(), value.encode()) for name, value in carrier.items()]
-        context = span.get_span_context()
-        identity = trace.format_trace_id(context.trace_id) if context.is_valid else None
+        own = span.get_span_context()
+        identity = trace.format_trace_id(own.trace_id) if own.is_valid else None
         record.trace = Trace(identity, headers, _ending(span, str(scope["method"])))
 
 
