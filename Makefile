@@ -8,7 +8,10 @@ SELECT := $(if $(DARKROOM_CI),,-m "not slow")
 # A process for each core, and one thread in each: the problems of the tests are small.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist worksteal
 
-.PHONY: demo test quick coverage lint install clean
+.PHONY: demo test quick coverage lint docs reference newcomer setup install clean
+
+# An environment in .venv with what the start pages need.
+setup: .installed-demo
 
 demo: .installed-demo
 	$(BIN)/darkroom demo
@@ -31,6 +34,19 @@ lint: .installed-test
 	MYPY_NUM_WORKERS=auto $(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The site, in site/: strictly, and without asking anything of the network.
+docs: .installed-test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# The pages of the reference that are written from the code.
+reference: .installed-test
+	$(BIN)/python -m tools.reference
+
+# Does in a fresh clone what the start pages say, block by block. The clone gets an environment of
+# its own; with ENVIRONMENT=.venv it uses that one, which takes minutes less.
+newcomer: .installed-test
+	$(BIN)/python -m tools.newcomer $(if $(ENVIRONMENT),--environment $(ENVIRONMENT))
+
 install: .installed-bench
 
 .venv/bin/python:
@@ -44,7 +60,7 @@ install: .installed-bench
 # pip reads dependency groups from version 25.1 on.
 .installed-test: .installed-demo
 	$(PIP) 'pip>=25.1'
-	$(PIP) --editable '.[all]' --group dev
+	$(PIP) --editable '.[all]' --group dev --group docs
 	@touch $@
 
 .installed-bench: .installed-test

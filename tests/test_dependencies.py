@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-OURS = frozenset(["darkroom", "tests", "benchmarks", "inversion_extras"])
+OURS = frozenset(["darkroom", "tests", "tools", "benchmarks", "inversion_extras"])
 
 NOT_IMPORTED = {
     "accelerate": "transformers spreads models over devices with it",
@@ -121,7 +121,13 @@ def test_what_benchmarks_and_examples_import_is_declared() -> None:
     extras = _project()["project"]["optional-dependencies"]
     known = _declared(*extras) | _groups("dev", "bench")
     assert _homes(_imported("benchmarks")) <= known
-    assert _homes(_imported("examples")) <= known
+    # Tutorials are notebooks.
+    assert _homes(_imported("examples")) <= known | _groups("docs")
+
+
+def test_what_tools_import_is_declared() -> None:
+    extras = _project()["project"]["optional-dependencies"]
+    assert _homes(_imported("tools")) <= _declared(*extras) | _groups("docs")
 
 
 def test_every_extra_is_in_all() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("src/darkroom", "benchmarks", "examples")
+FOLDERS = ("src/darkroom", "benchmarks", "examples", "tools")
 
 MOST_MODULES = 15
 MOST_LINES = 400

@@ -40,7 +40,7 @@ _PICKLE = (
 )
 _KERAS = (
     'a model of Keras or TensorFlow is read as ONNX: export it, and set [target] kind = "onnx" and '
-    "load to that file; docs/start/keras-and-jax.md shows how"
+    "load to that file; docs/how-to/keras-and-jax.md shows how"
 )
 _FILES = {
     **dict.fromkeys((".joblib", ".pkl", ".pickle"), _PICKLE),

@@ -28,6 +28,12 @@ class PartSection(BaseModel):
     """A part by ``name``, or by ``load``, with parameters of its own; or ``part``, the part itself.
 
     A name alone may stand for the table, and so may, from Python, the part.
+
+    Attributes:
+        name: One of Darkroom's own, or one that an installed package brings.
+        load: Instead of a name: the class, as ``module:Class``, from the plan's folder, the
+            working folder or what is installed.
+        part: From Python, the part itself.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -66,7 +72,11 @@ class PartSection(BaseModel):
 
 
 class PythonSection(PartSection):
-    """A ``[target]`` in Python: a class by ``name`` or ``load``, or what a function returns."""
+    """A ``[target]`` in Python: a class by ``name`` or ``load``, or what a function returns.
+
+    Attributes:
+        kind: Tells it from other targets.
+    """
 
     kind: Literal["python"]
 

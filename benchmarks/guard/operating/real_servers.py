@@ -30,7 +30,7 @@ from benchmarks.remote.environments import InstallError, bare_environment, pytho
 from benchmarks.remote.mlserver import MLServer, MLServerError, fit_model, python_with_mlserver
 from darkroom.guard.api_keys import hashed
 
-PAGE = Path(__file__).resolve().parents[3] / "docs/start/servers-behind-the-guard.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs/how-to/servers-behind-the-guard.md"
 KEY = "dk_unmodified"
 BUDGET = 10
 

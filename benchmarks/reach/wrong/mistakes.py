@@ -202,6 +202,6 @@ def _line(status: int, said: str, errors: str) -> str:
 
 
 def as_table(found: Iterable[Told]) -> str:
-    """Returns the mistakes as ``docs/start/your-own-model.md`` shows them."""
+    """Returns the mistakes as ``docs/how-to/your-own-model.md`` shows them."""
     lines = [f"| {one.what} | {one.line.replace('|', chr(92) + '|')} |" for one in found]
     return "\n".join(["| mistake | what Darkroom says |", "|---|---|", *lines])

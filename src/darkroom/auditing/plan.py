@@ -52,9 +52,16 @@ def checked_slice(text: str) -> str:
 class RunSection(Section):
     """What the run is called, where it goes, and who allowed it.
 
-    With ``naive``, every attack meets every output defence twice: once knowing it, and once taking
-    its answers for the model's own. ``cache`` is a folder where judges, priors and trained models
-    are kept for other runs; the run's own when left out.
+    Attributes:
+        name: Letters, digits, ``.``, ``_`` and ``-``; the run is the folder ``out/name``.
+        seed: The same seed gives the same results on the same machine.
+        out: The folder of all runs, relative to where the command is started.
+        authorized_by: Who allowed the audit: name and role. The report repeats it. A remote target
+            is not audited without it.
+        naive: Whether every attack meets every output defence twice: once knowing it, and once
+            taking its answers for the model's own.
+        cache: A folder where judges, priors and trained models are kept for other runs; the run's
+            own when left out.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -68,8 +75,12 @@ class RunSection(Section):
 class AttackSection(PartSection):
     """An attack, with its prior, access and budget, and parameters of its own.
 
-    ``access`` is what a query returns to it, its own when left out; ``k`` is how many classes an
-    answer of ``top_k`` names; ``budget`` is in rows a goal.
+    Attributes:
+        prior: What it knows before asking.
+        access: What a query returns to it; its own when left out, or the most that the target
+            shows.
+        k: How many classes an answer of ``top_k`` names.
+        budget: The most rows that it asks for each goal; no limit when left out.
     """
 
     prior: PartSection | None = None
@@ -79,13 +90,23 @@ class AttackSection(PartSection):
 
 
 class CheckSection(Section):
-    """What to make of the check of the subject: failures to put up with, by name."""
+    """What to make of the check of the subject.
+
+    Attributes:
+        ignore: Names of checks whose failure is put up with.
+    """
 
     ignore: list[str] = Field(default_factory=list)
 
 
 class LimitSection(Section):
-    """What the run's owner accepts: an advantage, bits, and whether somebody may stand out."""
+    """What the run's owner accepts; more is a leak.
+
+    Attributes:
+        advantage: The advantage of an attack.
+        bits: How far an attack may narrow down the truth; no limit of its own when left out.
+        worst_off: Whether one person, group or secret that stands out is a leak.
+    """
 
     advantage: float = Field(default=0.0, ge=0, le=1)
     bits: float | None = Field(default=None, ge=0)
@@ -93,7 +114,11 @@ class LimitSection(Section):
 
 
 class DefenseSection(PartSection):
-    """An output defence, or a ``chain`` of several in order."""
+    """An output defence, or several in order.
+
+    Attributes:
+        chain: Instead of a name: several defences in order, each a table.
+    """
 
     chain: list[PartSection] = Field(default_factory=list)
 

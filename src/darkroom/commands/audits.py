@@ -38,7 +38,7 @@ STATUS = {"leak": 1, "none shown": 0, "cannot tell": 3}
 
 @audits.command(epilog="Example: darkroom audit plan.toml --resume --fail-on-leak")
 def audit(
-    plan: Annotated[Path, typer.Argument(help="The plan, in TOML; see docs/start/quick-start.md.")],
+    plan: Annotated[Path, typer.Argument(help="The plan, in TOML; see docs/start/image.md.")],
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run.")] = False,
     fail_on_leak: Annotated[
         bool,
@@ -77,7 +77,7 @@ def work(
 
 @audits.command(epilog="Example: darkroom check plan.toml")
 def check(
-    plan: Annotated[Path, typer.Argument(help="The plan, in TOML; see docs/start/quick-start.md.")],
+    plan: Annotated[Path, typer.Argument(help="The plan, in TOML; see docs/start/image.md.")],
     as_json: AsJson = False,
 ) -> None:
     """Ask whether model and data are what the plan says, before any attack; exit 3 if not."""

@@ -15,6 +15,16 @@ MISTAKE = 2
 OURS = 70
 INTERRUPTED = 130
 
+STATUSES = {
+    0: "done; with `--fail-on-leak`, no leak was shown",
+    1: "a leak above the plan's limit, with `--fail-on-leak`",
+    MISTAKE: "something given cannot be used; one line says what, where and how to mend it",
+    3: "no verdict can be reached, with `--fail-on-leak` or from `check`",
+    OURS: "a fault of Darkroom's own, never confused with a leak",
+    INTERRUPTED: "interrupted; `--resume` goes on",
+}
+"""What the statuses mean with which commands end."""
+
 
 def say(line: str) -> None:
     """Writes a line to standard error."""

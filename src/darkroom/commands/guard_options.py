@@ -16,6 +16,6 @@ policy_option = click.option(
     envvar=f"{PREFIX}_POLICY",
     default="guard.toml",
     show_default=True,
-    help="The policy; see docs/start/guard.md.",
+    help="The policy; see docs/how-to/guard.md.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from darkroom.errors import DataError
 from darkroom.images.training.augment import vary
+from darkroom.training.schedules import one_cycle
 
 _DEMO_CLASSES = 40
 _DEMO_SHAPE = (3, 64, 64)
@@ -112,9 +113,7 @@ def train_face_net(
         model = face_net(classes, images.shape[1:]).train()
         optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.02)
         steps = math.ceil(len(photos) / batch)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, learning_rate, total_steps=epochs * steps, pct_start=0.2
-        )
+        schedule = one_cycle(optimizer, learning_rate, epochs * steps, rising=0.2)
         for epoch in range(epochs):
             order = torch.randperm(len(photos), generator=generator)
             # As many parts as steps, of even size: a last part of one would leave batch

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from darkroom.errors import MissingExtraError, RunError
 from darkroom.text.targets.folders import quiet
+from darkroom.training.schedules import one_cycle
 
 START, END, PAD, MASK = "<s>", "</s>", "<pad>", "<mask>"
 RATE = 2e-3
@@ -225,9 +226,7 @@ def _train(
         model = build().train()
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, RATE, total_steps=steps, pct_start=0.1, anneal_strategy="cos"
-    )
+    schedule = one_cycle(optimizer, RATE, steps, rising=0.1)
     order = torch.zeros(0, dtype=torch.long)
     for step in range(steps):
         if len(order) < 48:

@@ -75,7 +75,15 @@ class PrivateSection(PublicSection):
 
 
 class RecipeSection(Section):
-    """How every ``[[training]]`` trains the module that ``[target] load`` builds."""
+    """How every ``[[training]]`` trains the module that ``[target] load`` builds.
+
+    Attributes:
+        epochs: Passes over the photos.
+        batch: Photos a step.
+        learning_rate: Of the optimiser at its highest.
+        weight_decay: Of the optimiser.
+        augment: Whether photos are moved, turned and mirrored at random.
+    """
 
     epochs: int = Field(default=24, ge=1)
     batch: int = Field(default=40, ge=2)
@@ -100,13 +108,13 @@ class JudgesSection(Section):
 
 
 class ImagePlan(BasePlan):
-    """A whole plan.
+    """A plan that audits a classifier of images.
 
     With ``training``, Darkroom trains the module that ``[target] load`` builds on the private
     photos that ``trained_on`` selects, once without a defence and once with each.
 
-    With ``guarded``, see :class:`BasePlan`, every attack on answers also asks the same model behind
-    a guard.
+    With ``guarded``, every attack on answers also asks the same model behind a guard. What that
+    table leaves out is as ``[target]`` has it where that is a server too.
     """
 
     guard_shares: ClassVar[tuple[str, ...]] = ("shape", "range")

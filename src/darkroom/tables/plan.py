@@ -16,7 +16,12 @@ from darkroom.tables.targets.sections import Names, TableHttpSection, TableSecti
 
 
 class ColumnSection(Section):
-    """What a column is, where its values do not tell it rightly."""
+    """What a column is, where its values do not tell it rightly.
+
+    Attributes:
+        kind: What it is.
+        values: Of a categorical column: all that it may hold, if some are in no row.
+    """
 
     kind: Literal["categorical", "numeric"]
     values: list[str | int | float] = Field(default_factory=list)
@@ -25,7 +30,12 @@ class ColumnSection(Section):
 class SensitiveSection(Section):
     """What is sensitive: one column or several by name, or the ``columns`` of one attribute.
 
-    In a ``one-hot`` encoding, one column at most is on; without, each is an attribute of its own.
+    A name or a list of names may stand for the table: each is then an attribute of its own.
+
+    Attributes:
+        columns: Their names.
+        encoding: In ``one-hot``, one column at most is on; without, each is an attribute of its
+            own.
     """
 
     columns: Names
@@ -39,7 +49,24 @@ class SensitiveSection(Section):
 
 
 class RowsSection(Section):
-    """Rows of a file, and how it is read."""
+    """Rows of a file, and how it is read.
+
+    Attributes:
+        table: A CSV, Parquet, Feather or Excel file with a header, or ``diabetes`` for
+            scikit-learn's table.
+        rows: Which of its rows, as a slice. One file can hold both tables if their slices do not
+            overlap.
+        encoding: Of a CSV file.
+        separator: Between its cells.
+        decimal: The sign before decimals; found out when left out.
+        header_rows: Lines that name the columns.
+        na: What a cell says when its value is missing.
+        text: Columns to keep as text although they look like numbers.
+        missing: What becomes of rows in which values are missing. ``auto`` keeps them if the model
+            predicts them, and leaves them out if not; ``refuse`` makes them an error. A row
+            without its response, or without a value that the attacker does not know, is always
+            left out, and the report counts those.
+    """
 
     table: Path
     rows: str = ":"
@@ -55,7 +82,12 @@ class RowsSection(Section):
 
 
 class PublicTableSection(RowsSection):
-    """Rows that the attacker may have; ``imputer`` is the baseline that is trained on them."""
+    """Rows that the attacker may have, none of the private ones.
+
+    Attributes:
+        imputer: The baseline that is trained on them; for a number, ``logistic`` is a linear
+            regression.
+    """
 
     imputer: Literal["auto", "logistic", "forest"] = "auto"
 
@@ -63,13 +95,23 @@ class PublicTableSection(RowsSection):
 class PrivateTableSection(RowsSection):
     """The truth: what is sensitive in which rows, and which of them the model was trained on.
 
-    ``derived`` are columns that follow from the sensitive ones. ``trained_on`` counts within
-    ``rows``. ``positive`` is the sensitive value that precision,
-    recall and AUC are about when there are two: the rarer one when left out. ``knows`` is what the
-    attacker has of each record beside the other columns: its true ``response``, or what the model
-    says of the true record, its ``prediction``. ``errors_on`` are the rows whose errors the
-    attacker knows of. ``groups`` are the columns whose values are compared; all when left out.
-    ``tolerance`` is how far off a guess at a number may be and still count.
+    Attributes:
+        sensitive: What is to be inferred.
+        unknown: Further columns that the attacker does not know.
+        derived: Columns that follow from the sensitive ones, in every row, and change with them.
+        trained_on: The rows that the model was trained on, as a slice within ``rows``.
+        positive: Of two sensitive values, the one that precision, recall and AUC are about; the
+            rarer one when left out.
+        knows: What the attacker has of each record beside the other columns: its true
+            ``response``, or what the model says of the true record, its ``prediction``.
+        errors_on: The rows whose errors the attacker knows of: those the model was trained on, or
+            the others.
+        groups: The columns whose values are compared; all when left out.
+        bins: Values that stand for a sensitive number: half of them spaced evenly, half where most
+            rows are.
+        tolerance: How far off a guess at a number may be and still count; a tenth of the range
+            between its 5th and 95th percentile when left out.
+        columns: What columns are, by name, where their values do not tell.
     """
 
     sensitive: SensitiveSection
@@ -88,7 +130,7 @@ class PrivateTableSection(RowsSection):
 
 
 class TablePlan(BasePlan):
-    """A whole plan.
+    """A plan that audits a model of tables.
 
     With ``training``, Darkroom fits the estimator that ``[target] load`` returns on the private
     rows that ``trained_on`` selects, once without a defence and once with each.

@@ -43,7 +43,13 @@ class SecretAttackSection(AttackSection):
 
 
 class TextRecipeSection(Section):
-    """How every ``[[training]]`` but ``dp-sgd``, which has a recipe of its own, trains."""
+    """How every ``[[training]]`` but ``dp-sgd``, which has a recipe of its own, trains.
+
+    Attributes:
+        epochs: Passes over the lines.
+        batch: Lines a step.
+        learning_rate: Of the optimiser at its highest.
+    """
 
     epochs: int = Field(default=10, ge=1)
     batch: int = Field(default=48, ge=1)
@@ -51,7 +57,7 @@ class TextRecipeSection(Section):
 
 
 class TextPlan(BasePlan):
-    """A whole plan.
+    """A plan that audits a language model with canaries.
 
     With ``training``, Darkroom trains the model in ``[target] load`` further on the lines of
     ``[private] corpus``, once without a defence and once with each.

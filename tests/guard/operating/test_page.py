@@ -14,7 +14,9 @@ from darkroom.commands.guard import guard
 from darkroom.guard.policy import parse_policy
 from darkroom.guard.wire.registry import make_wires
 
-PAGE = (Path(__file__).parents[3] / "docs/start/operating-the-guard.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs/how-to/operating-the-guard.md").read_text(
+    encoding="utf-8"
+)
 TABLES = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
 COMMANDS = re.findall(r"^(?:.*\| )?darkroom guard (\w+ .*)$", PAGE, re.MULTILINE)
 HASH = "sha256:" + "0" * 63

@@ -143,7 +143,7 @@ def test_declarations_are_checked(folder: Path) -> None:
         ("folder/model.safetensors", "a file of weights alone is no model"),
         ("model.pkl", "a file of weights alone is no model"),
         ("last.ckpt", "a file of weights alone is no model"),
-        ("faces.keras", "docs/start/keras-and-jax.md shows how"),
+        ("faces.keras", "docs/how-to/keras-and-jax.md shows how"),
         ("faces.onnx", 'set [target] kind = "onnx"'),
         ("faces.skops", 'set [target] kind = "sklearn"'),
     ],

@@ -129,7 +129,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _refuse_http2(self) -> None:
         logger.warning(
             "refused a connection of HTTP/2 from %s: a client of gRPC? The guard speaks HTTP/1.1 "
-            "alone; see docs/start/operating-the-guard.md",
+            "alone; see docs/how-to/operating-the-guard.md",
             self.client[0] if self.client else "somebody",
         )
         self._say(NO_HTTP2)

@@ -16,6 +16,7 @@ from darkroom.errors import DataError
 from darkroom.images.priors.spaces import GeneratorPrior
 from darkroom.images.targets.base import ImageSpec
 from darkroom.images.transforms import RandomAffine
+from darkroom.training.schedules import one_cycle
 
 _FEWEST = 16
 _COPIES = 6
@@ -174,9 +175,7 @@ def _train(
     optimizer = torch.optim.AdamW(
         parameters, lr=learning_rate, betas=(0.9, 0.99), weight_decay=1e-3, fused=True
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, learning_rate, total_steps=steps + 1, pct_start=0.1
-    )
+    schedule = one_cycle(optimizer, learning_rate, steps + 1, rising=0.1)
     components = coordinates.shape[1]
     for step, rows in enumerate(batches, start=1):
         photos = coordinates[rows]

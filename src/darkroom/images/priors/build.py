@@ -72,7 +72,11 @@ class PriorConfiguration(ABC):
 
 @dataclass(frozen=True)
 class MeanConfiguration(PriorConfiguration):
-    """Free pixels from the ``average`` of the public photos, or from ``black``."""
+    """Free pixels.
+
+    Attributes:
+        start: Where a search begins: the average of the public photos, or black, which needs none.
+    """
 
     name: ClassVar[str] = "mean"
 
@@ -87,7 +91,13 @@ class MeanConfiguration(PriorConfiguration):
 
 @dataclass(frozen=True)
 class EigenfacesConfiguration(PriorConfiguration):
-    """Principal components of the public photos."""
+    """Principal components of the public photos.
+
+    Attributes:
+        components: How many.
+        augmentation: Moved copies of each photo that they are fitted on too.
+        reach: How far out a search may go, as a root mean square of standardised coordinates.
+    """
 
     name: ClassVar[str] = "eigenfaces"
 
@@ -115,7 +125,16 @@ def _copies(materials: Materials) -> int:
 
 @dataclass(frozen=True)
 class GeneratorConfiguration(PriorConfiguration):
-    """A variational autoencoder trained on the public photos, or with ``load`` one's own."""
+    """A variational autoencoder trained on the public photos, or a generator of your own.
+
+    Attributes:
+        load: Your own: ``module:callable``, which returns a module from ``(n, latent)`` to images.
+        weights: Its weights, as of a target.
+        latent: How many coordinates it takes; needed with ``load``.
+        unit_range: Whether the images of your own lie between 0 and 1; in the target's range if
+            not.
+        steps: Training steps of the autoencoder.
+    """
 
     name: ClassVar[str] = "generator"
 

@@ -81,7 +81,7 @@ def load_weights(model: nn.Module, file: Path) -> None:
     else:
         raise TargetError(
             f"{file}: weights must be .safetensors, or .pt of plain tensors; an .onnx file is a "
-            'model of its own (kind = "onnx"), and docs/start/keras-and-jax.md shows how to get one'
+            'model of its own (kind = "onnx"), and docs/how-to/keras-and-jax.md shows how'
         )
     _fill(bare(model), list(_states(content)), file)
 

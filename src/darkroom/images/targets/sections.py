@@ -22,6 +22,8 @@ class TargetTable(Section):
     """What every kind has.
 
     Attributes:
+        kind: Tells which sort of target it is.
+        protocol: What a server speaks.
         shape: ``[channels, height, width]`` of the images it takes.
         range: The values of black and of full intensity.
     """

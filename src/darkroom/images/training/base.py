@@ -24,6 +24,7 @@ from darkroom.auditing.record import Privacy
 from darkroom.images.training.course import ImageCourse
 from darkroom.training.defense import CONTROL, TrainingDefense
 from darkroom.training.frozen import in_training
+from darkroom.training.schedules import one_cycle
 
 Objective = Callable[[Tensor, Tensor, float], Tensor]
 """Turns images, who is on them and the share of training that is over into a loss."""
@@ -71,9 +72,7 @@ def run_epochs(
         lr=recipe.learning_rate,
         weight_decay=recipe.weight_decay,
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.learning_rate, total_steps=recipe.epochs * steps, pct_start=0.2
-    )
+    schedule = one_cycle(optimizer, recipe.learning_rate, recipe.epochs * steps, rising=0.2)
     for epoch in range(recipe.epochs):
         in_training(module)
         if frozen is not None:

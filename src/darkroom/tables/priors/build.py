@@ -52,7 +52,11 @@ class UniformConfiguration(TablePriorConfiguration):
 
 @dataclass(frozen=True)
 class MarginalsConfiguration(TablePriorConfiguration):
-    """Frequencies in all public rows."""
+    """Frequencies in all public rows.
+
+    Attributes:
+        smoothing: For how many rows the fallback counts, which has all values alike.
+    """
 
     name: ClassVar[str] = "marginals"
 
@@ -65,7 +69,12 @@ class MarginalsConfiguration(TablePriorConfiguration):
 
 @dataclass(frozen=True)
 class ConditionalConfiguration(TablePriorConfiguration):
-    """Frequencies in public rows that agree in some columns."""
+    """Frequencies in public rows that agree in some columns.
+
+    Attributes:
+        given: These columns.
+        smoothing: For how many rows the fallback counts, the product of frequencies in all rows.
+    """
 
     name: ClassVar[str] = "conditional"
 
@@ -79,7 +88,11 @@ class ConditionalConfiguration(TablePriorConfiguration):
 
 @dataclass(frozen=True)
 class ImputationConfiguration(TablePriorConfiguration):
-    """A classifier of the sensitive value, trained on public rows."""
+    """A classifier of the sensitive value, trained on public rows.
+
+    Attributes:
+        model: Which; ``auto`` chooses by cross-validation.
+    """
 
     name: ClassVar[str] = "imputation"
 

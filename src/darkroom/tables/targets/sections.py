@@ -16,8 +16,16 @@ Names = Annotated[list[str], Field(min_length=1)]
 class TableTargetSection(Section):
     """The model; see :func:`darkroom.tables.targets.load.load_table_target`.
 
-    ``response`` is the column that it predicts, ``inputs`` are those that it takes, in its order:
-    all others of the private table when left out.
+    Attributes:
+        kind: A scikit-learn estimator or what behaves like one, an ONNX file, or a function that
+            takes a table and returns predictions.
+        load: A file of the model, or ``module:callable``.
+        response: The column that it predicts.
+        inputs: The columns that it takes, in its order; all others of the private table when left
+            out.
+        outputs: Of a function: what it returns; ``scores`` are probabilities in the order of the
+            response's sorted values.
+        trusted: Types that a ``.skops`` file may hold beside those known to be safe.
     """
 
     kind: Literal["sklearn", "onnx", "function"] = "sklearn"
@@ -31,9 +39,25 @@ class TableTargetSection(Section):
 class TableHttpSection(ServedSection):
     """A model of tables that is served; see :class:`darkroom.tables.targets.http.HttpTableTarget`.
 
-    ``protocol`` is ``json`` (rows as objects under ``rows``, one answer a row under ``path``) or
-    ``v2``, the Open Inference Protocol with one tensor a column. Keys do not belong into a plan:
-    ``headers_from_env`` and ``api_key_env`` name environment variables.
+    Keys do not belong into a plan: ``headers_from_env`` and ``api_key_env`` name environment
+    variables.
+
+    Attributes:
+        kind: Tells it from other targets.
+        protocol: ``json`` for rows as objects, or ``v2``, the Open Inference Protocol with one
+            tensor a column.
+        response: The column that it predicts.
+        inputs: The columns that it takes, in its order; all others of the private table when left
+            out.
+        answers: What it answers.
+        model: For ``v2``: the model's name on the server.
+        version: For ``v2``: its version; the server's choice when left out.
+        output: For ``v2``: the output tensor's name; the first that fits when left out.
+        rows: For ``json``: the key of the rows in a request.
+        path: For ``json``: where an answer has its answers, one a row, as a JMESPath expression.
+        extra: For ``json``: what a request holds besides.
+        tolerance: How far from one a row of probabilities may sum.
+        batch: The most rows in a request.
     """
 
     kind: Literal["http"]
@@ -52,7 +76,13 @@ class TableHttpSection(ServedSection):
 
 
 class TablePythonSection(PythonSection):
-    """A model of tables in Python; the class or function takes the schema, then its parameters."""
+    """A model of tables in Python; the class or function takes the schema, then its parameters.
+
+    Attributes:
+        response: The column that it predicts.
+        inputs: The columns that it takes, in its order; all others of the private table when left
+            out.
+    """
 
     response: str
     inputs: Names | None = None

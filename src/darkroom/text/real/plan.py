@@ -39,7 +39,7 @@ class RealSection(Section):
 
 
 class RealPlan(TextPlan):
-    """A whole plan. What it does not ask of canaries is as in :class:`TextPlan`."""
+    """A plan that audits a language model with the real secrets of a corpus."""
 
     private: RealSection  # type: ignore[assignment]
 

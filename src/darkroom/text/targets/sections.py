@@ -15,6 +15,7 @@ class TransformersSection(Section):
     """A model in a local folder; see :func:`darkroom.text.targets.transformers.load_transformers`.
 
     Attributes:
+        kind: Tells it from other targets.
         load: The folder, as ``save_pretrained`` writes it.
         before: The same model before it was trained on the canaries, to compare with.
         device: Where it runs.
@@ -56,6 +57,7 @@ class OpenAISection(ServedSection):
     """A model behind an OpenAI-compatible API; see :class:`darkroom.text.targets.openai.Api`.
 
     Attributes:
+        kind: Tells it from other targets.
         url: Up to what stands before ``/completions``.
         model: The model's name there.
         style: How it is asked.

@@ -15,6 +15,7 @@ from torch.nn import functional
 from darkroom.auditing.record import Privacy
 from darkroom.text.training.course import TextCourse
 from darkroom.training.defense import CONTROL, TrainingDefense
+from darkroom.training.schedules import one_cycle
 
 
 class TextTraining(TrainingDefense[TextCourse, Any]):
@@ -40,9 +41,7 @@ def run_epochs(course: TextCourse) -> None:
     generator = torch.Generator().manual_seed(course.seed)
     losses = line_losses(ids, present)
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.learning_rate, total_steps=steps, pct_start=0.1, anneal_strategy="cos"
-    )
+    schedule = one_cycle(optimizer, recipe.learning_rate, steps, rising=0.1)
     done = 0
     for _ in range(recipe.epochs):
         order = torch.randperm(len(ids), generator=generator)

@@ -1,0 +1,1 @@
+"""What keeps the documentation true: its generated pages, its site, its examples."""

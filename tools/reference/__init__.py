@@ -1,0 +1,1 @@
+"""Pages of the reference, written from the code that they describe."""
