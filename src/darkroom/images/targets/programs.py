@@ -18,7 +18,7 @@ def program_in(file: Path) -> Literal["TorchScript", "torch.export"] | None:
     try:
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
-    except (OSError, zipfile.BadZipFile):
+    except (OSError, ValueError, zipfile.BadZipFile):
         return None
     if any("/code/" in name for name in names) and any(n.endswith("constants.pkl") for n in names):
         return "TorchScript"
