@@ -13,7 +13,13 @@ import numpy as np
 
 from benchmarks.claims import Claim, Table, tell
 from benchmarks.scale.counted import LOG
-from benchmarks.scale.subjects import darkroom, finish, results_without_times, write_table_plan
+from benchmarks.scale.subjects import (
+    darkroom,
+    finish,
+    has_ray,
+    results_without_times,
+    write_table_plan,
+)
 from darkroom.auditing.claims import Claims
 from darkroom.auditing.store import Store
 
@@ -33,32 +39,43 @@ def crash_claims(folder: Path, *, quick: bool, seed: int) -> tuple[list[Claim], 
         quick: Fewer rounds.
         seed: Decides who is killed, and when.
     """
-    rounds = 4 if quick else 50
+    rounds, of_ray = (4, 1) if quick else (44, 6)
+    of_ray = of_ray if has_ray() else 0
     write_table_plan(folder, CELLS, seed)
     os.environ[LOG] = str(folder / "log")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])
     undisturbed = _finished(folder)
     rng = np.random.default_rng([seed, 2])
-    rows, differ, spare = [], 0, 0
-    for number in range(rounds):
-        killed = _round(folder, rng, one_cell=number % 3 == 2)
+    rows: list[tuple[int, str, int, int, bool]] = []
+    differ = spare = 0
+    for number in range(rounds + of_ray):
+        if number < rounds:
+            killed = _round(folder, rng, one_cell=number % 3 == 2)
+        else:
+            killed = _round_of_ray(folder, rng)
         same = _finished(folder) == undisturbed
         ends = len((folder / "log").read_text().splitlines()) - CELLS
         differ += not same
         spare += max(0, ends - killed)
-        rows.append([number, killed, ends, same])
-        tell(f"round {number + 1} of {rounds}: {killed} killed, {ends} cells run again, {same}")
+        who = "workers" if number < rounds else "the driver of Ray"
+        rows.append((number, who, killed, ends, same))
+        tell(f"round {number + 1}: {killed} of {who} killed, {ends} cells run again, {same}")
     claims = [
         Claim(
-            f"crashes: rounds of {rounds} with SIGKILL after which results differ",
+            f"crashes: rounds of {len(rows)} with SIGKILL after which results differ",
             0,
             differ,
             at_most=True,
         ),
         Claim("crashes: cells run again to their end beyond one a kill", 0, spare, at_most=True),
-        Claim("crashes: processes killed", rounds, sum(row[1] for row in rows)),
+        Claim("crashes: workers and audits killed", rounds, sum(row[2] for row in rows[:rounds])),
+        Claim(
+            "crashes: drivers of Ray killed",
+            1 if quick else 6,
+            sum(row[2] for row in rows[rounds:]) if of_ray else None,
+        ),
     ]
-    columns = ("round", "killed", "cells run again", "results the same")
+    columns = ("round", "who", "killed", "cells run again", "results the same")
     return claims, [Table("Rounds of SIGKILL", columns, rows)]
 
 
@@ -68,11 +85,30 @@ def _finished(folder: Path) -> bytes:
     return results_without_times(folder / RUN)
 
 
-def _round(folder: Path, rng: np.random.Generator, *, one_cell: bool) -> int:
-    """Begins the run anew, and kills some of those who work on it; returns how many it killed."""
+def _round_of_ray(folder: Path, rng: np.random.Generator) -> int:
+    """Begins the run anew with Ray, and kills its driver; returns whether it did."""
+    _anew(folder)
+    plan = (folder / "plan.toml").read_text()
+    (folder / "by-ray.toml").write_text(plan.replace("[run]", '[run]\nengine = "ray"', 1))
+    driver = darkroom(folder, "audit", "by-ray.toml", program=PROGRAM)
+    while not list((folder / RUN / "claims").glob("*.json")) and driver.poll() is None:
+        time.sleep(0.02)
+    time.sleep(float(rng.uniform(0, 5)))
+    killed = driver.poll() is None
+    driver.kill()
+    driver.wait()
+    return int(killed)
+
+
+def _anew(folder: Path) -> None:
     shutil.rmtree(folder / RUN)
     (folder / "log").unlink()
     (folder / "log").touch()
+
+
+def _round(folder: Path, rng: np.random.Generator, *, one_cell: bool) -> int:
+    """Begins the run anew, and kills some of those who work on it; returns how many it killed."""
+    _anew(folder)
     everybody = [darkroom(folder, "audit", "plan.toml", "--resume", program=PROGRAM)]
     everybody += [
         darkroom(folder, "work", str(RUN), "--wait", "60", program=PROGRAM)

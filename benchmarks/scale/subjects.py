@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from darkroom.auditing.workers import THREADS
+from darkroom.auditing.threads import THREADS
 
 TIMES = ("seconds", "microseconds", "of_forward", "time_factor")
 """What differs between two runs of the same."""
@@ -124,6 +125,11 @@ def finish(process: subprocess.Popen[bytes], folder: Path) -> None:
     if process.wait():
         lines = (folder / SAID).read_text().splitlines()
         raise RuntimeError(f"an audit ended with {process.returncode}: {lines[-1:]}")
+
+
+def has_ray() -> bool:
+    """Tells whether Ray is installed, without which nothing is measured of it."""
+    return importlib.util.find_spec("ray") is not None
 
 
 def results_without_times(run: Path) -> bytes:

@@ -1,5 +1,7 @@
 """The Python interface: audit a model, get its run."""
 
+# long: every option of three functions is a parameter of its own, with a line of help
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -63,6 +65,8 @@ def audit(
     out: str | Path = "runs",
     seed: int = 0,
     resume: bool = False,
+    workers: int = 1,
+    cache: str | Path | None = None,
     progress: bool = True,
 ) -> Run:
     """Attacks a classifier of one's own, judges what comes out, and writes a report.
@@ -103,6 +107,8 @@ def audit(
         out: The folder of all runs.
         seed: The same seed gives the same results.
         resume: Whether to go on with a run that is there already.
+        workers: Processes of this machine that share the cells; model and data are sent to them.
+        cache: A folder of judges, priors and trained models that runs share.
         progress: Whether to show bars on standard error.
 
     Raises:
@@ -118,7 +124,7 @@ def audit(
     pixels, labels = as_pair(private, "private")
     shape = as_images(pixels, None, "private").shape[1:]
     table = {
-        "run": _run(name, out, seed, naive, authorized_by) | _given(memory=memory),
+        "run": _run(name, out, seed, naive, authorized_by, cache) | _given(memory=memory),
         "check": {"ignore": list(ignore_checks)},
         "target": target_table(
             model,
@@ -158,7 +164,7 @@ def audit(
             others, apart = hold_apart(others)
         subject = Subject(target, photos, trained, others, apart)
         job = ImageJob(plan, _text(table, "audit"), "darkroom.audit(...)", subject, Path.cwd())
-        return finished(job, resume, Reporter(shown=progress))
+        return finished(job, resume, Reporter(shown=progress), workers)
 
 
 # long: every option is a parameter of its own, so that help shows it
@@ -187,6 +193,8 @@ def audit_table(
     out: str | Path = "runs",
     seed: int = 0,
     resume: bool = False,
+    workers: int = 1,
+    cache: str | Path | None = None,
     progress: bool = True,
 ) -> Run:
     """Infers sensitive columns of a model of tables of one's own, and writes a report.
@@ -222,6 +230,8 @@ def audit_table(
         out: The folder of all runs.
         seed: The same seed gives the same results.
         resume: Whether to go on with a run that is there already.
+        workers: Processes of this machine that share the cells; model and data are sent to them.
+        cache: A folder of judges, priors and trained models that runs share.
         progress: Whether to show bars on standard error.
 
     Raises:
@@ -236,7 +246,7 @@ def audit_table(
 
     kind = getattr(model, "__name__", type(model).__name__)
     table = {
-        "run": _run(name, out, seed, naive, authorized_by),
+        "run": _run(name, out, seed, naive, authorized_by, cache),
         "check": {"ignore": list(ignore_checks)},
         "target": {**_own(model), "response": response}
         if isinstance(model, TableTarget)
@@ -269,7 +279,7 @@ def audit_table(
     job = TableJob(
         plan, _text(table, "audit_table"), "darkroom.audit_table(...)", subject, Path.cwd()
     )
-    return finished(job, resume, Reporter(shown=progress))
+    return finished(job, resume, Reporter(shown=progress), workers)
 
 
 # long: every option is a parameter of its own, so that help shows it
@@ -295,6 +305,8 @@ def audit_text(
     out: str | Path = "runs",
     seed: int = 0,
     resume: bool = False,
+    workers: int = 1,
+    cache: str | Path | None = None,
     progress: bool = True,
 ) -> Run:
     """Extracts canaries from a language model of one's own, and writes a report.
@@ -323,6 +335,8 @@ def audit_text(
         out: The folder of all runs.
         seed: The same seed gives the same results.
         resume: Whether to go on with a run that is there already.
+        workers: Processes of this machine that share the cells; model and data are sent to them.
+        cache: A folder of judges, priors and trained models that runs share.
         progress: Whether to show bars on standard error.
 
     Raises:
@@ -334,7 +348,7 @@ def audit_text(
     from darkroom.text.targets.transformers import TransformersTarget
 
     table = {
-        "run": _run(name, out, seed, naive, authorized_by),
+        "run": _run(name, out, seed, naive, authorized_by, cache),
         "check": {"ignore": list(ignore_checks)},
         "target": _own(model)
         if isinstance(model, LanguageTarget)
@@ -362,15 +376,20 @@ def audit_text(
     job = text_job(
         plan, _text(table, "audit_text"), "darkroom.audit_text(...)", Path.cwd(), reporter, target
     )
-    return finished(job, resume, reporter)
+    return finished(job, resume, reporter, workers)
 
 
 def _run(
-    name: str, out: str | Path, seed: int, naive: bool, authorized_by: str | None
+    name: str,
+    out: str | Path,
+    seed: int,
+    naive: bool,
+    authorized_by: str | None,
+    cache: str | Path | None,
 ) -> dict[str, Any]:
     """Returns the table ``[run]`` of a plan."""
     run = {"name": name, "seed": seed, "out": str(out), "naive": naive}
-    return {**run, **_given(authorized_by=authorized_by)}
+    return {**run, **_given(authorized_by=authorized_by, cache=cache and str(cache))}
 
 
 def _own(target: object) -> dict[str, Any]:

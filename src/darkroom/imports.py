@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import EntryPoints, entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from darkroom.errors import MissingExtraError, TargetError, one_line
@@ -110,6 +111,17 @@ def importable(folder: Path | None) -> Iterator[None]:
     finally:
         for path in added:
             sys.path.remove(path)
+
+
+def beside(folder: Path) -> list[ModuleType]:
+    """Returns the modules that were imported from a folder, as those beside a plan are."""
+    found = []
+    for name, module in list(sys.modules.items()):
+        place = folder.resolve().joinpath(*name.split("."))
+        file = getattr(module, "__file__", None)
+        if file is not None and Path(file) in (place.with_suffix(".py"), place / "__init__.py"):
+            found.append(module)
+    return found
 
 
 def load_skops(file: Path, trusted: Sequence[str] = ()) -> Any:

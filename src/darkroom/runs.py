@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import threading
@@ -15,11 +16,15 @@ from darkroom.auditing.checks import check_job
 from darkroom.auditing.job import Job
 from darkroom.auditing.progress import Reporter
 from darkroom.auditing.record import Cell, Check
-from darkroom.auditing.run_record import Results, VerdictRecord
-from darkroom.auditing.runner import join_run, run_job
+from darkroom.auditing.run_record import Results, RunRecord, VerdictRecord
+from darkroom.auditing.runner import is_current, join_run, join_sent, run_job
 from darkroom.auditing.store import Store
-from darkroom.auditing.workers import Workers
-from darkroom.errors import RunError
+from darkroom.auditing.threads import taking, usual
+from darkroom.auditing.workers.base import Workers
+from darkroom.auditing.workers.cluster import RayTasks
+from darkroom.auditing.workers.objects import ObjectProcesses
+from darkroom.auditing.workers.processes import Processes
+from darkroom.errors import PlanError, RunError
 from darkroom.kinds import load_job
 from darkroom.report import collect, write_report
 
@@ -110,12 +115,11 @@ def audit_plan(
     """
     reporter = Reporter(shown=progress)
     job = load_job(path, reporter, cache=cache)
-    shared = None
+    shared: Workers | int = 1
     if workers > 1:
         begin = "from darkroom.commands.main import main; main()"
-        kept = [] if job.plan.run.cache is None else ["--cache", str(job.plan.run.cache)]
-        command = [sys.executable, "-P", "-c", begin, "work", "--until-closed", *kept]
-        shared = Workers(workers, [*command, str(job.plan.run_folder)])
+        command = [sys.executable, "-P", "-c", begin, "work", "--until-closed"]
+        shared = Processes(workers, [*command, str(job.plan.run_folder)])
     return finished(job, resume, reporter, shared)
 
 
@@ -131,8 +135,9 @@ def work_on(
 
     Args:
         folder: The run's.
-        wait: Seconds to wait for the run to begin.
-        cache: Where judges, priors and trained models are kept; as the plan says if left out.
+        wait: Seconds to wait for the run to begin, or for one that is there to be begun anew with
+            what the plan comes to now.
+        cache: Where judges, priors and trained models are kept; as the run has it if left out.
         progress: Whether to show bars on standard error.
         until_closed: Whether this process ends at once when its standard input does.
 
@@ -140,27 +145,50 @@ def work_on(
         DarkroomError: If there is no run, or its plan does not do any more.
     """
     if until_closed:
-        threading.Thread(target=_end_with_input, daemon=True).start()
-    begun, store = time.monotonic(), Store(folder)
-    while (record := store.record()) is None:
-        if time.monotonic() - begun >= wait:
+        end_with_input()
+    reporter, until, store = Reporter(shown=progress), time.monotonic() + wait, Store(folder)
+    seen, job = None, None
+    while True:
+        record = store.record()
+        late = time.monotonic() >= until
+        if record is None and late:
             raise RunError(
                 f"{folder}: no run was begun there: begin it with darkroom audit PLAN.toml"
             )
+        if record is not None and record != seen:
+            seen, job = record, _joined(folder, record, cache, reporter)
+        if seen is not None and job is not None and (late or is_current(job, seen)):
+            return join_run(job, seen, reporter)
         time.sleep(0.5)
+
+
+def _joined(
+    folder: Path, record: RunRecord, cache: Path | None, reporter: Reporter
+) -> Job[Any, Any, Any, Any]:
+    """Loads what a run works on.
+
+    Raises:
+        DarkroomError: If it has no plan, or that does not do any more.
+    """
     if record.plan is None:
         raise RunError(
             f"{folder}: the run was begun in Python, where no other process can join it: write a "
             "plan, and run darkroom audit PLAN.toml"
         )
-    reporter = Reporter(shown=progress)
-    join_run(load_job(Path(record.plan), reporter, run=folder, cache=cache), record, reporter)
+    kept = cache if record.cache is None or cache is not None else Path(record.cache)
+    with taking(record.run.machine.threads or usual()):
+        return load_job(Path(record.plan), reporter, run=folder, cache=kept)
 
 
-def _end_with_input() -> None:
-    while os.read(0, 1024):
-        pass
-    os._exit(1)
+def end_with_input() -> None:
+    """Ends this process when its standard input ends, as that of a process' parent does."""
+
+    def wait() -> None:
+        while os.read(0, 1024):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def open_run(folder: Path, *, reveal: bool = False) -> Run:
@@ -178,7 +206,10 @@ def open_run(folder: Path, *, reveal: bool = False) -> Run:
 
 
 def finished(
-    job: Job[Any, Any, Any, Any], resume: bool, reporter: Reporter, workers: Workers | None = None
+    job: Job[Any, Any, Any, Any],
+    resume: bool,
+    reporter: Reporter,
+    workers: Workers | int = 1,
 ) -> Run:
     """Runs a job and writes its report.
 
@@ -186,8 +217,23 @@ def finished(
         job: What to run.
         resume: Whether to go on with a run that is there already.
         reporter: Shows the stages.
-        workers: Processes that run the cells; this one if left out.
+        workers: Processes that run the cells: this one, so many that are sent the job, or others.
     """
-    folder = run_job(job, resume=resume, reporter=reporter, workers=workers)
+    folder = run_job(job, resume=resume, reporter=reporter, workers=_workers(job, workers))
     with reporter.stage("Writing the report"):
         return open_run(folder)
+
+
+def _workers(job: Job[Any, Any, Any, Any], asked: Workers | int) -> Workers | None:
+    """Returns what runs the cells of a job; ``None`` for this process.
+
+    Raises:
+        PlanError: If that is said twice.
+    """
+    if job.plan.run.engine == "ray":
+        if asked != 1:
+            raise PlanError('[run] engine = "ray" takes what the cluster has: leave out workers')
+        return RayTasks(job, job.plan.run.address)
+    if not isinstance(asked, int):
+        return asked
+    return ObjectProcesses(asked, functools.partial(join_sent, job)) if asked > 1 else None

@@ -131,3 +131,29 @@ def test_a_damaged_artefact_is_named(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(RunError, match=f"{file.name}: what was kept .* is damaged: remove"):
         shelf.made("judges", [], lambda: ROWS)
+
+
+def test_what_may_be_impossible_to_keep_is_made_by_everybody_at_once(tmp_path: Path) -> None:
+    shelf, together = Artefacts(tmp_path), threading.Barrier(3, timeout=20)
+
+    def make(value: object) -> object:
+        together.wait()  # would break if one waited for another
+        return value
+
+    def all_make(value: object) -> None:
+        def one() -> None:
+            shelf.made("own", [], lambda: make(value), waits=False)
+
+        threads = [threading.Thread(target=one) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    all_make(Path("x"))
+    assert list(tmp_path.iterdir()) == []
+    all_make(ROWS)
+    assert not together.broken
+    (file,) = tmp_path.iterdir()
+    assert file.suffix == ".npz"
+    np.testing.assert_array_equal(shelf.made("own", [], lambda: None, waits=False), ROWS)

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,11 @@ from safetensors.torch import save_file
 from tests.support.needs import absent
 from tests.support.processes import cpu_seconds
 
+from darkroom import runs
+from darkroom.auditing.artefacts import Artefacts
 from darkroom.auditing.progress import Reporter
 from darkroom.auditing.runner import run_job
+from darkroom.auditing.threads import THREADS
 from darkroom.errors import RunError
 from darkroom.files import MARK
 from darkroom.images import cells, judging
@@ -43,6 +47,24 @@ from darkroom.commands.main import main
 torch.set_num_threads(1)
 threadpool_limits(1)
 main()
+"""
+
+
+OWN_JUDGE = """
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from darkroom.images.judges.base import Judge
+
+
+@dataclass(frozen=True)
+class Guesser(Judge):
+    name: ClassVar[str] = "guesser"
+
+    def fit(self, images, people, *, seed, on_progress=None):
+        return lambda images: np.zeros(len(images), np.int64)
 """
 
 
@@ -153,6 +175,100 @@ def test_a_plan_that_comes_to_other_cells_is_not_joined(audited_folder: Path) ->
     record.write_text(json.dumps({**said, "plan": None}))
     with pytest.raises(RunError, match="begun in Python"):
         work_on(record.parent, progress=False)
+
+
+def test_a_worker_waits_for_a_run_to_be_begun_anew_after_a_change_of_the_plan(
+    audited_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = audited_folder / "runs" / "tiny"
+    said = json.loads((folder / "run.json").read_text())
+    said["plan"] = str(audited_folder / "plan.toml")
+    (folder / "run.json").write_text(json.dumps(said))
+    plan = (audited_folder / "plan.toml").read_text()
+    (audited_folder / "plan.toml").write_text(plan.replace("steps = 12", "steps = 13"))
+    job = load_job(audited_folder / "plan.toml", Reporter(shown=False))
+    keys = job.keys(metadata.version("darkroom"))
+    waited: list[float] = []
+
+    def begin(seconds: float) -> None:
+        waited.append(seconds)
+        (folder / "run.json").write_text(json.dumps({**said, "cells": keys}))
+
+    monkeypatch.setattr("darkroom.runs.time.sleep", begin)
+    joined: list[Any] = []
+    monkeypatch.setattr(runs, "join_run", lambda job, record, reporter: joined.append(record.cells))
+    work_on(folder, wait=60, progress=False)
+    assert joined == [tuple(keys)]
+    assert len(waited) == 1
+
+
+def test_a_worker_takes_threads_and_cache_from_the_run(
+    audited_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = audited_folder / "runs" / "tiny" / "run.json"
+    said = json.loads(path.read_text())
+    kept = audited_folder / "kept"
+    said |= {"plan": str(audited_folder / "plan.toml"), "cache": str(kept)}
+    said["run"]["machine"]["threads"] = before = torch.get_num_threads() + 1
+    path.write_text(json.dumps(said))
+    shutil.rmtree(path.parent / "cells" / said["cells"][0])
+    real, taken = cells.run_cell, []
+
+    def counting(*arguments: Any) -> Any:
+        taken.append((torch.get_num_threads(), os.environ[THREADS]))
+        return real(*arguments)
+
+    monkeypatch.setattr(image_job, "run_cell", counting)
+    work_on(path.parent, progress=False)
+    assert taken == [(before, str(before))]
+    assert torch.get_num_threads() == before - 1
+    assert {one.name.partition("-")[0] for one in kept.iterdir()} >= {"judges", "prior"}
+
+
+def test_a_run_that_is_gone_on_with_takes_the_threads_that_it_has(
+    plan_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(THREADS, raising=False)
+    usual = torch.get_num_threads()
+
+    def threads() -> Any:
+        said = json.loads((plan_folder / "runs" / "tiny" / "run.json").read_text())
+        return said["run"]["machine"]["threads"]
+
+    run(plan_folder)
+    assert threads() == usual
+    path = plan_folder / "runs" / "tiny" / "run.json"
+    said = json.loads(path.read_text())
+    said["run"]["machine"]["threads"] = usual + 1
+    path.write_text(json.dumps(said))
+    run(plan_folder, resume=True)
+    assert threads() == usual + 1
+    monkeypatch.setenv(THREADS, "3")
+    run(plan_folder, resume=True)
+    assert threads() == 3
+
+
+def test_a_judge_of_one_s_own_leaves_the_others_to_be_kept_and_is_trained_by_everybody(
+    plan_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (plan_folder / "own_judge.py").write_text(OWN_JUDGE)
+    path = plan_folder / "plan.toml"
+    extra = '[judges]\nextra = [{load = "own_judge:Guesser"}]'
+    path.write_text(path.read_text().replace("[judges]", extra))
+    shelf: list[tuple[str, bool]] = []
+    real = Artefacts.made
+
+    def noting(self: Artefacts, name: str, *rest: Any, waits: bool = True) -> Any:
+        shelf.append((name, waits))
+        return real(self, name, *rest, waits=waits)
+
+    monkeypatch.setattr(Artefacts, "made", noting)
+    first = run(plan_folder)
+    assert [waits for name, waits in shelf if name == "judge"] == [True, True, True, False]
+    names = [one.name for one in (plan_folder / "runs" / "tiny" / "artefacts").iterdir()]
+    assert len([name for name in names if name.startswith("judge-")]) == 3
+    assert not [name for name in names if name.startswith("judges-")]
+    assert run(plan_folder, resume=True) == first
 
 
 def test_after_a_change_of_one_attack_nothing_is_made_again(

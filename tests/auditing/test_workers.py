@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import signal
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from darkroom.auditing import workers as module
 from darkroom.auditing.progress import Reporter
 from darkroom.auditing.store import Store
-from darkroom.auditing.workers import THREADS, Workers, cores
+from darkroom.auditing.threads import cores
+from darkroom.auditing.workers import base
+from darkroom.auditing.workers.objects import ObjectProcesses
+from darkroom.auditing.workers.processes import Processes
 from darkroom.errors import RunError
 
 BEGIN = """
@@ -45,29 +50,22 @@ def store(tmp_path: Path) -> Store:
 
 def run(store: Store, count: int, program: str) -> None:
     command = [sys.executable, "-S", "-c", program, str(store.folder), *KEYS]
-    Workers(count, command).run(store, KEYS, Reporter(shown=False))
+    Processes(count, command).run(store, KEYS, 7, Reporter(shown=False))
 
 
 def threads(store: Store) -> list[str]:
     return [path.read_text() for path in store.folder.glob("threads-*")]
 
 
-def test_as_many_are_begun_as_there_are_cells_at_most(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv(THREADS, raising=False)
+def test_as_many_are_begun_as_there_are_cells_at_most(store: Store) -> None:
     run(store, 9, WORKING)
-    assert threads(store) == [str(max(1, cores() // 9))] * 3
+    assert threads(store) == ["7"] * 3
     run(store, 9, DYING)  # nothing is missing, so nobody is begun
     assert len(threads(store)) == 3
 
 
-def test_threads_that_the_environment_says_are_kept(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(THREADS, "7")
-    run(store, 2, WORKING)
-    assert threads(store) == ["7", "7"]
+def test_they_share_the_processors() -> None:
+    assert [Processes(count, []).threads for count in (1, 10_000)] == [cores(), 1]
 
 
 def test_how_workers_ended_that_left_cells_behind_is_said(store: Store) -> None:
@@ -99,6 +97,35 @@ def _children() -> list[str]:
 def test_where_there_are_no_locks_one_process_is_all(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "has_locks", lambda folder: False)
+    monkeypatch.setattr(base, "has_locks", lambda folder: False)
     with pytest.raises(RunError, match="knows no locks"):
         run(store, 2, WORKING)
+
+
+def working(folder: Path, model: object) -> None:
+    """Finishes every cell, as whoever is sent a job does."""
+    del model
+    for key in KEYS:
+        (folder / "cells" / key).mkdir(exist_ok=True)
+        for name in ("cell.json", "reconstructions.npz"):
+            (folder / "cells" / key / name).touch()
+
+
+def dying(folder: Path) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.medium
+def test_a_job_is_sent_to_processes(store: Store) -> None:
+    reporter = Reporter(shown=False)
+    # Classes and functions of a notebook have no module that could be imported.
+    sent = functools.partial(working, store.folder, lambda: None)
+    with pytest.raises(RunError, match="see to that, then go on with resume=True"):
+        ObjectProcesses(2, functools.partial(dying, store.folder)).run(store, KEYS, 1, reporter)
+    ObjectProcesses(2, sent).run(store, KEYS, 1, reporter)
+    ObjectProcesses(2, functools.partial(dying, store.folder)).run(store, KEYS, 1, reporter)
+    lock = functools.partial(working, store.folder, threading.Lock())
+    for key in KEYS:
+        (store.folder / "cells" / key / "cell.json").unlink()
+    with pytest.raises(RunError, match=r"cannot be sent to them .*leave out workers"):
+        ObjectProcesses(2, lock).run(store, KEYS, 1, reporter)

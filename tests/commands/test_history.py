@@ -38,6 +38,10 @@ def test_runs_are_listed(
     assert call("runs", str(tmp_path), "--json") == 0
     listed = json.loads(capsys.readouterr().out)
     assert {one["folder"] for one in listed} == {str(before), str(after)}
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "run.json").write_text("{}")
+    assert call("runs", str(tmp_path)) == 0
+    assert "damaged" in capsys.readouterr().out
     assert call("runs", str(before)) == 0
     shown = capsys.readouterr().out
     assert "1 of 1" in shown

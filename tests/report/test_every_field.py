@@ -47,6 +47,7 @@ UNSHOWN: dict[Field, str] = {
     (RunRecord, "schema_name"): "tells programs how to read the file",
     (Results, "schema_name"): "tells programs how to read the file",
     (RunRecord, "plan"): "tells other processes that work on the run where the plan is",
+    (RunRecord, "cache"): "tells other processes that work on the run where judges are kept",
     (RunRecord, "checked"): "tells a run that is resumed whether to check again",
     (Results, "verdict"): "what the page says, for programs and the command line",
     (Results, "run"): "the same as in run.json, from where the page has it",

@@ -75,6 +75,26 @@ def test_runs_are_listed_the_latest_first(run: RunFolder, later: RunFolder, tmp_
         runs_in(tmp_path / "nowhere")
 
 
+def test_a_damaged_run_is_listed_with_what_is_wrong_and_hides_no_other(
+    run: RunFolder, later: RunFolder, tmp_path: Path
+) -> None:
+    whole, cut, odd = run.write(), later.write(), tmp_path / "odd"
+    (cell,) = (cut / "cells").glob("*/cell.json")
+    cell.write_text(cell.read_text()[:80])
+    odd.mkdir()
+    (odd / "run.json").write_text("{}")
+    found = {Path(one.folder).name: one for one in runs_in(tmp_path)}
+    assert {name: one.state for name, one in found.items()} == {
+        whole.name: "done",
+        "later": "damaged",
+        "odd": "damaged",
+    }
+    assert "cell.json" in (found["later"].damage or "")
+    assert "run.json" in (found["odd"].damage or "")
+    with pytest.raises(RunError, match=r"run\.json"):
+        runs_in(odd)
+
+
 def test_what_is_less_than_before_is_shown_with_its_interval(
     run: RunFolder, later: RunFolder
 ) -> None:

@@ -37,8 +37,10 @@ class Artefacts(NamedTuple):
 
     folder: Path | None = None
 
-    def made(self, name: str, decisive: Sequence[object], make: Callable[[], T]) -> T:
-        """Returns what is kept, or makes and keeps it; one process makes it, and others wait.
+    def made(
+        self, name: str, decisive: Sequence[object], make: Callable[[], T], *, waits: bool = True
+    ) -> T:
+        """Returns what is kept, or makes and keeps it.
 
         What has a part that :mod:`.packing` cannot pack, as a judge of somebody's own, is made
         anew each time.
@@ -47,6 +49,8 @@ class Artefacts(NamedTuple):
             name: What it is, a word for the file.
             decisive: All that decides it, as JSON can hold it.
             make: Makes it.
+            waits: Whether one process makes it, and others wait; otherwise each that finds it
+                missing makes it at once, which is better for what it may be impossible to keep.
 
         Raises:
             RunError: If the folder cannot be written to, or what is kept is damaged.
@@ -57,18 +61,10 @@ class Artefacts(NamedTuple):
         if file.exists():
             return _read(file)  # type: ignore[no-any-return]
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not waits:
+            return _kept(file, make())
         with leased(file.with_suffix(".lease"), wait=True):
-            if file.exists():
-                return _read(file)  # type: ignore[no-any-return]
-            value = make()
-            try:
-                packed = pack(value)
-            except CannotPack:
-                return value
-            _write(file, packed)
-            # Arrays may lie otherwise in memory than those that were made, which can show in the
-            # last bit of a product: everybody has them as they were packed.
-            return unpack(packed)  # type: ignore[no-any-return]
+            return _read(file) if file.exists() else _kept(file, make())
 
 
 NOWHERE = Artefacts()
@@ -109,6 +105,18 @@ def versions(*further: str) -> list[list[str]]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def _kept(file: Path, value: T) -> T:
+    """Keeps a value if it can be packed, and returns it as everybody will have it."""
+    try:
+        packed = pack(value)
+    except CannotPack:
+        return value
+    _write(file, packed)
+    # Arrays may lie otherwise in memory than those that were made, which can show in the last bit
+    # of a product: everybody has them as they were packed.
+    return unpack(packed)  # type: ignore[no-any-return]
 
 
 def _write(file: Path, packed: Packed) -> None:

@@ -199,22 +199,62 @@ class Job(ABC, Generic[Plan, Subject, Cells, Bench]):
             version: Darkroom's.
             reporter: Shows each stage.
         """
-        priors: dict[str, Any] = {}
-        opened: Model[Subject] | None = None
-        bench: Bench | None = None
-        planned = dict(zip(self.keys(version), self.planned, strict=True))
+        session = Session(self, self.keys(version), reporter)
         for key in keys:
-            model, cell = planned[key]
-            if bench is None or model is not opened:
-                opened, subject = model, model.open(reporter)
-                bench = self.bench(subject, bench, reporter)
-            words = repr(cell.prior)
-            if words not in priors:
-                with reporter.stage(f"Fitting prior {cell.prior.name}") as advance:
-                    priors[words] = self.fit_prior(cell, subject, advance)
-            with reporter.stage(cell.title) as advance:
-                result, arrays = self.run_cell(key, cell, subject, priors[words], bench, advance)
-            yield FinishedCell(key, model.dress(result), arrays)
+            yield session.run(key)
+
+
+class Session(Generic[Subject, Cells, Bench]):
+    """What one process has at hand while it runs cells: a model with its judges, and priors."""
+
+    def __init__(
+        self, job: Job[Any, Subject, Cells, Bench], keys: Sequence[str], reporter: Reporter
+    ) -> None:
+        """Has nothing at hand yet.
+
+        Args:
+            job: The audit.
+            keys: Those of all its cells, in order.
+            reporter: Shows each stage.
+        """
+        self._job, self._reporter = job, reporter
+        self._planned = dict(zip(keys, job.planned, strict=True))
+        self._priors: dict[str, Any] = {}
+        self._opened: Model[Subject] | None = None
+        self._at_hand: tuple[Subject, Bench] | None = None
+
+    def bench(self, key: str) -> tuple[Subject, Bench]:
+        """Returns the model of a cell with the truth about it, and what it is judged with."""
+        model, _ = self._planned[key]
+        if self._at_hand is None or model is not self._opened:
+            former = None if self._at_hand is None else self._at_hand[1]
+            subject = model.open(self._reporter)
+            self._at_hand = subject, self._job.bench(subject, former, self._reporter)
+            self._opened = model
+        return self._at_hand
+
+    def prior(self, key: str, subject: Subject) -> Any:
+        """Returns what the attacker of a cell knows before asking.
+
+        Args:
+            key: The cell's.
+            subject: A model with the truth; what is known before is the same for all models.
+        """
+        _, cell = self._planned[key]
+        words = repr(cell.prior)
+        if words not in self._priors:
+            with self._reporter.stage(f"Fitting prior {cell.prior.name}") as advance:
+                self._priors[words] = self._job.fit_prior(cell, subject, advance)
+        return self._priors[words]
+
+    def run(self, key: str) -> FinishedCell:
+        """Runs a cell."""
+        model, cell = self._planned[key]
+        subject, bench = self.bench(key)
+        prior = self.prior(key, subject)
+        with self._reporter.stage(cell.title) as advance:
+            result, arrays = self._job.run_cell(key, cell, subject, prior, bench, advance)
+        return FinishedCell(key, model.dress(result), arrays)
 
 
 def trained_row(defenses: Sequence[Any], on: str = "") -> list[tuple[str, str]]:

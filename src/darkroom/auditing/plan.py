@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -62,6 +62,9 @@ class RunSection(Section):
             taking its answers for the model's own.
         cache: A folder where judges, priors and trained models are kept for other runs; the run's
             own when left out.
+        engine: What runs the cells: processes of this machine, or tasks of Ray.
+        address: The Ray cluster's, such as ``auto`` or ``ray://head:10001``; Ray starts on this
+            machine alone when left out.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -70,6 +73,19 @@ class RunSection(Section):
     authorized_by: str | None = None
     naive: bool = False
     cache: Path | None = None
+    engine: Literal["processes", "ray"] = "processes"
+    address: str | None = None
+
+    @model_validator(mode="after")
+    def _ray_alone(self) -> Self:
+        if self.engine != "ray" and self.address is not None:
+            raise PlanError('[run] address is that of a Ray cluster: set engine = "ray" too')
+        if self.engine == "ray" and self.cache is not None:
+            raise PlanError(
+                '[run] engine = "ray" keeps what is made once in the run\'s own folder: '
+                "leave out cache"
+            )
+        return self
 
 
 class AttackSection(PartSection):

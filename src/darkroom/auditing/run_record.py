@@ -11,11 +11,16 @@ from darkroom.auditing.record import Amount, Cell, Check, Count, Key, Rate, Reco
 
 
 class Machine(Record):
-    """Where a run ran."""
+    """Where a run ran.
+
+    ``threads`` is how many each process took, on which results hang; ``None`` in runs that were
+    written before it was kept.
+    """
 
     processor: str
     cores: Annotated[int, Field(ge=1)]
     system: str
+    threads: Annotated[int, Field(ge=1)] | None = None
 
 
 class About(Record):
@@ -62,6 +67,8 @@ class RunRecord(Record):
         run: Which run.
         authorized_by: Who allowed it, if the plan names anybody.
         command: How to repeat it.
+        cache: Where judges, priors and trained models are kept for other runs; ``None`` for the
+            run's own folder.
         plan: Where the plan is, for other processes that work on the run; ``None`` for one that
             was made in Python.
         started: When it was begun, or gone on with.
@@ -78,6 +85,7 @@ class RunRecord(Record):
     authorized_by: str | None
     command: str
     plan: str | None = None
+    cache: str | None = None
     started: datetime
     limit: Limit | None
     target: TargetRecord

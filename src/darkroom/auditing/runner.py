@@ -18,9 +18,9 @@ from darkroom.auditing.progress import Reporter
 from darkroom.auditing.record import Check
 from darkroom.auditing.run_record import About, Limit, Machine, RunRecord
 from darkroom.auditing.store import Store
-from darkroom.auditing.workers import WITHOUT_LOCKS, Workers
+from darkroom.auditing.threads import taking, told, usual
+from darkroom.auditing.workers.base import Workers, missing, require_locks
 from darkroom.errors import RunError
-from darkroom.files import has_locks
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch")
 
@@ -54,14 +54,44 @@ def run_job(
     with store.held():
         store.open(resume=resume)
         _require_kin(job, store, keys, version)
-        store.write("plan.toml", job.plan_text)
-        record = _record(job, keys, version, _checks(job, store, version, reporter))
-        store.write("run.json", record.model_dump_json(by_alias=True, indent=1))
-        if workers is None:
-            _run_cells(job, store, keys, version, reporter)
-        else:
-            workers.run(store, record.cells, reporter)
+        threads = _threads(store, workers)
+        with taking(threads):
+            store.write("plan.toml", job.plan_text)
+            checks = _checks(job, store, version, reporter)
+            record = _record(job, keys, version, checks, threads)
+            store.write("run.json", record.model_dump_json(by_alias=True, indent=1))
+            if workers is None:
+                _run_cells(job, store, keys, version, reporter)
+            else:
+                workers.run(store, record.cells, threads, reporter)
     return store.folder
+
+
+def _threads(store: Store, workers: Workers | None) -> int:
+    """Returns how many threads each process of a run takes.
+
+    What the environment says comes first; then what a run that is gone on with took for the cells
+    that it has, so that they can be compared with the others.
+    """
+    former = store.record()
+    if (count := told()) is not None:
+        return count
+    if former is not None and missing(store, former.cells) < len(former.cells):
+        return former.run.machine.threads or usual()
+    return usual() if workers is None else workers.threads
+
+
+def is_current(job: Job[Any, Any, Any, Any], record: RunRecord) -> bool:
+    """Tells whether a run was begun with what the plan comes to now.
+
+    Args:
+        job: What the plan comes to now.
+        record: What the run says of itself.
+    """
+    version = metadata.version("darkroom")
+    if not record.cells:
+        return record.checked == check_key(job, version)
+    return {*record.cells} == {*job.keys(version)}
 
 
 def join_run(job: Job[Any, Any, Any, Any], record: RunRecord, reporter: Reporter) -> None:
@@ -83,9 +113,16 @@ def join_run(job: Job[Any, Any, Any, Any], record: RunRecord, reporter: Reporter
             f"{store.folder}: the run has other cells than the plan comes to now: bring it up to "
             f"date with {job.command} --resume"
         )
-    if not has_locks(store.folder):
-        raise RunError(f"{store.folder}: {WITHOUT_LOCKS}")
-    _run_cells(job, store, keys, version, reporter)
+    require_locks(store)
+    with taking(record.run.machine.threads or usual()):
+        _run_cells(job, store, keys, version, reporter)
+
+
+def join_sent(job: Job[Any, Any, Any, Any]) -> None:
+    """Runs cells of a run that was begun in Python, in a process that was sent the job."""
+    record = Store(job.plan.run_folder).record()
+    if record is not None:
+        join_run(job, record, Reporter(shown=False))
 
 
 def _run_cells(
@@ -145,7 +182,11 @@ def _checks(
 
 
 def _record(
-    job: Job[Any, Any, Any, Any], keys: list[str], version: str, checks: tuple[Check, ...]
+    job: Job[Any, Any, Any, Any],
+    keys: list[str],
+    version: str,
+    checks: tuple[Check, ...],
+    threads: int,
 ) -> RunRecord:
     """Returns what ``run.json`` holds."""
     plan = job.plan
@@ -161,11 +202,13 @@ def _record(
                 processor=platform.machine(),
                 cores=os.cpu_count() or 1,
                 system=f"{platform.system()} {platform.release()}",
+                threads=threads,
             ),
         ),
         authorized_by=plan.run.authorized_by,
         command=job.command,
         plan=None if job.plan_file is None else str(job.plan_file),
+        cache=None if plan.run.cache is None else str(plan.run.cache.resolve()),
         started=datetime.datetime.now(datetime.UTC).replace(microsecond=0),
         limit=None if plan.limit is None else Limit.of(plan.limit),
         target=target,

@@ -27,6 +27,7 @@ FEATURES = {
     "dp": "training with differential privacy",
     "rl": "the attack by reinforcement learning",
     "onnx": "models in ONNX",
+    "ray": "cells as tasks of a Ray cluster",
     "http": "models behind an API",
     "guard": "the guard in front of a model",
     "redis": "the guard's budgets in Redis",

@@ -72,7 +72,8 @@ def _runs(found: Sequence[RunState]) -> Table:
     if asks:
         table.add_column("rows sent", justify="right")
     for one in found:
-        state = one.state if one.outcome is None else f"{one.state}: {one.outcome}"
+        said = one.outcome or one.damage
+        state = Text(one.state if said is None else f"{one.state}: {said}")
         done = f"{one.done} of {len(one.cells)}"
         rows = "" if one.rows is None else count(one.rows)
         row = (Text(one.folder), state, done, moment(one.started), duration(one.seconds))

@@ -12,7 +12,7 @@ import numpy as np
 from darkroom.auditing.artefacts import NOWHERE, UNSHELVED, Artefacts, Shelves
 from darkroom.auditing.progress import Reporter
 from darkroom.images.guesses import Guesses, baseline, draws
-from darkroom.images.judges.base import Judge
+from darkroom.images.judges.base import Judge, Recogniser
 from darkroom.images.judges.false_positives import (
     Accuracy,
     FalsePositives,
@@ -22,7 +22,7 @@ from darkroom.images.judges.false_positives import (
 )
 from darkroom.images.judges.gallery import Gallery, fit_gallery
 from darkroom.images.judges.images import FaceSpace
-from darkroom.images.judges.panel import Panel, joined
+from darkroom.images.judges.panel import Keep, Panel, joined, train_each
 from darkroom.images.judges.ranks import Floats, log_ranks_of_guesses
 from darkroom.images.photos import Photos
 from darkroom.images.priors.base import ImagePrior
@@ -30,7 +30,7 @@ from darkroom.images.priors.build import PriorConfiguration
 from darkroom.images.record import JudgeRates, Judges, MeasuredRate
 from darkroom.images.subject import Subject
 from darkroom.images.targets.memory import DEFAULT, SHARE
-from darkroom.named import identity
+from darkroom.named import identity, is_ours
 
 COMPONENTS = 60
 """Dimensions of the face space in which nearness to a person is measured."""
@@ -189,9 +189,7 @@ def set_up_bench(
     words = (subject.photos_digest(), seed, [identity(judge) for judge in judges])
     if former is None:
         with reporter.stage("Training judges") as advance:
-            people = shelves.shared.made(
-                "judges", words, lambda: _people(subject, seed, judges, advance)
-            )
+            people = _kept_people(subject, seed, judges, shelves.shared, advance)
     else:
         people = People(former.panel, former.gallery, former.by_heart)
     with reporter.stage("Trying to fool the judges") as advance:
@@ -233,10 +231,37 @@ def _tested(
     )
 
 
-def _people(
-    subject: Subject, seed: int, judges: Sequence[Judge], advance: Callable[[int, int], None]
+def _kept_people(
+    subject: Subject,
+    seed: int,
+    judges: Sequence[Judge],
+    shelf: Artefacts,
+    advance: Callable[[int, int], None],
 ) -> People:
-    panel = _panel(subject, subject.judge_split()[0], seed, judges, advance)
+    """Returns what is learned from photos alone.
+
+    It is kept whole where all judges are Darkroom's own. Another may be impossible to keep: then
+    the others are kept one by one, and each process trains that one while the others do.
+    """
+    words = (subject.photos_digest(), seed)
+
+    def keep(judge: Judge, train: Callable[[], Recogniser]) -> Recogniser:
+        return shelf.made("judge", [*words, identity(judge)], train, waits=is_ours(judge))
+
+    if not all(is_ours(judge) for judge in judges):
+        return _people(subject, seed, judges, advance, keep)
+    decisive = [*words, [identity(judge) for judge in judges]]
+    return shelf.made("judges", decisive, lambda: _people(subject, seed, judges, advance))
+
+
+def _people(
+    subject: Subject,
+    seed: int,
+    judges: Sequence[Judge],
+    advance: Callable[[int, int], None],
+    keep: Keep = train_each,
+) -> People:
+    panel = _panel(subject, subject.judge_split()[0], seed, judges, advance, keep)
     gallery = _gallery(subject)
     return People(panel, gallery, ByHeart.of(subject, panel, gallery))
 
@@ -247,6 +272,7 @@ def _panel(
     seed: int,
     judges: Sequence[Judge],
     advance: Callable[[int, int], None],
+    keep: Keep,
 ) -> Panel:
     """Trains judges on photos of the people, and the gate on those of others."""
     spec, public = subject.target.spec, subject.public
@@ -260,6 +286,7 @@ def _panel(
         seed=_derived(seed, 2),
         judges=judges,
         on_progress=advance,
+        keep=keep,
     )
 
 

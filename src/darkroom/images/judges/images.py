@@ -216,22 +216,28 @@ def nearest_photo(
     Raises:
         DataError: If a goal has no photo, or if the shapes differ.
     """
-    same = goals[:, None] == people[None, :]
-    missing = np.unique(goals[~same.any(axis=1)])
+    order = np.argsort(people, kind="stable")
+    first, stop = (np.searchsorted(people[order], goals, side) for side in ("left", "right"))
+    count = stop - first
+    missing = np.unique(goals[count == 0])
     if len(missing):
         raise DataError(f"nearest photo: no photo of {missing.tolist()}: give photos of every goal")
-    row, column = np.nonzero(same)
-    similarity = np.full(same.shape, -np.inf)
+    if not len(images):
+        return Nearest(np.empty(0, np.int64), np.empty(0), np.empty(0))
+    # Pairs of a goal with each of its photos alone: all goals times all photos would fill memory.
+    begin = np.cumsum(count) - count
+    row = np.repeat(np.arange(len(goals)), count)
+    column = order[np.arange(len(row)) - begin[row] + first[row]]
     parts = [
         ssim(images[row[start : start + _CHUNK]], photos[column[start : start + _CHUNK]])
         for start in range(0, len(row), _CHUNK)
     ]
-    similarity[row, column] = np.concatenate([np.empty(0), *parts])
-    if not len(images):
-        return Nearest(np.empty(0, np.int64), np.empty(0), np.empty(0))
-    best = similarity.argmax(axis=1).astype(np.int64)
+    similarity = np.concatenate(parts)
+    highest = np.maximum.reduceat(similarity, begin)
+    reached = np.flatnonzero(similarity == highest[row])
+    best = column[reached[np.unique(row[reached], return_index=True)[1]]].astype(np.int64)
     apart = space.coordinates(images) - space.coordinates(photos[best])
-    return Nearest(best, similarity.max(axis=1), np.sqrt((apart**2).mean(axis=1)))
+    return Nearest(best, highest, np.sqrt((apart**2).mean(axis=1)))
 
 
 def shrink(images: Tensor, longest: int) -> Tensor:

@@ -8,8 +8,9 @@ that asks whether the image is a face at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +26,15 @@ from darkroom.images.judges.recognisers import own_judges
 
 _LONGEST = 48  # pixels: finer detail than this tells noise apart, not people
 _CHUNK = 256
+
+
+Keep = Callable[[Judge, Callable[[], Recogniser]], Recogniser]
+"""Given a judge and what trains it, returns it trained."""
+
+
+def train_each(judge: Judge, train: Callable[[], Recogniser]) -> Recogniser:  # noqa: ARG001
+    """Trains each judge anew."""
+    return train()
 
 
 class Judgement(NamedTuple):
@@ -103,6 +113,7 @@ class Panel:
         seed: int,
         judges: Sequence[Judge] | None = None,
         on_progress: Report | None = None,
+        keep: Keep = train_each,
     ) -> Panel:
         """Trains the judges and calibrates the gate; takes some ten to twenty seconds.
 
@@ -121,6 +132,7 @@ class Panel:
             seed: For whatever is random in the judges.
             judges: Those that vote; :func:`own_judges` when left out.
             on_progress: Called with the training steps done and those in all.
+            keep: Trains each judge, unless it has it already.
 
         Raises:
             DataError: If there are fewer than two people, if a class below the highest has no
@@ -140,7 +152,10 @@ class Panel:
         known = torch.cat([private, strangers[: len(others)]])
         who = np.concatenate([people, others]).astype(np.int64)
         chosen = own_judges() if judges is None else judges
-        fitted = [one.fit(known, who, seed=seed, on_progress=on_progress) for one in chosen]
+        fitted = [
+            keep(one, partial(one.fit, known, who, seed=seed, on_progress=on_progress))
+            for one in chosen
+        ]
         return cls(low, high, shape, gate, tuple(one.name for one in chosen), tuple(fitted))
 
     def judge(self, images: Images) -> Judgement:

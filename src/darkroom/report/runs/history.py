@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +14,7 @@ from darkroom.errors import RunError
 from darkroom.files import MARK, is_leased
 from darkroom.report.results import collect, read_cell, read_run
 
-State = Literal["done", "running", "stopped", "no verdict"]
+State = Literal["done", "running", "stopped", "no verdict", "damaged"]
 
 
 class CellState(Record):
@@ -42,8 +42,10 @@ class RunState(Record):
         folder: Where it is.
         name: The run's.
         state: ``done``; ``running`` where a process works on it; ``stopped`` where cells are
-            missing and nobody does; ``no verdict`` where the check of the subject failed.
-        started: When it was begun, or gone on with.
+            missing and nobody does; ``no verdict`` where the check of the subject failed;
+            ``damaged`` where a file cannot be read.
+        damage: Which file that is, and what is wrong with it.
+        started: When it was begun, or gone on with; when ``run.json`` was written if it is damaged.
         done: How many cells are done.
         outcome: What it comes to, if it is done.
         seconds: How long the attacks that are done took together.
@@ -55,6 +57,7 @@ class RunState(Record):
     folder: Words
     name: Words
     state: State
+    damage: str | None = None
     started: datetime
     done: Count
     outcome: str | None
@@ -67,12 +70,34 @@ def runs_in(folder: Path) -> list[RunState]:
     """Returns the runs in a folder, or the one that it is, the latest first.
 
     Raises:
-        RunError: If there is none, or a file of one is damaged.
+        RunError: If there is none, or a file of the one that it is is damaged.
     """
-    found = [folder] if (folder / "run.json").exists() else _runs(folder)
+    if (folder / "run.json").exists():
+        return [state_of(folder)]
+    found = [_listed(file.parent) for file in sorted(folder.glob("*/run.json"))]
     if not found:
         raise RunError(f"{folder}: no run there: give the folder of a run, or of all runs")
-    return sorted((state_of(run) for run in found), key=lambda one: one.started, reverse=True)
+    return sorted(found, key=lambda one: one.started, reverse=True)
+
+
+def _listed(run: Path) -> RunState:
+    """Returns how far a run is, or that it is damaged."""
+    try:
+        return state_of(run)
+    except RunError as error:
+        written = (run / "run.json").stat().st_mtime
+        return RunState(
+            folder=str(run),
+            name=run.name,
+            state="damaged",
+            damage=str(error),
+            started=datetime.fromtimestamp(int(written), UTC),
+            done=0,
+            outcome=None,
+            seconds=0.0,
+            rows=None,
+            cells=(),
+        )
 
 
 def state_of(run: Path) -> RunState:
@@ -97,10 +122,6 @@ def state_of(run: Path) -> RunState:
         rows=claims.rows_asked(),
         cells=tuple(cells),
     )
-
-
-def _runs(folder: Path) -> list[Path]:
-    return [file.parent for file in sorted(folder.glob("*/run.json"))]
 
 
 def _state(run: Path, cells: Sequence[CellState], held: bool) -> State:

@@ -1,0 +1,1 @@
+"""Who runs the cells of an audit in place of the process that began it."""
