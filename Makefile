@@ -54,7 +54,7 @@ install: .installed-bench
 	$(PYTHON) -m venv .venv
 
 .installed-demo: .venv/bin/python pyproject.toml constraints.txt
-	$(PIP) --editable '.[vision,tables,text]'
+	$(PIP) --editable '.[lab,tables,text]'
 	@touch $@
 
 # pip reads dependency groups from version 25.1 on.

@@ -19,6 +19,7 @@ PLACES = {
     "verdict": "benchmarks.verdict.claims",
     "reach": "benchmarks.reach.claims",
     "scale": "benchmarks.scale.claims",
+    "lab": "benchmarks.lab.claims",
 }
 
 

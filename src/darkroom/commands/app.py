@@ -11,10 +11,12 @@ from darkroom.commands.audits import audits
 from darkroom.commands.data import canaries, data, secrets
 from darkroom.commands.doctor import doctor
 from darkroom.commands.history import history
+from darkroom.commands.lab import lab
 
 EXAMPLES = """\b
 Examples:
   darkroom demo                            the whole job on rendered faces
+  darkroom lab                             watch a face emerge, on a local page
   darkroom audit plan.toml                 attack, judge and report
   darkroom audit plan.toml --resume        go on after an interruption
   darkroom audit plan.toml --fail-on-leak  exit 1 for a leak, 3 where none can be told
@@ -45,6 +47,7 @@ app.add_typer(audits)
 app.add_typer(history)
 app.add_typer(data)
 app.add_typer(doctor)
+app.add_typer(lab)
 app.add_typer(canaries, name="canaries")
 app.add_typer(secrets, name="secrets")
 

@@ -186,6 +186,8 @@ def demo(out: Out = Path("runs"), seed: Seed = 0, as_json: Json = False) -> None
         return
     for run in runs:
         _print(run, as_json)
+    where = "" if out == Path("runs") else f" --out {out}"
+    typer.echo(f"Watch a face emerge, and turn the knobs yourself: darkroom lab{where}")
 
 
 def plain_console() -> Console:

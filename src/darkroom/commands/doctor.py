@@ -29,6 +29,7 @@ FEATURES = {
     "onnx": "models in ONNX",
     "ray": "cells as tasks of a Ray cluster",
     "http": "models behind an API",
+    "lab": "the local page where attacks are watched",
     "guard": "the guard in front of a model",
     "redis": "the guard's budgets in Redis",
     "postgres": "the guard's budgets in PostgreSQL",

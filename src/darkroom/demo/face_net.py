@@ -17,6 +17,7 @@ from darkroom.images.training.augment import vary
 from darkroom.training.schedules import one_cycle
 
 _DEMO_CLASSES = 40
+SMALL_CLASSES = 12
 _DEMO_SHAPE = (3, 64, 64)
 
 
@@ -70,6 +71,11 @@ def demo_face_net() -> nn.Module:
     file beside it.
     """
     return face_net(_DEMO_CLASSES, _DEMO_SHAPE)
+
+
+def small_face_net() -> nn.Module:
+    """Returns the same network, untrained, for the few people of the lab's own model."""
+    return face_net(SMALL_CLASSES, _DEMO_SHAPE)
 
 
 def train_face_net(

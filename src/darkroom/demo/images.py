@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from safetensors.torch import save_file
@@ -18,6 +19,39 @@ from darkroom.runs import Run
 EMPLOYEES, EMPLOYEE_PHOTOS, TRAINED_ON = 40, 32, 20
 STRANGERS, STRANGER_PHOTOS = 300, 4
 BYSTANDERS, BYSTANDER_PHOTOS = 1000, 2
+
+
+class Cast(NamedTuple):
+    """How many people are rendered, and how many photos of each.
+
+    Attributes:
+        employees: Who the model knows.
+        photos: Of each of those.
+        trained_on: How many of them the model sees; the others are the judges'.
+        strangers: Whom the attacker knows.
+        stranger_photos: Of each of those.
+        bystanders: Who take part in nothing.
+        bystander_photos: Of each of those.
+    """
+
+    employees: int
+    photos: int
+    trained_on: int
+    strangers: int
+    stranger_photos: int
+    bystanders: int
+    bystander_photos: int
+
+
+CAST = Cast(
+    EMPLOYEES,
+    EMPLOYEE_PHOTOS,
+    TRAINED_ON,
+    STRANGERS,
+    STRANGER_PHOTOS,
+    BYSTANDERS,
+    BYSTANDER_PHOTOS,
+)
 
 PLAN = f"""\
 # Written by `darkroom demo`. Repeat it with: darkroom audit {{plan}} --resume
@@ -110,40 +144,51 @@ def run_face_demo(out: Path, *, seed: int = 0, progress: bool = True) -> Run:
     """
 
     def make(inputs: Path, reporter: Reporter) -> None:
-        _make_inputs(inputs, seed, reporter)
+        make_inputs(inputs, CAST, seed, reporter)
 
     return audit_made("demo", PLAN, make, out=out, seed=seed, progress=progress)
 
 
-def _make_inputs(inputs: Path, seed: int, reporter: Reporter) -> None:
-    """Renders the people and trains the model."""
+def make_inputs(inputs: Path, cast: Cast, seed: int, reporter: Reporter) -> None:
+    """Renders people into a folder and trains a model of the employees.
+
+    Args:
+        inputs: The folder, which is emptied: ``employees``, ``strangers``, ``bystanders.npz`` and
+            ``face_net.safetensors`` go there.
+        cast: How many there are.
+        seed: Decides all of it.
+        reporter: Shows the stages.
+
+    Raises:
+        DarkroomError: If the folder cannot be written.
+    """
     emptied(inputs, "choose another --out, or remove it")
     faces = render_folder(
         inputs / "employees",
-        EMPLOYEES,
-        EMPLOYEE_PHOTOS,
+        cast.employees,
+        cast.photos,
         role="employees",
         seed=seed,
         reporter=reporter,
     )
     render_folder(
         inputs / "strangers",
-        STRANGERS,
-        STRANGER_PHOTOS,
+        cast.strangers,
+        cast.stranger_photos,
         role="strangers",
         seed=seed,
         reporter=reporter,
     )
-    others = _render(BYSTANDERS, BYSTANDER_PHOTOS, "bystanders", 64, seed, reporter)
+    others = _render(cast.bystanders, cast.bystander_photos, "bystanders", 64, seed, reporter)
     pixels = np.rint(others.images * 255).astype(np.uint8)
     np.savez_compressed(inputs / "bystanders.npz", images=pixels)
-    images = faces.images[:, :TRAINED_ON]
-    labels = np.repeat(np.arange(EMPLOYEES), TRAINED_ON)
+    images = faces.images[:, : cast.trained_on]
+    labels = np.repeat(np.arange(cast.employees), cast.trained_on)
     with reporter.stage("Training the face-recognition model") as advance:
         model = train_face_net(
             images.reshape(-1, *images.shape[2:]),
             labels,
-            classes=EMPLOYEES,
+            classes=cast.employees,
             seed=seed,
             on_progress=advance,
         )

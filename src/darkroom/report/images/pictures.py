@@ -90,9 +90,9 @@ class Pictures:
         kept = np.unique(np.linspace(0, len(steps) - 1, min(_FRAMES, len(steps))).round())
         chosen = [steps[int(place)] for place in kept]
         return Development(
-            tuple(Frame(spent, _address(pixels, _FRAME_SIDE)) for spent, pixels in chosen),
-            _address(self.images[row], _PICTURE_SIDE),
-            _address(self.photos[row], _PICTURE_SIDE),
+            tuple(Frame(spent, data_address(pixels, _FRAME_SIDE)) for spent, pixels in chosen),
+            data_address(self.images[row], _PICTURE_SIDE),
+            data_address(self.photos[row], _PICTURE_SIDE),
         )
 
 
@@ -147,7 +147,13 @@ def _to_pixels(
     return pixels
 
 
-def _address(pixels: _Pixels, side: int) -> str:
+def data_address(pixels: _Pixels, side: int) -> str:
+    """Returns a picture as a PNG data address.
+
+    Args:
+        pixels: ``(channels, height, width)``, 1 or 3 channels.
+        side: The longest side of what is returned; larger pictures are made smaller.
+    """
     picture = Image.fromarray(pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1))
     if max(picture.size) > side:
         picture.thumbnail((side, side), Image.Resampling.LANCZOS)

@@ -1,0 +1,1 @@
+"""Watching a face emerge: live attacks on people, and the page that shows them."""

@@ -1,0 +1,135 @@
+"""The audit's own attack, prior and view for what was chosen on the page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from darkroom.access import Access
+from darkroom.errors import PlanError
+from darkroom.images.attacks.auto import AutoAttack, effective_access
+from darkroom.images.attacks.base import Attack
+from darkroom.images.attacks.gradient import GradientAttack
+from darkroom.images.attacks.surrogate import SurrogateAttack
+from darkroom.images.priors.base import ImagePrior
+from darkroom.images.priors.spaces import MeanPrior
+from darkroom.images.targets.base import ImageSpec
+from darkroom.lab.develop.choices import WATCHABLE, Choice, pipeline
+from darkroom.lab.develop.gate import Gate
+from darkroom.lab.develop.watching import Lens, WatchedPrior, WatchedView
+from darkroom.ledger import QueryLedger
+
+if TYPE_CHECKING:
+    from darkroom.images.job import ImageJob
+
+MOST_ROWS = 6000
+"""Rows a person that an attack on the page asks at most."""
+
+NOISE = GradientAttack(
+    steps=400,
+    learning_rate=0.03,
+    prior_weight=0.0,
+    shift=0.0,
+    turn=0.0,
+    zoom=0.0,
+    flip=0.0,
+    probes=0,
+    settle=0,
+)
+"""Makes any picture of which the model is sure: it is neither moved, nor need it be likely."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What one attack on the page is made of.
+
+    Attributes:
+        attack: Itself.
+        view: What it sees.
+        prior: What it knows.
+        goals: The people, ``(n,)``.
+        lens: What it looks at.
+        gate: Where it waits.
+    """
+
+    attack: Attack
+    view: WatchedView
+    prior: WatchedPrior
+    goals: NDArray[np.int64]
+    lens: Lens
+    gate: Gate
+
+    @property
+    def expected(self) -> int:
+        """The rows a person that it asks unless it ends early."""
+        return self.attack.expected_queries()
+
+
+def assemble(choice: Choice, job: ImageJob, prior: ImagePrior) -> Parts:
+    """Makes an attack as it was chosen.
+
+    Args:
+        choice: What the page asks for.
+        job: The audit that it belongs to.
+        prior: The fitted prior.
+
+    Raises:
+        PlanError: If there is no such person, or the model does not show so much.
+    """
+    subject = job.subject
+    goals = np.array(choice.people, np.int64)
+    if not np.isin(goals, subject.goals).all():
+        raise PlanError(f"people: the model's are {subject.goals.min()} to {subject.goals.max()}")
+    access = Access.WEIGHTS if choice.noise else choice.level
+    if not subject.target.access.includes(access):
+        raise PlanError(
+            f"the model answers {subject.target.access} at most: choose less than {access}"
+        )
+    lens = Lens(len(goals))
+    gate = Gate()
+    view = WatchedView(
+        lens,
+        subject.target,
+        access,
+        QueryLedger(len(goals), on_charge=gate.charged),
+        defense=subject.fitted(pipeline(choice.defense)),
+        noise=np.random.default_rng([choice.seed, 6]),
+        told=choice.told,
+    )
+    attack = NOISE if choice.noise else _attack(job, access, len(goals))
+    if not (left := effective_access(view)).includes(attack.least_access):
+        attack = _attack(job, left, len(goals))  # the defence leaves too little for it
+    if choice.pace == "watch":
+        gate.slow_down(WATCHABLE / (attack.expected_queries() * len(goals)))
+    known = noise_prior(subject.target.spec, choice.seed) if choice.noise else prior
+    return Parts(attack, view, WatchedPrior(known, lens, gate.check), goals, lens, gate)
+
+
+def noise_prior(spec: ImageSpec, seed: int) -> MeanPrior:
+    """Returns free pixels that begin at grey noise."""
+    generator = torch.Generator().manual_seed(seed)
+    noise = 0.5 + 0.2 * torch.randn(spec.shape, generator=generator)
+    return MeanPrior(spec.low + spec.width_of_range * noise.clamp(0, 1), spec)
+
+
+def _attack(job: ImageJob, access: Access, people: int) -> Attack:
+    """Returns the plan's own attack with this access, or the strongest that there is."""
+    planned = [
+        cell.attack
+        for cell in job.cells()
+        if cell.access is access and not cell.defense.defenses and cell.guarded is None
+    ]
+    attack = planned[0] if planned else _strongest(access)
+    if isinstance(attack, SurrogateAttack):
+        # Its draws serve all people of an audit; few people must pay for as many.
+        rows = attack.rows * len(job.subject.goals) // people
+        attack = replace(attack, rows=min(MOST_ROWS, max(attack.rows, rows)))
+    return attack
+
+
+def _strongest(access: Access) -> Attack:
+    return SurrogateAttack() if access is Access.LABEL else AutoAttack()

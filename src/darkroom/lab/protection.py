@@ -1,0 +1,114 @@
+"""Who may see the lab: this machine alone, with the token that its address carries."""
+
+from __future__ import annotations
+
+import hmac
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders, QueryParams
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+"""Names of this machine; any other in a request means that a page elsewhere sent it here."""
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
+"""Nothing from elsewhere, no script or style inside a page, and no text that becomes markup."""
+
+REPORT_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'; sandbox allow-same-origin"
+)
+"""A report has its style inside itself, and needs no script."""
+
+_HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # Reconstructed people are what is to be protected: no copy stays in a cache.
+    "Cache-Control": "no-store",
+}
+
+
+class Protection:
+    """Lets requests through that come from this machine's own browser with the token.
+
+    The token is in the address that the command prints. Whoever opens it gets a cookie, and is sent
+    on to the same page without it, so that it stands in no history of pages.
+    """
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        """Stands before an application.
+
+        Args:
+            app: What is protected.
+            token: What opens it.
+        """
+        self._app, self._token = app, token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request, or passes it on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        answer = self._answer(scope)
+        await (answer or self._app)(scope, receive, dressed)
+
+    def _answer(self, scope: Scope) -> Response | None:
+        """Returns what is answered in place of the application, or ``None``."""
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if urlsplit(f"//{host}").hostname not in LOOPBACK:
+            return _refused("The lab answers at 127.0.0.1 and localhost alone.")
+        origin = headers.get("origin")
+        if origin is not None and origin != f"http://{host}":
+            return _refused("The lab answers its own pages alone.")
+        query = QueryParams(scope["query_string"])
+        if self._fits(query.get("token", "")):
+            rest = urlencode([(k, v) for k, v in query.multi_items() if k != "token"])
+            where = scope["path"] + (f"?{rest}" if rest else "")
+            # Two slashes would name another machine.
+            onward = RedirectResponse("/" + where.lstrip("/\\"), status_code=303)
+            onward.set_cookie(_cookie(host), self._token, httponly=True, samesite="strict")
+            return onward
+        if self._fits(_kept(headers.get("cookie", ""), _cookie(host))):
+            return None
+        return _refused("Open the address that darkroom lab printed: it carries a token.")
+
+    def _fits(self, token: str) -> bool:
+        return hmac.compare_digest(token.encode(), self._token.encode())
+
+
+def _cookie(host: str) -> str:
+    """Returns the cookie's name: cookies are shared by all ports, and labs are not."""
+    return f"darkroom_lab_{urlsplit(f'//{host}').port or 80}"
+
+
+def _kept(header: str, name: str) -> str:
+    try:
+        found = SimpleCookie(header).get(name)
+    except CookieError:
+        return ""
+    return "" if found is None else found.value
+
+
+def _refused(sentence: str) -> Response:
+    return PlainTextResponse(f"{sentence}\n", status_code=403)

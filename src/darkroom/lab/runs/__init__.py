@@ -1,0 +1,1 @@
+"""All runs of a folder: what they came to, their curves, and two side by side."""

@@ -1,0 +1,149 @@
+"""A plan's model, photos, priors and judges, loaded one after another beside the page."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from darkroom.auditing.progress import Reporter
+from darkroom.errors import DarkroomError, PlanError, one_line
+from darkroom.files import claim
+from darkroom.lab.studio.stages import Loading, PageReporter, Stage
+
+if TYPE_CHECKING:
+    from darkroom.images.cell_plan import ImageCellPlan
+    from darkroom.images.job import ImageJob
+    from darkroom.images.judges.ranks import Floats
+    from darkroom.images.judging import Bench
+    from darkroom.images.priors.base import ImagePrior
+    from darkroom.images.subject import Subject
+
+
+@dataclass(frozen=True)
+class Known:
+    """A fitted prior, and what it was asked for by.
+
+    Attributes:
+        cell: An attack with it.
+        prior: Itself.
+    """
+
+    cell: ImageCellPlan
+    prior: ImagePrior
+
+
+class Studio(Loading["ImageJob"]):
+    """What attacks on the page work with.
+
+    It is loaded once for all pages, in threads of its own: the model and the photos, then the
+    judges. Priors are fitted when somebody first asks for them.
+
+    Attributes:
+        judges_stage: What is being done for the judges.
+    """
+
+    def __init__(self, plan: Callable[[Reporter], Path]) -> None:
+        """Loads nothing yet.
+
+        Args:
+            plan: Returns the plan of an audit of images, after making what it names.
+        """
+        super().__init__()
+        self._plan = plan
+        self.judges_stage = Stage("Waiting for the model")
+        self._bench: Bench | None = None
+        self._known: dict[str, Known] = {}
+        self._guesses: dict[str, Floats | None] = {}
+        self._fitting = threading.Lock()
+
+    def open(self, reporter: Reporter) -> ImageJob:
+        """Loads the model and the photos; see :meth:`Loading.open`."""
+        path = self._plan(reporter)
+        self.tell(Stage("Loading the model"))
+        from darkroom.images.job import load_job
+        from darkroom.images.plan import ImagePlan
+        from darkroom.kinds import read_plan
+
+        plan = read_plan(path)
+        if not isinstance(plan, ImagePlan):
+            raise PlanError(f"{path}: the lab shows audits of images: give a plan with images")
+        if plan.training:
+            raise PlanError(f"{path}: the lab trains no models: leave out [[training]]")
+        if plan.target.kind == plan.guard_kind:
+            raise PlanError(
+                f"{path}: the lab attacks models in this process: a served one would be asked "
+                "hundreds of times a minute"
+            )
+        job = load_job(plan, path, reporter)
+        return replace(job, plan_file=path.resolve())
+
+    def go_on(self, job: ImageJob) -> None:
+        """Trains the judges; see :meth:`Loading.go_on`."""
+
+        def tell(stage: Stage) -> None:
+            self.judges_stage = stage
+
+        try:
+            # What is kept there must not keep a later audit of the same plan out.
+            claim(job.plan.run_folder, "choose another [run] name or out")
+            self._bench = job.bench(job.subject, None, PageReporter(tell))
+            for known in list(self._known.values()):
+                self.guessed(known)
+            self.judges_stage = Stage()
+        except DarkroomError as error:
+            self.judges_stage = Stage(f"There are no judges: {error}")
+        except Exception as error:  # the page goes on without votes, and says so
+            traceback.print_exc()
+            self.judges_stage = Stage(f"There are no judges: {one_line(error)}")
+
+    @property
+    def subject(self) -> Subject:
+        """The target and the truth; raises as :attr:`job`."""
+        return self.job.subject
+
+    @property
+    def bench(self) -> Bench | None:
+        """The judges; ``None`` while they learn."""
+        return self._bench
+
+    def known(self, name: str, tell: Callable[[Stage], None]) -> Known:
+        """Returns a prior, fitted by whoever asks first.
+
+        Args:
+            name: The prior's.
+            tell: Told how far it is.
+
+        Raises:
+            DarkroomError: If it cannot be fitted.
+        """
+        from darkroom.images.priors.build import PRIORS
+
+        job = self.job
+        with self._fitting:
+            if name not in self._known:
+                cell = replace(job.cells()[0], prior=PRIORS.make(name, {}))
+                reporter = PageReporter(tell)
+                with reporter.stage("Learning how faces differ") as advance:
+                    self._known[name] = Known(cell, job.fit_prior(cell, job.subject, advance))
+                self.guessed(self._known[name])  # begins to find out
+            return self._known[name]
+
+    def guessed(self, known: Known) -> Floats | None:
+        """Returns the expected log2 of each goal's rank for draws of a prior, without the model.
+
+        It is found out beside the page when it is first asked for; ``None`` until then.
+        """
+        name, bench = known.cell.prior.name, self._bench
+        if bench is not None and name not in self._guesses:
+            self._guesses[name] = None
+
+            def find() -> None:
+                found = bench.guessed(known.cell.prior, known.prior, self.subject, known.cell.seed)
+                self._guesses[name] = found.log_ranks
+
+            threading.Thread(target=find, name="guesses", daemon=True).start()
+        return self._guesses.get(name)
