@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from darkroom.images.transforms import RandomAffine, move
+from darkroom.images.transforms import RandomAffine, move, move_alike
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -80,6 +80,16 @@ def test_the_same_seed_draws_the_same() -> None:
 def test_each_image_has_a_draw_of_its_own() -> None:
     moved = RandomAffine()(picture().expand(4, 1, 8, 8), generator())
     assert not torch.allclose(moved[0], moved[1])
+
+
+@pytest.mark.parametrize(("count", "channels", "threads"), [(6, 3, 2), (5, 1, 2), (4, 2, 1)])
+def test_one_move_of_all_images_is_that_move_of_each(
+    count: int, channels: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    images = torch.rand(count, channels, 9, 7, generator=generator())
+    matrix = RandomAffine().matrices(1, generator())[0]
+    assert torch.equal(move_alike(images, matrix), move(images, matrix.expand(count, 2, 3)))
 
 
 def test_moves_are_differentiable() -> None:

@@ -17,7 +17,7 @@ from darkroom.images.attacks.base import Attack, Progress
 from darkroom.images.priors.base import ImagePrior
 from darkroom.images.targets.memory import RowBudget
 from darkroom.images.targets.view import View
-from darkroom.images.transforms import RandomAffine, move
+from darkroom.images.transforms import RandomAffine, move, move_alike
 from darkroom.ledger import BudgetExhausted
 
 Loss = Literal["margin", "cross-entropy"]
@@ -264,7 +264,7 @@ class _Search:
         objective = torch.zeros(len(rows))
         confidences = []
         for matrix in [None, *self.probes]:
-            seen = images if matrix is None else move(images, matrix.expand(len(rows), 2, 3))
+            seen = images if matrix is None else move_alike(images, matrix)
             log_scores = self.view.log_scores(seen, self.positions[rows.numpy()])
             objective += self._objective(log_scores, classes) / (1 + len(self.probes))
             goal = log_scores.double().gather(1, classes[:, None])[:, 0]
