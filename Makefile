@@ -1,14 +1,14 @@
 # `make demo` and `make test` do all set-up themselves, in .venv.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint
 
 # Checks that take minutes run in CI alone.
 SELECT := $(if $(DARKROOM_CI),,-m "not slow")
 # A process for each core, and one thread in each: the problems of the tests are small.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist worksteal
 
-.PHONY: demo test quick coverage lint docs reference newcomer setup install clean
+.PHONY: demo test quick coverage lint docs reference newcomer lock release setup install clean
 
 # An environment in .venv with what the start pages need.
 setup: .installed-demo
@@ -47,24 +47,39 @@ reference: .installed-test
 newcomer: .installed-test
 	$(BIN)/python -m tools.newcomer $(if $(ENVIRONMENT),--environment $(ENVIRONMENT))
 
+# Exactly what is tested: wheel.txt with hashes for all extras, tests.txt for tests and the
+# documentation too, versions.txt without hashes for the installations above.
+LOCKED := UV_PYTHON=$(BIN)/python $(BIN)/python -m uv pip compile pyproject.toml --quiet --universal \
+  --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
+  --no-emit-find-links --constraint constraints.txt --all-extras
+lock: .installed-test
+	$(LOCKED) --upgrade --generate-hashes --group dev --group docs --output-file locks/tests.txt
+	$(LOCKED) --generate-hashes --constraint locks/tests.txt --output-file locks/wheel.txt
+	$(LOCKED) --constraint locks/tests.txt --group dev --group docs --output-file locks/versions.txt
+
+# Wheel and source distribution of the last commit, the same bytes every time, with what the wheel
+# is made of (CycloneDX), in dist/.
+release: .installed-test
+	$(BIN)/python -m tools.release
+
 install: .installed-bench
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Darkroom needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 
-.installed-demo: .venv/bin/python pyproject.toml constraints.txt
-	$(PIP) --editable '.[lab,tables,text]'
+.installed-demo: .venv/bin/python pyproject.toml locks/versions.txt
+	$(PIP) locks/versions.txt --editable '.[lab,tables,text]'
 	@touch $@
 
 # pip reads dependency groups from version 25.1 on.
 .installed-test: .installed-demo
-	$(PIP) 'pip>=25.1'
-	$(PIP) --editable '.[all]' --group dev --group docs
+	$(PIP) locks/versions.txt 'pip>=25.1'
+	$(PIP) locks/versions.txt --editable '.[all]' --group dev --group docs
 	@touch $@
 
 .installed-bench: .installed-test
-	$(PIP) --group bench
+	$(PIP) constraints.txt --group bench
 	@touch $@
 
 clean:

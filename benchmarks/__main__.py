@@ -20,6 +20,7 @@ PLACES = {
     "reach": "benchmarks.reach.claims",
     "scale": "benchmarks.scale.claims",
     "lab": "benchmarks.lab.claims",
+    "house": "benchmarks.house.claims",
 }
 
 

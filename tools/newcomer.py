@@ -77,6 +77,7 @@ def walk(page: Path, folder: Path, before: str = "") -> Walk:
     places = folder / f".{page.stem}.places"
     script = before + script_of([one for one in blocks if not one.reason])
     environment = {**os.environ, "PS1": "", "OMP_NUM_THREADS": "1"}
+    before_it = _outcomes(folder)
     begun = time.monotonic()
     with places.open("w", encoding="utf-8") as places_file:
         status = subprocess.run(
@@ -90,7 +91,8 @@ def walk(page: Path, folder: Path, before: str = "") -> Walk:
     seconds = time.monotonic() - begun
     reached = places.read_text(encoding="utf-8").splitlines()
     failed = (reached[-1] if reached else "the beginning") if status else ""
-    return Walk(page.name, seconds, status, failed, _outcomes(folder))
+    made = {run: how for run, how in _outcomes(folder).items() if run not in before_it}
+    return Walk(page.name, seconds, status, failed, made)
 
 
 def _outcomes(folder: Path) -> dict[str, str]:

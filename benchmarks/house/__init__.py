@@ -1,0 +1,1 @@
+"""The house itself: how fast it starts, how long its tests take, and what is shipped."""

@@ -1,0 +1,25 @@
+"""What the benchmark of the house measures."""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks.house.reference import processor_seconds
+from benchmarks.house.shipped import HEAVY, distributions
+
+
+def test_a_guard_brings_none_of_what_it_has_no_use_for() -> None:
+    guard = distributions("guard")
+    assert {"aiohttp", "uvicorn", "pydantic"} <= guard
+    assert not guard & HEAVY
+
+
+def test_extras_name_others() -> None:
+    assert distributions("guard") < distributions("redis")
+    assert HEAVY & distributions("vision")
+
+
+def test_processor_time_counts_what_a_command_does_and_no_waiting() -> None:
+    busy = processor_seconds([sys.executable, "-c", "sum(range(3_000_000))"])
+    idle = processor_seconds([sys.executable, "-c", "import time; time.sleep(0.2)"])
+    assert idle < busy
