@@ -21,6 +21,9 @@ from tools.reference.values import code, default, words_for
 PACKAGE = Path(darkroom.__file__).parent
 MADE = re.compile(r"^[A-Z_]+(?:: [^=\n]+)? = Registry\(", re.MULTILINE)
 
+ILLUSTRATED = Path(__file__).parents[2] / "docs/understand/attacks"
+"""Pages that explain attacks on images."""
+
 KINDS = {
     "images": "models of images",
     "tables": "models of tables",
@@ -103,7 +106,7 @@ def pages_of_parts() -> Iterator[tuple[str, str]]:
             raise UndescribedError(f"say in INTRODUCTIONS what a {what} is")
         shown: set[type] = set()
         blocks = [block for one in alike for block in _of_registry(one, shown)]
-        title = f"{what}s".capitalize()
+        title = {"defence": "Output defences"}.get(what, f"{what}s".capitalize())
         yield f"{what.replace(' ', '-')}s.md", page(title, INTRODUCTIONS[what], *blocks)
 
 
@@ -124,6 +127,8 @@ def _of_registry(found: Found, shown: set[type]) -> Iterator[str]:
         yield f"### `{name}`"
         yield _facts(registry, kind)
         yield summary
+        if (ILLUSTRATED / f"{name}.md").exists() and found.of == KINDS["images"]:
+            yield f"[How it works, with a picture](../understand/attacks/{name}.md)."
         yield settings(parameters_of(kind), f"{registry.what} {name}")
     if registry.group:
         base = f"{registry.base.__module__}.{registry.base.__qualname__}"
