@@ -17,6 +17,7 @@ OURS = frozenset(["darkroom", "tests", "tools", "benchmarks", "inversion_extras"
 
 NOT_IMPORTED = {
     "accelerate": "transformers spreads models over devices with it",
+    "face-recognition-models": "a folder of models, which dlib reads",
     "httptools": "uvicorn parses HTTP with it",
     "sniffio": "httpcore looks for it at every request",
     "tzdata": "zoneinfo reads it where the system has no time zones",
@@ -37,6 +38,7 @@ PART_OF = {
 
 NOT_INSTALLED = {
     "art": "adversarial-robustness-toolbox",
+    "dlib": "dlib-bin",
     "jax": "jax",
     "jax2onnx": "jax2onnx",
     "keras": "keras",

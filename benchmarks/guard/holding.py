@@ -35,11 +35,11 @@ from darkroom.guard.policy import parse_policy
 from darkroom.guard.proxy import Proxy
 from darkroom.guard.stores.sqlite import SqliteStore
 from darkroom.images.attacks.evolution import EvolutionAttack
-from darkroom.images.priors.spaces import EigenfacePrior
 from darkroom.images.targets.base import Target
 from darkroom.images.targets.view import View
 from darkroom.ledger import QueryLedger
 from darkroom.report.budget import Policy as Rate
+from darkroom.vision.priors.spaces import EigenfacePrior
 
 PER_DAY, ROWS, SURE = 10, 600, 0.8
 GOALS = np.array([0, 5, 11])

@@ -28,11 +28,12 @@ from darkroom.images.attacks.evolution import EvolutionAttack
 from darkroom.images.attacks.finite_difference import FiniteDifferenceAttack
 from darkroom.images.attacks.policy import PolicyAttack
 from darkroom.images.attacks.surrogate import SurrogateAttack
-from darkroom.images.priors.spaces import EigenfacePrior
-from darkroom.images.targets.base import ImageSpec, Target
+from darkroom.images.targets.base import Target
 from darkroom.images.targets.torch import TorchTarget
 from darkroom.images.targets.view import View
 from darkroom.ledger import QueryLedger
+from darkroom.vision.priors.spaces import EigenfacePrior
+from darkroom.vision.spec import ImageSpec
 
 Images = NDArray[np.float32]
 Floats = NDArray[np.float64]

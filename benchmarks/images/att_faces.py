@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from darkroom.errors import DataError
-from darkroom.images.priors.spaces import GeneratorPrior
-from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.torch import TorchTarget
-from darkroom.images.transforms import RandomAffine
+from darkroom.vision.priors.spaces import GeneratorPrior
+from darkroom.vision.spec import ImageSpec
+from darkroom.vision.transforms import RandomAffine
 
 Images = NDArray[np.float32]
 Labels = NDArray[np.int64]

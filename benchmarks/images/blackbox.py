@@ -34,13 +34,13 @@ from darkroom.images.attacks.finite_difference import FiniteDifferenceAttack
 from darkroom.images.attacks.gradient import GradientAttack
 from darkroom.images.attacks.policy import PolicyAttack
 from darkroom.images.attacks.surrogate import SurrogateAttack
-from darkroom.images.judges.panel import Panel
-from darkroom.images.priors.spaces import EigenfacePrior
-from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.torch import TorchTarget
 from darkroom.images.targets.view import View
 from darkroom.ledger import QueryLedger
 from darkroom.statistics.intervals import Interval, newcombe
+from darkroom.vision.judges.panel import Panel
+from darkroom.vision.priors.spaces import EigenfacePrior
+from darkroom.vision.spec import ImageSpec
 
 BUDGETS = (10, 100, 300, 1_000, 3_000, 10_000, 20_000)
 NEAR = {"softmax": 0.05, "mlp": 0.05, "cnn": 0.10}

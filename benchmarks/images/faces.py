@@ -30,14 +30,15 @@ from darkroom.demo.images import run_face_demo
 from darkroom.images.attacks.base import Attack
 from darkroom.images.attacks.gradient import GradientAttack
 from darkroom.images.attacks.mi_face import MIFaceAttack
-from darkroom.images.judges.false_positives import Rate, false_positive_rates, judge_accuracy
-from darkroom.images.judges.panel import Panel
-from darkroom.images.priors.autoencoder import train_variational_autoencoder
-from darkroom.images.priors.base import ImagePrior
-from darkroom.images.priors.spaces import EigenfacePrior, MeanPrior
+from darkroom.images.false_positives import false_positive_rates
 from darkroom.images.record import ImageCell
 from darkroom.images.targets.view import View
 from darkroom.ledger import QueryLedger
+from darkroom.vision.judges.accuracy import Rate, judge_accuracy
+from darkroom.vision.judges.panel import Panel
+from darkroom.vision.priors.autoencoder import train_variational_autoencoder
+from darkroom.vision.priors.base import ImagePrior
+from darkroom.vision.priors.spaces import EigenfacePrior, MeanPrior
 
 ATTACKED = np.arange(20)
 STRANGERS = np.arange(20, 40)

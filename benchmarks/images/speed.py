@@ -26,10 +26,10 @@ from darkroom.errors import MissingExtraError
 from darkroom.images.attacks.base import Attack
 from darkroom.images.attacks.gradient import GradientAttack, milestones
 from darkroom.images.attacks.mi_face import MIFaceAttack
-from darkroom.images.priors.spaces import MeanPrior
 from darkroom.images.targets.torch import TorchTarget
 from darkroom.images.targets.view import View
 from darkroom.ledger import QueryLedger
+from darkroom.vision.priors.spaces import MeanPrior
 
 GOALS = np.arange(40)
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 from benchmarks.reach.planted.scans import write_scan
 from benchmarks.reach.rows import Row
-from darkroom.images.photos import Photos, load_photos, trained_rows
-from darkroom.images.targets.base import ImageSpec
+from darkroom.vision.photos import Photos, load_photos, trained_rows
+from darkroom.vision.spec import ImageSpec
 
 SIDE = 32
 COLUMNS = np.tile(np.linspace(0, 1, SIDE), (SIDE, 1))

@@ -17,10 +17,10 @@ import orjson
 from numpy.typing import NDArray
 
 from benchmarks.claims import Claim, Table, tell
-from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.http import HttpTarget
 from darkroom.images.targets.wire.plain_json import PlainJson
 from darkroom.remote.delivery import Delivery
+from darkroom.vision.spec import ImageSpec
 
 SHAPE = (1, 56, 46)
 CLASSES = 40

@@ -20,9 +20,7 @@ from darkroom.auditing.plan import validate
 from darkroom.auditing.progress import Reporter
 from darkroom.auditing.record import Bits
 from darkroom.demo.people.employees import render_faces
-from darkroom.images.judges.gallery import fit_gallery
-from darkroom.images.judging import Bench, ByHeart
-from darkroom.images.photos import Photos
+from darkroom.images.judging import Bench
 from darkroom.images.subject import Subject
 from darkroom.runs import finished
 from darkroom.statistics.intervals import Interval
@@ -30,6 +28,9 @@ from darkroom.tables.job import TableJob, table_subject
 from darkroom.tables.plan import TablePlan
 from darkroom.tables.rows import plan_schema
 from darkroom.tables.targets.load import as_table_target
+from darkroom.vision.judges.gallery import fit_gallery
+from darkroom.vision.judging import ByHeart
+from darkroom.vision.photos import Photos
 
 SIZES = (100, 500, 2000)
 EACH = 3

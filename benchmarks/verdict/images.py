@@ -19,11 +19,12 @@ from darkroom.auditing.record import Check
 from darkroom.demo.people.employees import render_faces
 from darkroom.images.job import ImageJob
 from darkroom.images.judging import Bench, set_up_bench
-from darkroom.images.photos import Photos
 from darkroom.images.plan import ImagePlan
-from darkroom.images.subject import Subject, hold_apart
+from darkroom.images.subject import Subject
 from darkroom.images.targets.torch import TorchTarget
 from darkroom.runs import Run, finished
+from darkroom.vision.photos import Photos
+from darkroom.vision.subject import hold_apart
 
 PEOPLE, PHOTOS, SEEN = 16, 10, 7
 STRANGERS, EACH = 150, 4

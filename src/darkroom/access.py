@@ -47,3 +47,18 @@ class LanguageAccess(Level):
     LOGPROBS = "logprobs"
     TOP_K = "top_k"
     SAMPLES = "samples"
+
+
+class VerifierAccess(Level):
+    """What one query to a verifier of faces returns.
+
+    ``WEIGHTS`` is white-box: gradients of the encoder, and the stored templates of the people
+    enrolled. With ``TEMPLATE`` these have leaked, and the encoder may be asked for the templates of
+    other photos. ``SCORE`` returns how alike a photo and an enrolled person are,
+    ``DECISION`` whether that is enough.
+    """
+
+    WEIGHTS = "weights"
+    TEMPLATE = "template"
+    SCORE = "score"
+    DECISION = "decision"

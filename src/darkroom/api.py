@@ -117,9 +117,10 @@ def audit(
     from darkroom.images.given.models import as_target, target_table, unchanged
     from darkroom.images.given.photos import as_images, as_pair, as_people, as_public, as_trained
     from darkroom.images.job import ImageJob
-    from darkroom.images.photos import Photos
     from darkroom.images.plan import ImagePlan
-    from darkroom.images.subject import Subject, hold_apart
+    from darkroom.images.subject import Subject
+    from darkroom.vision.photos import Photos
+    from darkroom.vision.subject import hold_apart
 
     pixels, labels = as_pair(private, "private")
     shape = as_images(pixels, None, "private").shape[1:]

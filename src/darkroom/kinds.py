@@ -86,6 +86,23 @@ KINDS = {
             ),
         ),
         Kind(
+            name="verifiers",
+            mark="enrolled",
+            plan="darkroom.verifiers.plan:VerifierPlan",
+            load="darkroom.verifiers.job:load_job",
+            record="darkroom.verifiers.record:VerifierCell",
+            page="darkroom.report.verifiers.page:PAGE",
+            demo="darkroom.demo.verifiers:run_verifier_demo",
+            nouns=Nouns(
+                "person",
+                "people",
+                "person",
+                "is accepted as",
+                "takes strangers for its people",
+                "takes strangers for some of its people",
+            ),
+        ),
+        Kind(
             name="tables",
             mark="table",
             plan="darkroom.tables.plan:TablePlan",

@@ -32,10 +32,11 @@ from darkroom.errors import RunError
 from darkroom.files import MARK
 from darkroom.images import cells, judging
 from darkroom.images import job as image_job
-from darkroom.images.priors.spaces import EigenfacePrior, MeanPrior
 from darkroom.kinds import load_job
 from darkroom.report.results import write_results
 from darkroom.runs import work_on
+from darkroom.vision import judging as from_photos
+from darkroom.vision.priors.spaces import EigenfacePrior, MeanPrior
 
 # Waits for nobody's threads.
 ALONE = """
@@ -56,7 +57,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from darkroom.images.judges.base import Judge
+from darkroom.vision.judges.base import Judge
 
 
 @dataclass(frozen=True)
@@ -281,8 +282,10 @@ def test_after_a_change_of_one_attack_nothing_is_made_again(
     def again(*arguments: Any, **options: Any) -> Any:
         raise AssertionError("made again")
 
-    for made in ("_people", "_space", "judge_accuracy", "false_positive_rates", "draws"):
+    for made in ("fit_space", "judge_accuracy", "false_positive_rates"):
         monkeypatch.setattr(judging, made, again)
+    for made in ("_people", "draws"):
+        monkeypatch.setattr(from_photos, made, again)
     for prior in (EigenfacePrior, MeanPrior):
         monkeypatch.setattr(prior, "fit", again)
     changed = run(plan_folder, resume=True)
@@ -301,7 +304,7 @@ def test_a_cache_serves_other_runs_and_holds_nothing_of_the_model(
         (plan_folder / "plan.toml").write_text(plan.replace('"tiny"', f'"{name}"'))
         job = load_job(plan_folder / "plan.toml", reporter, cache=Path("kept"))
         run_job(job, resume=False, reporter=reporter)
-        monkeypatch.setattr(judging, "_people", None)
+        monkeypatch.setattr(from_photos, "_people", None)
     names = {path.name.rpartition("-")[0] for path in Path("kept").iterdir()}
     assert names == {"judges", "space", "guesses", "prior-mean", "prior-eigenfaces"}
     own = {path.name.rpartition("-")[0] for path in Path("runs/other/artefacts").iterdir()}

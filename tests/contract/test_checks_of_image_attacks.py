@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from darkroom.access import Access
 from darkroom.images.attacks.base import Attack, Progress
-from darkroom.images.priors.base import ImagePrior
 from darkroom.images.targets.view import View
 from darkroom.ledger import BudgetExhausted
 from darkroom.testing.images.attacks import check_attack
+from darkroom.vision.priors.base import ImagePrior
 
 Broken = Callable[[Progress], Progress]
 

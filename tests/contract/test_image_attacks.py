@@ -26,9 +26,6 @@ from darkroom.images.attacks.mi_face import MIFaceAttack
 from darkroom.images.attacks.policy import PolicyAttack
 from darkroom.images.attacks.registry import ATTACKS
 from darkroom.images.attacks.surrogate import SurrogateAttack
-from darkroom.images.priors.base import ImagePrior
-from darkroom.images.priors.spaces import EigenfacePrior, GeneratorPrior, MeanPrior
-from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.torch import Outputs, TorchTarget
 from darkroom.ledger import Limit
 from darkroom.named import describe
@@ -42,6 +39,9 @@ from darkroom.testing.images.attacks import (
     follows_the_seed,
     tells_the_truth,
 )
+from darkroom.vision.priors.base import ImagePrior
+from darkroom.vision.priors.spaces import EigenfacePrior, GeneratorPrior, MeanPrior
+from darkroom.vision.spec import ImageSpec
 
 SHAPE, CLASSES, PIXELS = (1, 8, 8), 4, 64
 STILL: dict[str, Any] = {"shift": 0.0, "turn": 0.0, "zoom": 0.0, "flip": 0.0}

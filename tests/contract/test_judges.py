@@ -14,11 +14,11 @@ from torch import Tensor
 import darkroom
 from darkroom.auditing.progress import Reporter
 from darkroom.errors import DarkroomError
-from darkroom.images.judges.base import Judge, Labels, Recogniser, Report
-from darkroom.images.judges.recognisers import JUDGES, own_judges
 from darkroom.kinds import load_job
 from darkroom.named import describe
 from darkroom.testing.images.judges import check_judge
+from darkroom.vision.judges.base import Judge, Labels, Recogniser, Report
+from darkroom.vision.judges.recognisers import JUDGES, own_judges
 
 OWN = """\
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from darkroom.images.judges.base import Judge
+from darkroom.vision.judges.base import Judge
 
 
 @dataclass(frozen=True)

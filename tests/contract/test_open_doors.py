@@ -24,7 +24,6 @@ from darkroom.defenses.logprobs import LogprobRounding
 from darkroom.defenses.values import ValueRounding
 from darkroom.errors import DarkroomError, PlanError
 from darkroom.images.attacks.gradient import GradientAttack
-from darkroom.images.priors.build import EigenfacesConfiguration
 from darkroom.imports import import_callable
 from darkroom.kinds import load_job
 from darkroom.tables.attacks.map import MapAttack
@@ -38,6 +37,7 @@ from darkroom.tables.training.trees import MinimumLeaf
 from darkroom.text.attacks.sampling import SamplingAttack
 from darkroom.text.cell_plan import text_cell_plans
 from darkroom.text.plan import TextPlan
+from darkroom.vision.priors.build import EigenfacesConfiguration
 
 EXTENSION = Path(__file__).parents[2] / "examples" / "extension" / "src" / "inversion_extras"
 
@@ -45,8 +45,8 @@ PRIOR = """\
 from dataclasses import dataclass
 from typing import ClassVar
 
-from darkroom.images.priors.build import PriorConfiguration
-from darkroom.images.priors.spaces import MeanPrior
+from darkroom.vision.priors.build import PriorConfiguration
+from darkroom.vision.priors.spaces import MeanPrior
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,6 @@ import torch
 from torch import Tensor
 
 from darkroom.auditing.packing import pack, unpack
-from darkroom.images.priors.base import ImagePrior
-from darkroom.images.priors.build import PRIORS, Materials, PriorConfiguration
-from darkroom.images.priors.spaces import MeanPrior
-from darkroom.images.targets.base import ImageSpec
 from darkroom.named import describe
 from darkroom.tables.candidates import Candidates
 from darkroom.tables.priors.build import TABLE_PRIORS, TablePriorConfiguration
@@ -24,6 +20,10 @@ from darkroom.tables.schema import Rows
 from darkroom.testing.images.priors import check_prior
 from darkroom.testing.tables.priors import check_prior as check_table_prior
 from darkroom.testing.tables.small import small_rows, small_schema
+from darkroom.vision.priors.base import ImagePrior
+from darkroom.vision.priors.build import PRIORS, Materials, PriorConfiguration
+from darkroom.vision.priors.spaces import MeanPrior
+from darkroom.vision.spec import ImageSpec
 
 OF_IMAGES = [
     PRIORS.make(name, parameters)

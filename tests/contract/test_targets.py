@@ -17,7 +17,7 @@ from tests.support.needs import needed
 from torch import Tensor, nn
 
 from darkroom.access import Access
-from darkroom.images.targets.base import ImageSpec, Target
+from darkroom.images.targets.base import Target
 from darkroom.images.targets.sklearn import SklearnTarget
 from darkroom.images.targets.torch import TorchTarget
 from darkroom.tables.targets.base import CallableTableTarget, TableTarget
@@ -25,6 +25,7 @@ from darkroom.testing.images.small import CLASSES, SPEC, small_photos, small_tar
 from darkroom.testing.images.targets import check_target
 from darkroom.testing.tables.small import small_schema, small_table
 from darkroom.testing.tables.targets import check_target as check_table_target
+from darkroom.vision.spec import ImageSpec
 
 
 def seeded(build: Callable[[], nn.Module]) -> nn.Module:

@@ -15,10 +15,11 @@ from darkroom.defenses.pipeline import Pipeline
 from darkroom.defenses.purifier import Purify
 from darkroom.defenses.temperature import Temperature
 from darkroom.errors import DataError
-from darkroom.images.photos import Photos
-from darkroom.images.subject import Subject, hold_apart
+from darkroom.images.subject import Subject
 from darkroom.images.targets.torch import TorchTarget
 from darkroom.images.utility import cost, utility
+from darkroom.vision.photos import Photos
+from darkroom.vision.subject import hold_apart
 
 SHAPE = (1, 2, 2)
 

@@ -71,6 +71,8 @@ class Found(NamedTuple):
         package = self.module.split(".")[1]
         if self.variable == "TABLE_DEFENSES":
             return "answers of tables"
+        if self.variable == "MATCH_DEFENSES":
+            return "match scores of verifiers"
         if self.variable == "LOGPROB_DEFENSES":
             return "log-probabilities of language models"
         return KINDS.get(package, package)

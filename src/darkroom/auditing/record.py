@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic_core import to_jsonable_python
 
-from darkroom.access import Access, LanguageAccess
+from darkroom.access import Access, LanguageAccess, VerifierAccess
 
 Rate = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -365,7 +365,7 @@ class Cell(Record):
     defense: Words
     attack: Words
     attacker: Literal["adaptive", "naive"] = "adaptive"
-    access: Access | LanguageAccess
+    access: Access | LanguageAccess | VerifierAccess
     prior: Words
     goals: Annotated[int, Field(ge=1)]
     queries: Queries

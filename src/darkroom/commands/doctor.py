@@ -20,6 +20,7 @@ FEATURES = {
     "vision": "photos, judges, attacks on images; needed by most of the rest",
     "dicom": "scans in DICOM",
     "heic": "photos in HEIC",
+    "faces": "the recogniser of face_recognition, by dlib",
     "tables": "tables and models of them",
     "text": "language models, canaries and real secrets",
     "finding": "finding names and addresses in a corpus",

@@ -1,4 +1,4 @@
-"""Output defences by name: of scores, of the values of tables, of the log-probabilities of text."""
+"""Output defences by name: of scores, of values, of match scores, of log-probabilities."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from darkroom.defenses.base import OutputDefense
 from darkroom.defenses.logprobs import LogprobDefense, LogprobNoise, LogprobRounding, TopLogprobs
+from darkroom.defenses.match_scores import DecisionOnly, MatchNoise, MatchRounding
 from darkroom.defenses.noise import Noise
 from darkroom.defenses.pipeline import Pipeline
 from darkroom.defenses.purifier import Purify
@@ -45,6 +46,15 @@ TABLE_DEFENSES: Registry[OutputDefense] = Registry(
     group="darkroom.output_defenses",
 )
 
+MATCH_DEFENSES: Registry[OutputDefense] = Registry(
+    "defence",
+    OutputDefense,
+    MatchRounding,
+    MatchNoise,
+    DecisionOnly,
+    group="darkroom.output_defenses",
+)
+
 LOGPROB_DEFENSES: Registry[LogprobDefense] = Registry(
     "defence",
     LogprobDefense,
@@ -76,7 +86,7 @@ def make_pipeline(
     """
     made = [registry.find(one, folder).prepared(folder or Path()) for one in wanted]
     for one in made:
-        if one.numbers and registry is not TABLE_DEFENSES:
+        if one.numbers and registry not in (TABLE_DEFENSES, MATCH_DEFENSES):
             raise PlanError(
                 f"defence {one.name} changes predicted numbers, and this model answers scores: use "
                 "rounding or another defence of confidences"

@@ -16,10 +16,10 @@ from darkroom.images.attacks.auto import AutoAttack
 from darkroom.images.attacks.base import Attack
 from darkroom.images.attacks.registry import ATTACKS
 from darkroom.images.plan import ImagePlan
-from darkroom.images.priors.build import PRIORS, PriorConfiguration
-from darkroom.images.targets.memory import SHARE
 from darkroom.images.targets.sections import HttpTable, TorchSection
 from darkroom.sections import PartSection
+from darkroom.vision.memory import SHARE
+from darkroom.vision.priors.build import PRIORS, PriorConfiguration
 
 ImageCellPlan = CellPlan[Attack, Access, Pipeline, PriorConfiguration]
 

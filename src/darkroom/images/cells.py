@@ -25,20 +25,22 @@ from darkroom.auditing.record import (
 from darkroom.images.attacks.base import Progress
 from darkroom.images.cell_plan import ImageCellPlan
 from darkroom.images.guarded import until_refused
-from darkroom.images.guesses import Guesses, advantage
-from darkroom.images.judges.images import nearest_photo
-from darkroom.images.judges.plausibility import Measures
 from darkroom.images.judging import Bench
-from darkroom.images.priors.base import ImagePrior
-from darkroom.images.ranking import Ranked, bits_of, rank_people
-from darkroom.images.record import GateMeasures, ImageCell, ImageDetails, NearestPhoto, Person
+from darkroom.images.record import ImageCell, ImageDetails, NearestPhoto, Person
 from darkroom.images.subject import Subject
 from darkroom.images.targets.view import View
 from darkroom.images.utility import cost, utility
-from darkroom.images.words import threat_model, worst_off
+from darkroom.images.words import threat_model
 from darkroom.ledger import Limit, QueryLedger
 from darkroom.named import parameters_of
 from darkroom.statistics.intervals import Interval, clopper_pearson
+from darkroom.vision.guesses import Guesses, advantage
+from darkroom.vision.judges.images import nearest_photo
+from darkroom.vision.judges.plausibility import Measures
+from darkroom.vision.priors.base import ImagePrior
+from darkroom.vision.ranking import Ranked, bits_of, rank_people
+from darkroom.vision.record import GateMeasures
+from darkroom.vision.words import worst_off
 
 if TYPE_CHECKING:
     from darkroom.images.targets.http import HttpTarget

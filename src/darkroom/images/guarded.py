@@ -10,10 +10,10 @@ import numpy as np
 from darkroom.errors import PlanError
 from darkroom.images.attacks.base import Progress
 from darkroom.images.plan import ImagePlan
-from darkroom.images.priors.base import ImagePrior
 from darkroom.images.targets.base import Target
 from darkroom.images.targets.load import open_target
 from darkroom.ledger import BudgetExhausted, QueryLedger
+from darkroom.vision.priors.base import ImagePrior
 
 # What servers are asked with is installed only where one is asked.
 if TYPE_CHECKING:

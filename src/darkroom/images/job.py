@@ -25,26 +25,27 @@ from darkroom.images.cell_plan import ImageCellPlan, cell_plans
 from darkroom.images.cells import run_cell
 from darkroom.images.checks.subject import check_subject
 from darkroom.images.guarded import reach_guard
-from darkroom.images.judges.base import Judge
-from darkroom.images.judges.recognisers import JUDGES, own_judges
 from darkroom.images.judging import Bench, set_up_bench
 from darkroom.images.models import ImageTrainer
-from darkroom.images.photos import Photos, load_photos, trained_rows
 from darkroom.images.plan import ImagePlan, PublicSection
-from darkroom.images.priors.base import ImagePrior
-from darkroom.images.priors.build import Materials
-from darkroom.images.reading.classes import class_names
 from darkroom.images.record import ImageCell
-from darkroom.images.subject import Subject, hold_apart
-from darkroom.images.targets.base import ImageSpec
+from darkroom.images.subject import Subject
 from darkroom.images.targets.load import open_target
-from darkroom.images.targets.memory import SHARE
 from darkroom.images.training.base import ImageTraining, Undefended
 from darkroom.images.training.course import Recipe
 from darkroom.images.training.registry import TRAINING_DEFENSES
 from darkroom.named import identity
 from darkroom.training.defense import with_control
 from darkroom.training.models import GivenModel, TrainedModel
+from darkroom.vision.judges.base import Judge
+from darkroom.vision.judges.recognisers import JUDGES, own_judges
+from darkroom.vision.memory import SHARE
+from darkroom.vision.photos import Photos, load_photos, trained_rows
+from darkroom.vision.priors.base import ImagePrior
+from darkroom.vision.priors.build import Materials
+from darkroom.vision.reading.classes import class_names
+from darkroom.vision.spec import ImageSpec
+from darkroom.vision.subject import hold_apart
 
 if TYPE_CHECKING:
     from darkroom.images.targets.http import HttpTarget

@@ -9,10 +9,10 @@ from pydantic import Field, field_validator, model_validator
 
 from darkroom.auditing.plan import BasePlan, RunSection, Section, checked_slice
 from darkroom.errors import PlanError
-from darkroom.images.reading.pictures import Resize, as_range, as_resize
-from darkroom.images.targets.memory import DEFAULT
 from darkroom.images.targets.sections import TargetSection, TorchSection
 from darkroom.sections import PartSection, as_bytes
+from darkroom.vision.memory import DEFAULT
+from darkroom.vision.reading.pictures import Resize, as_range, as_resize
 
 LEAST_MEMORY = 1 << 30
 """Libraries take about half of that before anything is read."""

@@ -19,11 +19,11 @@ from darkroom.images.attacks.base import Attack
 from darkroom.images.attacks.evolution import EvolutionAttack
 from darkroom.images.attacks.gradient import GradientAttack
 from darkroom.images.attacks.surrogate import SurrogateAttack
-from darkroom.images.priors.spaces import MeanPrior
-from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.torch import TorchTarget
 from darkroom.images.targets.view import View
 from darkroom.ledger import QueryLedger
+from darkroom.vision.priors.spaces import MeanPrior
+from darkroom.vision.spec import ImageSpec
 
 SPEC = ImageSpec((1, 3, 3))
 

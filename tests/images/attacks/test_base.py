@@ -13,12 +13,12 @@ from torch import nn
 from darkroom.access import Access
 from darkroom.errors import PlanError
 from darkroom.images.attacks.base import Attack, Progress
-from darkroom.images.priors.base import ImagePrior
-from darkroom.images.priors.spaces import MeanPrior
-from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.torch import TorchTarget
 from darkroom.images.targets.view import View
 from darkroom.ledger import QueryLedger
+from darkroom.vision.priors.base import ImagePrior
+from darkroom.vision.priors.spaces import MeanPrior
+from darkroom.vision.spec import ImageSpec
 
 SPEC = ImageSpec((1, 2, 2))
 

@@ -15,12 +15,12 @@ from darkroom.access import Access
 from darkroom.errors import PlanError
 from darkroom.images.attacks.base import Progress
 from darkroom.images.attacks.gradient import GradientAttack, Loss, milestones
-from darkroom.images.priors.base import ImagePrior
-from darkroom.images.priors.spaces import EigenfacePrior, MeanPrior
-from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.torch import TorchTarget
 from darkroom.images.targets.view import View
 from darkroom.ledger import Limit, QueryLedger
+from darkroom.vision.priors.base import ImagePrior
+from darkroom.vision.priors.spaces import EigenfacePrior, MeanPrior
+from darkroom.vision.spec import ImageSpec
 
 Array = NDArray[np.float64]
 

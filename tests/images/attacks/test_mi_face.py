@@ -16,12 +16,12 @@ from darkroom.errors import PlanError
 from darkroom.images.attacks.base import Progress
 from darkroom.images.attacks.mi_face import MIFaceAttack, Start
 from darkroom.images.attacks.process import denoise, sharpen
-from darkroom.images.priors.base import ImagePrior
-from darkroom.images.priors.spaces import EigenfacePrior, GeneratorPrior, MeanPrior
-from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.torch import TorchTarget
 from darkroom.images.targets.view import View
 from darkroom.ledger import Limit, QueryLedger
+from darkroom.vision.priors.base import ImagePrior
+from darkroom.vision.priors.spaces import EigenfacePrior, GeneratorPrior, MeanPrior
+from darkroom.vision.spec import ImageSpec
 
 SPEC = ImageSpec((1, 3, 4))
 

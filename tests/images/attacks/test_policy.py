@@ -20,10 +20,10 @@ from darkroom.errors import MissingExtraError, PlanError
 from darkroom.images.attacks.base import Progress
 from darkroom.images.attacks.policy import PolicyAttack
 from darkroom.images.attacks.search.latent_environment import LatentEnvironment, Leads, Reward
-from darkroom.images.priors.spaces import GeneratorPrior
 from darkroom.images.targets.torch import TorchTarget
 from darkroom.images.targets.view import View
 from darkroom.ledger import BudgetExhausted, Limit, QueryLedger
+from darkroom.vision.priors.spaces import GeneratorPrior
 
 CLASSES, LATENTS = 3, 3
 QUICK: dict[str, Any] = {

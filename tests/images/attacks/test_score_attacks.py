@@ -24,11 +24,11 @@ from darkroom.images.attacks.evolution import EvolutionAttack
 from darkroom.images.attacks.finite_difference import FiniteDifferenceAttack
 from darkroom.images.attacks.mi_face import MIFaceAttack
 from darkroom.images.attacks.search.scores import ScoreAttack
-from darkroom.images.priors.spaces import EigenfacePrior
-from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.torch import TorchTarget
 from darkroom.images.targets.view import View
 from darkroom.ledger import Limit, QueryLedger
+from darkroom.vision.priors.spaces import EigenfacePrior
+from darkroom.vision.spec import ImageSpec
 
 SPEC = ImageSpec((1, 4, 4), -100.0, 100.0)
 CLASSES, DIMENSIONS = 5, 10

@@ -20,11 +20,11 @@ from darkroom.images.attacks.gradient import GradientAttack
 from darkroom.images.attacks.registry import ATTACKS
 from darkroom.images.attacks.search.surrogate_models import Ensemble, Features, train
 from darkroom.images.attacks.surrogate import SurrogateAttack, _blend, _Search
-from darkroom.images.priors.spaces import EigenfacePrior
-from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.torch import TorchTarget
 from darkroom.images.targets.view import View
 from darkroom.ledger import Limit, QueryLedger
+from darkroom.vision.priors.spaces import EigenfacePrior
+from darkroom.vision.spec import ImageSpec
 
 SIDE, DIMENSIONS, PEOPLE = 8, 12, 6
 SPEC = ImageSpec((1, SIDE, SIDE))

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from darkroom.auditing.record import Check
 from darkroom.demo.people.employees import render_faces
 from darkroom.images.checks.subject import check_subject
-from darkroom.images.photos import Photos
 from darkroom.images.subject import Subject
 from darkroom.images.targets.base import Target
 from darkroom.images.targets.torch import TorchTarget
+from darkroom.vision.photos import Photos
 
 PEOPLE, STRANGERS, SHOTS, SEEN, SIDE = 12, 14, 6, 4, 32
 SHAPE = (3, SIDE, SIDE)

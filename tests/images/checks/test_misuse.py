@@ -22,7 +22,7 @@ from tests.images.checks.conftest import (
 )
 from torch import Tensor, nn
 
-from darkroom.images.photos import Photos
+from darkroom.vision.photos import Photos
 
 MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
 DEVIATION = torch.tensor([0.229, 0.224, 0.225])[:, None, None]

@@ -15,8 +15,9 @@ from torch import nn
 
 from darkroom.access import Access
 from darkroom.images.subject import Subject
-from darkroom.images.targets.base import ImageSpec, Target
+from darkroom.images.targets.base import Target
 from darkroom.images.targets.sklearn import SklearnTarget
+from darkroom.vision.spec import ImageSpec
 
 
 class Served(Target):

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from darkroom.access import Access
 from darkroom.errors import DataError, TargetError
-from darkroom.images.targets.base import ImageSpec, Target
+from darkroom.images.targets.base import Target
 from darkroom.ledger import QueryLedger
+from darkroom.vision.spec import ImageSpec
 from darkroom.wire.answers import TopK
 
 SPEC = ImageSpec((1, 3, 4), -1.0, 1.0)

@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 
 from darkroom.access import Access
 from darkroom.errors import DarkroomError, TargetError
-from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.http import HttpTarget
 from darkroom.images.targets.wire.open_inference import OpenInference
 from darkroom.images.targets.wire.plain_json import PlainJson
 from darkroom.ledger import BudgetExhausted, Limit, QueryLedger
 from darkroom.remote.credentials import secret_headers, secret_parameters
 from darkroom.remote.delivery import Delivery
+from darkroom.vision.spec import ImageSpec
 from darkroom.wire.base import Shows
 
 SHAPE = (1, 2, 2)

@@ -20,11 +20,11 @@ import pytest
 from numpy.typing import NDArray
 
 from darkroom.errors import TargetError
-from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.http import HttpTarget
 from darkroom.images.targets.wire.plain_json import PlainJson
 from darkroom.ledger import QueryLedger
 from darkroom.remote.delivery import Delivery
+from darkroom.vision.spec import ImageSpec
 
 SHAPE = (1, 2, 2)
 WEIGHTS = np.random.default_rng(5).standard_normal((4, 3))

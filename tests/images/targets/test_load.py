@@ -19,8 +19,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from darkroom.errors import TargetError
-from darkroom.images.targets.load import load_module, load_target
+from darkroom.images.targets.load import load_target
 from darkroom.images.targets.torch import TorchTarget
+from darkroom.vision.networks.modules import load_module
 
 SHAPE = (1, 2, 3)
 

@@ -27,12 +27,12 @@ from tests.support.needs import absent
 from darkroom.access import Access
 from darkroom.demo.people.employees import render_faces
 from darkroom.images.attacks.evolution import EvolutionAttack
-from darkroom.images.priors.spaces import EigenfacePrior
 from darkroom.images.targets.base import Target
 from darkroom.images.targets.http import HttpTarget
 from darkroom.images.targets.sklearn import SklearnTarget
 from darkroom.images.targets.view import View
 from darkroom.ledger import QueryLedger
+from darkroom.vision.priors.spaces import EigenfacePrior
 
 pytestmark = pytest.mark.slow
 

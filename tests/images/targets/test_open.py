@@ -15,7 +15,7 @@ from tests.support.needs import needed
 
 from darkroom.access import Access
 from darkroom.errors import MissingExtraError, PlanError, TargetError
-from darkroom.images.targets.base import ImageSpec, Target
+from darkroom.images.targets.base import Target
 from darkroom.images.targets.load import open_target
 from darkroom.images.targets.sections import TargetSection
 from darkroom.images.targets.sklearn import SklearnTarget
@@ -25,6 +25,7 @@ from darkroom.images.targets.wire.open_inference import OpenInference
 from darkroom.images.targets.wire.plain_json import PlainJson
 from darkroom.images.targets.wire.torchserve import TorchServe
 from darkroom.remote.delivery import Delivery
+from darkroom.vision.spec import ImageSpec
 from darkroom.wire.base import Shows
 
 SHAPE = [1, 2, 3]

@@ -14,10 +14,11 @@ from darkroom.defenses.rounding import Rounding
 from darkroom.defenses.top_k import LabelOnly
 from darkroom.defenses.top_k import TopK as KeepTopK
 from darkroom.errors import TargetError
-from darkroom.images.targets.base import ImageSpec, Target
+from darkroom.images.targets.base import Target
 from darkroom.images.targets.torch import TorchTarget
 from darkroom.images.targets.view import View
 from darkroom.ledger import BudgetExhausted, Limit, QueryLedger
+from darkroom.vision.spec import ImageSpec
 
 SHAPE = (1, 2, 2)
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from darkroom.access import Access
 from darkroom.errors import TargetError
-from darkroom.images.targets.base import ImageSpec, Target
+from darkroom.images.targets.base import Target
+from darkroom.vision.spec import ImageSpec
 
 
 class NumpyLinear(Target):

@@ -14,9 +14,9 @@ from pydantic import Field
 
 from darkroom.access import Access
 from darkroom.images.attacks.base import Attack, Progress
-from darkroom.images.priors.base import ImagePrior
 from darkroom.images.targets.view import View
 from darkroom.ledger import BudgetExhausted
+from darkroom.vision.priors.base import ImagePrior
 
 
 @dataclass(frozen=True)

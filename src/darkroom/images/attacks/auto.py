@@ -16,8 +16,8 @@ from darkroom.images.attacks.base import Attack, Progress
 from darkroom.images.attacks.evolution import EvolutionAttack
 from darkroom.images.attacks.gradient import GradientAttack
 from darkroom.images.attacks.surrogate import SurrogateAttack
-from darkroom.images.priors.base import ImagePrior
 from darkroom.images.targets.view import View
+from darkroom.vision.priors.base import ImagePrior
 
 STRONGEST: dict[Access, type[Attack]] = {
     Access.WEIGHTS: GradientAttack,

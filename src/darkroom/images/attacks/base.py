@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from darkroom.access import Access
 from darkroom.errors import PlanError
-from darkroom.images.priors.base import ImagePrior
 from darkroom.images.targets.view import View
+from darkroom.vision.priors.base import ImagePrior
 
 
 class Progress(NamedTuple):

@@ -16,9 +16,9 @@ from darkroom.errors import PlanError
 from darkroom.images.attacks.base import Progress
 from darkroom.images.attacks.search.labels import LabelAttack, LabelFeedback, Pool, room
 from darkroom.images.attacks.search.scores import marks
-from darkroom.images.priors.base import ImagePrior
 from darkroom.images.targets.view import View
 from darkroom.ledger import BudgetExhausted
+from darkroom.vision.priors.base import ImagePrior
 
 FADE = 10
 """Iterations after which steps begin to shorten with the square root of their number."""

@@ -14,12 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from darkroom.errors import MissingExtraError, PlanError
+from darkroom.errors import PlanError
 from darkroom.images.attacks.base import Progress
 from darkroom.images.attacks.search.regression import LogisticRegression, LogScoreRegression
 from darkroom.images.attacks.search.scores import Asked, ScoreAttack, ScoreSearch
-from darkroom.images.priors.base import ImagePrior
 from darkroom.images.targets.view import View
+from darkroom.vision.priors.base import ImagePrior
+from darkroom.vision.strategy import separable_strategy
 
 INNER = 5
 """Steps along the regression in a generation."""
@@ -185,7 +186,7 @@ class _Search(ScoreSearch):
     def _begin(self, row: int, point: Tensor) -> Any:
         """Returns a strategy of a search that begins at a point."""
         deviation = self.attack.deviation * (2 if self.noisy else 1)
-        return _strategy(
+        return separable_strategy(
             point.double().numpy(),
             self.attack.population,
             deviation * self.scale.double().numpy(),
@@ -197,7 +198,7 @@ class _Search(ScoreSearch):
         start = np.zeros(self.coordinates.dimensions)
         near = 2 * self.attack.deviation * self.scale.double().numpy()
         deviations = near if self.spent < PATIENCE else np.full_like(start, FAR)
-        return _strategy(start, self.attack.population, deviations, self.sources[row])
+        return separable_strategy(start, self.attack.population, deviations, self.sources[row])
 
     def _widen(self, chosen: list[Any], asked: Asked) -> None:
         """Spreads populations of which most are on the plateau where scores round to one."""
@@ -226,26 +227,3 @@ class _Search(ScoreSearch):
             size = torch.linalg.vector_norm(way, dim=1, keepdim=True).clamp_min(1e-12)
             points = self.coordinates.bounded(points - length * way / size)
         return points
-
-
-def _strategy(
-    start: NDArray[np.float64],
-    population: int,
-    deviations: NDArray[np.float64],
-    rng: np.random.Generator,
-) -> Any:
-    """Makes a strategy of the library that draws from ``rng`` alone and prints nothing."""
-    try:
-        import cma
-    except ImportError as error:
-        raise MissingExtraError("cma", "vision") from error
-    options = {
-        "popsize": population,
-        "CMA_diagonal": True,
-        "CMA_stds": deviations,
-        "randn": lambda count, dimensions: rng.standard_normal((count, dimensions)),
-        "seed": np.nan,
-        "verbose": -9,
-        "verb_log": 0,
-    }
-    return cma.CMAEvolutionStrategy(start, 1.0, options)

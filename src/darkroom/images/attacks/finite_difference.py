@@ -17,8 +17,8 @@ from darkroom.images.attacks.base import Progress
 from darkroom.images.attacks.mi_face import Algorithm1, MIFaceAttack
 from darkroom.images.attacks.search.feedback import Feedback
 from darkroom.images.attacks.search.scores import ScoreAttack, ScoreSearch
-from darkroom.images.priors.base import ImagePrior
 from darkroom.images.targets.view import View
+from darkroom.vision.priors.base import ImagePrior
 
 Method = Literal["simultaneous", "coordinates"]
 

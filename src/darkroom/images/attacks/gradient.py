@@ -14,11 +14,11 @@ from torch import Tensor
 from darkroom.access import Access
 from darkroom.errors import PlanError
 from darkroom.images.attacks.base import Attack, Progress
-from darkroom.images.priors.base import ImagePrior
-from darkroom.images.targets.memory import RowBudget
 from darkroom.images.targets.view import View
-from darkroom.images.transforms import RandomAffine, move, move_alike
 from darkroom.ledger import BudgetExhausted
+from darkroom.vision.memory import RowBudget
+from darkroom.vision.priors.base import ImagePrior
+from darkroom.vision.transforms import RandomAffine, move, move_alike
 
 Loss = Literal["margin", "cross-entropy"]
 
@@ -55,7 +55,7 @@ class GradientAttack(Attack):
         prior_weight: Weight of the prior's energy.
         total_variation: Weight of the mean absolute difference of neighbouring pixels.
         shift, turn, zoom, flip: The random moves; see
-            :class:`darkroom.images.transforms.RandomAffine`.
+            :class:`darkroom.vision.transforms.RandomAffine`.
         probes: Fixed moves, beside none, under which candidates are compared.
         confidence: A goal is settled when its best candidate reaches this under every probe.
         settle: Steps that a goal goes on after it settled: an image that is only just accepted

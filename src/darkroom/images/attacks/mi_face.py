@@ -16,10 +16,10 @@ from darkroom.errors import PlanError
 from darkroom.images.attacks.base import Attack, Progress
 from darkroom.images.attacks.gradient import milestones
 from darkroom.images.attacks.process import denoise, sharpen
-from darkroom.images.priors.base import ImagePrior
-from darkroom.images.targets.memory import RowBudget
 from darkroom.images.targets.view import View
 from darkroom.ledger import BudgetExhausted
+from darkroom.vision.memory import RowBudget
+from darkroom.vision.priors.base import ImagePrior
 
 Process = Literal["none", "denoise-sharpen"]
 Start = Literal["prior", "black"]

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from darkroom.errors import MissingExtraError, PlanError
 from darkroom.images.attacks.base import Progress
 from darkroom.images.attacks.search.scores import Asked, ScoreAttack, ScoreSearch
-from darkroom.images.priors.base import ImagePrior
 from darkroom.images.targets.view import View
+from darkroom.vision.priors.base import ImagePrior
 
 if TYPE_CHECKING:
     from stable_baselines3 import SAC

@@ -25,10 +25,10 @@ from darkroom.images.attacks.search.labels import (
 )
 from darkroom.images.attacks.search.scores import marks
 from darkroom.images.attacks.search.surrogate_models import Ensemble, Features, train
-from darkroom.images.priors.base import ImagePrior
 from darkroom.images.targets.torch import TorchTarget
 from darkroom.images.targets.view import View
 from darkroom.ledger import BudgetExhausted, QueryLedger
+from darkroom.vision.priors.base import ImagePrior
 
 SEEN = 1000
 """Draws from the prior that decide what surrogates look at; the target is not asked."""

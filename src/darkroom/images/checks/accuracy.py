@@ -9,8 +9,8 @@ from darkroom.images.checks.causes.strangers import blame
 from darkroom.images.checks.causes.trials import find_fix
 from darkroom.images.checks.knowledge import knowledge
 from darkroom.images.checks.sample import Answers
-from darkroom.images.photos import Photos
 from darkroom.images.subject import Subject
+from darkroom.vision.photos import Photos
 
 NAME = "accuracy"
 

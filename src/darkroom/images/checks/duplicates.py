@@ -17,8 +17,8 @@ from torch.nn import functional
 
 from darkroom.auditing.record import Check
 from darkroom.images.checks.sample import Images, evenly, spread, unit
-from darkroom.images.photos import Photos
 from darkroom.images.subject import Subject
+from darkroom.vision.photos import Photos
 
 NAME = "duplicates"
 

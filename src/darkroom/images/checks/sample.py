@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.access import Access
-from darkroom.images.photos import Photos
-from darkroom.images.targets.base import ImageSpec, Target
+from darkroom.images.targets.base import Target
+from darkroom.vision.photos import Photos
+from darkroom.vision.spec import ImageSpec
 
 Images = NDArray[np.float32]
 Labels = NDArray[np.int64]

@@ -10,9 +10,9 @@ from torch import nn
 
 from darkroom.errors import TargetError
 from darkroom.images.targets.base import Target
-from darkroom.images.targets.memory import SHARE
 from darkroom.images.targets.sklearn import SklearnTarget
 from darkroom.images.targets.torch import Outputs, TorchTarget
+from darkroom.vision.memory import SHARE
 
 
 @contextmanager

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from darkroom.auditing.plan import parse_slice
 from darkroom.errors import DataError
-from darkroom.images.photos import Photos
-from darkroom.images.targets.base import ImageSpec, Target
+from darkroom.images.targets.base import Target
 from darkroom.images.targets.sklearn import SklearnTarget
+from darkroom.vision.photos import Photos
+from darkroom.vision.spec import ImageSpec
 
 
 def as_pair(value: Any, what: str) -> tuple[Any, Any]:

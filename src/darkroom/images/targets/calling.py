@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from darkroom.errors import TargetError, one_line
-from darkroom.images.targets.base import ImageSpec
+from darkroom.vision.spec import ImageSpec
 
 _WORDS = {torch.float64: "float64", torch.float16: "float16", torch.bfloat16: "bfloat16"}
 

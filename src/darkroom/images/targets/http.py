@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from darkroom.access import Access
 from darkroom.errors import TargetError
-from darkroom.images.targets.base import ImageSpec, Target
-from darkroom.images.targets.pixels import probe_images
+from darkroom.images.targets.base import Target
 from darkroom.images.targets.wire.base import Wire
 from darkroom.remote.connection import Connection
 from darkroom.remote.delivery import Delivery
 from darkroom.remote.retries import FIRST_CONTACT, Missed
 from darkroom.remote.target import ServedTarget
+from darkroom.vision.pixels import probe_images
+from darkroom.vision.spec import ImageSpec
 from darkroom.wire.answers import (
     TOLERANCE,
     AnswerError,

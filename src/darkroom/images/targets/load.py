@@ -8,16 +8,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from torch import nn
-
 from darkroom.access import Access
-from darkroom.errors import MissingExtraError, TargetError
-from darkroom.images.targets.base import ImageSpec, Target
-from darkroom.images.targets.checkpoints import load_weights
-from darkroom.images.targets.memory import DEFAULT, SHARE
-from darkroom.images.targets.programs import load_program
+from darkroom.errors import MissingExtraError
+from darkroom.images.targets.base import Target
 from darkroom.images.targets.sections import (
-    PROGRAMS,
     HttpSection,
     HuggingFaceSection,
     OnnxSection,
@@ -32,6 +26,9 @@ from darkroom.images.targets.torch import Outputs, TorchTarget
 from darkroom.imports import call_import, load_skops
 from darkroom.named import Registry
 from darkroom.sections import PythonSection
+from darkroom.vision.memory import DEFAULT, SHARE
+from darkroom.vision.networks.modules import load_module
+from darkroom.vision.spec import ImageSpec
 
 TARGETS: Registry[Target] = Registry("target", Target, group="darkroom.targets")
 """Targets of images from outside; Darkroom's own are kinds of ``[target]``."""
@@ -208,22 +205,3 @@ def load_target(
         batch=batch,
         memory=memory,
     )
-
-
-def load_module(
-    load: str, weights: Path | None = None, *, folder: Path | None = None, trusted: bool = False
-) -> nn.Module:
-    """Imports and calls what ``load`` names, and fills it with weights; see :func:`load_target`.
-
-    Raises:
-        TargetError: If the import, the call or the weights fail.
-    """
-    if Path(load).suffix in PROGRAMS:
-        model: Any = load_program(Path(load), trusted=trusted)
-    else:
-        model = call_import(load, folder)
-    if not isinstance(model, nn.Module):
-        raise TargetError(f"{load}: it returned {type(model).__name__}, not a torch.nn.Module")
-    if weights is not None:
-        load_weights(model, weights)
-    return model

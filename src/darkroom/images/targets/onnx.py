@@ -5,22 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.access import Access
-from darkroom.errors import TargetError, one_line
-from darkroom.images.targets.base import ImageSpec, Target
-from darkroom.images.targets.pixels import (
-    ChannelOrder,
-    arranged,
-    flattened,
-    in_batches,
-    probe_images,
-)
-from darkroom.onnx_files import hash_file, open_session, run_session
+from darkroom.errors import TargetError
+from darkroom.images.targets.base import Target
+from darkroom.onnx_files import hash_file
+from darkroom.vision.networks.onnx import FLOATS, ImageSession
+from darkroom.vision.pixels import ChannelOrder, in_batches, probe_images
+from darkroom.vision.spec import ImageSpec
 from darkroom.wire.answers import (
     AnswerError,
     ClassNames,
@@ -28,31 +24,6 @@ from darkroom.wire.answers import (
     look_like_probabilities,
     probabilities,
 )
-
-_FLOATS: dict[str, type[np.generic]] = {
-    "tensor(float)": np.float32,
-    "tensor(double)": np.float64,
-    "tensor(float16)": np.float16,
-}
-_TAKEN = {**_FLOATS, "tensor(uint8)": np.uint8}
-
-
-class _Input(NamedTuple):
-    """How the model takes images.
-
-    Attributes:
-        name: The input's.
-        dtype: Of its numbers; bytes have black at 0 and white at 255.
-        tail: Its shape without the batch.
-        channels: Where channels are put before images are given that shape.
-        batch: The batch that the model insists on, or ``None``.
-    """
-
-    name: str
-    dtype: type[np.generic]
-    tail: tuple[int, ...]
-    channels: ChannelOrder
-    batch: int | None
 
 
 class OnnxTarget(Target):
@@ -100,9 +71,8 @@ class OnnxTarget(Target):
         self.name = name or file.name
         self.file = file
         self._declared: Outputs = outputs
-        self._session = open_session(file)
-        self._input = self._find_input(channels)
-        self.batch = self._input.batch or batch
+        self._session = ImageSession(file, self.spec, channels, self.name)
+        self.batch = self._session.takes.batch or batch
         self._output, is_label = self._find_output(output)
         self._keys: list[object] | None = None
         self._names = None if classes is None else ClassNames(classes)
@@ -112,47 +82,15 @@ class OnnxTarget(Target):
         self.notes = tuple(self._noted())
 
     def _noted(self) -> Iterator[str]:
-        takes = self._input
+        takes = self._session.takes
         if takes.dtype != np.float32:
             yield f"takes {takes.dtype.__name__}"
         if len(takes.tail) == 3 and takes.channels == "last":
             yield "takes channels last"
 
-    def _find_input(self, channels: ChannelOrder) -> _Input:
-        inputs = self._session.get_inputs()
-        if len(inputs) != 1:
-            names = ", ".join(one.name for one in inputs)
-            raise TargetError(
-                f"target {self.name}: the model takes {len(inputs)} inputs ({names}): export one "
-                "that takes images alone"
-            )
-        found = inputs[0]
-        if found.type not in _TAKEN:
-            raise TargetError(
-                f"target {self.name}: input {found.name} takes {found.type}, not floats or bytes: "
-                "export the model with a float input"
-            )
-        depth, height, width = self.spec.shape
-        # A name or None stands for a length that the model leaves open.
-        size, *tail = [one if isinstance(one, int) else None for one in found.shape] or [None]
-        forms: list[tuple[tuple[int, ...], ChannelOrder]] = [
-            ((depth, height, width), "first"),
-            ((height, width, depth), "last"),
-            ((depth * height * width,), channels),
-        ]
-        for form, order in forms:
-            if len(form) == len(tail) and all(
-                one in (None, length) for one, length in zip(tail, form, strict=True)
-            ):
-                return _Input(found.name, _TAKEN[found.type], form, order, size)
-        raise TargetError(
-            f"target {self.name}: input {found.name} takes {list(found.shape)}, which images of "
-            f"shape {list(self.spec.shape)} do not fit: set [target] shape"
-        )
-
     def _find_output(self, wanted: str | None) -> tuple[str, bool]:
         """Returns the name of the output to read and whether it holds labels."""
-        known = {one.name: one.type for one in self._session.get_outputs()}
+        known = self._session.outputs
         if wanted is not None and wanted not in known:
             raise TargetError(
                 f"target {self.name}: no output {wanted!r}: set [target] output to one of "
@@ -160,7 +98,7 @@ class OnnxTarget(Target):
             )
         names = [wanted] if wanted is not None else list(known)
         for name in names:
-            if known[name] in _FLOATS or known[name].startswith("seq(map("):
+            if known[name] in FLOATS or known[name].startswith("seq(map("):
                 return name, False
         for name in names:
             if known[name] in ("tensor(int64)", "tensor(string)"):
@@ -223,7 +161,7 @@ class OnnxTarget(Target):
 
     def _numbers(self, images: NDArray[np.float32]) -> NDArray[np.float64]:
         """Returns what the model says of each class, ``(n, classes)``."""
-        answers = self._run(images)
+        answers = self._session.run(images, self._output)
         if isinstance(answers, list):
             answers = self._unzipped(answers)
         if not isinstance(answers, np.ndarray) or answers.ndim != 2 or len(answers) < len(images):
@@ -247,7 +185,7 @@ class OnnxTarget(Target):
 
     def _positions(self, images: NDArray[np.float32]) -> NDArray[np.int64]:
         assert self._names is not None
-        answers = self._run(images)[: len(images)]
+        answers = self._session.run(images, self._output)[: len(images)]
         if np.shape(answers) not in ((len(images),), (len(images), 1)):
             raise TargetError(
                 f"target {self.name}: output {self._output} is {np.shape(answers)} for "
@@ -259,31 +197,8 @@ class OnnxTarget(Target):
         except AnswerError as error:
             raise TargetError(f"target {self.name}: an answer is unusable: {error}") from error
 
-    def _run(self, images: NDArray[np.float32]) -> Any:
-        """Runs the model on at most a batch; the answer may have rows too many at its end."""
-        takes = self._input
-        rows = (
-            arranged(images, takes.channels)
-            if len(takes.tail) == 3
-            else flattened(images, takes.channels)
-        )
-        if takes.dtype == np.uint8:
-            spec = self.spec
-            rows = ((rows - spec.low) * (255 / spec.width_of_range)).round().clip(0, 255)
-        rows = rows.astype(takes.dtype, copy=False)
-        if takes.batch is not None and len(rows) < takes.batch:
-            blank = np.zeros((takes.batch - len(rows), *takes.tail), takes.dtype)
-            rows = np.concatenate([rows, blank])
-        try:
-            return run_session(self._session, [self._output], {takes.name: rows})[0]
-        except Exception as error:
-            raise TargetError(
-                f"target {self.name}: the model failed on images of shape "
-                f"{list(self.spec.shape)} ({one_line(error)}): check [target] shape"
-            ) from error
-
     def fingerprint(self) -> str:
         """Returns a hash of the file, of weights kept beside it, and of how images reach it."""
-        decisive = (self.spec, self._input, self._output, self.outputs)
+        decisive = (self.spec, self._session.takes, self._output, self.outputs)
         digest = hashlib.sha256(repr(decisive).encode() + hash_file(self.file))
         return digest.hexdigest()

@@ -9,13 +9,12 @@ from pydantic import Discriminator, Field, Tag
 
 from darkroom.remote.sections import ServedSection
 from darkroom.sections import PythonSection, Section
+from darkroom.vision.networks.programs import PROGRAMS
 from darkroom.wire.answers import TOLERANCE
 
 _Shape = Annotated[list[int], Field(min_length=3, max_length=3)]
 _ClassNames = Annotated[int, Field(ge=2)] | Annotated[list[str], Field(min_length=2)]
 _Channels = Literal["first", "last"]
-PROGRAMS = frozenset([".pt", ".pth", ".pt2", ".ts", ".torchscript"])
-"""Suffixes of files that hold a PyTorch model with its code."""
 
 
 class TargetTable(Section):

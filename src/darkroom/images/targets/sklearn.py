@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from darkroom.access import Access
 from darkroom.errors import TargetError, one_line
-from darkroom.images.targets.base import ImageSpec, Target
-from darkroom.images.targets.pixels import ChannelOrder, flattened, in_batches, probe_images
+from darkroom.images.targets.base import Target
+from darkroom.vision.pixels import ChannelOrder, flattened, in_batches, probe_images
+from darkroom.vision.spec import ImageSpec
 from darkroom.wire.answers import AnswerError, probabilities
 
 

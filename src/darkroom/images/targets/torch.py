@@ -11,13 +11,14 @@ from torch import Tensor, nn
 
 from darkroom.access import Access
 from darkroom.errors import TargetError, one_line
-from darkroom.images.targets.base import ImageSpec, Target
+from darkroom.images.targets.base import Target
 from darkroom.images.targets.calling import called
-from darkroom.images.targets.checkpoints import bare
-from darkroom.images.targets.fingerprints import fingerprint
-from darkroom.images.targets.memory import DEFAULT, SHARE, most_rows
-from darkroom.images.targets.pixels import probe_images
 from darkroom.training.frozen import learning
+from darkroom.vision.memory import DEFAULT, SHARE, most_rows
+from darkroom.vision.networks.checkpoints import bare
+from darkroom.vision.networks.fingerprints import fingerprint
+from darkroom.vision.pixels import probe_images
+from darkroom.vision.spec import ImageSpec
 from darkroom.wire.answers import Outputs as Outputs
 
 _NOISE = 4  # images

@@ -11,8 +11,9 @@ from darkroom.defenses.base import largest
 from darkroom.defenses.effects import UNCHANGED, Effect
 from darkroom.defenses.pipeline import Pipeline
 from darkroom.errors import TargetError
-from darkroom.images.targets.base import ImageSpec, Target
+from darkroom.images.targets.base import Target
 from darkroom.ledger import QueryLedger
+from darkroom.vision.spec import ImageSpec
 from darkroom.wire.answers import TopK
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from darkroom.images.transforms import RandomAffine
+from darkroom.vision.transforms import RandomAffine
 
 _MOVE = RandomAffine(shift=0.02, turn=0.03, zoom=0.02)
 

@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.images.judges.ranks import Floats, log_rank_right
 from darkroom.images.judging import Bench
-from darkroom.images.ranking import FEWEST_STRANGERS
 from darkroom.images.subject import Subject
 from darkroom.lab.develop.events import Shown
-from darkroom.report.images.pictures import data_address
+from darkroom.report.faces.pictures import data_address
+from darkroom.vision.judges.ranks import Floats, log_rank_right
+from darkroom.vision.ranking import FEWEST_STRANGERS
 
 Pixels = NDArray[np.uint8]
 

@@ -100,7 +100,7 @@ class Develop:
     async def _photo(self, request: Request) -> Response:
         """Shows a real photo that the model was trained on, for somebody asked."""
         from darkroom.lab.develop.appraisal import SIDE, as_pixels
-        from darkroom.report.images.pictures import data_address
+        from darkroom.report.faces.pictures import data_address
 
         try:
             seen, subject = self._studio.subject.seen, self._studio.subject

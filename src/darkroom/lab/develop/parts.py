@@ -15,13 +15,13 @@ from darkroom.images.attacks.auto import AutoAttack, effective_access
 from darkroom.images.attacks.base import Attack
 from darkroom.images.attacks.gradient import GradientAttack
 from darkroom.images.attacks.surrogate import SurrogateAttack
-from darkroom.images.priors.base import ImagePrior
-from darkroom.images.priors.spaces import MeanPrior
-from darkroom.images.targets.base import ImageSpec
 from darkroom.lab.develop.choices import WATCHABLE, Choice, pipeline
 from darkroom.lab.develop.gate import Gate
 from darkroom.lab.develop.watching import Lens, WatchedPrior, WatchedView
 from darkroom.ledger import QueryLedger
+from darkroom.vision.priors.base import ImagePrior
+from darkroom.vision.priors.spaces import MeanPrior
+from darkroom.vision.spec import ImageSpec
 
 if TYPE_CHECKING:
     from darkroom.images.job import ImageJob

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from darkroom.images.priors.base import ImagePrior
 from darkroom.images.targets.view import View
+from darkroom.vision.priors.base import ImagePrior
 from darkroom.wire.answers import TopK
 
 Positions = NDArray[np.int64]

@@ -17,10 +17,10 @@ from darkroom.lab.studio.stages import Loading, PageReporter, Stage
 if TYPE_CHECKING:
     from darkroom.images.cell_plan import ImageCellPlan
     from darkroom.images.job import ImageJob
-    from darkroom.images.judges.ranks import Floats
     from darkroom.images.judging import Bench
-    from darkroom.images.priors.base import ImagePrior
     from darkroom.images.subject import Subject
+    from darkroom.vision.judges.ranks import Floats
+    from darkroom.vision.priors.base import ImagePrior
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Studio(Loading["ImageJob"]):
         Raises:
             DarkroomError: If it cannot be fitted.
         """
-        from darkroom.images.priors.build import PRIORS
+        from darkroom.vision.priors.build import PRIORS
 
         job = self.job
         with self._fitting:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from darkroom.images.record import ImageCell, MeasuredRate
+from darkroom.images.record import ImageCell
 from darkroom.report.wording import percent, several
 from darkroom.statistics.intervals import newcombe
+from darkroom.vision.record import MeasuredRate
 
 SMALLEST_ACCURACY = 0.8
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from darkroom.images.record import GateMeasures, ImageCell, ImageDetails, MeasuredRate, Person
-from darkroom.report.images.pictures import Development, Pictures, read_pictures
+from darkroom.images.record import ImageCell, ImageDetails, Person
+from darkroom.report.faces.gate import gate_measures, gate_refusals
+from darkroom.report.faces.pictures import Development, Pictures, read_pictures
 from darkroom.report.images.soundness import explains, knows_too_few
 from darkroom.report.kind_page import Part, Place
+from darkroom.vision.record import MeasuredRate
 
 _MOST_PEOPLE = 60
 _FEWEST_PEOPLE = 6
@@ -105,45 +107,9 @@ def _person_view(person: Person, details: ImageDetails, pictures: Pictures) -> P
         record=person,
         development=pictures.develop(person.goal, details.snapshots),
         votes=tuple(zip(names, person.votes, strict=False)),
-        measures=_measures(person.measures, details.gate),
-        refusals=() if person.plausible else _refusals(person.measures, details.gate),
+        measures=gate_measures(person.measures, details.gate),
+        refusals=() if person.plausible else gate_refusals(person.measures, details.gate),
     )
-
-
-def _measures(found: GateMeasures, limits: GateMeasures) -> tuple[str, ...]:
-    """Says what the gate measured beside what it allows."""
-    return (
-        *(
-            f"{words} {value:.2f} of {limit:.2f} at most"
-            for words, value, limit in _upper(found, limits)
-        ),
-        f"likeness to a photo {found.likeness:.2f} of {limits.likeness:.2f} at least",
-    )
-
-
-def _refusals(found: GateMeasures, limits: GateMeasures) -> tuple[str, ...]:
-    """Says which limits an image fails, with as many digits as tell the two apart."""
-    refusals = [
-        f"{words} {_apart(value, limit, '>')}"
-        for words, value, limit in _upper(found, limits)
-        if value > limit
-    ]
-    if found.likeness < limits.likeness:
-        refusals.append(f"likeness to a photo {_apart(found.likeness, limits.likeness, '<')}")
-    return tuple(refusals)
-
-
-def _upper(found: GateMeasures, limits: GateMeasures) -> tuple[tuple[str, float, float], ...]:
-    return (
-        ("share outside the space of faces", found.residual, limits.residual),
-        ("distance from the average", found.mahalanobis, limits.mahalanobis),
-        ("noise", found.noise, limits.noise),
-    )
-
-
-def _apart(value: float, limit: float, sign: str) -> str:
-    digits = next((n for n in range(2, 7) if f"{value:.{n}f}" != f"{limit:.{n}f}"), 7)
-    return f"{value:.{digits}f} {sign} {limit:.{digits}f}"
 
 
 def _judge_rows(cell: ImageCell) -> tuple[JudgeRow, ...]:

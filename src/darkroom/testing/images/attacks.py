@@ -18,8 +18,7 @@ from darkroom.defenses.pipeline import Pipeline
 from darkroom.defenses.rounding import Rounding
 from darkroom.defenses.top_k import LabelOnly, TopK
 from darkroom.images.attacks.base import Attack, Progress
-from darkroom.images.priors.base import ImagePrior
-from darkroom.images.targets.base import ImageSpec, Target
+from darkroom.images.targets.base import Target
 from darkroom.images.targets.view import View
 from darkroom.ledger import Limit, QueryLedger
 from darkroom.testing.images.small import small_prior, small_target
@@ -31,6 +30,8 @@ from darkroom.testing.promises import (
     require,
     same,
 )
+from darkroom.vision.priors.base import ImagePrior
+from darkroom.vision.spec import ImageSpec
 
 LIMITS = (
     Limit(per_goal=1),

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from darkroom.images.judges.base import Judge, Labels
 from darkroom.testing.promises import check_part, global_randomness_untouched, require
+from darkroom.vision.judges.base import Judge, Labels
 
 PEOPLE, STRANGERS = 5, 4
 

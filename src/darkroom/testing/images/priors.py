@@ -6,11 +6,11 @@ from pathlib import Path
 
 import torch
 
-from darkroom.images.priors.base import ImagePrior
-from darkroom.images.priors.build import Materials, PriorConfiguration
-from darkroom.images.targets.base import ImageSpec
 from darkroom.testing.images.small import SPEC, small_photos
 from darkroom.testing.promises import check_part, global_randomness_untouched, require
+from darkroom.vision.priors.base import ImagePrior
+from darkroom.vision.priors.build import Materials, PriorConfiguration
+from darkroom.vision.spec import ImageSpec
 
 SPECS = (SPEC, ImageSpec(SPEC.shape, -1.0, 1.0), ImageSpec(SPEC.shape, 0.0, 255.0))
 """Ranges that targets have."""

@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from darkroom.images.priors.spaces import EigenfacePrior
-from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.torch import TorchTarget
+from darkroom.vision.priors.spaces import EigenfacePrior
+from darkroom.vision.spec import ImageSpec
 
 SPEC = ImageSpec((1, 8, 8))
 CLASSES = 4

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from darkroom.images.attacks.search.coordinates import MOST, Coordinates
-from darkroom.images.priors.base import ImagePrior
-from darkroom.images.priors.spaces import EigenfacePrior, GeneratorPrior, MeanPrior
-from darkroom.images.targets.base import ImageSpec
+from darkroom.vision.priors.base import ImagePrior
+from darkroom.vision.priors.spaces import EigenfacePrior, GeneratorPrior, MeanPrior
+from darkroom.vision.spec import ImageSpec
 
 SPEC = ImageSpec((1, 6, 6))
 GENERATOR = torch.Generator().manual_seed(0)

@@ -20,7 +20,6 @@ from tests.support.examples import few
 
 from darkroom.access import Access
 from darkroom.errors import TargetError
-from darkroom.images.targets.base import ImageSpec
 from darkroom.images.targets.http import HttpTarget
 from darkroom.images.targets.wire.base import Wire
 from darkroom.images.targets.wire.hugging_face import HuggingFace
@@ -29,6 +28,7 @@ from darkroom.images.targets.wire.plain_json import PlainJson
 from darkroom.images.targets.wire.torchserve import TorchServe
 from darkroom.ledger import QueryLedger
 from darkroom.remote.delivery import Delivery
+from darkroom.vision.spec import ImageSpec
 from darkroom.wire.answers import AnswerError, TopK
 from darkroom.wire.base import Shows
 

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from darkroom.images.priors.base import ImagePrior
+from darkroom.vision.priors.base import ImagePrior
 
 MOST = 512
 """More latent coordinates than this are searched at their lowest spatial frequencies."""

@@ -13,9 +13,9 @@ from torch import Tensor
 from darkroom.access import Access
 from darkroom.images.attacks.base import Attack
 from darkroom.images.attacks.search.coordinates import Coordinates
-from darkroom.images.priors.base import ImagePrior
 from darkroom.images.targets.view import View
 from darkroom.ledger import QueryLedger
+from darkroom.vision.priors.base import ImagePrior
 
 Labels = NDArray[np.int64]
 

@@ -18,8 +18,8 @@ from darkroom.images.attacks.base import Attack, Progress
 from darkroom.images.attacks.search.channel import Channel
 from darkroom.images.attacks.search.coordinates import Coordinates
 from darkroom.images.attacks.search.feedback import Answers, Feedback, affordable
-from darkroom.images.priors.base import ImagePrior
 from darkroom.images.targets.view import View
+from darkroom.vision.priors.base import ImagePrior
 
 COMPARED = 0.05
 """The share of rows that comparisons take, once there are enough rows."""

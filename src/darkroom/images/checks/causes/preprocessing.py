@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from darkroom.images.checks.sample import Images, unit
-from darkroom.images.targets.base import ImageSpec
+from darkroom.vision.spec import ImageSpec
 
 # Of ImageNet, which most pretrained models were given.
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32)[:, None, None]

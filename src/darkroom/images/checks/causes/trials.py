@@ -15,8 +15,8 @@ from darkroom.images.checks.causes.preprocessing import Change, changes
 from darkroom.images.checks.causes.statistics import misfit
 from darkroom.images.checks.knowledge import Knowledge, knowledge
 from darkroom.images.checks.sample import Answers, Images, Labels, ask, evenly
-from darkroom.images.photos import Photos
 from darkroom.images.subject import Subject
+from darkroom.vision.photos import Photos
 
 _TRIED, _TRIED_SERVED, _COMPARED = 24, 6, 64  # photos
 _CHANGES_SERVED, _KEPT = 7, 4  # changes

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.images.targets.base import ImageSpec
+from darkroom.vision.spec import ImageSpec
 from darkroom.wire.base import Decoded, Request, Shows
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from darkroom.images.targets.base import ImageSpec
-from darkroom.images.targets.pixels import ChannelOrder, arranged, flattened
+from darkroom.vision.pixels import ChannelOrder, arranged, flattened
+from darkroom.vision.spec import ImageSpec
 
 Encoding = Literal["numbers", "rows", "png"]
 """``numbers``: nested lists; ``rows``: flat lists; ``png``: base64 of a picture of eight bits."""

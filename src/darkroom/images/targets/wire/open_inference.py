@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.access import Access
-from darkroom.images.targets.base import ImageSpec
-from darkroom.images.targets.pixels import ChannelOrder, arranged, flattened
 from darkroom.images.targets.wire.base import Wire
+from darkroom.vision.pixels import ChannelOrder, arranged, flattened
+from darkroom.vision.spec import ImageSpec
 from darkroom.wire.answers import AnswerError
 from darkroom.wire.base import Decoded, Request, Shows, dumped, joined, kind_of, parsed
 from darkroom.wire.rows import best_k, labels, numbers

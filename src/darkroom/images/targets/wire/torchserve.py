@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.access import Access
-from darkroom.images.targets.base import ImageSpec
-from darkroom.images.targets.pixels import ChannelOrder
 from darkroom.images.targets.wire.base import Wire
 from darkroom.images.targets.wire.images import encoded
+from darkroom.vision.pixels import ChannelOrder
+from darkroom.vision.spec import ImageSpec
 from darkroom.wire.base import Decoded, Request, Shows, dumped, joined, parsed
 from darkroom.wire.rows import decode_rows
 

@@ -1,0 +1,1 @@
+"""Pages about people enrolled at a verifier of faces."""

@@ -1,0 +1,1 @@
+"""Faces behind match scores and templates: verifiers, as phones and gates have them."""

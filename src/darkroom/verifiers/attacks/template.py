@@ -1,0 +1,113 @@
+"""Faces decoded from leaked templates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from darkroom.access import VerifierAccess
+from darkroom.errors import PlanError
+from darkroom.ledger import BudgetExhausted
+from darkroom.verifiers.attacks.base import Attack, Knowledge, Progress
+from darkroom.verifiers.attacks.decoders import Decoder, fit_network, fit_ridge
+from darkroom.verifiers.targets.base import Floats, Images
+from darkroom.verifiers.targets.metrics import Metric, unit
+from darkroom.verifiers.targets.view import View
+
+
+@dataclass(frozen=True)
+class TemplateAttack(Attack):
+    """A decoder learned from public photos and their templates, put on the leaked ones.
+
+    The attacker asks the encoder for the templates of the public photos, which serves all people at
+    once, and learns two maps from templates to a prior's latents: ridge regression and a small net.
+    Both decode every leaked template; the encoder is asked for the templates of what comes out, and
+    the picture whose template is nearer to the leaked one is kept.
+
+    The net is that of Mai et al. (2018) in what it learns; differences: a prior of public photos
+    draws the picture, so that a few hundred photos are enough, where theirs learns pixels from
+    millions of them; and a line is tried beside it.
+
+    Attributes:
+        photos: Public photos to ask about, at most.
+        steps: Of the net's training.
+    """
+
+    name: ClassVar[str] = "template"
+    paper: ClassVar[str] = "after Mai, Cao, Yuen & Jain 2018"
+    access: ClassVar[VerifierAccess] = VerifierAccess.TEMPLATE
+
+    photos: int = 1000
+    steps: int = 600
+
+    def __post_init__(self) -> None:
+        """Refuses values that teach nothing.
+
+        Raises:
+            PlanError: If a number is out of its range.
+        """
+        if self.photos < 10 or self.steps < 1:
+            raise PlanError("attack template: photos must be 10 or more, and steps positive")
+
+    def expected_queries(self) -> int:
+        """Returns the rows a goal, were it the only one."""
+        return self.photos + 2
+
+    def _search(
+        self, view: View, knowledge: Knowledge, rng: np.random.Generator
+    ) -> Iterator[Progress]:
+        goals, prior = len(view.people), knowledge.prior
+        start = prior.start()[None]
+        with torch.no_grad():
+            pictures = np.repeat(prior.decode(start).numpy(), goals, axis=0)
+        best: Floats = np.full(goals, -np.inf)
+        yield Progress(view.ledger.spent, pictures.copy(), best.copy())
+        if not len(knowledge.photos):
+            return
+        try:
+            for decoder in self._decoders(view, knowledge, rng):
+                images = _decoded(decoder, view, knowledge)
+                found = view.templates(images, np.arange(goals))
+                scores = np.diag(view.metric.scores(found, view.leaked))
+                better = scores > best
+                pictures[better], best = images[better], np.maximum(scores, best)
+                yield Progress(view.ledger.spent, pictures.copy(), best.copy())
+        except BudgetExhausted:
+            yield Progress(view.ledger.spent, pictures.copy(), best.copy())
+
+    def _decoders(
+        self, view: View, knowledge: Knowledge, rng: np.random.Generator
+    ) -> Iterator[Decoder]:
+        """Asks for the templates of public photos, and yields what they teach."""
+        count = min(self.photos, len(knowledge.photos))
+        chosen = np.sort(rng.permutation(len(knowledge.photos))[:count])
+        photos = knowledge.photos[chosen]
+        goals = np.arange(len(view.people))
+        with view.ledger.shared(goals):
+            templates = view.templates(photos, np.arange(count) % len(goals))
+        faces = np.isfinite(templates).all(axis=1)
+        if faces.sum() < 10:
+            return
+        templates = templates[faces]
+        if view.metric is Metric.COSINE:
+            templates = unit(templates)
+        prior = knowledge.prior
+        latents = prior.project(prior.encode(torch.from_numpy(photos[faces])))
+        known = latents.flatten(1).double().numpy()
+        yield fit_ridge(templates, known)
+        yield fit_network(templates, known, seed=int(rng.integers(2**31)), steps=self.steps)
+
+
+def _decoded(decoder: Decoder, view: View, knowledge: Knowledge) -> Images:
+    leaked = view.leaked
+    if view.metric is Metric.COSINE:
+        leaked = unit(leaked)
+    prior = knowledge.prior
+    latents = torch.from_numpy(decoder(leaked)).float().view(-1, *prior.latent_shape)
+    with torch.no_grad():
+        images: Images = prior.decode(prior.project(latents)).numpy()
+    return images

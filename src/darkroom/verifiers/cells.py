@@ -1,0 +1,364 @@
+"""One cell of a run: an attack with a prior, measured at every milestone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkroom.auditing.record import (
+    Component,
+    CurvePoint,
+    Difference,
+    Queries,
+    Share,
+    Utility,
+)
+from darkroom.ledger import Limit, QueryLedger
+from darkroom.named import parameters_of
+from darkroom.statistics.intervals import clopper_pearson
+from darkroom.verifiers.attacks.base import Knowledge, Progress
+from darkroom.verifiers.cell_plan import VerifierCellPlan
+from darkroom.verifiers.judging import VerifierBench
+from darkroom.verifiers.record import (
+    EnrolledPerson,
+    Likeness,
+    Milestone,
+    Threshold,
+    VerifierCell,
+    VerifierDetails,
+)
+from darkroom.verifiers.subject import VerifierSubject
+from darkroom.verifiers.targets.base import Floats, Images
+from darkroom.verifiers.targets.view import View
+from darkroom.verifiers.words import happened, threat_model
+from darkroom.vision.guesses import Guesses, advantage
+from darkroom.vision.judges.accuracy import Rate
+from darkroom.vision.judges.panel import Judgement
+from darkroom.vision.judging import measured
+from darkroom.vision.priors.base import ImagePrior
+from darkroom.vision.ranking import Ranked, bits_of, rank_people
+from darkroom.vision.record import GateMeasures
+from darkroom.vision.words import worst_off
+
+SNAPSHOTS = 5
+MARKS = 24
+"""Milestones that are measured, evenly over the logarithm of queries."""
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class Point(NamedTuple):
+    """What an attack had at one milestone.
+
+    Attributes:
+        queries: Rows spent on the goal that cost most.
+        progress: What it had.
+        scores: What the verifier says of it, without any defence, ``(goals,)``.
+        other: The same against templates of other photos, or ``None``.
+        judged: What the judges say of it.
+        bits: How far it narrows down the people, where that is measured.
+    """
+
+    queries: int
+    progress: Progress
+    scores: Floats
+    other: NDArray[np.bool_] | None
+    judged: Judgement
+    bits: float | None
+
+    def accepted(self, subject: VerifierSubject) -> NDArray[np.bool_]:
+        """Tells which pictures are accepted, ``(goals,)``."""
+        found: NDArray[np.bool_] = self.scores >= subject.operating.threshold
+        return found
+
+
+class _Attacked(NamedTuple):
+    """What came of an attack: its course, and what it cost."""
+
+    points: list[Point]
+    total: int
+    seconds: float
+    adaptation: tuple[str, ...]
+
+    @property
+    def last(self) -> Point:
+        """Its answer."""
+        return self.points[-1]
+
+    @property
+    def kept(self) -> list[int]:
+        """Which points have their frame in ``reconstructions.npz``."""
+        places = np.linspace(0, len(self.points) - 1, SNAPSHOTS, endpoint=False)
+        return sorted({int(place) for place in places})
+
+
+# long: a record has many fields, and each is named once
+def run_cell(
+    key: str,
+    plan: VerifierCellPlan,
+    subject: VerifierSubject,
+    prior: ImagePrior,
+    bench: VerifierBench,
+    advance: Callable[[int, int], None],
+) -> tuple[VerifierCell, Arrays]:
+    """Attacks all people, and measures impersonation and likeness.
+
+    Args:
+        key: The cell's.
+        plan: What to run.
+        subject: The verifier and the truth.
+        prior: The fitted prior.
+        bench: The judges and their errors.
+        advance: Told how many of the expected queries are spent.
+
+    Returns:
+        The cell, and the arrays for ``reconstructions.npz``.
+    """
+    guessed = bench.guessed(plan.prior, prior, subject, plan.seed)
+    attacked = _attack(plan, subject, prior, bench, guessed, advance)
+    last = attacked.last
+    ranked = rank_people(
+        bench.gallery,
+        subject.unit(last.progress.reconstructions),
+        bench.by_heart.likeness,
+        guessed.log_ranks,
+        plan.seed,
+    )
+    accepted = last.accepted(subject)
+    success = clopper_pearson(int(accepted.sum()), len(accepted))
+    dictionary = subject.operating.dictionary(last.queries)
+    cell = VerifierCell(
+        key=key,
+        target=subject.target.name,
+        defense=plan.defense.name,
+        attack=plan.attack.name,
+        attacker="naive" if plan.naive else "adaptive",
+        access=plan.access,
+        prior=plan.prior.name,
+        goals=len(accepted),
+        queries=Queries(
+            per_goal_median=float(np.median(last.progress.queries)), total=attacked.total
+        ),
+        success=Share.of(success),
+        baseline=Share.of(dictionary),
+        advantage=Difference.of(advantage(success, dictionary)),
+        bits=None if ranked is None else ranked.bits,
+        curve=tuple(
+            CurvePoint.at(point.queries, _share(point.accepted(subject)), point.bits)
+            for point in attacked.points
+            if point.queries
+        ),
+        utility=Utility(accuracy=_utility(subject)),
+        seconds=attacked.seconds,
+        details=_details(plan, subject, bench, attacked, ranked, guessed),
+    )
+    seen = subject.seen
+    arrays: Arrays = {
+        "images": last.progress.reconstructions,
+        "goals": subject.goals,
+        "snapshots": np.stack([_bytes(attacked.points[place], subject) for place in attacked.kept]),
+        "photos": _to_bytes(subject.unit(seen.images[_photos(subject)])),
+    }
+    return cell, arrays
+
+
+def _attack(
+    plan: VerifierCellPlan,
+    subject: VerifierSubject,
+    prior: ImagePrior,
+    bench: VerifierBench,
+    guessed: Guesses,
+    advance: Callable[[int, int], None],
+) -> _Attacked:
+    """Runs the attack and measures it at every milestone."""
+    goals = len(subject.goals)
+    expected = plan.attack.expected_queries()
+    ledger = QueryLedger(
+        goals, Limit(per_goal=plan.budget), lambda spent: advance(spent, expected * goals)
+    )
+    view = View(
+        subject.target,
+        plan.access,
+        ledger,
+        np.arange(goals),
+        defense=plan.defense,
+        noise=np.random.default_rng([plan.seed, 6]),
+        told=not plan.naive,
+    )
+    knowledge = Knowledge(prior, subject.public.images, subject.public.people)
+    marks = _marks(min(expected, plan.budget or expected))
+    points: list[Point] = []
+    latest: Progress | None = None
+    began = time.monotonic()
+    for progress in plan.attack.run(view, knowledge, rng=np.random.default_rng([plan.seed, 1])):
+        spent = int(ledger.alone.max())
+        latest = progress._replace(queries=ledger.alone)
+        if not points or (marks and spent >= marks[0]):
+            points.append(_point(spent, latest, subject, bench, guessed))
+            latest = None
+            marks = [mark for mark in marks if mark > spent]
+    if latest is not None:
+        points.append(_point(int(ledger.alone.max()), latest, subject, bench, guessed))
+    return _Attacked(points, ledger.total, time.monotonic() - began, plan.attack.adaptation(view))
+
+
+def _marks(most: int) -> list[int]:
+    """Returns numbers of queries at which progress is measured."""
+    found = np.geomspace(1, max(most, 2), MARKS).round().astype(np.int64)
+    round_ones = [n for n in (100, 300, 1000) if n < most]
+    return sorted({*found.tolist(), *round_ones})
+
+
+def _point(
+    queries: int,
+    progress: Progress,
+    subject: VerifierSubject,
+    bench: VerifierBench,
+    guessed: Guesses,
+) -> Point:
+    images = progress.reconstructions
+    places = np.arange(len(images))
+    other = bench.other_templates
+    return Point(
+        queries,
+        progress,
+        subject.target.scores(images, places),
+        None if other is None else other.decisions(images, places),
+        bench.panel.judge(images),
+        bits_of(bench.gallery, subject.unit(images), guessed.log_ranks),
+    )
+
+
+def _details(
+    plan: VerifierCellPlan,
+    subject: VerifierSubject,
+    bench: VerifierBench,
+    attacked: _Attacked,
+    ranked: Ranked | None,
+    guessed: Guesses,
+) -> VerifierDetails:
+    """Returns what the report shows beside the rates."""
+    last, people = attacked.last, _people(attacked.last, subject, ranked)
+    accepted = Share.of(_share(last.accepted(subject)))
+    dictionary = Share.of(subject.operating.dictionary(last.queries))
+    likeness = _likeness(last, subject, bench, guessed)
+    return VerifierDetails(
+        threat_model=(*threat_model(plan, subject), *attacked.adaptation),
+        attack=Component(
+            name=plan.attack.name,
+            parameters=parameters_of(plan.attack),
+            paper=plan.attack.paper,
+        ),
+        prior=Component(name=plan.prior.name, parameters=parameters_of(plan.prior)),
+        operating=threshold_record(subject),
+        likeness=likeness,
+        other_template=None if last.other is None else Share.of(_share(last.other)),
+        happened=happened(accepted, dictionary, likeness.shown, likeness.guessed),
+        course=tuple(_milestone(point, subject) for point in attacked.points if point.queries),
+        judge_names=bench.panel.names,
+        gate=GateMeasures.of(bench.panel.gate.limits),
+        snapshots=tuple(attacked.points[place].queries for place in attacked.kept),
+        people=tuple(people),
+        worst_off=None
+        if ranked is None
+        else worst_off(people, ranked.record.strangers, ranked.alone, bench.by_heart.recognised),
+        ranking=None if ranked is None else ranked.record,
+    )
+
+
+def threshold_record(subject: VerifierSubject) -> Threshold:
+    """Returns the operating point as the report has it, in the owner's units."""
+    point, metric = subject.operating, subject.target.metric
+    refused = point.false_rejects
+    return Threshold(
+        unit=metric.unit,
+        threshold=metric.of_score(point.threshold),
+        wanted=point.wanted,
+        false_accepts=Share.of(point.false_accepts),
+        false_rejects=measured(Rate(0, point.genuine, point.genuine, refused)),
+        strangers=point.strangers,
+        pairs=point.pairs,
+    )
+
+
+def _likeness(
+    last: Point, subject: VerifierSubject, bench: VerifierBench, guessed: Guesses
+) -> Likeness:
+    shown = last.judged.names(subject.goals)
+    return Likeness(
+        shown=Share.of(_share(shown)),
+        guessed=Share.of(guessed.baseline.share),
+        plausible=Share.of(_share(last.judged.plausible)),
+        draws=guessed.baseline.draws,
+        accuracy=measured(bench.accuracy.panel),
+        others=measured(bench.others),
+        likest=measured(bench.likest),
+        held_out=bench.held_out,
+    )
+
+
+def _milestone(point: Point, subject: VerifierSubject) -> Milestone:
+    return Milestone(
+        queries=point.queries,
+        accepted=float(point.accepted(subject).mean()),
+        dictionary=subject.operating.dictionary(point.queries).estimate,
+        shown=float(point.judged.names(subject.goals).mean()),
+        other_template=None if point.other is None else float(point.other.mean()),
+    )
+
+
+def _people(last: Point, subject: VerifierSubject, ranked: Ranked | None) -> list[EnrolledPerson]:
+    """Returns what the report says of each person."""
+    goals, judged = subject.goals, last.judged
+    votes, shown = judged.votes(goals), judged.names(goals)
+    accepted, ranks = last.accepted(subject), None if ranked is None else ranked.ranks
+    photos = _photos(subject)
+    return [
+        EnrolledPerson(
+            goal=int(goal),
+            name=subject.private.names[goal],
+            queries=int(last.progress.queries[row]),
+            score=subject.target.metric.of_score(float(last.scores[row])),
+            accepted=bool(accepted[row]),
+            other_template=None if last.other is None else bool(last.other[row]),
+            measures=GateMeasures.of(
+                type(judged.measures)(*(values[row] for values in judged.measures))
+            ),
+            plausible=bool(judged.plausible[row]),
+            votes=tuple(bool(vote) for vote in votes[row]),
+            shown=bool(shown[row]),
+            photo=int(subject.seen.numbers[photos[row]]),
+            rank=1 if ranks is None else int(ranks.rank[row]),
+            p_value=1.0 if ranks is None else float(ranks.p_value[row]),
+            p_adjusted=1.0 if ranks is None else float(ranks.p_adjusted[row]),
+        )
+        for row, goal in enumerate(goals)
+    ]
+
+
+def _photos(subject: VerifierSubject) -> NDArray[np.int64]:
+    """Returns the place of the first enrolled photo of everybody among those enrolled."""
+    return np.searchsorted(subject.seen.people, subject.goals)
+
+
+def _utility(subject: VerifierSubject) -> float | None:
+    """Returns the share of other photos of the people that are accepted."""
+    refused = subject.operating.false_rejects
+    return None if refused is None else 1 - refused.estimate
+
+
+def _share(hits: NDArray[np.bool_]) -> tuple[float, float, float]:
+    return clopper_pearson(int(hits.sum()), len(hits))
+
+
+def _bytes(point: Point, subject: VerifierSubject) -> NDArray[np.uint8]:
+    return _to_bytes(subject.unit(point.progress.reconstructions))
+
+
+def _to_bytes(unit: Images) -> NDArray[np.uint8]:
+    """Turns images between zero and one into bytes."""
+    return (unit * 255).round().astype(np.uint8)

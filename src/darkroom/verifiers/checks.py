@@ -1,0 +1,108 @@
+"""Whether a verifier and its photos are what their owner thinks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from darkroom.auditing.record import Check
+from darkroom.statistics.intervals import clopper_pearson
+from darkroom.verifiers.subject import VerifierSubject
+
+LEAST_ACCEPTED = 0.5
+"""Of photos of the people enrolled, without which it is no verifier of them."""
+
+_TOLERANCE = 1e-3  # of a score: rounding
+
+
+def check_subject(
+    subject: VerifierSubject, advance: Callable[[int, int], None]
+) -> tuple[Check, ...]:
+    """Asks whether the verifier and the photos are what their owner thinks; changes nothing.
+
+    Args:
+        subject: The verifier and the photos.
+        advance: Told how far it is.
+    """
+    found = (_recognition(subject), _answers(subject), _strangers(subject))
+    advance(1, 1)
+    return found
+
+
+def _recognition(subject: VerifierSubject) -> Check:
+    """Compares how often the people and strangers are accepted."""
+    name, point = "recognition", subject.operating
+    accepts = f"{point.false_accepts.estimate:.2%} of strangers"
+    refused = point.false_rejects
+    if refused is None:
+        return Check(
+            name=name,
+            outcome="noted",
+            found=f"All photos are enrolled, so it is not known whether the people are accepted; "
+            f"{accepts} are.",
+            remedy="Give two photos a person or more, and enrol some of them.",
+        )
+    found = (
+        f"It accepts {1 - refused.estimate:.1%} of {point.genuine:,} other photos of the people "
+        f"enrolled, and {accepts}."
+    )
+    if 1 - refused.low < max(LEAST_ACCEPTED, point.false_accepts.high):
+        return Check(
+            name=name,
+            outcome="failed",
+            found=found,
+            remedy="Check [target] shape, range and metric, and the threshold: a verifier accepts "
+            "most photos of its people.",
+        )
+    return Check(name=name, outcome="passed", found=found)
+
+
+def _answers(subject: VerifierSubject) -> Check:
+    """Asks some photos twice, and one by one."""
+    photos = subject.seen.images[:6]
+    encoder = subject.target.encoder
+    together, again = encoder.templates(photos), encoder.templates(photos)
+    alone = np.concatenate([encoder.templates(one[None]) for one in photos])
+    metric = subject.target.metric
+
+    def apart(other: np.ndarray) -> float:
+        near, same = (np.diag(metric.scores(together, one)) for one in (other, together))
+        return float(np.abs(near - same).max())
+
+    twice, batch = apart(again), apart(alone)
+    if max(twice, batch) <= _TOLERANCE:
+        return Check(
+            name="answers",
+            outcome="passed",
+            found=f"Templates are the same twice, and alone as in a batch ({len(photos)} photos "
+            "asked again).",
+        )
+    what = "asked twice" if twice > _TOLERANCE else "alone and in a batch"
+    return Check(
+        name="answers",
+        outcome="failed",
+        found=f"The same photo {what} gets templates that are {max(twice, batch):.2g} apart.",
+        cause="random answers" if twice > _TOLERANCE else "batch dependence",
+        remedy="Turn off dropout and noise, and let batch normalisation use its running "
+        "statistics.",
+    )
+
+
+def _strangers(subject: VerifierSubject) -> Check:
+    """Says how surely the false-accept rate is known."""
+    point = subject.operating
+    accepted = round(point.false_accepts.estimate * point.pairs)
+    high = clopper_pearson(accepted, point.pairs).high
+    found = (
+        f"Of {point.pairs:,} pairs of a stranger's photo and a person, by {point.strangers:,} "
+        f"strangers, {accepted:,} are accepted."
+    )
+    if accepted < 5:
+        return Check(
+            name="strangers",
+            outcome="noted",
+            found=f"{found} That is too few to know the rate well: it may be {high:.2%}.",
+            remedy="Give photos of more strangers in [judges] strangers.",
+        )
+    return Check(name="strangers", outcome="passed", found=found)

@@ -1,0 +1,139 @@
+"""Whether the person behind a leaked template can be found among candidates."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from darkroom.statistics.intervals import Interval, clopper_pearson
+from darkroom.verifiers.measures.linking import own_key, protected_store
+from darkroom.verifiers.protection.base import Floats, Protection
+from darkroom.verifiers.targets.base import Labels
+
+
+class Found(NamedTuple):
+    """Where the right person stands among candidates.
+
+    Attributes:
+        first: How often first, with the 95% interval.
+        median: The median rank, from 1.
+        bits: The bits gained over a rank by lot, on average over templates.
+        candidates: Among how many.
+    """
+
+    first: Interval
+    median: float
+    bits: float
+    candidates: int
+
+    @classmethod
+    def of(cls, scores: Floats) -> Found:
+        """Ranks, equals by lot on average.
+
+        Args:
+            scores: Of each leaked template for each candidate, ``(n, n)``; the right ones are on
+                the diagonal.
+        """
+        own = np.diag(scores)[:, None]
+        above, ties = (scores > own).sum(axis=1), (scores == own).sum(axis=1) - 1
+        ranks = 1 + above + ties / 2
+        n = len(scores)
+        lot = float(np.log2(np.arange(1, n + 1)).mean())
+        first = clopper_pearson(int((ranks <= 1).sum()), n)
+        return cls(first, float(np.median(ranks)), lot - float(np.log2(ranks).mean()), n)
+
+
+def found_with_key(
+    protection: Protection, stored: Floats, candidates: Floats, people: Labels, key: int
+) -> Found:
+    """Ranks candidates by an attacker who knows the keys, and protects candidates likewise.
+
+    Args:
+        protection: Of the store.
+        stored: Templates of the people, before they are protected, ``(n, size)``.
+        candidates: Templates of other photos of the same people, ``(n, size)``.
+        people: Whose each is, ``(n,)``.
+        key: The store's.
+    """
+    leaked = protected_store(protection, stored, people, key)
+    if not protection.own_keys:
+        return Found.of(protection.scores(leaked, protection.protected(candidates, key)))
+    rows = [
+        protection.scores(one[None], protection.protected(candidates, own_key(key, int(person))))
+        for one, person in zip(leaked, people, strict=True)
+    ]
+    return Found.of(np.concatenate(rows))
+
+
+def found_without_key(
+    protection: Protection,
+    stored: Floats,
+    candidates: Floats,
+    people: Labels,
+    key: int,
+    *,
+    pairs: int,
+    others: Floats,
+) -> Found:
+    """Ranks candidates by an attacker who has no key, and a few known pairs.
+
+    A known pair is somebody whose photo the attacker has and whose protected template is known to
+    be theirs: an account of the attacker's own, say. From pairs follows the rotation that brings
+    templates nearest to the protected ones (Procrustes; Schönemann 1966), or for protections of
+    another length the ridge regression. Without pairs the second moments of public templates are
+    laid over those of the store, axis by axis, which says nothing of signs: little is learned.
+
+    Args:
+        protection: Of the store.
+        stored: Templates of the people, before they are protected, ``(n, size)``.
+        candidates: Templates of other photos of the same people, ``(n, size)``.
+        people: Whose each is, ``(n,)``.
+        key: The store's.
+        pairs: How many pairs are known; of people who are not among those found.
+        others: Templates of further people who are enrolled too, ``(pairs or more, size)``.
+    """
+    known = others[:pairs]
+    numbers = len(people) + np.arange(len(known)).astype(np.int64)
+    both = protected_store(
+        protection, np.concatenate([stored, known]), np.concatenate([people, numbers]), key
+    )
+    leaked, targets = both[: len(stored)], both[len(stored) :]
+    if pairs == 0:
+        guessed = _laid_over(candidates, leaked)
+    elif leaked.shape[1] == candidates.shape[1]:
+        guessed = candidates @ procrustes(known, targets)
+    else:
+        guessed = _regressed(known, targets, candidates)
+    return Found.of(protection.scores(leaked, guessed))
+
+
+def procrustes(one: Floats, other: Floats) -> Floats:
+    """Returns the orthogonal matrix that brings rows nearest to others, ``(size, size)``.
+
+    Schönemann (1966). With fewer rows than numbers, directions that no row has are left to chance.
+
+    Args:
+        one: ``(n, size)``.
+        other: ``(n, size)``.
+    """
+    u, _, v = np.linalg.svd(one.T @ other)
+    matrix: Floats = u @ v
+    return matrix
+
+
+def _regressed(known: Floats, targets: Floats, candidates: Floats) -> Floats:
+    ridge = 0.01 * np.trace(known.T @ known)
+    squares = known.T @ known + ridge * np.eye(known.shape[1])
+    guessed: Floats = candidates @ np.linalg.solve(squares, known.T @ targets)
+    return guessed
+
+
+def _laid_over(candidates: Floats, leaked: Floats) -> Floats:
+    """Turns the principal axes of candidates into those of a store, in their order."""
+    axes = np.linalg.svd(candidates - candidates.mean(axis=0), full_matrices=False)[2]
+    theirs = np.linalg.svd(leaked - leaked.mean(axis=0), full_matrices=False)[2]
+    count = min(len(axes), len(theirs))
+    away = (candidates - candidates.mean(axis=0)) @ axes[:count].T
+    guessed: Floats = away @ theirs[:count] + leaked.mean(axis=0)
+    return guessed

@@ -1,0 +1,115 @@
+"""Plans that audit a verifier of faces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from darkroom.access import VerifierAccess
+from darkroom.auditing.plan import AttackSection, BasePlan, Section, checked_slice
+from darkroom.errors import PlanError
+from darkroom.sections import PartSection
+from darkroom.verifiers.targets.sections import EncoderSection
+from darkroom.vision.reading.pictures import Resize
+
+
+class FacesSection(Section):
+    """Photos of people who are not enrolled.
+
+    Attributes:
+        images: One folder a person, or ``.npz``.
+        people: Which of them to take, such as ``"0:300"``.
+        resize: How photos of another size are made to fit.
+    """
+
+    images: Path
+    people: str | None = None
+    resize: Resize = False
+
+    @field_validator("people")
+    @classmethod
+    def _people(cls, told: str | None) -> str | None:
+        return None if told is None else checked_slice(told)
+
+
+class EnrolledSection(Section):
+    """The truth: photos of the people enrolled.
+
+    Attributes:
+        enrolled: One folder a person, or ``.npz``.
+        enrol: Which photos of each are enrolled; the others serve the judges. Every other one when
+            left out.
+        people: Which of them to take.
+        resize: How photos of another size are made to fit.
+    """
+
+    enrolled: Path
+    enrol: str | None = None
+    people: str | None = None
+    resize: Resize = False
+
+    @field_validator("people", "enrol")
+    @classmethod
+    def _slices(cls, told: str | None) -> str | None:
+        return None if told is None else checked_slice(told)
+
+
+class VerifierAttackSection(AttackSection):
+    """An attack by name; its access is one of a verifier's.
+
+    Attributes:
+        access: What a query returns to it; its own when left out.
+    """
+
+    access: VerifierAccess | None = None  # type: ignore[assignment]
+
+
+class VerifierJudges(Section):
+    """How the judges are trained, and who are strangers.
+
+    Attributes:
+        steps: Training steps of the convolutional judge.
+        extra: Further judges, whose votes count as much.
+        strangers: Photos of people who are neither enrolled nor public: by them the operating point
+            is set, and among them the right person is ranked. Some public people are held apart
+            when left out.
+    """
+
+    steps: int = Field(default=500, ge=1)
+    extra: list[PartSection] = Field(default_factory=list)
+    strangers: Path | None = None
+
+
+class VerifierPlan(BasePlan):
+    """A whole plan."""
+
+    target: EncoderSection
+    guarded: EncoderSection | None = None
+    private: EnrolledSection
+    public: FacesSection
+    attack: Annotated[list[VerifierAttackSection], Field(min_length=1)]  # type: ignore[assignment]
+    judges: VerifierJudges = VerifierJudges()
+
+    @model_validator(mode="after")
+    def _no_guard(self) -> Self:
+        if self.guarded is not None:
+            raise PlanError("[guarded] is not for verifiers yet: audit the verifier itself")
+        return self
+
+    def anchored(self, folder: Path) -> Self:
+        """Returns the plan with the paths of its inputs made relative to a folder."""
+
+        def moved(section: Any, name: str) -> Any:
+            path = getattr(section, name)
+            return section.model_copy(update={name: None if path is None else folder / path})
+
+        return self.model_copy(
+            update={
+                "target": self.target.anchored(folder),
+                "private": moved(self.private, "enrolled"),
+                "public": moved(self.public, "images"),
+                "judges": moved(self.judges, "strangers"),
+            }
+        )

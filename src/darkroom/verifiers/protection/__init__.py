@@ -1,0 +1,1 @@
+"""Protections of stored templates: what is kept in their place, and how that is compared."""

@@ -1,0 +1,147 @@
+"""What a cell of verifiers says beside what all cells say."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from darkroom.access import VerifierAccess
+from darkroom.auditing.record import (
+    Cell,
+    Count,
+    Details,
+    Rate,
+    Record,
+    Share,
+    Words,
+)
+from darkroom.vision.record import GateMeasures, MeasuredRate, Ranking, WorstPerson
+
+
+class Threshold(Record):
+    """The operating point.
+
+    Attributes:
+        unit: What a score is: a ``similarity``, or a ``distance``.
+        threshold: From which similarity on, or up to which distance, the verifier accepts.
+        wanted: The false-accept rate that it was chosen for; ``None`` where it was given.
+        false_accepts: How often strangers are accepted.
+        false_rejects: How often other photos of the people enrolled are refused.
+        strangers: How many strangers that is known from.
+        pairs: How many pairs of a stranger's photo and a person.
+    """
+
+    unit: Words
+    threshold: float
+    wanted: Rate | None
+    false_accepts: Share
+    false_rejects: MeasuredRate
+    strangers: Count
+    pairs: Count
+
+
+class Milestone(Record):
+    """What an attack has after so many queries a person.
+
+    Attributes:
+        queries: The rows that the person who cost most has cost.
+        accepted: The share of people for whom its pictures are accepted.
+        dictionary: That of as many strangers.
+        shown: The share of people whom its pictures show, to the judges.
+        other_template: The share accepted against a template of other photos of the person;
+            ``None`` where there are none.
+    """
+
+    queries: Count
+    accepted: Rate
+    dictionary: Rate
+    shown: Rate
+    other_template: Rate | None
+
+
+class Likeness(Record):
+    """Whether pictures show the people, to judges that are not the verifier.
+
+    Attributes:
+        shown: The share of people whom they show: past the gate, by most judges.
+        guessed: The same for draws from the prior, without the verifier.
+        plausible: The share of pictures that pass the gate.
+        draws: How many draws that is known from.
+        accuracy: How often the judges name real photos rightly.
+        others: How often they take photos of strangers for the person.
+        likest: How often they take for the person the stranger whom the verifier finds most alike.
+        held_out: Whether the judges learned from photos that were not enrolled.
+    """
+
+    shown: Share
+    guessed: Share
+    plausible: Share
+    draws: Count
+    accuracy: MeasuredRate
+    others: MeasuredRate
+    likest: MeasuredRate
+    held_out: bool
+
+
+class EnrolledPerson(Record):
+    """What one attack got of one person.
+
+    ``score`` is what the verifier says of the picture, in its own units, and ``accepted`` whether
+    that is enough; ``other_template`` whether it is against a template of other photos.
+    """
+
+    goal: Count
+    name: str
+    queries: Count
+    score: float
+    accepted: bool
+    other_template: bool | None
+    measures: GateMeasures
+    plausible: bool
+    votes: tuple[bool, ...]
+    shown: bool
+    photo: Count
+    rank: Annotated[int, Field(ge=1)]
+    p_value: Rate
+    p_adjusted: Rate
+    confidence: None = None
+
+
+class VerifierDetails(Details):
+    """What stands behind a cell of verifiers.
+
+    Attributes:
+        operating: The operating point.
+        likeness: Whether pictures show the people.
+        other_template: The share of people for whom pictures are accepted against a template of
+            other photos (type II of ISO/IEC 30136); success is against the one enrolled (type I).
+        happened: Which of impersonation and likeness came about, in a sentence.
+        course: Both after so many queries.
+        judge_names: The judges.
+        gate: The limits of the plausibility gate.
+        snapshots: The queries spent at each snapshot in ``reconstructions.npz``.
+        people: Everybody.
+        worst_off: Whom pictures give away most.
+        ranking: How the right people rank among strangers.
+    """
+
+    operating: Threshold
+    likeness: Likeness
+    other_template: Share | None
+    happened: Words
+    course: tuple[Milestone, ...]
+    judge_names: tuple[str, ...]
+    gate: GateMeasures
+    snapshots: tuple[Count, ...]
+    people: tuple[EnrolledPerson, ...]
+    worst_off: WorstPerson | None
+    ranking: Ranking | None
+
+
+class VerifierCell(Cell):
+    """One attack on the people enrolled at a verifier."""
+
+    kind: Literal["verifiers"] = "verifiers"
+    access: VerifierAccess
+    details: VerifierDetails

@@ -1,0 +1,174 @@
+"""What is audited: a verifier, the photos that it enrolled people from, and others."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkroom.errors import DataError
+from darkroom.verifiers.measures.operating import OperatingPoint, operating_point
+from darkroom.verifiers.targets.base import Encoder, Floats
+from darkroom.verifiers.targets.embedding import EmbeddingVerifier, Store
+from darkroom.verifiers.targets.metrics import Metric, unit
+from darkroom.vision.photos import Photos
+from darkroom.vision.spec import ImageSpec
+from darkroom.vision.subject import PhotoSubject
+
+Rule = Literal["mean", "best"]
+
+FEWEST_STRANGERS = 10
+"""Strangers by whom a false-accept rate says something."""
+
+
+@dataclass(frozen=True)
+class VerifierSubject(PhotoSubject):
+    """A verifier with the truth about it.
+
+    Attributes:
+        target: The verifier, with the people enrolled.
+        private: Photos of these people.
+        trained: Which of the photos were enrolled, bool ``(photos,)``.
+        public: Photos of other people, whom an attacker has.
+        strangers: Photos of people who take part in nothing, or ``None``.
+        rule: How several photos of a person were enrolled.
+        operating: From which score on it accepts, and whom wrongly.
+        impostor_scores: What it says of strangers' photos for everybody, ``(photos, people)``.
+    """
+
+    target: EmbeddingVerifier
+    private: Photos
+    trained: NDArray[np.bool_]
+    public: Photos
+    strangers: Photos | None
+    rule: Rule
+    operating: OperatingPoint
+    impostor_scores: Floats
+
+    def __post_init__(self) -> None:
+        """Refuses what cannot be judged.
+
+        Raises:
+            DataError: If there are fewer than two people, or somebody has no enrolled photo.
+        """
+        if len(self.goals) < 2:
+            raise DataError(
+                f"photos of {len(self.goals)} person are enrolled: a judge needs at least two "
+                "people to choose from"
+            )
+        if not np.isin(self.goals, self.private.people[self.trained]).all():
+            raise DataError("none of some person's photos is enrolled: check [private] enrol")
+
+    @property
+    def spec(self) -> ImageSpec:
+        """The images that the verifier takes."""
+        return self.target.spec
+
+    @property
+    def impostors(self) -> Photos:
+        """Photos of strangers by whom the operating point is set: of those apart, if there are."""
+        return self.public if self.strangers is None else self.strangers
+
+    @property
+    def other_templates(self) -> EmbeddingVerifier | None:
+        """The same verifier with people enrolled from their other photos; ``None`` without any."""
+        if not np.isin(self.goals, self.held_out.people).all():
+            return None
+        target = self.target
+        try:
+            store = enrolled(target.encoder, self.held_out, target.metric, self.rule)
+        except DataError:  # no face is found in them
+            return None
+        return EmbeddingVerifier(target.encoder, store, target.metric, threshold=target.threshold)
+
+    def digest(self) -> str:
+        """Returns a hash of the verifier and all photos."""
+        parts = [self.target.fingerprint(), self.rule, *self.parts]
+        return hashlib.sha256("".join(parts).encode()).hexdigest()
+
+
+def enrolled(encoder: Encoder, photos: Photos, metric: Metric, rule: Rule = "mean") -> Store:
+    """Enrols people by their photos.
+
+    Args:
+        encoder: Turns photos into templates.
+        photos: Of everybody; their numbers become 0, 1 and so on in their order.
+        metric: With ``cosine``, templates are averaged as directions.
+        rule: Whether the ``mean`` of a person's templates is kept, or all, of which the ``best``
+            counts.
+
+    Raises:
+        DataError: If no face is found in any photo of somebody.
+    """
+    found = encoder.templates(photos.images)
+    people = np.unique(photos.people, return_inverse=True)[1].astype(np.int64)
+    faces = np.isfinite(found).all(axis=1)
+    missing = sorted(set(people.tolist()) - set(people[faces].tolist()))
+    if missing:
+        name = photos.names[int(np.unique(photos.people)[missing[0]])]
+        raise DataError(
+            f"enrolment: {encoder.name} finds no face in any photo of {name}: give other photos, "
+            "or set [target] detect = false where photos are cropped to the face"
+        )
+    found, people = found[faces], people[faces]
+    if metric is Metric.COSINE:
+        found = unit(found)
+    store = Store(found, people)
+    return store if rule == "best" else Store(store.means, store.everybody)
+
+
+# long: every choice of an enrolment is a parameter of its own
+def enrol(
+    encoder: Encoder,
+    private: Photos,
+    chosen: NDArray[np.bool_],
+    public: Photos,
+    strangers: Photos | None,
+    *,
+    metric: Metric = Metric.COSINE,
+    rule: Rule = "mean",
+    threshold: float | None = None,
+    false_accepts: float = 0.001,
+) -> VerifierSubject:
+    """Enrols people, and finds the operating point.
+
+    Args:
+        encoder: Turns photos into templates.
+        private: Photos of the people.
+        chosen: Which of them are enrolled, bool ``(photos,)``.
+        public: Photos of other people, whom an attacker has.
+        strangers: Photos of people who take part in nothing, or ``None``.
+        metric: How templates are compared.
+        rule: How several photos of a person are enrolled.
+        threshold: The operating point in the owner's units, where it is given.
+        false_accepts: The share of strangers whom the verifier may accept, where it is not.
+
+    Raises:
+        DataError: If photos do not fit, or there are too few.
+    """
+    for photos, what in ((private, "enrolled photos"), (public, "public photos")):
+        encoder.spec.check(photos.images, what)
+    impostors = public if strangers is None else strangers
+    count = len(np.unique(impostors.people))
+    if count < FEWEST_STRANGERS:
+        raise DataError(
+            f"{count} strangers are too few to say whom the verifier accepts wrongly: give "
+            f"photos of {FEWEST_STRANGERS} or more people in [public] or [judges] strangers"
+        )
+    store = enrolled(encoder, private.select(chosen), metric, rule)
+    target = EmbeddingVerifier(encoder, store, metric)
+    scores = target.matrix(impostors.images)
+    others = private.select(~chosen)
+    places = np.searchsorted(np.unique(private.people), others.people)
+    operating = operating_point(
+        scores,
+        impostors.people,
+        target.scores(others.images, places),
+        threshold=None if threshold is None else metric.of_score(threshold),
+        rate=false_accepts,
+    )
+    target.threshold = operating.threshold
+    return VerifierSubject(target, private, chosen, public, strangers, rule, operating, scores)

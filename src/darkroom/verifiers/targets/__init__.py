@@ -1,0 +1,1 @@
+"""Verifiers of faces: what turns photos into templates, and what compares them."""

@@ -1,0 +1,181 @@
+"""Encoders in this process: PyTorch modules and functions."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from darkroom.errors import TargetError, one_line
+from darkroom.named import origin
+from darkroom.verifiers.targets.base import Encoder, Floats, Images
+from darkroom.vision.memory import DEFAULT, SHARE, most_rows
+from darkroom.vision.networks.checkpoints import bare
+from darkroom.vision.networks.fingerprints import fingerprint
+from darkroom.vision.pixels import in_batches, probe_images
+from darkroom.vision.spec import ImageSpec
+
+FEWEST = 2
+"""Numbers in a template."""
+
+
+class TorchEncoder(Encoder):
+    """A PyTorch module that takes images and returns templates."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        spec: ImageSpec,
+        *,
+        name: str = "torch",
+        device: str = "cpu",
+        batch: int = 256,
+        memory: int = DEFAULT // SHARE,
+    ) -> None:
+        """Wraps a module and asks it two images.
+
+        Args:
+            model: Takes ``(n, channels, height, width)`` in the range of ``spec``, returns
+                ``(n, size)``.
+            spec: The images it takes.
+            name: What reports call it.
+            device: Where it runs.
+            batch: The most rows answered at a time.
+            memory: Bytes that these may take.
+
+        Raises:
+            TargetError: If it fails on such images, or returns something else.
+        """
+        self.name, self.spec = name, spec
+        try:
+            self.device = torch.device(device)
+            self.model = bare(model).to(self.device).eval()
+        except (RuntimeError, AssertionError) as error:
+            raise TargetError(
+                f"target {name}: device {device!r} cannot be used ({one_line(error)}): set "
+                '[target] device = "cpu"'
+            ) from error
+        for weight in self.model.parameters():
+            weight.requires_grad_(False)
+        probe = torch.from_numpy(probe_images(spec)).to(self.device)
+        try:
+            with torch.no_grad():
+                answers = self.model(probe)
+        except Exception as error:
+            raise TargetError(
+                f"target {name}: the model fails on images of shape {list(spec.shape)} "
+                f"({one_line(error)}): set [target] shape to what it takes"
+            ) from error
+        self.size = _size(answers, name)
+        self.differentiable = self._differentiable(probe)
+        self.batch = min(batch, most_rows(self.model, probe, memory))
+
+    def _differentiable(self, probe: Tensor) -> bool:
+        images = probe.clone().requires_grad_()
+        try:
+            torch.autograd.grad(self.model(images.clone()).sum(), images)
+        except RuntimeError:
+            return False
+        return True
+
+    def templates(self, images: Images) -> Floats:
+        """Runs the module; see :meth:`Encoder.templates`."""
+        found = [np.empty((0, self.size))]
+        with torch.no_grad():
+            for start in range(0, len(images), self.batch):
+                rows = torch.from_numpy(np.ascontiguousarray(images[start : start + self.batch]))
+                found.append(self.model(rows.to(self.device)).double().cpu().numpy())
+        return np.concatenate(found)
+
+    def differentiable_templates(self, images: Tensor) -> Tensor:
+        """Runs the module; see :meth:`Encoder.differentiable_templates`."""
+        if not self.differentiable:
+            return super().differentiable_templates(images)
+        # A layer that works in place must change neither a caller's images nor a leaf.
+        found: Tensor = self.model(images.to(self.device).clone()).to(images.device)
+        return found
+
+    def fingerprint(self) -> str:
+        """Returns a hash of the module: structure, code, and every tensor that it holds."""
+        return fingerprint(self.model, self.spec, "templates")
+
+
+def _size(answers: Any, name: str) -> int:
+    """Returns the numbers in a template, of two answers.
+
+    Raises:
+        TargetError: If they are something else.
+    """
+    if not isinstance(answers, Tensor) or answers.ndim != 2 or len(answers) != 2:
+        shape = list(answers.shape) if isinstance(answers, Tensor) else type(answers).__name__
+        raise TargetError(
+            f"target {name}: the model returned {shape} for two images, not (2, size): wrap it so "
+            "that it returns one template an image"
+        )
+    if not answers.is_floating_point() or answers.shape[1] < FEWEST:
+        raise TargetError(
+            f"target {name}: the model returned {answers.shape[1]} numbers of {answers.dtype} an "
+            "image, which are no template: return its embedding"
+        )
+    if not torch.isfinite(answers).all():
+        raise TargetError(
+            f"target {name}: the model returned NaN or infinite values: check its weights and "
+            "[target] range"
+        )
+    return int(answers.shape[1])
+
+
+class FunctionEncoder(Encoder):
+    """Any function from images to templates."""
+
+    def __init__(
+        self, function: Callable[[Images], Any], spec: ImageSpec, *, name: str, batch: int = 256
+    ) -> None:
+        """Wraps a function and asks it two images.
+
+        Args:
+            function: Takes float32 ``(n, channels, height, width)`` in the range of ``spec``,
+                returns ``(n, size)``; a row of NaN where it finds no face.
+            spec: The images it takes.
+            name: What reports call it.
+            batch: The most rows asked at a time.
+
+        Raises:
+            TargetError: If it fails, or returns something else.
+        """
+        self.name, self.spec, self.function, self.batch = name, spec, function, batch
+        self.size = 0
+        self.size = self._asked(probe_images(spec)).shape[1]
+
+    def templates(self, images: Images) -> Floats:
+        """Calls the function; see :meth:`Encoder.templates`."""
+        return np.concatenate(
+            [np.empty((0, self.size)), *in_batches(images, self.batch, self._asked)]
+        )
+
+    def _asked(self, images: Images) -> Floats:
+        try:
+            found = np.asarray(self.function(images), np.float64)
+        except Exception as error:
+            raise TargetError(
+                f"target {self.name}: calling it failed ({one_line(error)}): it is called with "
+                f"float32 (n, {', '.join(map(str, self.spec.shape))}) and returns (n, size)"
+            ) from error
+        if found.ndim != 2 or len(found) != len(images) or found.shape[1] < FEWEST:
+            raise TargetError(
+                f"target {self.name}: it returned {list(found.shape)} for {len(images)} images, "
+                "not (n, size): return one template an image"
+            )
+        if self.size not in (0, found.shape[1]):
+            raise TargetError(f"target {self.name}: its templates differ in size: return one size")
+        return found
+
+    def fingerprint(self) -> str:
+        """Returns a hash of the function's code and of its answers to two images."""
+        answers = self._asked(probe_images(self.spec)).round(4).tobytes()
+        words = [repr(self.spec), self.name, *origin(type(self.function))]
+        return hashlib.sha256("".join(words).encode() + answers).hexdigest()

@@ -1,0 +1,78 @@
+"""Encoders as plans name them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import nn
+
+from darkroom.errors import MissingExtraError, TargetError
+from darkroom.imports import call_import
+from darkroom.verifiers.targets.base import Encoder
+from darkroom.verifiers.targets.encoders import FunctionEncoder, TorchEncoder
+from darkroom.verifiers.targets.sections import LIBRARY, EncoderSection
+from darkroom.vision.memory import DEFAULT, SHARE
+from darkroom.vision.networks.checkpoints import load_weights
+from darkroom.vision.networks.modules import load_module
+from darkroom.vision.networks.programs import PROGRAMS
+from darkroom.vision.spec import ImageSpec
+
+
+def open_encoder(
+    section: EncoderSection, spec: ImageSpec, *, folder: Path | None = None, memory: int = DEFAULT
+) -> Encoder:
+    """Opens the encoder that a plan describes.
+
+    Args:
+        section: The plan's ``[target]``.
+        spec: The images it takes.
+        folder: The plan's, where its modules are looked for.
+        memory: Bytes that the audit may take in all.
+
+    Raises:
+        MissingExtraError: If it needs a library that is not installed.
+        TargetError: If it cannot be had, or is not what it was declared to be.
+    """
+    if section.load == LIBRARY:
+        return _open_library(section, spec)
+    if Path(section.load).suffix == ".onnx":
+        return _open_onnx(section, spec)
+    if Path(section.load).suffix in PROGRAMS:
+        model: object = load_module(section.load, section.weights, trusted=section.trusted)
+    else:
+        model = call_import(section.load, folder)
+    if isinstance(model, Encoder):
+        return model
+    if isinstance(model, nn.Module):
+        if section.weights is not None and Path(section.load).suffix not in PROGRAMS:
+            load_weights(model, section.weights)
+        return TorchEncoder(
+            model,
+            spec,
+            name=section.load,
+            device=section.device,
+            batch=section.batch,
+            memory=memory // SHARE,
+        )
+    if callable(model):
+        return FunctionEncoder(model, spec, name=section.load, batch=section.batch)
+    raise TargetError(
+        f"{section.load}: it returned {type(model).__name__}: return a torch.nn.Module, or a "
+        "function from images to templates"
+    )
+
+
+def _open_library(section: EncoderSection, spec: ImageSpec) -> Encoder:
+    try:
+        from darkroom.verifiers.targets.dlib import DlibEncoder
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(str(error.name), "faces") from error
+    return DlibEncoder(spec, detect=section.detect)
+
+
+def _open_onnx(section: EncoderSection, spec: ImageSpec) -> Encoder:
+    try:
+        from darkroom.verifiers.targets.onnx import OnnxEncoder
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(str(error.name), "onnx") from error
+    return OnnxEncoder(Path(section.load), spec, batch=section.batch)

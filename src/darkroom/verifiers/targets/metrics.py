@@ -1,0 +1,70 @@
+"""How templates are compared, and what the owner's units are."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+Floats = NDArray[np.float64]
+
+FARTHEST = 2.0
+"""The distance of unit vectors that have nothing in common, and that of no face at all."""
+
+
+class Metric(StrEnum):
+    """How two templates are compared.
+
+    Scores are higher for what is more alike: the cosine, or the negative of the distance. What a
+    reader is shown, and what a plan says, is in the owner's units: cosine, or distance.
+    """
+
+    COSINE = "cosine"
+    EUCLIDEAN = "euclidean"
+
+    @property
+    def lowest(self) -> float:
+        """The score of a photo without a face."""
+        return -1.0 if self is Metric.COSINE else -FARTHEST
+
+    @property
+    def unit(self) -> str:
+        """What a score is called."""
+        return "similarity" if self is Metric.COSINE else "distance"
+
+    def scores(self, templates: Floats, stored: Floats) -> Floats:
+        """Compares templates with stored ones.
+
+        Args:
+            templates: ``(n, size)``.
+            stored: ``(m, size)``.
+
+        Returns:
+            ``(n, m)``; the lowest where a template is NaN.
+        """
+        if self is Metric.COSINE:
+            found = unit(templates) @ unit(stored).T
+        else:
+            squares = (templates**2).sum(axis=1)[:, None] + (stored**2).sum(axis=1)
+            found = -np.sqrt(np.maximum(squares - 2 * templates @ stored.T, 0.0))
+        return np.nan_to_num(found, nan=self.lowest)
+
+    def of_score(self, score: float) -> float:
+        """Returns a score in the owner's units, or what is in the owner's units as a score."""
+        return score if self is Metric.COSINE else -score
+
+    def differentiable(self, templates: Tensor, stored: Tensor) -> Tensor:
+        """Compares row by row, differentiably: ``(n, size)`` with ``(n, size)`` to ``(n,)``."""
+        if self is Metric.COSINE:
+            return functional.cosine_similarity(templates, stored)
+        return -(templates - stored).square().sum(dim=1).clamp_min(1e-12).sqrt()
+
+
+def unit(rows: Floats) -> Floats:
+    """Returns rows at length one; those of no length stay."""
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    one: Floats = rows / np.maximum(length, 1e-12)
+    return one
