@@ -36,7 +36,7 @@ lint: .installed-test
 
 # The site, in site/: strictly, and without asking anything of the network.
 docs: .installed-test
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # The pages of the reference that are written from the code.
 reference: .installed-test

@@ -21,6 +21,10 @@ SECTIONS = {
 FIRST = ("README.md", "image.md", "table.md", "language-model.md", "lesson.md", "commands.md")
 """Pages that come before the others of their folder."""
 
+EXAMPLES = Path(__file__).parents[1] / "examples"
+SHOWN = frozenset([".conf", ".toml", ".yaml"])
+"""Files beside the pages that pages link to."""
+
 FETCHED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src"}
 """Elements that have a browser fetch something, and the attribute that says what."""
 
@@ -42,6 +46,26 @@ def on_config(config: Any) -> Any:
     docs = Path(config["docs_dir"])
     config["nav"] = [{"Home": "README.md"}, *_sections(docs)]
     return config
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Puts the examples that pages link to into the site; MkDocs calls this with all files."""
+    from mkdocs.structure.files import File
+
+    for path in sorted(EXAMPLES.rglob("*")):
+        if path.is_file() and path.suffix in SHOWN:
+            uri = path.relative_to(EXAMPLES.parent).as_posix()
+            files.append(File.generated(config, uri, abs_src_path=str(path)))
+    return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Has links to examples lead to those in the site; MkDocs calls this for each page.
+
+    >>> on_page_markdown("[a](../../examples/guard/a.yaml)")
+    '[a](../examples/guard/a.yaml)'
+    """
+    return markdown.replace("](../../examples/", "](../examples/")
 
 
 def on_post_build(config: Any) -> None:

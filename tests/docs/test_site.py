@@ -46,11 +46,33 @@ def test_what_a_reader_follows_is_not(tmp_path: Path) -> None:
     on_post_build({"site_dir": tmp_path})
 
 
+def _build(config: Path, site: Path) -> subprocess.CompletedProcess[str]:
+    """Builds a site; not quietly, for MkDocs counts no warning then."""
+    return subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "-f", config, "--site-dir", site],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+
 @pytest.mark.slow
 def test_the_site_is_built_strictly(tmp_path: Path) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", tmp_path],
-        cwd=ROOT,
-        check=True,
-    )
+    built = _build(ROOT / "mkdocs.yml", tmp_path)
+    assert built.returncode == 0, built.stderr
     assert (tmp_path / "reference/plan-of-images.html").exists()
+    assert (tmp_path / "examples/guard/alerts.yaml").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("link", ["missing.md", "#missing"])
+def test_a_link_that_leads_nowhere_is_refused(link: str, tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/README.md").write_text(f"# A page\n\n[a]({link})\n")
+    (tmp_path / "mkdocs.yml").write_text(
+        f"INHERIT: {ROOT / 'mkdocs.yml'}\ndocs_dir: docs\nhooks: []\n"
+    )
+    built = _build(tmp_path / "mkdocs.yml", tmp_path / "site")
+    assert built.returncode != 0
+    assert "missing" in built.stderr
