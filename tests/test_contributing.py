@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -32,10 +33,27 @@ def test_ci_runs_on_every_version_that_is_promised() -> None:
     assert workflow["jobs"]["test"]["strategy"]["matrix"]["python"][: len(promised)] == promised
 
 
-def test_the_citation_names_the_version_and_the_licence() -> None:
+def _project() -> dict[str, Any]:
+    project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return project["project"]  # type: ignore[no-any-return]
+
+
+def test_the_citation_names_the_licence_and_leaves_the_version_to_the_project() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert (citation["version"], citation["license"]) == (project["version"], project["license"])
+    assert citation["license"] == _project()["license"]
+    assert "version" not in citation
+
+
+def test_the_version_is_that_of_the_changelog_and_of_the_examples() -> None:
+    version = _project()["version"]
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## ([\d.]+)", changelog, re.MULTILINE)[0] == version
+    tags = [
+        found
+        for path in ROOT.glob("examples/guard/**/*.yaml")
+        for found in re.findall(r'darkroom-guard:([\d.]+)|newTag: "([\d.]+)"', path.read_text())
+    ]
+    assert {"".join(tag) for tag in tags} == {version}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
