@@ -1,0 +1,37 @@
+"""Prose that is read in one go: no sentence runs on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tools.reference.markup import NOTICE
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
+MOST_WORDS = 50
+
+
+def _sentences(text: str) -> Iterator[str]:
+    """Yields the sentences of paragraphs and of items, without code, tables and headings."""
+    plain = re.sub(r"^ *```.*?^ *```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    for block in re.split(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) )", plain):
+        if not block.lstrip().startswith(("|", "#", "<", "![", "::")):
+            yield from re.split(r"(?<=[.!?:;])\s+", " ".join(block.split()))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_no_sentence_runs_on(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    if NOTICE in text:
+        return
+    long = [one for one in _sentences(text) if len(one.split()) > MOST_WORDS]
+    assert not long, "make two sentences of it"
+
+
+def test_long_sentences_are_found() -> None:
+    words = " ".join(["word"] * 60)
+    assert [one for one in _sentences(f"# A\n\n{words}.\n") if len(one.split()) > MOST_WORDS]
+    assert not [one for one in _sentences(f"```\n{words}\n```\n") if len(one.split()) > MOST_WORDS]
