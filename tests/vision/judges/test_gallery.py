@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.vision.judges.conftest import SHAPE, Crowd, make_crowd
+from tests.support.crowd import SHAPE, Crowd, make_crowd
 
 from darkroom.vision.judges.gallery import Gallery, fit_gallery
 from darkroom.vision.judges.ranks import log_rank_right, rank_right

@@ -1,0 +1,133 @@
+"""A plan of verifiers from folder to report, and what is said where it does not do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema  # type: ignore[import-untyped,unused-ignore]
+import numpy as np
+import pytest
+from tests.report.test_every_field import ALIKE, Field, asked, read, unread
+from tests.verifiers.conftest import photos_of
+
+from darkroom.auditing.progress import Reporter
+from darkroom.errors import DataError, PlanError
+from darkroom.kinds import load_job, read_plan
+from darkroom.report import load_schema, write_report
+from darkroom.runs import Run, audit_plan, check_plan
+from darkroom.verifiers.plan import VerifierPlan
+from darkroom.verifiers.record import EnrolledPerson, VerifierCell
+
+__all__ = ["read"]  # a fixture
+
+PLAN = """\
+[run]
+name = "gate"
+out = "{out}"
+[target]
+load = "tests.verifiers.conftest:Projection"
+false_accepts = 0.01
+[private]
+enrolled = "enrolled.npz"
+[public]
+images = "strangers.npz"
+[judges]
+steps = 5
+[[attack]]
+name = "evolution"
+rows = 120
+[[attack]]
+name = "fixed"
+[[defense]]
+name = "match-rounding"
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("gate")
+    for name, photos in (("enrolled", photos_of(6, 6, 1)), ("strangers", photos_of(60, 2, 2))):
+        np.savez(folder / f"{name}.npz", images=photos.images, people=photos.people)
+    (folder / "plan.toml").write_text(PLAN.format(out=(folder / "runs").as_posix()))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(folder: Path) -> Run:
+    return audit_plan(folder / "plan.toml", progress=False)
+
+
+def changed(folder: Path, old: str, new: str) -> Path:
+    text = (folder / "plan.toml").read_text()
+    assert old in text
+    path = folder / "changed.toml"
+    path.write_text(text.replace(old, new))
+    return path
+
+
+def test_the_kind_is_told_by_who_is_enrolled(folder: Path) -> None:
+    assert isinstance(read_plan(folder / "plan.toml"), VerifierPlan)
+
+
+def test_impersonation_and_likeness_stand_side_by_side(run: Run) -> None:
+    evolution, rounded, fixed = run.cells
+    assert [cell.defense for cell in run.cells] == ["none", "match-rounding(decimals=2)", "none"]
+    assert isinstance(evolution, VerifierCell)
+    details = evolution.details
+    assert details.operating.unit == "similarity"
+    assert evolution.baseline.estimate == pytest.approx(
+        1 - (1 - details.operating.false_accepts.estimate) ** evolution.curve[-1].queries
+    )
+    assert [step.queries for step in details.course] == [one.queries for one in evolution.curve]
+    assert evolution.success.estimate == details.course[-1].accepted
+    assert details.happened.startswith(("Impersonation", "Likeness", "Neither"))
+    assert rounded.queries == evolution.queries
+    assert fixed.success.estimate <= evolution.success.estimate
+
+
+def test_the_run_and_its_page_are_whole(run: Run) -> None:
+    document = json.loads((run.folder / "results.json").read_text())
+    jsonschema.validate(document, load_schema())
+    page = run.report.read_text()
+    for words in ("Impersonation and likeness, side by side", "type II", "person-5"):
+        assert words in page
+    with np.load(run.folder / "cells" / run.cells[0].key / "reconstructions.npz") as arrays:
+        assert arrays["images"].shape == (6, 1, 28, 24)
+        assert arrays["photos"].dtype == np.uint8
+
+
+def test_every_field_of_the_record_is_shown(run: Run, read: set[Field]) -> None:
+    write_report(run.folder)
+    asked(run.folder)
+    assert unread(VerifierCell, read, *ALIKE, (EnrolledPerson, "confidence")) == set()
+
+
+def test_every_check_passes_on_a_verifier_that_knows_its_people(folder: Path) -> None:
+    found = check_plan(folder / "plan.toml", progress=False)
+    assert [check.name for check in found] == ["recognition", "answers", "strangers"]
+    assert found[0].outcome == found[1].outcome == "passed"
+
+
+def test_a_verifier_that_does_not_know_its_people_is_not_attacked(folder: Path) -> None:
+    plan = changed(folder, "false_accepts = 0.01", "threshold = 0.99999")
+    found = check_plan(plan, progress=False)
+    assert found[0].outcome == "failed"
+    assert "accepts 0.0% of 18 other photos" in found[0].found
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("false_accepts = 0.01", "false_accepts = 0.00001", "cannot be set from"),
+        ("false_accepts = 0.01", "false_accepts = 0.01\nthreshold = 0.5", "not both"),
+        ('enrolled = "enrolled.npz"', 'enrolled = "nowhere"', "no such file or folder"),
+        ('name = "fixed"', 'name = "gradient"\naccess = "score"', "needs weights"),
+        ('name = "fixed"', 'name = "fixd"', "did you mean 'fixed'"),
+        ('name = "match-rounding"', 'name = "rounding"', "match-rounding"),
+        ("[judges]", '[[training]]\nname = "dp-sgd"\n[judges]', "not for verifiers yet"),
+    ],
+)
+def test_mistakes_are_named(folder: Path, old: str, new: str, said: str) -> None:
+    with pytest.raises((PlanError, DataError), match=said):
+        load_job(changed(folder, old, new), Reporter(shown=False)).keys("1")
