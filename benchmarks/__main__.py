@@ -21,6 +21,7 @@ PLACES = {
     "scale": "benchmarks.scale.claims",
     "lab": "benchmarks.lab.claims",
     "house": "benchmarks.house.claims",
+    "verifiers": "benchmarks.verifiers.claims",
 }
 
 

@@ -1,0 +1,1 @@
+"""Verifiers of faces: rendered people, dlib, stores of templates, and controls."""

@@ -1,0 +1,82 @@
+"""dlib's recogniser, as pip installs it, on the faces of AT&T."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmarks.claims import Claim, Table, tell
+from benchmarks.images.att_faces import SPEC, flat, load_faces
+from benchmarks.verifiers.courses import COLUMNS, Course, follow
+from benchmarks.verifiers.worlds import World, judged
+from darkroom.verifiers.attacks.evolution import EvolutionAttack
+from darkroom.verifiers.subject import enrol
+from darkroom.verifiers.targets.dlib import DlibEncoder
+from darkroom.verifiers.targets.metrics import Metric
+from darkroom.verifiers.targets.sections import LIBRARY_THRESHOLD
+from darkroom.vision.photos import Photos
+
+ENROL = 4
+
+
+def library_claims(people: int, rows: int, ways: int, seed: int) -> tuple[list[Claim], list[Table]]:
+    """Attacks some of twenty people, whose judges and strangers are of AT&T too, both ways round.
+
+    Args:
+        people: How many are attacked.
+        rows: A person.
+        ways: 1, or 2 for those who were strangers too.
+        seed: Decides everything random.
+    """
+    courses = [_way(people, rows, first, seed) for first in (0, 20)[:ways]]
+    marks = [course.marks[-1] for _, course in courses]
+    attacked = sum(mark.people for mark in marks)
+    accepted = sum(mark.hard for mark in marks) / attacked
+    shown = sum(mark.shown for mark in marks) / attacked
+    claims = [
+        Claim(f"dlib at its own threshold: accepted in {rows} rows", 0.9, accepted),
+        # Not a success: it says how far a picture that opens the gate is from a portrait.
+        Claim(f"dlib: people whom pictures show after {rows} rows", 0.0, shown),
+    ]
+    distances = [
+        [
+            way,
+            *world.subject.operating.false_accepts,
+            *(world.subject.operating.false_rejects or (None, None, None)),
+        ]
+        for way, (world, _) in zip(("0-19", "20-39"), courses, strict=False)
+    ]
+    return claims, [
+        Table(
+            "dlib on AT&T, threshold 0.6 (columns of 0.1%: at that threshold)",
+            ("way", *COLUMNS),
+            [
+                [way, *line]
+                for way, (_, course) in zip(("0-19", "20-39"), courses, strict=False)
+                for line in course.rows()
+            ],
+        ),
+        Table(
+            "dlib on AT&T: strangers accepted, and people refused",
+            ("way", "false accepts", "low", "high", "false rejects", "low", "high"),
+            distances,
+        ),
+    ]
+
+
+def _way(people: int, rows: int, first: int, seed: int) -> tuple[World, Course]:
+    images = np.roll(load_faces(), -first, axis=0)
+    tell(f"enrolling AT&T {first} to {first + people - 1} at dlib")
+    private = Photos.of(*flat(images[:people], np.arange(people)))
+    public = Photos.of(*flat(images[20:], np.arange(20)))
+    apart = Photos.of(*flat(images[people:20], np.arange(20 - people)))
+    subject = enrol(
+        DlibEncoder(SPEC),
+        private,
+        private.numbers < ENROL,
+        public,
+        apart if people <= 10 else None,
+        metric=Metric.EUCLIDEAN,
+        threshold=LIBRARY_THRESHOLD,
+    )
+    world = judged(subject, 300, seed)
+    return world, follow(world, EvolutionAttack(rows=rows), (60, 120, 240, 600, rows), seed)

@@ -1,0 +1,96 @@
+"""What is told by templates that leaked, plain and protected."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmarks.claims import Claim, Table, tell
+from benchmarks.verifiers.worlds import World
+from darkroom.verifiers.measures.finding import Found, found_with_key, found_without_key
+from darkroom.verifiers.measures.linking import linkage, unlinkability
+from darkroom.verifiers.protection.base import Floats, Protection
+from darkroom.verifiers.protection.binarised import BinarisedHash
+from darkroom.verifiers.protection.plain import Plain
+from darkroom.verifiers.protection.polyprotect import PolyProtect
+from darkroom.verifiers.protection.rotation import Rotation
+from darkroom.verifiers.targets.metrics import unit
+
+PEOPLE = 300
+KEYS = (11, 12)
+PROTECTIONS: tuple[Protection, ...] = (
+    Plain(),
+    BinarisedHash(),
+    Rotation(),
+    PolyProtect(overlap=0),
+    PolyProtect(overlap=4),
+)
+
+
+def store_claims(world: World) -> tuple[list[Claim], list[Table]]:
+    """Finds people behind templates, and templates of one person in two stores.
+
+    The store has strangers of the world, whom the attacker never saw: one photo of each is
+    enrolled, and another is the candidate.
+    """
+    tell("finding people behind stored templates")
+    strangers = world.subject.strangers
+    assert strangers is not None
+    encoder = world.subject.target.encoder
+    templates = unit(encoder.templates(strangers.images))
+    first, second = templates[strangers.numbers == 0], templates[strangers.numbers == 1]
+    stored, candidates, others = first[:PEOPLE], second[:PEOPLE], first[PEOPLE:]
+    people = np.arange(len(stored))
+    rows, found = list[list[object]](), dict[tuple[str, str], Found]()
+    for protection in PROTECTIONS:
+        known = found_with_key(protection, stored, candidates, people, KEYS[0])
+        name = _named(protection)
+        rows.append([name, "key known", *_row(known)])
+        found[name, "key known"] = known
+        for pairs in (0, 10, 50):
+            unknown = found_without_key(
+                protection, stored, candidates, people, KEYS[0], pairs=pairs, others=others
+            )
+            rows.append([name, f"key unknown, {pairs} pairs", *_row(unknown)])
+            found[name, str(pairs)] = unknown
+    finding = Table(
+        f"Rank of the right person for one leaked template, among {len(stored)}",
+        ("protection", "attacker", "first", "low", "high", "median rank", "bits"),
+        rows,
+    )
+    linking = Table(
+        "Two stores with different keys: linkable from 0 to 1 (D-sys), and templates renewed",
+        ("protection", "D-sys", "mated accepted at 1% after renewal"),
+        [[_named(one), *_linked(one, stored, candidates, people)] for one in PROTECTIONS],
+    )
+    firsts = {name: one.first.estimate for name, one in found.items()}
+    sys = [_linked(one, stored, candidates, people)[0] for one in (Plain(), Rotation())]
+    poly = "polyprotect(overlap=0)"
+    claims = [
+        Claim("store: a plain template names its person first", 0.7, firsts["plain", "key known"]),
+        Claim("store: secret rotation, 50 known pairs, first", 0.5, firsts["rotation", "50"]),
+        Claim(
+            "store: secret rotation, no pair, first", 0.05, firsts["rotation", "0"], at_most=True
+        ),
+        Claim("store: PolyProtect, key known, first", 0.3, firsts[poly, "key known"]),
+        Claim("store: PolyProtect, key unknown, first", 0.05, firsts[poly, "0"], at_most=True),
+        Claim("store: plain templates are linkable (D-sys)", 0.9, sys[0]),
+        Claim("store: rotated templates are not (D-sys)", 0.2, sys[1], at_most=True),
+    ]
+    return claims, [finding, linking]
+
+
+def _named(protection: Protection) -> str:
+    overlap = getattr(protection, "overlap", None)
+    return protection.name if overlap is None else f"{protection.name}(overlap={overlap})"
+
+
+def _row(found: Found) -> list[object]:
+    return [*found.first, found.median, found.bits]
+
+
+def _linked(
+    protection: Protection, stored: Floats, candidates: Floats, people: np.ndarray
+) -> tuple[float, float]:
+    mated, others = linkage(protection, stored, candidates, people, keys=KEYS)
+    threshold = np.quantile(others, 0.99)
+    return unlinkability(mated, others), float((mated >= threshold).mean())
