@@ -149,14 +149,18 @@ async def _lived(receive: Receive, send: Send) -> None:
             return
 
 
-def policy() -> Policy:
-    """The policy of the guarded applications."""
+def policy(wire: dict[str, Any] | None = None) -> Policy:
+    """The policy of the guarded applications.
+
+    Args:
+        wire: The format; plain JSON when left out.
+    """
     path = Path(os.environ["GUARD_FOLDER"]) / "guard.sqlite"
     return parse_policy(
         {
             "guard": {"model": "benchmark"},
             "client": [{"name": "benchmark", "key": hashed(KEY)}],
-            "wire": [{"name": "json"}],
+            "wire": [wire or {"name": "json"}],
             "store": {"path": str(path), "create": True},
             "budget": [
                 {"name": "daily", "rows": PLENTY},

@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmarks.claims import Claim, Outcome, Table, tell
 from benchmarks.guard.detector import detector_claims
+from benchmarks.guard.formats import fastapi_claims, format_claims
 from benchmarks.guard.holding import holding_claims
 from benchmarks.guard.operating.day import day_claims
 from benchmarks.guard.operating.hostile import hostile_claims
@@ -38,6 +39,8 @@ def run(*, quick: bool, seed: int) -> Outcome:
         reopening_claims(quick=quick, seed=seed),
         hostile_claims(quick=quick),
         speed_claims(quick=quick, seed=seed),
+        format_claims(quick=quick, seed=seed),
+        fastapi_claims(quick=quick, seed=seed),
         holding_claims(),
         server_claims(),
         day_claims(),

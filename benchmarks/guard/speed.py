@@ -10,8 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -74,10 +74,10 @@ def speed_claims(*, quick: bool, seed: int) -> tuple[list[Claim], list[Table]]:
     names = ("plain", "guarded", "slowapi", "pyrate", "passed", "proxied", "proxied_httpx")
     with tempfile.TemporaryDirectory(prefix="darkroom-speed-") as name:
         folder = Path(name)
-        script = _script(folder, seed)
-        with _server("plain", folder, "") as upstream, _servers(names, folder, upstream) as urls:
-            busy = _timed(urls, script, BUSY, seconds, repeats)
-            calm = _timed({one: urls[one] for one in names[:2]}, script, CALM, seconds, repeats)
+        script = written_script(folder, seed)
+        with _served("plain", folder) as upstream, _servers(names, folder, upstream) as urls:
+            busy = timed(urls, script, BUSY, seconds, repeats)
+            calm = timed({one: urls[one] for one in names[:2]}, script, CALM, seconds, repeats)
         admitted = {one: _admitted(one, folder) for one in ("slowapi", "pyrate", "guard")}
     return _claims(busy, calm, admitted["guard"]), _tables(busy, calm, admitted)
 
@@ -140,22 +140,38 @@ def _tables(busy: Loads, calm: Loads, admitted: dict[str, int]) -> list[Table]:
     ]
 
 
-def _timed(
-    urls: dict[str, str], script: Path, connections: int, seconds: int, repeats: int
+def timed(
+    urls: dict[str, str],
+    script: Path,
+    connections: int,
+    seconds: int,
+    repeats: int,
+    *,
+    path: str = "/predict",
 ) -> Loads:
+    """Times applications in turns.
+
+    Args:
+        urls: By name.
+        script: Of :func:`written_script`.
+        connections: How many at once.
+        seconds: For each.
+        repeats: How often.
+        path: That is asked.
+    """
     found: Loads = {name: [] for name in urls}
     for name, url in urls.items():  # once for nothing, to warm up
-        _wrk(url, script, connections, 1)
+        _wrk(url + path, script, connections, 1)
         tell(f"timing {name} with {connections} connections")
     for _ in range(repeats):
         for name, url in urls.items():
-            found[name].append(_wrk(url, script, connections, seconds))
+            found[name].append(_wrk(url + path, script, connections, seconds))
     return found
 
 
 def _wrk(url: str, script: Path, connections: int, seconds: int) -> Load:
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script)]
-    done = subprocess.run([*command, f"{url}/predict"], capture_output=True, text=True, check=True)
+    done = subprocess.run([*command, url], capture_output=True, text=True, check=True)
     if "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
         raise DarkroomError(f"requests failed while timing: {done.stdout}")
     rate = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
@@ -165,10 +181,22 @@ def _wrk(url: str, script: Path, connections: int, seconds: int) -> Load:
     return Load(float(rate[1]), p50, p99)
 
 
-def _script(folder: Path, seed: int) -> Path:
-    """Writes what wrk sends: rows of its own in turn, so that lengths vary as they do in life."""
-    rows = np.random.default_rng(seed).normal(size=(BODIES, 1, FEATURES))
-    bodies = [orjson.dumps({"inputs": row.tolist()}).decode() for row in rows.round(4)]
+def _inputs(row: list[float]) -> object:
+    return {"inputs": [row]}
+
+
+def written_script(
+    folder: Path, seed: int, request: Callable[[list[float]], object] = _inputs
+) -> Path:
+    """Writes what wrk sends: rows of its own in turn, so that lengths vary as they do in life.
+
+    Args:
+        folder: Where.
+        seed: For the rows.
+        request: Makes the body of one row.
+    """
+    rows = np.random.default_rng(seed).normal(size=(BODIES, FEATURES)).round(4)
+    bodies = [orjson.dumps(request(row)).decode() for row in rows.tolist()]
     path = folder / "post.lua"
     path.write_text(
         f"local bodies = {{{', '.join(map(repr, bodies))}}}\n"
@@ -186,19 +214,31 @@ def _script(folder: Path, seed: int) -> Path:
 
 @contextmanager
 def _servers(names: tuple[str, ...], folder: Path, upstream: str) -> Iterator[dict[str, str]]:
-    from contextlib import ExitStack
-
     with ExitStack() as stack:
-        yield {name: stack.enter_context(_server(name, folder, upstream)) for name in names}
+        yield {
+            name: stack.enter_context(_served(name, folder, GUARD_UPSTREAM=upstream))
+            for name in names
+        }
+
+
+def _served(name: str, folder: Path, **variables: str) -> AbstractContextManager[str]:
+    return served(f"benchmarks.guard.apps:{name}", folder, **variables)
 
 
 @contextmanager
-def _server(name: str, folder: Path, upstream: str) -> Iterator[str]:
+def served(factory: str, folder: Path, **variables: str) -> Iterator[str]:
+    """Serves an application with one worker, and yields its address.
+
+    Args:
+        factory: Where it is made, as uvicorn finds it.
+        folder: For its files.
+        **variables: Of its environment.
+    """
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "uvicorn", f"benchmarks.guard.apps:{name}", "--factory"]
+    command = [sys.executable, "-m", "uvicorn", factory, "--factory"]
     command += ["--port", str(port), "--log-level", "warning", "--no-access-log"]
-    environment = {**os.environ, "GUARD_FOLDER": str(folder), "GUARD_UPSTREAM": upstream}
+    environment = {**os.environ, "GUARD_FOLDER": str(folder), **variables}
     process = subprocess.Popen(command, env=environment)
     try:
         for _ in range(300):
