@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 ROUNDS = 12_700
-"""Takes about a second of the processor on which bars were set: see ``docs/measured/house.md``."""
+"""Takes about a second of the processor on which bars were set."""
 
 
 def work() -> str:
