@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from darkroom.api import audit as audit
     from darkroom.api import audit_table as audit_table
     from darkroom.api import audit_text as audit_text
+    from darkroom.api import audit_verifier as audit_verifier
     from darkroom.errors import DarkroomError as DarkroomError
     from darkroom.images.targets.load import load_target as load_target
     from darkroom.images.targets.torch import TorchTarget as TorchTarget
@@ -31,6 +32,7 @@ __all__ = [
     "audit_plan",
     "audit_table",
     "audit_text",
+    "audit_verifier",
     "check_plan",
     "load_target",
     "open_run",
@@ -46,6 +48,7 @@ _HOMES = {
     "check_plan": "runs",
     "audit_table": "api",
     "audit_text": "api",
+    "audit_verifier": "api",
     "open_run": "runs",
     "load_target": "images.targets.load",
 }

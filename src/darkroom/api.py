@@ -1,10 +1,10 @@
 """The Python interface: audit a model, get its run."""
 
-# long: every option of three functions is a parameter of its own, with a line of help
+# long: every option of four functions is a parameter of its own, with a line of help
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from darkroom.images.targets.base import Target
     from darkroom.text.targets.base import LanguageTarget
+    from darkroom.verifiers.targets.base import Encoder
     from darkroom.wire.answers import Outputs
 
 Part = str | Mapping[str, Any] | object
@@ -166,6 +167,119 @@ def audit(
         subject = Subject(target, photos, trained, others, apart)
         job = ImageJob(plan, _text(table, "audit"), "darkroom.audit(...)", subject, Path.cwd())
         return finished(job, resume, Reporter(shown=progress), workers)
+
+
+# long: every option is a parameter of its own, so that help shows it
+def audit_verifier(
+    encoder: nn.Module | Callable[[Any], Any] | Encoder,
+    private: Labelled,
+    *,
+    public: Labelled,
+    strangers: Labelled | None = None,
+    enrol: str | None = None,
+    metric: Literal["cosine", "euclidean"] = "cosine",
+    rule: Literal["mean", "best"] = "mean",
+    threshold: float | None = None,
+    false_accepts: float | None = None,
+    attacks: Sequence[Part] = ("evolution",),
+    defenses: Sequence[Part] = (),
+    judges: Mapping[str, Any] | None = None,
+    naive: bool = False,
+    ignore_checks: Sequence[str] = (),
+    limit: Mapping[str, Any] | None = None,
+    value_range: tuple[float, float] = (0.0, 1.0),
+    name: str = "audit",
+    out: str | Path = "runs",
+    seed: int = 0,
+    cache: str | Path | None = None,
+    resume: bool = False,
+    progress: bool = True,
+) -> Run:
+    """Enrols people at an encoder of faces, attacks what answers, and writes a report.
+
+    Args:
+        encoder: A PyTorch module that takes ``(n, channels, height, width)`` and returns templates
+            ``(n, size)``; or a function of such arrays, with a row of NaN where it finds no face.
+        private: Photos of the people, and who is on each, as a number or a name.
+        public: Photos of other people whom an attacker has, and who is on each.
+        strangers: Photos of further people, who take part in nothing: they set the operating point,
+            and among them the right person is ranked. Every fourth public person when left out,
+            where there are enough.
+        enrol: Which photos of each person are enrolled, such as ``"0:3"``; the first half when left
+            out. The others serve the judges.
+        metric: How templates are compared.
+        rule: Whether the mean of a person's templates is kept, or all, of which the best counts.
+        threshold: The similarity from which on, or the distance up to which, it accepts.
+        false_accepts: The share of strangers whom it may accept, where no threshold is given;
+            0.001 when left out.
+        attacks: Names, mappings as a plan's ``[[attack]]`` has them, or attacks themselves.
+        defenses: Names, mappings as a plan's ``[[defense]]`` has them, or defences themselves.
+        judges: How the judges are trained, as a plan's ``[judges]`` has it.
+        naive: Whether attackers who are not told of the defences are run too.
+        ignore_checks: Checks of the subject whose failure is put up with, by name.
+        limit: What is accepted, as a plan's ``[limit]`` has it.
+        value_range: The values of black and of full intensity.
+        name: The run's; its folder is ``out/name``.
+        out: The folder of all runs.
+        seed: The same seed gives the same results.
+        cache: Where judges and priors are kept for other runs; in the run when left out.
+        resume: Whether to go on with a run that is there already.
+        progress: Whether to show bars on standard error.
+
+    Raises:
+        DarkroomError: If an argument does not do; one sentence says which, why and how to mend it.
+    """
+    from darkroom.images.given.photos import as_images, as_pair, as_public
+    from darkroom.verifiers.job import VerifierJob, chosen_photos
+    from darkroom.verifiers.plan import VerifierPlan
+    from darkroom.verifiers.subject import enrol as enrolled
+    from darkroom.verifiers.targets.load import as_encoder
+    from darkroom.verifiers.targets.metrics import Metric
+    from darkroom.vision.photos import Photos
+    from darkroom.vision.spec import ImageSpec
+    from darkroom.vision.subject import hold_apart
+
+    pixels, labels = as_pair(private, "private")
+    spec = ImageSpec.of(as_images(pixels, None, "private").shape[1:], value_range)
+    table = {
+        "run": _run(name, out, seed, naive, None, cache),
+        "check": {"ignore": list(ignore_checks)},
+        "target": {
+            "load": "(from Python)",
+            "shape": list(spec.shape),
+            "range": list(value_range),
+            "metric": metric,
+            "rule": rule,
+            **_given(threshold=threshold, false_accepts=false_accepts),
+        },
+        "private": {"enrolled": "(array)", **_given(enrol=enrol)},
+        "public": {"images": "(array)"},
+        "attack": _tables(attacks),
+        "defense": _tables(defenses),
+        **_given(judges=judges, limit=limit),
+    }
+    plan = validate(VerifierPlan, table, "darkroom.audit_verifier")
+    known, places = np.unique(np.asarray(labels), return_inverse=True)
+    names = tuple(f"person-{one}" if known.dtype.kind in "iu" else str(one) for one in known)
+    photos = Photos.of(as_images(pixels, spec, "private"), places, names)
+    others, apart = as_public(public, spec, "public"), as_public(strangers, spec, "strangers")
+    if apart is None:
+        others, apart = hold_apart(others)
+    assert others is not None
+    subject = enrolled(
+        as_encoder(encoder, spec),
+        photos,
+        chosen_photos(photos, enrol),
+        others,
+        apart,
+        metric=Metric(metric),
+        rule=rule,
+        threshold=threshold,
+        false_accepts=false_accepts or 0.001,
+    )
+    text = _text(table, "audit_verifier")
+    job = VerifierJob(plan, text, "darkroom.audit_verifier(...)", subject, Path.cwd())
+    return finished(job, resume, Reporter(shown=progress))
 
 
 # long: every option is a parameter of its own, so that help shows it

@@ -9,8 +9,9 @@ import jsonschema  # type: ignore[import-untyped,unused-ignore]
 import numpy as np
 import pytest
 from tests.report.test_every_field import ALIKE, Field, asked, read, unread
-from tests.verifiers.conftest import photos_of
+from tests.verifiers.conftest import Projection, photos_of
 
+from darkroom.api import audit_verifier
 from darkroom.auditing.progress import Reporter
 from darkroom.errors import DataError, PlanError
 from darkroom.kinds import load_job, read_plan
@@ -131,3 +132,20 @@ def test_a_verifier_that_does_not_know_its_people_is_not_attacked(folder: Path) 
 def test_mistakes_are_named(folder: Path, old: str, new: str, said: str) -> None:
     with pytest.raises((PlanError, DataError), match=said):
         load_job(changed(folder, old, new), Reporter(shown=False)).keys("1")
+
+
+def test_the_same_from_python(tmp_path: Path) -> None:
+    private, public = photos_of(5, 4, 1), photos_of(44, 2, 2)
+    run = audit_verifier(
+        Projection(),
+        (private.images, private.people),
+        public=(public.images, public.people),
+        false_accepts=0.02,
+        attacks=[{"name": "fixed", "photos": 5}],
+        judges={"steps": 2},
+        ignore_checks=["recognition"],
+        out=tmp_path,
+        progress=False,
+    )
+    (cell,) = run.cells
+    assert (cell.kind, cell.target, cell.goals) == ("verifiers", "Projection", 5)

@@ -51,7 +51,7 @@ def fit_ridge(templates: Floats, latents: Floats) -> Decoder:
     """
     scale = Standardised.of(templates)
     x = scale(templates)
-    level: Floats = latents.mean(axis=0)
+    level = np.asarray(latents.mean(axis=0), np.float64)
     held = np.arange(len(x)) % _HELD_OUT == 0
     if held.all():
         held[:] = False

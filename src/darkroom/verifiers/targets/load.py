@@ -38,27 +38,53 @@ def open_encoder(
     if Path(section.load).suffix == ".onnx":
         return _open_onnx(section, spec)
     if Path(section.load).suffix in PROGRAMS:
-        model: object = load_module(section.load, section.weights, trusted=section.trusted)
+        model: object = load_module(section.load, trusted=section.trusted)
     else:
         model = call_import(section.load, folder)
+    if isinstance(model, nn.Module) and section.weights is not None:
+        load_weights(model, section.weights)
+    return as_encoder(
+        model,
+        spec,
+        name=section.load,
+        device=section.device,
+        batch=section.batch,
+        memory=memory // SHARE,
+    )
+
+
+def as_encoder(
+    model: object,
+    spec: ImageSpec,
+    *,
+    name: str | None = None,
+    device: str = "cpu",
+    batch: int = 256,
+    memory: int = DEFAULT // SHARE,
+) -> Encoder:
+    """Returns an encoder for what is there already.
+
+    Args:
+        model: An encoder, which stays as it is; a PyTorch module; or a function.
+        spec: The images it takes.
+        name: What reports call it; its type's or function's name unless told.
+        device: Where a module runs.
+        batch: The most rows answered at a time.
+        memory: Bytes that a module's rows may take.
+
+    Raises:
+        TargetError: If it is none of these, or answers no templates.
+    """
     if isinstance(model, Encoder):
         return model
+    called = name or getattr(model, "__name__", type(model).__name__)
     if isinstance(model, nn.Module):
-        if section.weights is not None and Path(section.load).suffix not in PROGRAMS:
-            load_weights(model, section.weights)
-        return TorchEncoder(
-            model,
-            spec,
-            name=section.load,
-            device=section.device,
-            batch=section.batch,
-            memory=memory // SHARE,
-        )
+        return TorchEncoder(model, spec, name=called, device=device, batch=batch, memory=memory)
     if callable(model):
-        return FunctionEncoder(model, spec, name=section.load, batch=section.batch)
+        return FunctionEncoder(model, spec, name=called, batch=batch)
     raise TargetError(
-        f"{section.load}: it returned {type(model).__name__}: return a torch.nn.Module, or a "
-        "function from images to templates"
+        f"{called}: this is a {type(model).__name__}: give a torch.nn.Module, or a function from "
+        "images to templates"
     )
 
 
