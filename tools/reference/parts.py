@@ -21,6 +21,9 @@ from tools.reference.values import code, default, words_for
 PACKAGE = Path(darkroom.__file__).parent
 MADE = re.compile(r"^[A-Z_]+(?:: [^=\n]+)? = Registry\(", re.MULTILINE)
 
+TITLES = {"defence": "Output defences", "wire": "Wire formats"}
+"""Titles that are no plural."""
+
 ILLUSTRATED = Path(__file__).parents[2] / "docs/understand/attacks"
 """Pages that explain attacks on images."""
 
@@ -108,7 +111,7 @@ def pages_of_parts() -> Iterator[tuple[str, str]]:
             raise UndescribedError(f"say in INTRODUCTIONS what a {what} is")
         shown: set[type] = set()
         blocks = [block for one in alike for block in _of_registry(one, shown)]
-        title = {"defence": "Output defences"}.get(what, f"{what}s".capitalize())
+        title = TITLES.get(what, f"{what}s".capitalize())
         yield f"{what.replace(' ', '-')}s.md", page(title, INTRODUCTIONS[what], *blocks)
 
 
