@@ -40,43 +40,52 @@ def store_claims(world: World) -> tuple[list[Claim], list[Table]]:
     first, second = templates[strangers.numbers == 0], templates[strangers.numbers == 1]
     stored, candidates, others = first[:PEOPLE], second[:PEOPLE], first[PEOPLE:]
     people = np.arange(len(stored))
-    rows, found = list[list[object]](), dict[tuple[str, str], Found]()
-    for protection in PROTECTIONS:
-        known = found_with_key(protection, stored, candidates, people, KEYS[0])
-        name = _named(protection)
-        rows.append([name, "key known", *_row(known)])
-        found[name, "key known"] = known
-        for pairs in (0, 10, 50):
-            unknown = found_without_key(
-                protection, stored, candidates, people, KEYS[0], pairs=pairs, others=others
-            )
-            rows.append([name, f"key unknown, {pairs} pairs", *_row(unknown)])
-            found[name, str(pairs)] = unknown
+    found = _searched(stored, candidates, others)
     finding = Table(
         f"Rank of the right person for one leaked template, among {len(stored)}",
         ("protection", "attacker", "first", "low", "high", "median rank", "bits"),
-        rows,
+        [[*name, *_row(one)] for name, one in found.items()],
     )
     linking = Table(
         "Two stores with different keys: linkable from 0 to 1 (D-sys), and templates renewed",
         ("protection", "D-sys", "mated accepted at 1% after renewal"),
         [[_named(one), *_linked(one, stored, candidates, people)] for one in PROTECTIONS],
     )
-    firsts = {name: one.first.estimate for name, one in found.items()}
-    sys = [_linked(one, stored, candidates, people)[0] for one in (Plain(), Rotation())]
+    return _claims(found, stored, candidates), [finding, linking]
+
+
+def _searched(stored: Floats, candidates: Floats, others: Floats) -> dict[tuple[str, str], Found]:
+    """Returns where the right person stands, by protection and by what the attacker knows."""
+    found, people = dict[tuple[str, str], Found](), np.arange(len(stored))
+    for protection in PROTECTIONS:
+        name = _named(protection)
+        known = found_with_key(protection, stored, candidates, people, KEYS[0])
+        found[name, "key known"] = known
+        for pairs in (0, 10, 50) if protection != Plain() else ():
+            found[name, f"{pairs} known pairs"] = found_without_key(
+                protection, stored, candidates, people, KEYS[0], pairs=pairs, others=others
+            )
+    return found
+
+
+def _claims(found: dict[tuple[str, str], Found], stored: Floats, candidates: Floats) -> list[Claim]:
+    people = np.arange(len(stored))
+    plain, rotated = (_linked(one, stored, candidates, people)[0] for one in (Plain(), Rotation()))
+
+    def first(name: str, attacker: str, bar: float, *, at_most: bool = False) -> Claim:
+        text = f"store: {name}, {attacker}: its person comes first"
+        return Claim(text, bar, found[name, attacker].first.estimate, at_most)
+
     poly = "polyprotect(overlap=0)"
-    claims = [
-        Claim("store: a plain template names its person first", 0.7, firsts["plain", "key known"]),
-        Claim("store: secret rotation, 50 known pairs, first", 0.5, firsts["rotation", "50"]),
-        Claim(
-            "store: secret rotation, no pair, first", 0.05, firsts["rotation", "0"], at_most=True
-        ),
-        Claim("store: PolyProtect, key known, first", 0.3, firsts[poly, "key known"]),
-        Claim("store: PolyProtect, key unknown, first", 0.05, firsts[poly, "0"], at_most=True),
-        Claim("store: plain templates are linkable (D-sys)", 0.9, sys[0]),
-        Claim("store: rotated templates are not (D-sys)", 0.2, sys[1], at_most=True),
+    return [
+        first("plain", "key known", 0.8),
+        first("rotation", "0 known pairs", 0.05, at_most=True),
+        first("rotation", "50 known pairs", 0.8),
+        first(poly, "key known", 0.5),
+        first(poly, "0 known pairs", 0.05, at_most=True),
+        Claim("store: plain templates are linkable (D-sys)", 0.9, plain),
+        Claim("store: rotated templates are not (D-sys)", 0.2, rotated, at_most=True),
     ]
-    return claims, [finding, linking]
 
 
 def _named(protection: Protection) -> str:
