@@ -26,10 +26,10 @@ def run(*, quick: bool, seed: int) -> Outcome:
     world = rendered(QUICK if quick else FULL, seed)
     courses = attacked(world, quick, seed)
     claims = rendered_claims(courses[0])
-    controls, course = untrained(world, seed, 300 if quick else 1000)
+    controls, untaught = untrained(world, seed, 300 if quick else 2000)
     stores, tables = store_claims(world)
     claims += [*stores, *controls, *exchanged(world, seed)]
-    lines = [line for one in [*courses, course] for line in one.rows()]
+    lines = [line for one in [*courses, *untaught] for line in one.rows()]
     title = "Rendered people, 64 x 64, forty enrolled: accepted and shown by rows"
     tables = [Table(title, COLUMNS, lines), *tables]
     try:
@@ -38,15 +38,15 @@ def run(*, quick: bool, seed: int) -> Outcome:
         tell("dlib is not installed: left out")
         claims.append(Claim("dlib at its own threshold: accepted", 0.9, None))
         return Outcome(claims, tables)
-    size = (4, 120, 1) if quick else (8, 600, 2)
+    size = (3, 100, 1) if quick else (8, 600, 2)
     library, more = library_claims(*size, seed)
     return Outcome([*claims, *library], [*tables, *more])
 
 
 def attacked(world: World, quick: bool, seed: int) -> list[Course]:
     """Runs every attack, and ``evolution`` behind defences."""
-    rows = 1000 if quick else 2000
-    marks = (100, 300, 600, 1000, rows)
+    rows = 600 if quick else 2000
+    marks = (100, 300, 600, rows) if quick else (100, 300, 600, 1000, rows)
     first = follow(world, EvolutionAttack(rows=rows), marks, seed)
     behind = [MatchRounding(2)] if quick else [MatchRounding(2), MatchRounding(1), MatchNoise(0.05)]
     short = 300 if quick else rows

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 import torch
 
@@ -14,44 +16,51 @@ from darkroom.ledger import QueryLedger
 from darkroom.verifiers.attacks.evolution import EvolutionAttack
 from darkroom.verifiers.attacks.gradient import GradientAttack
 from darkroom.verifiers.subject import enrol
+from darkroom.verifiers.targets.base import Encoder, Floats, Images
 from darkroom.verifiers.targets.embedding import EmbeddingVerifier, Store
-from darkroom.verifiers.targets.encoders import TorchEncoder
+from darkroom.verifiers.targets.encoders import FunctionEncoder, TorchEncoder
 from darkroom.verifiers.targets.view import View
 
 
-def untrained(world: World, seed: int, rows: int) -> tuple[list[Claim], Course]:
-    """Attacks an encoder with random weights, which nobody's photos ever reached."""
-    tell("control: an encoder with random weights")
-    subject = world.subject
+def untrained(world: World, seed: int, rows: int) -> tuple[list[Claim], list[Course]]:
+    """Attacks two encoders that learned from nobody: random weights, and templates of noise.
+
+    A net with random weights still answers alike for photos that look alike, so it is no encoder
+    that says nothing. One whose templates follow from the exact bytes of a photo is.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        encoder = FaceEncoder()
-    control = enrol(
-        TorchEncoder(encoder, subject.spec),
-        subject.private,
-        subject.trained,
-        subject.public,
-        subject.strangers,
-    )
-    # The people and the judges are the same.
-    other = world._replace(subject=control, at_one_percent=_at_one_percent(control.impostor_scores))
-    course = follow(other, EvolutionAttack(rows=rows), (300, rows), seed)
-    mark = course.at(300)
-    claims = [
-        Claim(
-            "control, random weights: accepted at 0.1% above the dictionary, lower end",
-            0.0,
-            mark.advantage().low,
-            at_most=True,
-        ),
-        Claim(
-            "control, random weights: people shown",
-            0.1,
-            course.marks[-1].shown / mark.people,
-            at_most=True,
-        ),
+        random = TorchEncoder(FaceEncoder(), world.subject.spec)
+    noise = FunctionEncoder(_noise, world.subject.spec, name="noise")
+    found = [
+        _attacked(world, encoder, name, rows, seed)
+        for name, encoder in (("random weights", random), ("templates of noise", noise))
     ]
-    return claims, course._replace(attack="evolution, random weights")
+    return [claim for claims, _ in found for claim in claims], [one for _, one in found]
+
+
+def _noise(images: Images) -> Floats:
+    pixels = (images * 255).round().astype(np.uint8)
+    seeds = [zlib.crc32(one.tobytes()) for one in pixels]
+    return np.stack([np.random.default_rng(one).standard_normal(64) for one in seeds])
+
+
+def _attacked(
+    world: World, encoder: Encoder, name: str, rows: int, seed: int
+) -> tuple[list[Claim], Course]:
+    """Enrols the same people at another encoder, and attacks it before the same judges."""
+    tell(f"control: {name}")
+    old = world.subject
+    subject = enrol(encoder, old.private, old.trained, old.public, old.strangers)
+    other = world._replace(subject=subject, at_one_percent=_at_one_percent(subject.impostor_scores))
+    course = follow(other, EvolutionAttack(rows=rows), (300, rows), seed)
+    mark, last = course.at(300), course.marks[-1]
+    text = f"control, {name}: accepted at 0.1% above the dictionary, lower end"
+    claims = [
+        Claim(text, 0.0, mark.advantage().low, at_most=True),
+        Claim(f"control, {name}: people shown", 0.1, last.shown / last.people, at_most=True),
+    ]
+    return claims, course._replace(attack=f"evolution, {name}")
 
 
 def _at_one_percent(scores: np.ndarray) -> float:

@@ -40,6 +40,7 @@ class Mark(NamedTuple):
         people: How many there are.
         bits: Gained among strangers, with the interval.
         dictionary: That of as many strangers, at 0.1%.
+        decided: Whether the attacker saw decisions at 0.1%, so that the other point says nothing.
     """
 
     rows: int
@@ -51,6 +52,7 @@ class Mark(NamedTuple):
     people: int
     bits: Interval
     dictionary: Interval
+    decided: bool = False
 
     def advantage(self) -> Interval:
         """Returns the share accepted at 0.1% above the dictionary."""
@@ -62,8 +64,8 @@ class Mark(NamedTuple):
         shown = clopper_pearson(self.shown, self.people)
         return [
             self.rows,
-            self.easy / self.people,
-            one_of(0.01, self.rows),
+            None if self.decided else self.easy / self.people,
+            None if self.decided else one_of(0.01, self.rows),
             *(hard.estimate, self.dictionary.estimate, hard.low, hard.high),
             self.other / self.people,
             *shown,
@@ -131,6 +133,8 @@ def follow(
         latest = rows, progress
     found.append(measure(world, *latest))
     seconds = time.process_time() - begun
+    if view.access is VerifierAccess.DECISION:
+        found = [mark._replace(decided=True) for mark in found]
     return Course(attack.name, str(view.access), chosen.name, found, seconds)
 
 

@@ -46,7 +46,7 @@ class Sizes(NamedTuple):
     judge_steps: int
 
 
-QUICK = Sizes(learned=300, each=5, public=300, strangers=400, epochs=14, judge_steps=300)
+QUICK = Sizes(learned=300, each=5, public=300, strangers=400, epochs=14, judge_steps=200)
 FULL = Sizes(learned=500, each=6, public=500, strangers=1000, epochs=20, judge_steps=500)
 
 
