@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-from safetensors.torch import save_file
 
 from benchmarks.claims import tell
 from darkroom.demo.face_net import train_face_net
@@ -20,6 +19,7 @@ from darkroom.demo.images import (
 )
 from darkroom.demo.people.employees import render_faces
 from darkroom.images.targets.torch import TorchTarget
+from darkroom.training.modules import weights_of
 
 SECRET = "defenses.secret"
 
@@ -44,7 +44,7 @@ def make_inputs(inputs: Path, seed: int) -> None:
     photos = faces[:, :TRAINED_ON].reshape(-1, *faces.shape[2:])
     labels = np.repeat(np.arange(EMPLOYEES), TRAINED_ON)
     model = train_face_net(photos, labels, classes=EMPLOYEES, seed=seed)
-    save_file(model.state_dict(), inputs / "part.safetensors")
+    (inputs / "part.safetensors").write_bytes(weights_of(model))
     (inputs / "part.safetensors").rename(done)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmarks.claims import Outcome
 from benchmarks.scale.crashes import crash_claims
+from benchmarks.scale.goals import goal_claims
 from benchmarks.scale.kept import kept_claims
 from benchmarks.scale.pace import pace_claims
 from benchmarks.scale.speed import speed_claims
@@ -21,7 +22,7 @@ def run(*, quick: bool, seed: int) -> Outcome:
     """
     outcome = Outcome([], [])
     with tempfile.TemporaryDirectory() as folder:
-        for measured in (kept_claims, pace_claims, crash_claims, speed_claims):
+        for measured in (kept_claims, pace_claims, goal_claims, crash_claims, speed_claims):
             place = Path(folder) / measured.__name__
             place.mkdir()
             claims, tables = measured(place, quick=quick, seed=seed)

@@ -216,7 +216,7 @@ def _last_column(seed: int) -> Claim:
 def cost_claims(*, quick: bool, seed: int) -> tuple[list[Claim], list[Table]]:
     """Measures seconds and memory of growing tables, ten candidates a row."""
     sizes = (10_000, 30_000, 300_000) if quick else (10_000, 100_000, 1_000_000)
-    target = _ten_values(seed)
+    target = ten_values(seed)
     _attack_blocks(target, 2_000, seed)
     rows: list[list[object]] = []
     found = []
@@ -240,7 +240,7 @@ def cost_claims(*, quick: bool, seed: int) -> tuple[list[Claim], list[Table]]:
     ], [Table("Cost of map against a linear model, ten values", columns, rows)]
 
 
-def _ten_values(seed: int) -> TableTarget:
+def ten_values(seed: int) -> TableTarget:
     """Returns a linear model of five numbers and a column of ten values."""
     from sklearn.linear_model import LinearRegression
 

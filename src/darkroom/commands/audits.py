@@ -32,6 +32,9 @@ Cache = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
+WAIT = 3600.0
+"""Seconds for which a second process of the demo waits for the first one's audit to begin."""
+
 STATUS = {"leak": 1, "none shown": 0, "cannot tell": 3}
 """How a command ends that was told to fail on a leak."""
 
@@ -176,11 +179,28 @@ def recommend(
 
 
 @audits.command(epilog="Example: darkroom demo --out runs")
-def demo(out: Out = Path("runs"), seed: Seed = 0, as_json: Json = False) -> None:
+def demo(
+    out: Out = Path("runs"),
+    seed: Seed = 0,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="images, tables, text, secrets or verifiers; the first four if left out."
+        ),
+    ] = None,
+    as_json: Json = False,
+    until_closed: Annotated[bool, typer.Option("--until-closed", hidden=True)] = False,
+    join: Annotated[Path | None, typer.Option(hidden=True)] = None,
+) -> None:
     """Reconstruct people from a model of faces, infer an attribute, extract secrets from text."""
     from darkroom.demo.run import run_demo
+    from darkroom.runs import end_with_input, work_on
 
-    runs = run_demo(out, seed=seed)
+    if until_closed:
+        end_with_input()
+    runs = run_demo(out, seed=seed, progress=not until_closed, kinds=kind or ())
+    if join is not None:
+        work_on(join, wait=WAIT, progress=False)
     if as_json:
         typer.echo(json.dumps([run.results for run in runs], indent=2))
         return

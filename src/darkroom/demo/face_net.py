@@ -70,7 +70,10 @@ def demo_face_net() -> nn.Module:
     A plan names it as ``darkroom.demo.face_net:demo_face_net``; its weights are loaded from a
     file beside it.
     """
-    return face_net(_DEMO_CLASSES, _DEMO_SHAPE)
+    net = face_net(_DEMO_CLASSES, _DEMO_SHAPE)
+    # The order of pixels in which convolutions of few channels are faster on processors.
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return net
 
 
 def small_face_net() -> nn.Module:

@@ -112,6 +112,7 @@ def train_gpt(
         n_embd=width,
         n_layer=layers,
         n_head=4,
+        activation_function="gelu_pytorch_tanh",  # what it is usually, in one piece
         resid_pdrop=0.0,
         embd_pdrop=0.0,
         attn_pdrop=0.0,
@@ -225,7 +226,7 @@ def _train(
         torch.default_generator.manual_seed(seed)
         model = build().train()
     generator = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.01, fused=True)
     schedule = one_cycle(optimizer, RATE, steps, rising=0.1)
     order = torch.zeros(0, dtype=torch.long)
     for step in range(steps):

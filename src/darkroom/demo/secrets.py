@@ -50,6 +50,8 @@ load = "fine-tune"
 [private]
 secrets = "secrets.jsonl"
 base = {{ kind = "transformers", load = "base" }}
+rank_rows = 100
+near_rows = 50
 
 [[attack]]
 name = "best-first"

@@ -19,7 +19,7 @@ STRANGERS, STRANGER_PHOTOS = 500, 3
 LEARNED, LEARNED_PHOTOS = 400, 6
 
 PLAN = f"""\
-# Written by `darkroom demo --verifiers`. Repeat it with: darkroom audit {{plan}} --resume
+# Written by `darkroom demo --kind verifiers`. Repeat it with: darkroom audit {{plan}} --resume
 [run]
 name = "demo-verifiers"
 seed = {{seed}}

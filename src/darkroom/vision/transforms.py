@@ -9,6 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+NUMBERS = 5
+"""How many random numbers decide a move."""
+
 
 @dataclass(frozen=True)
 class RandomAffine:
@@ -33,7 +36,14 @@ class RandomAffine:
 
     def matrices(self, n: int, generator: torch.Generator) -> Tensor:
         """Draws ``n`` moves, float32 ``(n, 2, 3)`` as :func:`torch.nn.functional.affine_grid`."""
-        uniform = torch.rand(5, n, generator=generator)
+        return self.drawn(torch.rand(NUMBERS, n, generator=generator))
+
+    def drawn(self, uniform: Tensor) -> Tensor:
+        """Returns the moves that numbers in [0, 1) decide, float32 ``(n, 2, 3)``.
+
+        Args:
+            uniform: ``(NUMBERS, n)``.
+        """
         turn = (2 * uniform[0] - 1) * self.turn
         scale = 1 + (2 * uniform[1] - 1) * self.zoom
         mirror = torch.where(uniform[2] < self.flip, -1.0, 1.0)

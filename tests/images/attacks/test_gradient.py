@@ -217,6 +217,19 @@ def test_moves_are_drawn_anew_at_every_step() -> None:
     assert not any(torch.equal(one, other) for one, other in itertools.combinations(looks, 2))
 
 
+def test_an_answer_does_not_hang_on_who_else_is_attacked() -> None:
+    prior = MeanPrior(torch.rand(SPEC.shape, generator=torch.Generator().manual_seed(0)), SPEC)
+    attack = GradientAttack(40, restarts=2, confidence=1)  # more steps than moves drawn at a time
+    together = attack_all(attack, Linear(rows()), prior, [0, 1, 2, 3])[-1]
+    for goals in ([2], [3, 0]):
+        apart = attack_all(attack, Linear(rows()), prior, goals)[-1]
+        np.testing.assert_allclose(
+            apart.reconstructions, together.reconstructions[goals], atol=1e-6
+        )
+        np.testing.assert_array_equal(apart.queries, together.queries[goals])
+    assert np.abs(together.reconstructions[0] - together.reconstructions[1]).max() > 0.01
+
+
 def test_probes_are_the_same_at_every_comparison() -> None:
     prior = MeanPrior(torch.rand(SPEC.shape, generator=torch.Generator().manual_seed(0)), SPEC)
     flat = Linear(np.zeros((2, 12)))

@@ -94,7 +94,7 @@ def save_folder(faces: Faces, folder: Path) -> None:
             path = home / f"{index:02d}.png"
             path.touch(mode=0o600)
             path.chmod(0o600)
-            Image.fromarray(pixels).save(path)
+            Image.fromarray(pixels).save(path, compress_level=1)  # half the time, a tenth larger
 
 
 def _stream(seed: int, role: str, *path: int) -> Generator:

@@ -18,9 +18,12 @@ from darkroom.images.targets.view import View
 from darkroom.ledger import BudgetExhausted
 from darkroom.vision.memory import RowBudget
 from darkroom.vision.priors.base import ImagePrior
-from darkroom.vision.transforms import RandomAffine, move, move_alike
+from darkroom.vision.transforms import NUMBERS, RandomAffine, move, move_alike
 
 Loss = Literal["margin", "cross-entropy"]
+
+AHEAD = 32
+"""Steps for which moves are drawn at a time."""
 
 
 @dataclass(frozen=True)
@@ -169,12 +172,16 @@ class _Search:
         rng: np.random.Generator,
     ) -> None:
         self.attack, self.view, self.prior = attack, view, prior
-        self.generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        root = int(rng.integers(2**62))
         self.moves = RandomAffine(attack.shift, attack.turn, attack.zoom, attack.flip)
-        self.probes = self.moves.matrices(attack.probes, self.generator)
+        generator = torch.Generator().manual_seed(root)
+        self.probes = self.moves.matrices(attack.probes, generator)
+        # A source a goal: its answer must not hang on which others are attacked beside it.
+        self.sources = [np.random.default_rng([root, int(goal)]) for goal in goals]
+        self.ahead: Iterator[Tensor] = iter(())
         self.positions = np.repeat(np.arange(len(goals)), attack.restarts)
         self.classes = torch.from_numpy(np.repeat(goals, attack.restarts))
-        self.latents = self._starts(len(goals))
+        self.latents = self._starts()
         self.optimizer = torch.optim.Adam(
             [self.latents], lr=attack.learning_rate * prior.spread, fused=True
         )
@@ -187,12 +194,15 @@ class _Search:
         self.best_confidence = torch.full((rows,), torch.nan, dtype=torch.float64)
         self.best_worst = torch.zeros(rows, dtype=torch.float64)
 
-    def _starts(self, goals: int) -> Tensor:
+    def _starts(self) -> Tensor:
         """Returns the first latents: the prior's own for restart 0, near it for the others."""
         attack, prior = self.attack, self.prior
-        shape = (goals, attack.restarts, *prior.latent_shape)
-        noise = torch.randn(shape, generator=self.generator) * attack.jitter * prior.spread
-        noise[:, 0] = 0
+        noise = torch.zeros(len(self.sources), attack.restarts, *prior.latent_shape)
+        if attack.restarts > 1:
+            shape = (attack.restarts - 1, *prior.latent_shape)
+            for row, source in enumerate(self.sources):
+                noise[row, 1:] = torch.from_numpy(source.standard_normal(shape, np.float32))
+        noise *= attack.jitter * prior.spread
         return prior.project((prior.start() + noise).flatten(0, 1)).contiguous()
 
     @property
@@ -235,7 +245,13 @@ class _Search:
 
     def _draw_moves(self) -> Tensor:
         """Returns a move for every row, active or not, so that no row's draws hang on others."""
-        return self.moves.matrices(len(self.latents), self.generator)
+        uniform = next(self.ahead, None)
+        if uniform is None:
+            shape = (AHEAD, NUMBERS, self.attack.restarts)
+            drawn = np.stack([source.random(shape, np.float32) for source in self.sources], axis=2)
+            self.ahead = iter(torch.from_numpy(drawn).flatten(2))
+            uniform = next(self.ahead)
+        return self.moves.drawn(uniform)
 
     @torch.no_grad()
     def advance(self) -> None:

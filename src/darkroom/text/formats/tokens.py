@@ -220,12 +220,12 @@ class SecretTokens:
         """Returns the secret that tokens spell, or ``None`` if they spell none."""
         reached = {(self.spelling.automaton.start, b"")}
         for token in path:
-            reached = {
-                (int(to), text + spelled)
-                for state, text in reached
-                for candidate, to, spelled in zip(*self.spelling.children(state), strict=True)
-                if candidate == token
-            }
+            after: set[tuple[int, bytes]] = set()
+            for state, text in reached:
+                children = self.spelling.children(state)
+                for place in np.flatnonzero(children.tokens == token).tolist():
+                    after.add((int(children.states[place]), text + children.spelled[place]))
+            reached = after
         texts = [text for state, text in reached if self.spelling.automaton.accepting[state]]
         return self.secret(texts[0]) if texts else None
 

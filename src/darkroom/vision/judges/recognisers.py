@@ -141,7 +141,7 @@ class NetRecogniser:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             net = _net(images.shape[1], len(answers))
-            optimiser = torch.optim.AdamW(net.parameters(), lr=5e-3, weight_decay=1e-2)
+            optimiser = torch.optim.AdamW(net.parameters(), lr=5e-3, weight_decay=1e-2, fused=True)
             rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, 5e-3, steps)
             for step, batch in enumerate(drawn.view(steps, _BATCH)):
                 scores = net(standardise(disturb(images[batch], source)))
@@ -253,7 +253,10 @@ def _net(channels: int, classes: int) -> nn.Sequential:
             nn.ReLU(),
         ]
     pooled = [nn.AdaptiveAvgPool2d((5, 4)), nn.Flatten(), nn.Dropout(0.3)]
-    return nn.Sequential(*layers, *pooled, nn.Linear(64 * 20, classes))
+    net = nn.Sequential(*layers, *pooled, nn.Linear(64 * 20, classes))
+    # The order of pixels in which convolutions of few channels are faster on processors.
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return net
 
 
 def _gallery(images: Tensor, classes: Labels, answers: Labels) -> tuple[Tensor, Labels]:
