@@ -20,9 +20,9 @@ from darkroom.lab.develop.choices import Choice
 from darkroom.lab.develop.events import Ended, Frame, Milestone
 from darkroom.lab.studio.loading import Studio
 
-SIDE, GAP, BELOW = 150, 14, 64
-FRAMES, HOLD = 44, 2200
-COLOURS = 96
+SIDE, GAP, BELOW = 144, 14, 64
+FRAMES, HOLD = 36, 2200
+COLOURS = 80
 INK, MUTED, LINE, LEAK, CALM = "#1b1d21", "#5c626c", "#dfe0dd", "#b3261e", "#0072b2"
 
 Moment = Frame | Milestone

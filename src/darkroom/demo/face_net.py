@@ -17,7 +17,7 @@ from darkroom.images.training.augment import vary
 from darkroom.training.schedules import one_cycle
 
 _DEMO_CLASSES = 40
-SMALL_CLASSES = 12
+SMALL_CLASSES = 8
 _DEMO_SHAPE = (3, 64, 64)
 
 

@@ -35,6 +35,7 @@ class Cast(NamedTuple):
         stranger_photos: Of each of those.
         bystanders: Who take part in nothing.
         bystander_photos: Of each of those.
+        epochs: How often the model sees each photo.
     """
 
     employees: int
@@ -44,6 +45,7 @@ class Cast(NamedTuple):
     stranger_photos: int
     bystanders: int
     bystander_photos: int
+    epochs: int = 24
 
 
 CAST = Cast(
@@ -195,6 +197,7 @@ def make_inputs(inputs: Path, cast: Cast, seed: int, reporter: Reporter) -> None
             labels,
             classes=cast.employees,
             seed=seed,
+            epochs=cast.epochs,
             on_progress=advance,
         )
     write_private(inputs / "face_net.safetensors", weights_of(model))

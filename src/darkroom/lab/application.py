@@ -18,6 +18,7 @@ from darkroom.lab.develop.pages import Develop
 from darkroom.lab.protection import Protection
 from darkroom.lab.rendering import ASSETS, TABS
 from darkroom.lab.runs.pages import RunPages
+from darkroom.lab.secrets.pages import Secrets
 
 if TYPE_CHECKING:
     from darkroom.lab.studio.loading import Studio
@@ -31,7 +32,7 @@ def application(studio: Studio, out: Path, token: str) -> Starlette:
         out: The folder of all runs.
         token: What opens it.
     """
-    develop = Develop(studio)
+    develop, searches = Develop(studio), Secrets(out)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -39,14 +40,15 @@ def application(studio: Studio, out: Path, token: str) -> Starlette:
         studio.load()
         yield
         develop.stop()
+        searches.stop()
 
     app = Starlette(
-        routes=[Route("/", _first), ASSETS, *develop.routes, *RunPages(out).routes],
+        routes=[Route("/", _first), ASSETS, *develop.routes, *searches.routes, *RunPages(out).routes],
         middleware=[Middleware(Protection, token=token)],
         exception_handlers={HTTPException: _refused},
         lifespan=lifespan,
     )
-    app.state.develop = develop
+    app.state.develop, app.state.secrets = develop, searches
     return app
 
 

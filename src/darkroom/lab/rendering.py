@@ -27,7 +27,12 @@ class Tab(NamedTuple):
     title: str
 
 
-TABS = (Tab("/develop", "Develop"), Tab("/defend", "Defend"), Tab("/runs", "Runs"))
+TABS = (
+    Tab("/develop", "Develop"),
+    Tab("/defend", "Defend"),
+    Tab("/secrets", "Secrets"),
+    Tab("/runs", "Runs"),
+)
 
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 

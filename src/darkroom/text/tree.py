@@ -63,16 +63,23 @@ def search_tree(
         repetitions=canary.repetitions,
         found=bool(search.found) and search.found[0].secret == canary.secret,
         asked=len(search.nodes),
-        nodes=tuple(_nodes(search, canary)),
+        nodes=tuple(tree_nodes(search, canary)),
     )
 
 
-def _nodes(search: Search, canary: Canary) -> Iterator[TreeNode]:
-    """Yields the first partial secrets asked about, and all that lead to the secret."""
+def tree_nodes(search: Search, canary: Canary, *, reveal: bool = False) -> Iterator[TreeNode]:
+    """Yields the first partial secrets asked about, and all that lead to the secret.
+
+    Args:
+        search: The search, which may still go on in another thread.
+        canary: What it looks for.
+        reveal: Whether characters that tell secrets apart are shown.
+    """
     fixed = canary.format.fixed
     tail = len(search.tokens.tail)
     whole = search.tokens.tail + canary.secret.encode()
-    spelled = [search.trace(node)[1] for node in search.nodes]
+    nodes = list(search.nodes)
+    spelled = [search.trace(node)[1] for node in nodes]
     # Parents come before their children, so both parts hold the parents of all that they hold.
     chosen = [
         number
@@ -81,13 +88,14 @@ def _nodes(search: Search, canary: Canary) -> Iterator[TreeNode]:
     ]
     places = {number: place for place, number in enumerate(chosen)}
     for number in chosen:
-        node = search.nodes[number]
+        node = nodes[number]
         start = len(spelled[node.parent]) if node.parent >= 0 else 0
         inside = range(max(0, start - tail), len(spelled[number]) - tail)
+        told = spelled[number][start:].decode(errors="replace")
         yield TreeNode(
             parent=places.get(node.parent, -1),
             right=whole.startswith(spelled[number]),
-            text="".join(_shown(fixed, place) for place in inside),
+            text=told if reveal else "".join(_shown(fixed, place) for place in inside),
         )
 
 

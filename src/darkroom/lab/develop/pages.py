@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import BaseModel, ValidationError
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -17,20 +15,15 @@ from darkroom.errors import DarkroomError
 from darkroom.lab.develop.choices import ACCESSES, DEFENSES, MOST_PEOPLE, PRIORS, Choice
 from darkroom.lab.develop.events import Begun, Ended
 from darkroom.lab.rendering import page
+from darkroom.lab.requests import control, read
 from darkroom.lab.streams import streamed
-from darkroom.sections import explain
 
 if TYPE_CHECKING:
     from darkroom.lab.develop.attack import LiveAttack
     from darkroom.lab.studio.loading import Studio
 
-T = TypeVar("T", bound=BaseModel)
-
 MOST_ATTACKS = 8
 """Attacks at a time: each keeps a processor busy."""
-
-LARGEST = 10_000
-"""Bytes of a request."""
 
 
 class Develop:
@@ -114,7 +107,7 @@ class Develop:
 
     async def _attack(self, request: Request) -> Response:
         """Begins an attack that lasts as long as its stream is read."""
-        choice = await _read(request, Choice)
+        choice = await read(request, Choice)
         if not self._studio.ready:
             raise HTTPException(409, self._studio.mistake or "the model is being loaded")
         if len(self.running) >= MOST_ATTACKS:
@@ -136,30 +129,9 @@ class Develop:
     async def _control(self, request: Request) -> Response:
         """Pauses an attack, lets it go on, or lets it take a step."""
         attack = self.running.get(request.path_params["identity"])
-        controls = {"pause", "resume", "step", "stop"}
-        if attack is None or (what := request.path_params["what"]) not in controls:
-            raise HTTPException(404, "that attack is over")
-        await run_in_threadpool(getattr(attack, what))
-        return Response(status_code=204)
+        return control(attack, request.path_params["what"])
 
     def stop(self) -> None:
         """Ends all attacks."""
         for attack in list(self.running.values()):
             attack.stop()
-
-
-async def _read(request: Request, kind: type[T]) -> T:
-    """Reads a request's body.
-
-    Raises:
-        HTTPException: If it is too large or is something else.
-    """
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > LARGEST:
-            raise HTTPException(413, f"a request has {LARGEST:,} bytes at most")
-    try:
-        return kind.model_validate_json(body)
-    except ValidationError as error:
-        raise HTTPException(422, explain(error, kind)) from error

@@ -26,8 +26,9 @@ from darkroom.vision.spec import ImageSpec
 if TYPE_CHECKING:
     from darkroom.images.job import ImageJob
 
-MOST_ROWS = 6000
-"""Rows a person that an attack on the page asks at most."""
+LABEL_ROWS = 2000
+"""Rows a person that an attack on labels may ask at least: few people must pay for the draws that
+all of an audit share."""
 
 NOISE = GradientAttack(
     steps=400,
@@ -100,9 +101,9 @@ def assemble(choice: Choice, job: ImageJob, prior: ImagePrior) -> Parts:
         noise=np.random.default_rng([choice.seed, 6]),
         told=choice.told,
     )
-    attack = NOISE if choice.noise else _attack(job, access, len(goals))
+    attack = NOISE if choice.noise else _attack(job, access)
     if not (left := effective_access(view)).includes(attack.least_access):
-        attack = _attack(job, left, len(goals))  # the defence leaves too little for it
+        attack = _attack(job, left)  # the defence leaves too little for it
     if choice.pace == "watch":
         gate.slow_down(WATCHABLE / (attack.expected_queries() * len(goals)))
     known = noise_prior(subject.target.spec, choice.seed) if choice.noise else prior
@@ -116,7 +117,7 @@ def noise_prior(spec: ImageSpec, seed: int) -> MeanPrior:
     return MeanPrior(spec.low + spec.width_of_range * noise.clamp(0, 1), spec)
 
 
-def _attack(job: ImageJob, access: Access, people: int) -> Attack:
+def _attack(job: ImageJob, access: Access) -> Attack:
     """Returns the plan's own attack with this access, or the strongest that there is."""
     planned = [
         cell.attack
@@ -125,9 +126,7 @@ def _attack(job: ImageJob, access: Access, people: int) -> Attack:
     ]
     attack = planned[0] if planned else _strongest(access)
     if isinstance(attack, SurrogateAttack):
-        # Its draws serve all people of an audit; few people must pay for as many.
-        rows = attack.rows * len(job.subject.goals) // people
-        attack = replace(attack, rows=min(MOST_ROWS, max(attack.rows, rows)))
+        attack = replace(attack, rows=max(attack.rows, LABEL_ROWS))
     return attack
 
 

@@ -122,10 +122,17 @@ class BestFirst(PrefixSearch):
             view: The target; rows are charged to its first goal.
             goal: The secret to find.
         """
+        *_, search = self.grow(view, goal)
+        return search
+
+    def grow(self, view: LanguageView, goal: SecretGoal) -> Iterator[Search]:
+        """Searches for one secret, and yields the same search after each batch of questions.
+
+        Arguments as :meth:`explore`.
+        """
         search = Search(Places(view).of(goal), self.wanted)
         for _ in self._drive(view, [search]):
-            pass
-        return search
+            yield search
 
     def _drive(self, view: LanguageView, searches: Sequence[Search]) -> Iterator[SecretProgress]:
         """Runs searches side by side until each is done or out of rows."""
