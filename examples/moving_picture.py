@@ -42,9 +42,10 @@ def main() -> None:
     people = tuple(int(one) for one in studio.subject.goals[: chosen.people])
     while studio.bench is None:
         time.sleep(0.2)
+        if studio.judges_stage.title.startswith("There are no judges"):
+            raise SystemExit(studio.judges_stage.title)
     moments = _moments(studio, Choice.model_validate({"people": people, "prior": chosen.prior}))
-    names = [studio.subject.private.names[one] for one in people]
-    pictures = [_drawn(one, names) for one in _spread(moments)]
+    pictures = [_drawn(one) for one in _spread(moments)]
     frames = [one.quantize(COLOURS, dither=Image.Dither.NONE) for one in pictures]
     last = [110] * (len(frames) - 1) + [HOLD]
     frames[0].save(
@@ -79,15 +80,15 @@ def _spread(moments: Sequence[Moment]) -> list[Moment]:
     return [*chosen[:-1], moments[-1]]
 
 
-def _drawn(moment: Moment, names: Sequence[str]) -> Image.Image:
-    width = len(names) * (SIDE + GAP) - GAP
+def _drawn(moment: Moment) -> Image.Image:
+    width = len(moment.people) * (SIDE + GAP) - GAP
     picture = Image.new("RGB", (width, SIDE + BELOW), "white")
     pen = ImageDraw.Draw(picture)
     font, large = (ImageFont.load_default(size) for size in (12, 17))
     for place, shown in enumerate(moment.people):
         left = place * (SIDE + GAP)
-        face = Image.open(io.BytesIO(base64.b64decode(shown.picture.partition(",")[2])))
-        face = face.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+        sent = Image.open(io.BytesIO(base64.b64decode(shown.picture.partition(",")[2])))
+        face = sent.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
         picture.paste(face, (left, 0))
         colour = LEAK if shown.recovered else CALM
         pen.rectangle((left, SIDE + 6, left + SIDE - 1, SIDE + 13), fill=LINE)
@@ -98,7 +99,7 @@ def _drawn(moment: Moment, names: Sequence[str]) -> Image.Image:
         pen.text((left, SIDE + 17), sure, INK, large)
         votes = f"{sum(shown.votes or ())} of {len(shown.votes or ())} judges"
         pen.text((left + SIDE, SIDE + 21), votes, colour if shown.recovered else MUTED, font, "ra")
-        pen.text((left, SIDE + 41), f"{names[place]}, {moment.queries[place]} queries", MUTED, font)
+        pen.text((left, SIDE + 41), f"after {moment.queries[place]} queries", MUTED, font)
     return picture
 
 

@@ -94,7 +94,7 @@ def page(lab: Lab, browser: Browser) -> Iterator[Page]:
     opened = context.new_page()
     problems: list[str] = []
     opened.on("pageerror", lambda error: problems.append(str(error)))
-    opened.on("console", lambda line: line.type == "error" and problems.append(line.text))
+    opened.on("console", lambda line: problems.extend([line.text] * (line.type == "error")))
     opened.goto(lab.opened)
     opened.locator("#start:enabled").wait_for()
     yield opened

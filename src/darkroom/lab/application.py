@@ -43,7 +43,13 @@ def application(studio: Studio, out: Path, token: str) -> Starlette:
         searches.stop()
 
     app = Starlette(
-        routes=[Route("/", _first), ASSETS, *develop.routes, *searches.routes, *RunPages(out).routes],
+        routes=[
+            Route("/", _first),
+            ASSETS,
+            *develop.routes,
+            *searches.routes,
+            *RunPages(out).routes,
+        ],
         middleware=[Middleware(Protection, token=token)],
         exception_handlers={HTTPException: _refused},
         lifespan=lifespan,

@@ -73,9 +73,14 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    words = (wording.percent, wording.points, wording.spread, wording.between, wording.count)
-    words += (wording.amount, wording.duration, wording.moment)
-    made.filters.update({word.__name__: word for word in words})
+    made.filters.update(
+        percent=wording.percent,
+        spread=wording.spread,
+        count=wording.count,
+        amount=wording.amount,
+        duration=wording.duration,
+        moment=wording.moment,
+    )
     return made
 
 

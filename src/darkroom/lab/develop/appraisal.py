@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -62,7 +63,8 @@ class Appraiser:
             verdicts: What judges say of each; ``None`` while there are none.
         """
         scores = self._subject.target.scores(in_range(self._subject, pixels))
-        rows = zip(people.tolist(), pixels, scores, verdicts or [None] * len(people), strict=True)
+        said: Sequence[Verdict | None] = verdicts or [None] * len(people)
+        rows = zip(people.tolist(), pixels, scores, said, strict=True)
         return tuple(
             Shown(
                 person=person,
@@ -112,7 +114,7 @@ class Appraiser:
         gallery = bench.gallery
         if gallery is None or guessed is None or gallery.strangers < FEWEST_STRANGERS:
             return None
-        both = np.stack([picture, self._start]).astype(np.float32) / 255
+        both = (np.stack([picture, self._start]) / 255).astype(np.float32)
         likeness = gallery.likeness(both)
         place = int(np.flatnonzero(self._subject.goals == person)[0])
         # The right person of the second picture is of no interest: its rank is not read.
