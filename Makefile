@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint
 
-# Checks that take minutes run in CI alone.
+# Whole audits and long searches run in CI alone.
 SELECT := $(if $(DARKROOM_CI),,-m "not slow")
 # A process for each core, and one thread in each: the problems of the tests are small.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist worksteal

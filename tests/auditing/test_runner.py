@@ -203,6 +203,7 @@ def test_a_worker_waits_for_a_run_to_be_begun_anew_after_a_change_of_the_plan(
     assert len(waited) == 1
 
 
+@pytest.mark.slow
 def test_a_worker_takes_threads_and_cache_from_the_run(
     audited_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

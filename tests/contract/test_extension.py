@@ -74,6 +74,7 @@ def python(installed: Path, folder: Path, *arguments: str) -> subprocess.Complet
     )
 
 
+@pytest.mark.slow
 def test_an_audit_by_the_names_that_the_package_brings(installed: Path, plan_folder: Path) -> None:
     photos = np.load("people.npz")["images"][:, :4].reshape(24, -1)
     fitted = LogisticRegression(max_iter=1000).fit(photos, np.repeat(np.arange(6), 4))
@@ -89,12 +90,14 @@ def test_an_audit_by_the_names_that_the_package_brings(installed: Path, plan_fol
     assert not any("does not say" in one for one in cells[1]["details"]["threat_model"])
 
 
+@pytest.mark.slow
 def test_its_own_tests_pass(installed: Path, tmp_path: Path) -> None:
     arguments = ["-m", "pytest", "-q", "-p", "no:cacheprovider", str(EXTENSION / "tests")]
     tested = python(installed, tmp_path, *arguments, "--rootdir", str(tmp_path))
     assert tested.returncode == 0, tested.stdout
 
 
+@pytest.mark.slow
 def test_without_the_package_its_names_are_unknown(plan_folder: Path) -> None:
     (plan_folder / "plan.toml").write_text(PLAN)
     audited = python(plan_folder, plan_folder, *DARKROOM, "audit", "plan.toml")

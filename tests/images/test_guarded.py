@@ -183,6 +183,7 @@ def test_one_plan_shows_success_with_the_guard_and_without(asked: Asked) -> None
     assert "behind the guard" not in budget[: budget.index("</section>")]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
 def test_a_second_attack_finds_the_account_spent(
     plan_folder: Path, weights: dict[str, torch.Tensor]

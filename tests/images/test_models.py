@@ -119,6 +119,7 @@ def run(plan: Path, *, resume: bool = False) -> Run:
     return audit_plan(plan, resume=resume, progress=False)
 
 
+@pytest.mark.slow
 def test_every_model_meets_every_attack_and_its_cells_say_how_it_was_trained(plan: Path) -> None:
     needed("opacus")
     cells = run(plan).cells
@@ -203,6 +204,7 @@ def test_a_recipe_without_trainings_is_refused(plan: Path) -> None:
         run(plan)
 
 
+@pytest.mark.slow
 def test_without_trainings_a_plan_is_as_before(plan: Path, weights: dict[str, Any]) -> None:
     save_file(weights, plan.parent / "weights.safetensors")
     (plan.parent / "tiny_model.py").write_text(
@@ -217,6 +219,7 @@ def test_without_trainings_a_plan_is_as_before(plan: Path, weights: dict[str, An
     assert not (found.folder / "models").exists()
 
 
+@pytest.mark.slow
 def test_from_python(
     tmp_path: Path, private_photos: NDArray[np.float32], public_photos: NDArray[np.float32]
 ) -> None:

@@ -213,6 +213,7 @@ def test_at_most_sixty_people_are_shown(run: RunFolder) -> None:
     assert "employee-0069" not in page.text
 
 
+@pytest.mark.slow
 def test_large_pictures_and_many_cells_stay_bounded(run: RunFolder) -> None:
     """What a page holds depends on its room, not on the size of the photos."""
     run.shape = (3, 224, 200)

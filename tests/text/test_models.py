@@ -85,6 +85,7 @@ def run(folder: Path) -> Run:
     return audit_plan(folder / "plan.toml", progress=False)
 
 
+@pytest.mark.slow
 def test_every_attack_meets_every_model(run: Run) -> None:
     noise = "logprob-noise(deviation=0.2)"
     expected = []
@@ -94,6 +95,7 @@ def test_every_attack_meets_every_model(run: Run) -> None:
     assert [(cell.defense, cell.attacker) for cell in run.cells] == expected
 
 
+@pytest.mark.slow
 def test_what_was_repeated_is_forgotten(run: Run) -> None:
     cells = {cell.defense: cell for cell in cells_of(run, TextCell) if cell.attacker == "adaptive"}
     plain = cells["none"]
@@ -106,6 +108,7 @@ def test_what_was_repeated_is_forgotten(run: Run) -> None:
     assert perplexity[DP] > 2 * perplexity["none"]
 
 
+@pytest.mark.slow
 def test_what_is_said_of_each_training(run: Run) -> None:
     cells = {cell.defense: cell for cell in run.cells}
     facts = {name: known(cell.details.training) for name, cell in cells.items()}
@@ -125,6 +128,7 @@ def test_what_is_said_of_each_training(run: Run) -> None:
     assert found.chosen.defense.startswith(("deduplication", "scrubbing"))
 
 
+@pytest.mark.slow
 def test_nothing_is_trained_twice(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     models = list((run.folder / "models").iterdir())
     assert {file.suffix for file in models} == {".safetensors", ".json"}
