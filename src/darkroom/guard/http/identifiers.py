@@ -40,4 +40,4 @@ def identifier(pairs: Sequence[Pair], header: bytes) -> str:
 def _drawn() -> str:
     # It proves nothing, so it need not be hard to guess; the system's own draws take ten times as
     # long. The generator is seeded anew in each process, also in those that are forked.
-    return f"{random.getrandbits(128):032x}"  # noqa: S311
+    return f"{random.getrandbits(128):032x}"
