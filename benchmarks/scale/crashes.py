@@ -50,7 +50,8 @@ def crash_claims(folder: Path, *, quick: bool, seed: int) -> tuple[list[Claim], 
     differ = spare = 0
     for number in range(rounds + of_ray):
         if number < rounds:
-            killed = _round(folder, rng, one_cell=number % 3 == 2)
+            # Two processes start in less time than three, who meet more often.
+            killed = _round(folder, rng, PROCESSES - number % 2, one_cell=number % 3 == 2)
         else:
             killed = _round_of_ray(folder, rng)
         same = _finished(folder) == undisturbed
@@ -106,13 +107,13 @@ def _anew(folder: Path) -> None:
     (folder / "log").touch()
 
 
-def _round(folder: Path, rng: np.random.Generator, *, one_cell: bool) -> int:
+def _round(folder: Path, rng: np.random.Generator, processes: int, *, one_cell: bool) -> int:
     """Begins the run anew, and kills some of those who work on it; returns how many it killed."""
     _anew(folder)
     everybody = [darkroom(folder, "audit", "plan.toml", "--resume", program=PROGRAM)]
     everybody += [
         darkroom(folder, "work", str(RUN), "--wait", "60", program=PROGRAM)
-        for _ in range(PROCESSES - 1)
+        for _ in range(processes - 1)
     ]
     claims = Claims(Store(folder / RUN))
     while not claims.holders() and everybody[0].poll() is None:

@@ -13,7 +13,7 @@ from darkroom.auditing.threads import cores
 
 CELLS = 16
 
-QUICK, FULL = 800, 3000
+QUICK, FULL = 300, 700
 """Steps of each attack."""
 
 RAY = "Ray, tasks of one thread"
@@ -32,7 +32,7 @@ def speed_claims(folder: Path, *, quick: bool, seed: int) -> tuple[list[Claim], 
 
     Args:
         folder: Empty.
-        quick: Cells of a few seconds in place of some twenty.
+        quick: Cells of two seconds in place of some five.
         seed: Decides the photos.
     """
     steps = QUICK if quick else FULL
