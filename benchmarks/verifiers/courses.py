@@ -124,7 +124,8 @@ def follow(
         defense=chosen,
         noise=np.random.default_rng([seed, 6]),
     )
-    begun, found, latest = time.process_time(), list[Mark](), (0, None)
+    latest: tuple[int, Progress | None] = (0, None)
+    begun, found = time.process_time(), list[Mark]()
     for progress in attack.run(view, world.knowledge, rng=np.random.default_rng([seed, 1])):
         rows = int(ledger.alone.max())
         passed = [mark for mark in marks if latest[0] <= mark < rows]

@@ -14,9 +14,9 @@ from darkroom.demo.people.employees import render_faces, save_folder
 from darkroom.files import emptied
 from darkroom.runs import Run
 
-ENROLLED, PHOTOS, ENROL = 40, 14, 4
-STRANGERS, STRANGER_PHOTOS = 500, 3
-LEARNED, LEARNED_PHOTOS = 400, 6
+ENROLLED, PHOTOS, ENROL = 20, 10, 4
+STRANGERS, STRANGER_PHOTOS = 300, 2
+LEARNED, LEARNED_PHOTOS = 200, 5
 
 PLAN = f"""\
 # Written by `darkroom demo --kind verifiers`. Repeat it with: darkroom audit {{plan}} --resume
@@ -39,6 +39,7 @@ images = "strangers.npz"
 
 [[attack]]                      # who sees match scores
 name = "evolution"
+rows = 600
 """
 
 

@@ -19,7 +19,7 @@ from darkroom.auditing.record import (
 )
 from darkroom.ledger import Limit, QueryLedger
 from darkroom.named import parameters_of
-from darkroom.statistics.intervals import clopper_pearson
+from darkroom.statistics.intervals import Interval, clopper_pearson
 from darkroom.verifiers.attacks.base import Knowledge, Progress
 from darkroom.verifiers.cell_plan import VerifierCellPlan
 from darkroom.verifiers.judging import VerifierBench
@@ -244,7 +244,7 @@ def _details(
     """Returns what the report shows beside the rates."""
     last, people = attacked.last, _people(attacked.last, subject, ranked)
     accepted = Share.of(_share(last.accepted(subject)))
-    dictionary = Share.of(subject.operating.dictionary(last.queries))
+    gained = advantage(_share(last.accepted(subject)), subject.operating.dictionary(last.queries))
     likeness = _likeness(last, subject, bench, guessed)
     return VerifierDetails(
         threat_model=(*threat_model(plan, subject), *attacked.adaptation),
@@ -257,7 +257,7 @@ def _details(
         operating=threshold_record(subject),
         likeness=likeness,
         other_template=None if last.other is None else Share.of(_share(last.other)),
-        happened=happened(accepted, dictionary, likeness.shown, likeness.guessed),
+        happened=happened(accepted, gained, likeness.shown, likeness.guessed),
         course=tuple(_milestone(point, subject) for point in attacked.points if point.queries),
         judge_names=bench.panel.names,
         gate=GateMeasures.of(bench.panel.gate.limits),
@@ -351,7 +351,7 @@ def _utility(subject: VerifierSubject) -> float | None:
     return None if refused is None else 1 - refused.estimate
 
 
-def _share(hits: NDArray[np.bool_]) -> tuple[float, float, float]:
+def _share(hits: NDArray[np.bool_]) -> Interval:
     return clopper_pearson(int(hits.sum()), len(hits))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from darkroom.access import VerifierAccess
 from darkroom.auditing.record import Share
+from darkroom.statistics.intervals import Interval
 from darkroom.verifiers.cell_plan import VerifierCellPlan
 from darkroom.verifiers.subject import VerifierSubject
 
@@ -51,16 +52,16 @@ def _asks(plan: VerifierCellPlan, name: str) -> str:
     )
 
 
-def happened(accepted: Share, dictionary: Share, shown: Share, guessed: Share) -> str:
+def happened(accepted: Share, gained: Interval, shown: Share, guessed: Share) -> str:
     """Says which of impersonation and likeness came about.
 
     Args:
         accepted: The share of people for whom pictures are accepted.
-        dictionary: The same for as many strangers.
+        gained: That above the share of as many strangers.
         shown: The share of people whom pictures show.
         guessed: The same for draws from the prior.
     """
-    opens, shows = accepted.low > dictionary.high, shown.low > guessed.high
+    opens, shows = gained.low > 0, shown.low > guessed.high
     if opens and shows:
         if shown.estimate >= MANY * accepted.estimate:
             return "Impersonation and likeness: the pictures are accepted, and show the people."
