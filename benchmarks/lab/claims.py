@@ -192,7 +192,7 @@ def _speeds(browser: Browser, out: Path, access: str, times: int) -> Speeds:
         for number in range(times):
             tell(f"speed with {access}, {number + 1} of {times}")
             _begin(page, PEOPLE, access, "full")
-            page.locator("#stop:disabled").wait_for()
+            page.locator("#sitters[data-seconds]").wait_for(state="attached")
             told: dict[str, Any] = page.evaluate(
                 "({...document.getElementById('sitters').dataset})"
             )
@@ -214,7 +214,7 @@ def _growth(browser: Browser, out: Path, attacks: int) -> float:
         for number in range(attacks + 4):
             access = ("weights", "scores")[number % 2]
             _begin(page, PEOPLE[: 1 + number % 3], access, "full")
-            page.locator("#stop:disabled").wait_for()
+            page.locator("#sitters[data-seconds]").wait_for(state="attached")
             sizes.append(_resident(lab.pid))
     return max(sizes[4:]) - sizes[3]
 

@@ -147,6 +147,7 @@ async function start(event) {
   session = new Session({ ...choice, noise: false });
   beside = form.noise.checked ? new Session({ ...choice, people: choice.people.slice(0, 1), noise: true }) : null;
   byId("sitters").dataset.frames = 0;
+  delete byId("sitters").dataset.seconds;
   byId("sitters").replaceChildren(...[session, beside].filter(Boolean).flatMap((one) => one.sitters.map((sitter) => sitter.root)));
   byId("rewind").value = byId("rewind").max = 0;
   const mine = session;
