@@ -175,6 +175,22 @@ def test_a_server_and_workers_are_refused(plan_folder: Path) -> None:
         audit_plan(plan, workers=2, progress=False)
 
 
+def test_a_cluster_that_does_not_start_is_said_on_one_line(
+    plan_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def init(**options: object) -> None:
+        assert options["_node_ip_address"] == "127.0.0.1"
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
+    plan = plan_folder / "plan.toml"
+    plan.write_text(plan.read_text().replace("[run]", '[run]\nengine = "ray"', 1))
+    with pytest.raises(
+        RunError, match=r"Ray: a cluster of this machine cannot be used .*timed out"
+    ):
+        audit_plan(plan, progress=False)
+
+
 def test_without_ray_its_extra_is_named(plan_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     plan = plan_folder / "plan.toml"

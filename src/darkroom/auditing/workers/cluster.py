@@ -301,7 +301,7 @@ def _connected(address: str | None) -> Iterator[Any]:
         options = {"num_cpus": cores(), "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
     try:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises no narrower one where it takes too long to start
         where = "a cluster of this machine" if address is None else address
         raise RunError(
             f"Ray: {where} cannot be used ({one_line(error)}): check [run] address"
