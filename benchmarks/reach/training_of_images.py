@@ -123,14 +123,21 @@ def _grouped() -> ImageTraining:
 
 def rows() -> Iterator[Row]:
     """Yields what people have."""
-    conv, norm = nn.Conv2d(1, 2, 3, padding=1), nn.BatchNorm2d(2)
+
+    # Made within each row, whose seed decides their weights.
+    def conv() -> nn.Module:
+        return nn.Conv2d(1, 2, 3, padding=1)
+
+    def norm() -> nn.Module:
+        return nn.BatchNorm2d(2)
+
     nets: tuple[tuple[str, Callable[[], nn.Module], Callable[[], ImageTraining], str], ...] = (
-        ("in-place ReLU", lambda: _plain(conv, nn.ReLU(inplace=True), channels=2), _private, ""),
+        ("in-place ReLU", lambda: _plain(conv(), nn.ReLU(inplace=True), channels=2), _private, ""),
         ("a layer that is never used", _unused, _private, ""),
         ("weights used by a functional call", _functional, _private, ""),
         ("an addition in place", _added, _private, ""),
-        ("batch normalisation", lambda: _plain(conv, norm, channels=2), _private, "group_norm"),
-        ("batch normalisation, replaced", lambda: _plain(conv, norm, channels=2), _grouped, ""),
+        ("batch normalisation", lambda: _plain(conv(), norm(), channels=2), _private, "group_norm"),
+        ("batch normalisation, replaced", lambda: _plain(conv(), norm(), channels=2), _grouped, ""),
         ("a batch's mean", _mixing, _private, "take out what mixes rows"),
         ("a frozen backbone with batch normalisation", _frozen, _private, ""),
     )

@@ -69,8 +69,7 @@ def fit_ridge(templates: Floats, latents: Floats) -> Decoder:
 
 def _solved(x: Floats, y: Floats, ridge: float) -> Floats:
     squares = x.T @ x + ridge * len(x) * np.eye(x.shape[1])
-    weights: Floats = np.linalg.solve(squares, x.T @ y)
-    return weights
+    return np.linalg.solve(squares, x.T @ y).astype(np.float64)
 
 
 def fit_network(templates: Floats, latents: Floats, *, seed: int, steps: int = 600) -> Decoder:

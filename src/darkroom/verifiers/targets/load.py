@@ -77,7 +77,7 @@ def as_encoder(
     """
     if isinstance(model, Encoder):
         return model
-    called = name or getattr(model, "__name__", type(model).__name__)
+    called = name or str(getattr(model, "__name__", type(model).__name__))
     if isinstance(model, nn.Module):
         return TorchEncoder(model, spec, name=called, device=device, batch=batch, memory=memory)
     if callable(model):
