@@ -17,7 +17,6 @@ from torch import nn
 
 from darkroom.auditing.artefacts import NOWHERE, Artefacts
 from darkroom.auditing.packing import CannotPack, Packed, pack, unpack
-from darkroom.errors import RunError
 from darkroom.statistics.intervals import Interval
 
 ROWS = np.random.default_rng(0).normal(size=(40, 3))
@@ -124,13 +123,33 @@ def test_without_a_shelf_and_for_what_cannot_be_packed_it_is_made_each_time(tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_damaged_artefact_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("waits", [True, False])
+def test_what_cannot_be_read_is_made_again_and_kept(tmp_path: Path, waits: bool) -> None:
+    shelf, made = Artefacts(tmp_path), []
+
+    def make() -> Any:
+        made.append(1)
+        return ROWS
+
+    shelf.made("judges", [], make, waits=waits)
+    (file,) = tmp_path.glob("*.npz")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:100])
+    for _ in range(2):
+        np.testing.assert_array_equal(shelf.made("judges", [], make, waits=waits), ROWS)
+    assert len(made) == 2
+    assert file.read_bytes() == whole
+
+
+def test_what_holds_a_class_that_is_there_no_more_is_made_again(tmp_path: Path) -> None:
     shelf = Artefacts(tmp_path)
-    shelf.made("judges", [], lambda: ROWS)
+    shelf.made("judges", [], lambda: Interval(0.1, 0.0, 0.2))
     (file,) = tmp_path.iterdir()
-    file.write_bytes(file.read_bytes()[:100])
-    with pytest.raises(RunError, match=f"{file.name}: what was kept .* is damaged: remove"):
-        shelf.made("judges", [], lambda: ROWS)
+    with np.load(file) as archive:
+        moved = str(archive["structure"]).replace("darkroom.statistics", "darkroom.elsewhere")
+        np.savez(file, **{name: archive[name] for name in archive.files} | {"structure": moved})
+    again = shelf.made("judges", [], lambda: Interval(0.3, 0.2, 0.4))
+    assert again == Interval(0.3, 0.2, 0.4)
 
 
 def test_what_may_be_impossible_to_keep_is_made_by_everybody_at_once(tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from darkroom.auditing.packing import CannotPack, Packed, pack, unpack
-from darkroom.errors import RunError
 from darkroom.files import leased, write_private
 
 T = TypeVar("T")
@@ -43,7 +42,8 @@ class Artefacts(NamedTuple):
         """Returns what is kept, or makes and keeps it.
 
         What has a part that :mod:`.packing` cannot pack, as a judge of somebody's own, is made
-        anew each time.
+        anew each time; what cannot be read, as after damage or from another state of the code, is
+        made anew and takes its place.
 
         Args:
             name: What it is, a word for the file.
@@ -53,18 +53,20 @@ class Artefacts(NamedTuple):
                 missing makes it at once, which is better for what it may be impossible to keep.
 
         Raises:
-            RunError: If the folder cannot be written to, or what is kept is damaged.
+            RunError: If the folder cannot be written to.
         """
         if self.folder is None:
             return make()
         file = self.folder / f"{name}-{_key(decisive)}.npz"
-        if file.exists():
-            return _read(file)  # type: ignore[no-any-return]
+        found = _found(file)
+        if found is not None:
+            return found[0]  # type: ignore[no-any-return]
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not waits:
             return _kept(file, make())
         with leased(file.with_suffix(".lease"), wait=True):
-            return _read(file) if file.exists() else _kept(file, make())
+            found = _found(file)
+            return _kept(file, make()) if found is None else found[0]
 
 
 NOWHERE = Artefacts()
@@ -127,18 +129,11 @@ def _write(file: Path, packed: Packed) -> None:
     write_private(file, buffer.getbuffer())
 
 
-def _read(file: Path) -> Any:
-    """Reads an artefact.
-
-    Raises:
-        RunError: If it is damaged.
-    """
+def _found(file: Path) -> tuple[Any] | None:
+    """Returns an artefact; ``None`` where there is none that can be read."""
     try:
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as archive:
             arrays = [archive[str(place)] for place in range(len(archive.files) - 1)]
-            return unpack(Packed(str(archive[_STRUCTURE]), arrays))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise RunError(
-            f"{file}: what was kept to be used again is damaged: remove the file, then go on with "
-            "--resume"
-        ) from error
+            return (unpack(Packed(str(archive[_STRUCTURE]), arrays)),)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
