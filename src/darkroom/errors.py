@@ -41,6 +41,11 @@ class MissingExtraError(DarkroomError):
             extra: The extra of ``darkroom`` that installs it.
         """
         super().__init__(f"{library} is not installed: run pip install 'darkroom[{extra}]'")
+        self._named = library, extra
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        """Comes back whole from another process."""
+        return MissingExtraError, self._named
 
 
 def one_line(error: BaseException) -> str:

@@ -24,7 +24,7 @@ from darkroom.auditing.workers.base import Workers
 from darkroom.auditing.workers.cluster import RayTasks
 from darkroom.auditing.workers.objects import ObjectProcesses
 from darkroom.auditing.workers.processes import Processes
-from darkroom.errors import PlanError, RunError
+from darkroom.errors import DarkroomError, PlanError, RunError
 from darkroom.kinds import load_job
 from darkroom.report import collect, write_report
 
@@ -156,7 +156,12 @@ def work_on(
                 f"{folder}: no run was begun there: begin it with darkroom audit PLAN.toml"
             )
         if record is not None and record != seen:
-            seen, job = record, _joined(folder, record, cache, reporter)
+            try:
+                seen, job = record, _joined(folder, record, cache, reporter)
+            except DarkroomError:  # an audit that is waited for may be making what the plan names
+                if late:
+                    raise
+                seen, job = None, None
         if seen is not None and job is not None and (late or is_current(job, seen)):
             return join_run(job, seen, reporter)
         time.sleep(0.5)

@@ -28,7 +28,7 @@ def test_runs_are_listed_and_shown_with_what_they_came_to(lab: Lab, finished_fol
         report = client.get("/runs/tiny/report.html")
         for name in ("..", "none", "%2e%2e", ".darkroom"):
             assert client.get(f"/runs/{name}/results.json").status_code == 404
-        compared = client.get("/runs/compared?before=tiny&after=tiny")
+        compared = client.get("/compared?before=tiny&after=tiny")
     assert 'href="/runs/tiny"' in listed
     for page in (listed, one):
         assert f'<span class="badge">{verdict.outcome}</span>' in page

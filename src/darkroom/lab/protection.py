@@ -76,7 +76,7 @@ class Protection:
         """Returns what is answered in place of the application, or ``None``."""
         headers = Headers(scope=scope)
         host = headers.get("host", "")
-        if urlsplit(f"//{host}").hostname not in LOOPBACK:
+        if _name(host) not in LOOPBACK:
             return _refused("The lab answers at 127.0.0.1 and localhost alone.")
         origin = headers.get("origin")
         if origin is not None and origin != f"http://{host}":
@@ -95,6 +95,16 @@ class Protection:
 
     def _fits(self, token: str) -> bool:
         return hmac.compare_digest(token.encode(), self._token.encode())
+
+
+def _name(host: str) -> str | None:
+    """Returns the machine that a Host header names; ``None`` where it is none, or has no port."""
+    try:
+        found = urlsplit(f"//{host}")
+        _ = found.port
+    except ValueError:
+        return None
+    return found.hostname
 
 
 def _cookie(host: str) -> str:

@@ -82,8 +82,14 @@ class RayTasks:
 
         Raises:
             MissingExtraError: If Ray is not installed.
+            PlanError: If judges and priors are to be kept elsewhere than in the run.
             RunError: If the cluster cannot be reached, or a task failed.
         """
+        if self.job.plan.run.cache is not None:
+            raise PlanError(
+                '[run] engine = "ray" keeps what is made once in the run\'s own folder: leave out '
+                "--cache"
+            )
         if not missing(store, keys):
             return
         with _connected(self.address) as ray:
@@ -186,6 +192,7 @@ class _Tasks:
     def run(self, keys: Iterable[str], look: Callable[[], None]) -> None:
         """Has cells run, each claimed until it is written, and keeps them."""
         held: dict[Any, ExitStack] = {}
+        failed: DarkroomError | None = None
         with ExitStack() as every:
             left = list(keys)
             while left or held:
@@ -198,10 +205,15 @@ class _Tasks:
                             continue
                     claim.close()
                 for reference in self._ready(list(held)):
-                    self._keep(self._got(reference))
+                    try:
+                        self._keep(self._got(reference))
+                    except DarkroomError as error:  # what else is under way is still kept
+                        left, failed = [], failed or error
                     held.pop(reference).close()
                 look()
                 left = [key for key in left if not self._store.has_cell(key)]
+        if failed is not None:
+            raise failed
 
     def _asked(self, key: str, prior: bool | None) -> Any:
         return self._task.remote(self._job, self._files, key, self._threads, prior)
@@ -268,7 +280,10 @@ def _task(sent: _Sent, files: Files, key: str, threads: int, prior: bool | None)
             session.prior(key, moved.subject)
         else:
             session.bench(key)
-        made = {name: content for name, content in _read(folder).items() if name not in files}
+        # Under a name that was there stands something else where that could not be read.
+        made = {
+            name: content for name, content in _read(folder).items() if files.get(name) != content
+        }
         return Made(cell, made)
 
 

@@ -17,6 +17,7 @@ from darkroom.images.attacks.base import Progress
 from darkroom.images.attacks.search.scores import Asked, ScoreAttack, ScoreSearch
 from darkroom.images.targets.view import View
 from darkroom.vision.priors.base import ImagePrior
+from darkroom.vision.randomness import ONE_AT_A_TIME
 
 if TYPE_CHECKING:
     from stable_baselines3 import SAC
@@ -239,16 +240,17 @@ class _Agent:
     @contextmanager
     def _own_randomness(self) -> Iterator[None]:
         """Puts the agent's random states in the place of the global ones for a while."""
-        before = random.getstate(), torch.get_rng_state(), np.random.get_state()  # noqa: NPY002
-        torch.set_rng_state(self._random[0])
-        np.random.set_state(self._random[1])  # noqa: NPY002
-        try:
-            yield
-        finally:
-            self._random = torch.get_rng_state(), np.random.get_state()  # noqa: NPY002
-            random.setstate(before[0])
-            torch.set_rng_state(before[1])
-            np.random.set_state(before[2])  # noqa: NPY002
+        with ONE_AT_A_TIME:
+            before = random.getstate(), torch.get_rng_state(), np.random.get_state()  # noqa: NPY002
+            torch.set_rng_state(self._random[0])
+            np.random.set_state(self._random[1])  # noqa: NPY002
+            try:
+                yield
+            finally:
+                self._random = torch.get_rng_state(), np.random.get_state()  # noqa: NPY002
+                random.setstate(before[0])
+                torch.set_rng_state(before[1])
+                np.random.set_state(before[2])  # noqa: NPY002
 
 
 def _soft_actor_critic(attack: PolicyAttack, coordinates: int) -> SAC:

@@ -29,6 +29,7 @@ from darkroom.images.targets.torch import TorchTarget
 from darkroom.images.targets.view import View
 from darkroom.ledger import BudgetExhausted, QueryLedger
 from darkroom.vision.priors.base import ImagePrior
+from darkroom.vision.randomness import OwnRandomness
 
 SEEN = 1000
 """Draws from the prior that decide what surrogates look at; the target is not asked."""
@@ -241,8 +242,7 @@ class _Search:
             for part in torch.split(points[len(self.seen) :], PART)
         ]
         self.seen = torch.cat([self.seen, *fresh])
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
+        with OwnRandomness(self.seed)():
             surrogates = Ensemble(
                 self.features, self.view.classes, self.attack.members, self.attack.units
             )

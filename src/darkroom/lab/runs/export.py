@@ -35,6 +35,8 @@ def export(out: Path, folder: Path) -> int:
     if not done:
         raise RunError(f"{out}: no run there is done: run darkroom demo, or darkroom audit")
     claim(folder, "choose another folder for --export")
+    if (folder / "run.json").exists():
+        raise RunError(f"{folder}: this is a run: choose another folder for --export")
     pairs = _pairs(done)
     links = _links({(before.name, after.name) for before, after in pairs})
     pages = {"index.html": list_page(out, links)}
@@ -50,6 +52,11 @@ def export(out: Path, folder: Path) -> int:
         pages[name] = rendered("comparison.html.jinja", comparison=found)
     for style in STYLES:
         pages[style] = asset(style) or ""
+    # Of runs that are there no more, nothing stays from an earlier export.
+    for pattern in ("run-*.html", "report-*.html", "results-*.json", "compared-*.html"):
+        for old in folder.glob(pattern):
+            if old.name not in pages:
+                old.unlink()
     for name, text in pages.items():
         write_private(folder / name, text.encode())
     return len(done)

@@ -40,7 +40,7 @@ class RunPages:
         """What is answered where."""
         return [
             Route("/runs", self._all),
-            Route("/runs/compared", self._compared),
+            Route("/compared", self._compared),
             Route("/runs/{name}", self._one),
             Route("/runs/{name}/report.html", self._report),
             Route("/runs/{name}/results.json", self._results),

@@ -79,6 +79,8 @@ class Studio(Loading["ImageJob"]):
                 "hundreds of times a minute"
             )
         job = load_job(plan, path, reporter)
+        # What is kept there must not keep a later audit of the same plan out.
+        claim(plan.run_folder, "choose another [run] name or out")
         return replace(job, plan_file=path.resolve())
 
     def go_on(self, job: ImageJob) -> None:
@@ -88,8 +90,6 @@ class Studio(Loading["ImageJob"]):
             self.judges_stage = stage
 
         try:
-            # What is kept there must not keep a later audit of the same plan out.
-            claim(job.plan.run_folder, "choose another [run] name or out")
             self._bench = job.bench(job.subject, None, PageReporter(tell))
             for known in list(self._known.values()):
                 self.guessed(known)

@@ -17,6 +17,7 @@ from darkroom.vision.judges.base import Judge, Labels, Report
 from darkroom.vision.judges.base import Recogniser as Recogniser
 from darkroom.vision.judges.discriminant import DiscriminantSpace
 from darkroom.vision.judges.images import disturb, orientations, standardise, variants
+from darkroom.vision.randomness import OwnRandomness
 
 _MANY = 300  # photos from which on moved copies add cost and hardly any knowledge
 _BATCH = 64
@@ -138,20 +139,22 @@ class NetRecogniser:
         source = torch.Generator().manual_seed(seed)
         drawn = torch.multinomial(weights, steps * _BATCH, replacement=True, generator=source)
         # Initial weights and dropout can draw from the default generator only.
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
+        own = OwnRandomness(seed)
+        with own():
             net = _net(images.shape[1], len(answers))
-            optimiser = torch.optim.AdamW(net.parameters(), lr=5e-3, weight_decay=1e-2, fused=True)
-            rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, 5e-3, steps)
-            for step, batch in enumerate(drawn.view(steps, _BATCH)):
-                scores = net(standardise(disturb(images[batch], source)))
-                loss = functional.cross_entropy(scores, labels[batch], label_smoothing=0.1)
-                optimiser.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimiser.step()
-                rate.step()
-                if report is not None:
-                    report(step + 1, steps)
+        optimiser = torch.optim.AdamW(net.parameters(), lr=5e-3, weight_decay=1e-2, fused=True)
+        rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, 5e-3, steps)
+        for step, batch in enumerate(drawn.view(steps, _BATCH)):
+            shown = standardise(disturb(images[batch], source))
+            with own():
+                scores = net(shown)
+            loss = functional.cross_entropy(scores, labels[batch], label_smoothing=0.1)
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            rate.step()
+            if report is not None:
+                report(step + 1, steps)
         return cls(net.eval().requires_grad_(False), answers)
 
     def __call__(self, images: Tensor) -> Labels:

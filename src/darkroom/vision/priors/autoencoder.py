@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from darkroom.errors import DataError
 from darkroom.training.schedules import one_cycle
 from darkroom.vision.priors.spaces import GeneratorPrior
+from darkroom.vision.randomness import OwnRandomness
 from darkroom.vision.spec import ImageSpec
 from darkroom.vision.transforms import RandomAffine
 
@@ -86,8 +87,7 @@ def train_variational_autoencoder(
     _check(photos, spec, (latent, steps, components, width, batch), (beta, learning_rate))
     images = (torch.from_numpy(photos) - spec.low) / spec.width_of_range
     generator = torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with OwnRandomness(seed)():
         basis, coordinates = _principal(images, components, generator)
         size = len(basis.deviations)
         latent = min(latent, size)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from darkroom.errors import DataError, one_line
 from darkroom.vision.priors.base import ImagePrior
+from darkroom.vision.randomness import OwnRandomness
 from darkroom.vision.spec import ImageSpec
 from darkroom.vision.transforms import RandomAffine
 
@@ -146,8 +147,7 @@ class EigenfacePrior(ImagePrior):
         mean = rows.mean(dim=0)
         rows -= mean  # in place: a second copy would double what the photos take
         keep = min(components, len(rows) - 1, rows.shape[1])
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with OwnRandomness(seed)():
             _, singular, vectors = torch.pca_lowrank(
                 rows, q=min(keep + 10, *rows.shape), center=False, niter=4
             )
