@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.reach.wrong.mistakes import as_table, told
 
-PAGE = Path(__file__).parents[2] / "docs" / "start" / "your-own-model.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "your-own-model.md"
 
 
 def test_the_page_says_what_darkroom_says() -> None:

@@ -84,7 +84,10 @@ class AttackCase(NamedTuple):
 
 ATTACK_CASES = {
     "gradient by margin": AttackCase(
-        GradientAttack(steps=12, probes=2), GradientAttack(steps=12, probes=2, **STILL), True
+        # Compared as they are: under probes and the prior, more may be worth less confidence.
+        GradientAttack(steps=40, probes=0, prior_weight=0.05),
+        GradientAttack(steps=12, probes=2, **STILL),
+        True,
     ),
     "gradient by cross-entropy, restarted": AttackCase(
         GradientAttack(steps=12, probes=1, restarts=3, loss="cross-entropy"),

@@ -47,7 +47,7 @@ class Lab(NamedTuple):
         return f"{self.address}/?token={TOKEN}"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory, finished_folder: Path) -> Iterator[Lab]:
     """A lab with judges, whose first person has a hostile name."""
     folder = tmp_path_factory.mktemp("lab")
@@ -73,9 +73,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory, finished_folder: Path) -> Iter
     sys.modules.pop("tiny_model", None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The system's Chromium."""
+    """The system's Chromium; while it is there, no other test can have an event loop."""
     playwright = needed("playwright.sync_api")
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:

@@ -20,7 +20,7 @@ from darkroom.images.targets.torch import TorchTarget
 from darkroom.images.targets.view import View
 from darkroom.ledger import Limit, QueryLedger
 from darkroom.vision.priors.base import ImagePrior
-from darkroom.vision.priors.spaces import EigenfacePrior, GeneratorPrior, MeanPrior
+from darkroom.vision.priors.spaces import GeneratorPrior, MeanPrior
 from darkroom.vision.spec import ImageSpec
 
 SPEC = ImageSpec((1, 3, 4))
@@ -373,7 +373,8 @@ def test_latent_search_with_process() -> None:
     "attack", [MIFaceAttack(process="denoise-sharpen"), MIFaceAttack(start="black")]
 )
 def test_a_prior_without_a_way_back(attack: MIFaceAttack) -> None:
-    prior = EigenfacePrior(torch.full((12,), 0.5).view(SPEC.shape), 0.1 * torch.eye(3, 12), SPEC)
+    generator = nn.Sequential(nn.Linear(3, 12), nn.Unflatten(1, SPEC.shape))
+    prior = GeneratorPrior(generator, 3, SPEC)
     with pytest.raises(PlanError, match="encoder"):
         attack_all(attack, view_of(linear(), 5), prior)
 

@@ -17,7 +17,7 @@ from darkroom.text.real.plan import RealPlan
 from darkroom.text.real.secrets_file import read_secrets
 from darkroom.text.real.shapes import formats_of
 
-PAGE = Path(__file__).parents[3] / "docs" / "start" / "own-secrets.md"
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "own-secrets.md"
 
 
 def blocks(kind: str) -> list[str]:

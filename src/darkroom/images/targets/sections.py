@@ -9,7 +9,7 @@ from pydantic import Discriminator, Field, Tag
 
 from darkroom.remote.sections import ServedSection
 from darkroom.sections import PythonSection, Section
-from darkroom.vision.networks.programs import PROGRAMS
+from darkroom.vision.networks.suffixes import PROGRAMS
 from darkroom.wire.answers import TOLERANCE
 
 _Shape = Annotated[list[int], Field(min_length=3, max_length=3)]

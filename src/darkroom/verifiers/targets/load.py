@@ -14,7 +14,7 @@ from darkroom.verifiers.targets.sections import LIBRARY, EncoderSection
 from darkroom.vision.memory import DEFAULT, SHARE
 from darkroom.vision.networks.checkpoints import load_weights
 from darkroom.vision.networks.modules import load_module
-from darkroom.vision.networks.programs import PROGRAMS
+from darkroom.vision.networks.suffixes import PROGRAMS
 from darkroom.vision.spec import ImageSpec
 
 

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from darkroom.sections import Section
 from darkroom.verifiers.targets.metrics import Metric
-from darkroom.vision.networks.programs import PROGRAMS
+from darkroom.vision.networks.suffixes import PROGRAMS
 
 LIBRARY = "face_recognition"
 """What ``load`` says for the library of that name."""

@@ -10,7 +10,8 @@ from torch import nn
 from darkroom.errors import TargetError
 from darkroom.imports import call_import
 from darkroom.vision.networks.checkpoints import load_weights
-from darkroom.vision.networks.programs import PROGRAMS, load_program
+from darkroom.vision.networks.programs import load_program
+from darkroom.vision.networks.suffixes import PROGRAMS
 
 
 def load_module(

@@ -12,9 +12,6 @@ from torch import Tensor, nn
 
 from darkroom.errors import TargetError, one_line
 
-PROGRAMS = frozenset([".pt", ".pth", ".pt2", ".ts", ".torchscript"])
-"""Suffixes of files that hold a PyTorch model with its code."""
-
 
 def program_in(file: Path) -> Literal["TorchScript", "torch.export"] | None:
     """Tells which kind of program a file holds, by what is in its archive; runs nothing of it."""
