@@ -95,6 +95,8 @@ class KindPage:
         groups: Divides the goals of a cell for the console, where a kind has such groups.
         curves: Whether an attack goes on asking, so that success has a curve over queries, and a
             limit of queries is worth something.
+        guesses: Whether the baseline gets what the attack is after. Where it does something else,
+            as strangers who are accepted do, one that is nearly always right tells nothing.
         access: What an attacker has at an access level, to follow "an attacker", where that is not
             the usual phrase.
         standards: Entries of catalogues that such attacks fall under, beside those of all: the
@@ -109,6 +111,7 @@ class KindPage:
     detectable: Callable[[Any, float, int], float | None] = of_counts
     groups: Callable[[Any], Sequence[Group]] = no_groups
     curves: bool = True
+    guesses: bool = True
     access: Mapping[str, str] | None = None
     standards: tuple[tuple[str, str, str], ...] = ()
     uncovered: str = "Membership inference, regurgitation and attribute inference"
@@ -132,9 +135,10 @@ def smallest_detectable(cell: Cell, limit: Limit, looks: int, persons: int) -> f
     Returns:
         The advantage; ``None`` if none would have shown.
     """
-    sizes = [page_of(cell.kind).detectable(cell, limit.advantage, looks)]
+    page = page_of(cell.kind)
+    sizes = [page.detectable(cell, limit.advantage, looks)]
     worst = cell.details.worst_off
-    if limit.worst_off and worst is not None:
+    if limit.worst_off and worst is not None and page.guesses:
         rate = detectable_alone(cell.goals, worst.stands_out_alone(persons))
         gained = max(0.0, worst.by_heart - cell.baseline.estimate)
         sizes.append(None if rate is None else rate * gained)

@@ -202,7 +202,8 @@ def _stand(
         return Standing.WITHIN
     # Where guesses are nearly always right, a model has nothing left to give away.
     room = 1 - min(judged.cell.baseline.low for judged in sound)
-    return Standing.WEAK if smallest is None and room > _LITTLE else Standing.CLEAR
+    little = room <= _LITTLE and page_of(strongest.cell.kind).guesses
+    return Standing.WEAK if smallest is None and not little else Standing.CLEAR
 
 
 def _interval(found: Bits | Difference) -> Interval:

@@ -47,13 +47,14 @@ def _recognition(subject: VerifierSubject) -> Check:
         f"It accepts {1 - refused.estimate:.1%} of {point.genuine:,} other photos of the people "
         f"enrolled, and {accepts}."
     )
-    if 1 - refused.low < max(LEAST_ACCEPTED, point.false_accepts.high):
+    accepted = 1 - refused.high, 1 - refused.low
+    if accepted[1] < LEAST_ACCEPTED or accepted[0] <= point.false_accepts.high:
         return Check(
             name=name,
             outcome="failed",
             found=found,
             remedy="Check [target] shape, range and metric, and the threshold: a verifier accepts "
-            "most photos of its people.",
+            "most photos of its people, and surely more of them than of strangers.",
         )
     return Check(name=name, outcome="passed", found=found)
 

@@ -149,7 +149,10 @@ def enrol(
     Raises:
         DataError: If photos do not fit, or there are too few.
     """
-    for photos, what in ((private, "enrolled photos"), (public, "public photos")):
+    given = [(private, "enrolled photos"), (public, "public photos")]
+    if strangers is not None:
+        given.append((strangers, "photos of strangers"))
+    for photos, what in given:
         encoder.spec.check(photos.images, what)
     impostors = public if strangers is None else strangers
     count = len(np.unique(impostors.people))

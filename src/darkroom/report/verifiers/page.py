@@ -28,6 +28,7 @@ PAGE = KindPage(
     view=view,
     templates=Path(__file__).parent / "templates",
     detectable=detectable,
+    guesses=False,
     access={
         "weights": "with the encoder and the stored templates",
         "template": "who has the stored templates and may ask the encoder",
