@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +23,7 @@ from darkroom.vision.judging import (
     derived,
     fit_space,
     guess,
+    guessed_once,
     kept_people,
     measured,
 )
@@ -72,16 +72,13 @@ class Bench:
             subject: The truth.
             seed: The run's.
         """
-        told = identity(asked)
-        name = json.dumps(told)
-        if name not in self.guesses:
-            shelf = self.shelf if asked.from_photos else NOWHERE
-            self.guesses[name] = shelf.made(
-                "guesses",
-                [*self.words, told],
-                lambda: guess(prior, self.panel, self.gallery, subject, seed),
-            )
-        return self.guesses[name]
+        return guessed_once(
+            self.guesses,
+            asked,
+            self.shelf,
+            self.words,
+            lambda: guess(prior, self.panel, self.gallery, subject, seed),
+        )
 
     def rates(self) -> JudgeRates:
         """Returns the judges' own errors in short."""

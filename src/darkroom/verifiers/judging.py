@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +17,7 @@ from darkroom.vision.judges.accuracy import Accuracy, Rate, judge_accuracy
 from darkroom.vision.judges.base import Judge
 from darkroom.vision.judges.gallery import Gallery
 from darkroom.vision.judges.panel import Panel
-from darkroom.vision.judging import ByHeart, guess, kept_people
+from darkroom.vision.judging import ByHeart, guess, guessed_once, kept_people
 from darkroom.vision.priors.base import ImagePrior
 from darkroom.vision.priors.build import PriorConfiguration
 
@@ -67,16 +66,13 @@ class VerifierBench:
             subject: The truth.
             seed: The run's.
         """
-        told = identity(asked)
-        name = json.dumps(told)
-        if name not in self.guesses:
-            shelf = self.shelf if asked.from_photos else NOWHERE
-            self.guesses[name] = shelf.made(
-                "guesses",
-                [*self.words, told],
-                lambda: guess(prior, self.panel, self.gallery, subject, seed),
-            )
-        return self.guesses[name]
+        return guessed_once(
+            self.guesses,
+            asked,
+            self.shelf,
+            self.words,
+            lambda: guess(prior, self.panel, self.gallery, subject, seed),
+        )
 
 
 def set_up_bench(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from darkroom.auditing.artefacts import Artefacts
+from darkroom.auditing.artefacts import NOWHERE, Artefacts
 from darkroom.named import identity, is_ours
 from darkroom.vision.guesses import Guesses, baseline, draws
 from darkroom.vision.judges.accuracy import Rate
@@ -18,6 +19,7 @@ from darkroom.vision.judges.panel import Keep, Panel, joined, train_each
 from darkroom.vision.judges.ranks import Floats, log_ranks_of_guesses
 from darkroom.vision.photos import Photos
 from darkroom.vision.priors.base import ImagePrior
+from darkroom.vision.priors.build import PriorConfiguration
 from darkroom.vision.record import MeasuredRate
 from darkroom.vision.subject import PhotoSubject
 
@@ -152,6 +154,30 @@ def guess(
     if gallery is not None:
         log_ranks = log_ranks_of_guesses(np.concatenate(likeness), len(subject.goals))
     return Guesses(baseline(joined(judged), subject.goals), log_ranks)
+
+
+def guessed_once(
+    found: dict[str, Guesses],
+    asked: PriorConfiguration,
+    shelf: Artefacts,
+    words: Sequence[object],
+    make: Callable[[], Guesses],
+) -> Guesses:
+    """Returns what an attacker without the model gets, which is found out once a prior.
+
+    Args:
+        found: What is known by prior; takes what is found out.
+        asked: What the plan asks for.
+        shelf: Where it is kept, for a prior that photos decide.
+        words: What decides the judges and how much a prior is fitted on.
+        make: Finds it out.
+    """
+    told = identity(asked)
+    name = json.dumps(told)
+    if name not in found:
+        kept = shelf if asked.from_photos else NOWHERE
+        found[name] = kept.made("guesses", [*words, told], make)
+    return found[name]
 
 
 def fit_space(subject: PhotoSubject, memory: int) -> FaceSpace:
