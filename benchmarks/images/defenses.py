@@ -1,8 +1,8 @@
 """Defences, each against attackers who know it: what they leave, what they cost, which hold.
 
-Output defences of images are here and in ``defense_averaging``, defences in training in
-``defenses_training``, both on AT&T's faces in ``defenses_att``; ``defenses_tables`` and
-``defenses_text`` have those of doses and of language models.
+Output defences of images are here and in ``averaging``, defences in training in ``training``, both
+on AT&T's faces in ``defenses_att``. ``tables.defenses`` and ``text.defenses`` have those of doses
+and of language models.
 """
 
 from __future__ import annotations

@@ -10,8 +10,9 @@ import pytest
 from tools.reference.markup import NOTICE
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
-MOST_WORDS = 50
+PAGES = sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md")])
+MOST_WORDS = 45
+PATHS = re.compile(r"`((?:benchmarks|examples|src|tests|tools)/[\w./-]+)")
 
 
 def _sentences(text: str) -> Iterator[str]:
@@ -19,7 +20,7 @@ def _sentences(text: str) -> Iterator[str]:
     plain = re.sub(r"^ *```.*?^ *```$", "", text, flags=re.DOTALL | re.MULTILINE)
     for block in re.split(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) )", plain):
         if not block.lstrip().startswith(("|", "#", "<", "![", "::")):
-            yield from re.split(r"(?<=[.!?:;])\s+", " ".join(block.split()))
+            yield from re.split(r"(?<=[.!?])\s+", " ".join(block.split()))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -29,6 +30,12 @@ def test_no_sentence_runs_on(page: Path) -> None:
         return
     long = [one for one in _sentences(text) if len(one.split()) > MOST_WORDS]
     assert not long, "make two sentences of it"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_files_that_a_page_names_are_there(page: Path) -> None:
+    named = PATHS.findall(page.read_text(encoding="utf-8"))
+    assert not [path for path in named if not (ROOT / path).exists()]
 
 
 def test_long_sentences_are_found() -> None:

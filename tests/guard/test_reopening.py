@@ -109,30 +109,6 @@ def test_numbers_that_a_policy_writes_out_are_said(written: Written) -> None:
     assert [written.ask(2).status, written.ask().status] == [200, 429]
 
 
-@pytest.mark.parametrize(
-    ("change", "lost"),
-    [
-        ({"budget": [{"name": "daily", "rows": 10, "per": "class"}]}, "budget daily"),
-        ({"budget": [{"name": "daily", "rows": 10, "clients": ["bob"]}]}, "budget daily"),
-        ({"budget": [{"name": "other", "rows": 11}]}, "budget daily"),
-        ({"budget": [{"name": "other", "rows": 10, "window": "1h"}]}, "budget daily"),
-        ({"defense": [{"name": "rounding"}]}, "defense rounding.decimals"),
-        ({"outputs": {}}, "outputs.top_k"),
-        ({"wire": [{"name": "json", "route": "/predict"}]}, "wire json /predict.classes"),
-    ],
-)
-def test_each_kind_of_loss_is_named(change: dict[str, Any], lost: str) -> None:
-    from darkroom.guard.protection import Protection
-
-    wire = [{"name": "json", "route": "/predict", "classes": ["a", "b", "c", "d"]}]
-    table = policy_table(wire=wire, outputs={"top_k": 1}, **DEFENDED)
-    old, new = (Protection.of(parse_policy(one, "p")) for one in (table, {**table, **change}))
-    assert old.lost_in(new) == [lost]
-    assert old.lost_in(old) == []
-    again = Protection.model_validate_json(old.text)
-    assert again.lost_in(new) == [lost]
-
-
 def test_a_new_process_does_not_begin_with_less(
     tmp_path: Path, hand: Hand, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -15,11 +15,9 @@ from tests.guard.test_proxy import kept, served
 
 from darkroom.errors import PlanError
 from darkroom.guard.api_keys import hashed
-from darkroom.guard.budgets.scopes import Scopes
 from darkroom.guard.http.requests import Send
 from darkroom.guard.middleware import Guard
 from darkroom.guard.policy import parse_policy
-from darkroom.guard.protection import Protection
 from darkroom.guard.proxy import Proxy
 from darkroom.guard.wire.registry import make_wires
 
@@ -244,106 +242,6 @@ def test_what_cannot_be_meant_is_refused(changes: dict[str, Any], said: str) -> 
         make_wires(parse_policy(policy_table(**changes), "p"))
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "lost"),
-    [
-        ({"per": "group"}, {"per": "client"}, True),
-        ({"per": "client", "groups": ["trial"]}, {"per": "client"}, False),
-        ({"per": "client"}, {"per": "client", "groups": ["trial"]}, True),
-        ({"per": "group", "groups": ["staff"]}, {"per": "group"}, False),
-        ({}, {"models": ["faces"]}, True),
-        ({"models": ["faces"]}, {"models": ["faces", "voices"]}, False),
-        ({"models": ["faces", "voices"]}, {"models": ["faces"]}, True),
-    ],
-)
-def test_a_budget_that_counts_less_is_a_loss(
-    old: dict[str, Any], new: dict[str, Any], lost: bool
-) -> None:
-    before, after = (
-        Protection.of(
-            parse_policy(
-                policy_table(
-                    client=CLIENTS, model=MODELS, budget=[{"name": "daily", "rows": 3, **one}]
-                ),
-                "p",
-            )
-        )
-        for one in (old, new)
-    )
-    assert before.lost_in(after) == (["budget daily"] if lost else [])
-    assert not before.lost_in(Protection.model_validate_json(before.text))
-
-
-def protection(**changes: Any) -> Protection:
-    return Protection.of(parse_policy(policy_table(client=CLIENTS, **changes), "p"))
-
-
-@pytest.mark.parametrize(
-    ("paths", "lost"),
-    [
-        (["/faces", "/v2/a/infer"], False),
-        (["/faces", "/v2/*", "/more"], False),
-        (["/faces"], True),
-        (["/v2/a/*"], True),
-        (["/f*", "/v2/a/inf"], True),
-    ],
-)
-def test_a_route_that_has_lost_a_path_is_a_loss(paths: list[str], lost: bool) -> None:
-    budget = [{"name": "daily", "rows": 3, "routes": ["slow"]}]
-    before, after = (
-        protection(budget=budget, route=[{"name": "slow", "paths": one}])
-        for one in (["/faces", "/v2/a/infer"], paths)
-    )
-    assert before.lost_in(after) == (["route slow.paths"] if lost else [])
-    assert before.lost_in(protection(budget=[{"name": "daily", "rows": 3}])) == []
-
-
-CHAT = {"name": "chat", "paths": ["/v1/chat/completions"], "names": ["a", "b"]}
-OTHER = {"name": "other", "paths": ["/v1/chat/completions"], "names": ["c"]}
-
-
-@pytest.mark.parametrize(
-    ("models", "lost"),
-    [
-        ([MODELS[0]], False),
-        ([MODELS[0], {"name": "voices", "paths": ["/voices", "/faces"]}], False),
-        ([{"name": "voices", "paths": ["/voices", "/faces"]}, MODELS[0]], True),
-        ([{"name": "voices", "paths": ["/*"]}, MODELS[0]], True),
-        ([{"name": "faces", "paths": ["/more"]}], False),
-        ([{"name": "faces", "paths": ["/more"]}, {"name": "new", "paths": ["/fa*"]}], True),
-    ],
-)
-def test_requests_that_go_to_another_model_are_a_loss(
-    models: list[dict[str, Any]], lost: bool
-) -> None:
-    before, after = (protection(model=one) for one in ([MODELS[0]], models))
-    assert before.lost_in(after) == (["model faces.paths"] if lost else [])
-    assert not before.lost_in(Protection.model_validate_json(before.text))
-
-
-def test_names_that_go_to_another_model_are_a_loss() -> None:
-    before = protection(model=[OTHER, CHAT])
-    assert before.lost_in(protection(model=[CHAT, OTHER])) == []
-    fewer, more = {**CHAT, "names": ["a"]}, {**OTHER, "names": ["c", "b"]}
-    assert before.lost_in(protection(model=[fewer, OTHER])) == []
-    assert before.lost_in(protection(model=[fewer, more])) == ["model chat.paths"]
-
-
-def test_routes_count_paths_of_openai_however_they_are_written() -> None:
-    route = [{"name": "chat", "paths": ["/v1/chat/completions"]}]
-    budget = [{"name": "daily", "rows": 3, "routes": ["chat"]}]
-    policy = parse_policy(policy_table(route=route, budget=budget), "p")
-    for path, routes in (
-        ("/chat/completions", ("chat",)),
-        ("/v1/chat/completions", ("chat",)),
-        ("/v1/completions", ()),
-    ):
-        asker = Scopes(policy).asker("alice", path)
-        assert asker is not None
-        assert asker.routes == routes
-    assert "all budgets concern routes (chat): other paths are free" in policy.warnings()
-
-
 def test_shadows_answer_502_where_no_server_is(tmp_path: Path) -> None:
     shadow = {"model": "tiny", "shadow": True}
     away = {"url": f"http://127.0.0.1:{free_port()}"}
@@ -359,26 +257,3 @@ def test_shadows_answer_502_where_no_server_is(tmp_path: Path) -> None:
         return int(status)
 
     assert asyncio.run(ask()) == 502
-
-
-@pytest.mark.parametrize("groups", [[], ["renamed"]])
-def test_a_client_that_leaves_its_group_leaves_its_budget(groups: list[str]) -> None:
-    budget = [{"name": "group", "per": "group", "rows": 3}]
-    before = Protection.of(parse_policy(policy_table(client=CLIENTS, budget=budget), "p"))
-    free = [{**CLIENTS[0], "groups": groups}, CLIENTS[1]]
-    after = Protection.of(parse_policy(policy_table(client=free, budget=budget), "p"))
-    assert before.lost_in(after) == ["budget group"]
-    more = [{**CLIENTS[0], "groups": ["trial", "staff"]}, CLIENTS[1]]
-    after = Protection.of(parse_policy(policy_table(client=more, budget=budget), "p"))
-    assert before.lost_in(after) == []
-
-
-def test_models_that_come_or_go_begin_new_counts_of_classes() -> None:
-    budget = [{"name": "one", "per": "class", "rows": 3}]
-
-    def having(models: list[dict[str, Any]]) -> Protection:
-        return Protection.of(parse_policy(policy_table(model=models, budget=budget), "p"))
-
-    assert having(MODELS).lost_in(having(MODELS[:1])) == ["model voices"]
-    assert having([]).lost_in(having(MODELS)) == ["budget one"]
-    assert having(MODELS[:1]).lost_in(having(MODELS)) == []
