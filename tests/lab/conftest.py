@@ -28,6 +28,34 @@ HOSTILE = "<img src=x onerror=\"document.title='broken'\">"
 NAMES = [HOSTILE, "Ada", "Ben", "Cleo", "Dan", "Eve"]
 
 
+TABLE = """\
+[run]
+name = "demo-table"
+out = "{out}"
+
+[target]
+kind = "sklearn"
+load = "darkroom.demo.tables:progression_trees"
+response = "progression"
+
+[private]
+table = "diabetes"
+rows = "230:290"
+sensitive = "sex"
+trained_on = "0:20"
+
+[public]
+table = "diabetes"
+rows = "320:"
+
+[[attack]]
+name = "map"
+
+[[attack]]
+name = "tree-counts"
+"""
+
+
 class Lab(NamedTuple):
     """A running lab.
 
@@ -35,11 +63,15 @@ class Lab(NamedTuple):
         address: Without a slash at the end.
         studio: Its model and judges.
         running: The attacks that are not over, by identity.
+        state: What the application holds.
+        folder: Where its plan is, and its runs.
     """
 
     address: str
     studio: Studio
     running: dict[str, Any]
+    state: Any
+    folder: Path
 
     @property
     def opened(self) -> str:
@@ -60,15 +92,19 @@ def lab(tmp_path_factory: pytest.TempPathFactory, finished_folder: Path) -> Iter
     # Attacks go on until they are ended.
     text = text.replace("steps = 12", "steps = 400\nsettle = 400")
     (folder / "plan.toml").write_text(text)
+    table = folder / "runs" / "demo-table-inputs"
+    table.mkdir()
+    out = (folder / "runs").as_posix()
+    (table / "plan.toml").write_text(TABLE.format(out=out))
     studio = Studio(lambda _: folder / "plan.toml")
     app = application(studio, folder / "runs", TOKEN)
     with served(app) as address:
         assert studio.wait(60)
         assert not studio.mistake
-        yield Lab(address, studio, app.state.develop.running)
+        yield Lab(address, studio, app.state.develop.running.works, app.state, folder)
     # PyTorch aborts a process that ends while a thread is in it.
     for one in threading.enumerate():
-        if one.name in ("loading", "attack", "guesses", "search"):
+        if one.name in ("loading", "attack", "guesses", "search", "experiment"):
             one.join(30)
     sys.modules.pop("tiny_model", None)
 

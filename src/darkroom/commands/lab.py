@@ -38,11 +38,12 @@ def command(
     if export is not None:
         _export(out, export)
         return
+    from darkroom.lab.runs.folders import home_of
     from darkroom.lab.serving import serve
     from darkroom.lab.studio.loading import Studio
     from darkroom.lab.studio.small import found_or_made
 
-    studio = Studio(lambda reporter: plan or found_or_made(out, reporter))
+    studio = Studio(lambda reporter: plan or found_or_made(home_of(out), reporter))
     serve(studio, out, port=port, browse=browser and sys.stdout.isatty(), say=typer.echo)
 
 

@@ -14,33 +14,47 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from darkroom.lab.attributes.pages import AttributePages
 from darkroom.lab.develop.pages import Develop
-from darkroom.lab.protection import Protection
+from darkroom.lab.lesson.pages import Lesson
+from darkroom.lab.lesson.rooms import Rooms
+from darkroom.lab.protection import OneTimeCodes, Protection
 from darkroom.lab.rendering import ASSETS, TABS
+from darkroom.lab.runs.folders import home_of
 from darkroom.lab.runs.pages import RunPages
 from darkroom.lab.secrets.pages import Secrets
+from darkroom.lab.studio.choosing import Studios
 
 if TYPE_CHECKING:
     from darkroom.lab.studio.loading import Studio
 
 
-def application(studio: Studio, out: Path, token: str) -> Starlette:
+def application(
+    studio: Studio, out: Path, token: str, codes: OneTimeCodes | None = None
+) -> Starlette:
     """Returns the lab; it loads what the studio needs when it starts.
 
     Args:
         studio: The model and the judges.
         out: The folder of all runs.
         token: What opens it.
+        codes: What opens it once each; none when left out.
     """
-    develop, searches = Develop(studio), Secrets(out)
+    home = home_of(out)
+    develop, searches, attributes = (
+        Develop(Studios(studio, out)),
+        Secrets(home),
+        AttributePages(home),
+    )
+    lesson = Lesson(Rooms(studio, searches.model, attributes.model))
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         del app
         studio.load()
         yield
-        develop.stop()
-        searches.stop()
+        for running in (develop.running, searches.running, lesson.running):
+            running.stop()
 
     app = Starlette(
         routes=[
@@ -48,13 +62,16 @@ def application(studio: Studio, out: Path, token: str) -> Starlette:
             ASSETS,
             *develop.routes,
             *searches.routes,
+            *attributes.routes,
+            *lesson.routes,
             *RunPages(out).routes,
         ],
-        middleware=[Middleware(Protection, token=token)],
+        middleware=[Middleware(Protection, token=token, codes=codes)],
         exception_handlers={HTTPException: _refused},
         lifespan=lifespan,
     )
     app.state.develop, app.state.secrets = develop, searches
+    app.state.attributes, app.state.lesson = attributes, lesson
     return app
 
 

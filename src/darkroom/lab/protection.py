@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hmac
+import secrets
+from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders, QueryParams
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -40,21 +42,63 @@ _HEADERS = {
 }
 
 
+OPENED = """\
+<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Darkroom lab</title>
+<meta http-equiv="refresh" content="0; url=/"></head>
+<body><p><a href="/">Darkroom's lab</a></p></body></html>
+"""
+"""What a browser gets that came with a code."""
+
+
+class OneTimeCodes:
+    """Codes that open the lab once each.
+
+    A browser's command line, which everybody on the machine may read, then holds no token.
+    """
+
+    def __init__(self) -> None:
+        """Has given none."""
+        self._given: dict[str, Callable[[], None]] = {}
+
+    def give(self, used: Callable[[], None]) -> str:
+        """Returns a new code.
+
+        Args:
+            used: Called when somebody has used it.
+        """
+        code = secrets.token_urlsafe(24)
+        self._given[code] = used
+        return code
+
+    def use_up(self, code: str) -> bool:
+        """Tells whether a code is good, which it is never again."""
+        known = next(
+            (one for one in self._given if hmac.compare_digest(one.encode(), code.encode())), None
+        )
+        if known is None:
+            return False
+        self._given.pop(known)()
+        return True
+
+
 class Protection:
     """Lets requests through that come from this machine's own browser with the token.
 
     The token is in the address that the command prints. Whoever opens it gets a cookie, and is sent
-    on to the same page without it, so that it stands in no history of pages.
+    on to the same page without it, so that it stands in no history of pages. A browser that the
+    command opens itself is given a code instead, which is good for one use.
     """
 
-    def __init__(self, app: ASGIApp, token: str) -> None:
+    def __init__(self, app: ASGIApp, token: str, codes: OneTimeCodes | None = None) -> None:
         """Stands before an application.
 
         Args:
             app: What is protected.
             token: What opens it.
+            codes: What opens it once each; none when left out.
         """
-        self._app, self._token = app, token
+        self._app, self._token, self._codes = app, token, codes or OneTimeCodes()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request, or passes it on."""
@@ -89,6 +133,12 @@ class Protection:
             onward = RedirectResponse("/" + where.lstrip("/\\"), status_code=303)
             onward.set_cookie(_cookie(host), self._token, httponly=True, samesite="strict")
             return onward
+        if self._codes.use_up(query.get("code", "")):
+            # A page that the browser read from a file led here, and a strict cookie does not go
+            # along with what another page began: this one begins anew.
+            opened = HTMLResponse(OPENED)
+            opened.set_cookie(_cookie(host), self._token, httponly=True, samesite="strict")
+            return opened
         if self._fits(_kept(headers.get("cookie", ""), _cookie(host))):
             return None
         return _refused("Open the address that darkroom lab printed: it carries a token.")

@@ -7,12 +7,12 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from darkroom.report import wording
+from darkroom.report.html import environment
 
 
 class Tab(NamedTuple):
@@ -31,6 +31,8 @@ TABS = (
     Tab("/develop", "Develop"),
     Tab("/defend", "Defend"),
     Tab("/secrets", "Secrets"),
+    Tab("/attributes", "Attributes"),
+    Tab("/lesson", "Lesson"),
     Tab("/runs", "Runs"),
 )
 
@@ -57,31 +59,15 @@ def rendered_page(template: str, here: str, **values: object) -> str:
         values: What the template reads.
     """
     return (
-        environment()
+        _environment()
         .get_template(template)
         .render(tabs=TABS, here=here, version=metadata.version("darkroom"), **values)
     )
 
 
 @functools.cache  # templates are compiled once
-def environment() -> Environment:
-    """Returns what renders templates."""
-    made = Environment(
-        loader=PackageLoader("darkroom.lab", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters.update(
-        percent=wording.percent,
-        spread=wording.spread,
-        count=wording.count,
-        amount=wording.amount,
-        duration=wording.duration,
-        moment=wording.moment,
-    )
-    return made
+def _environment() -> Environment:
+    return environment(PackageLoader("darkroom.lab", "templates"))
 
 
 def asset(name: str) -> str | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import socket
 import sys
-import webbrowser
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +18,8 @@ try:
     import uvicorn
 
     from darkroom.lab.application import application
+    from darkroom.lab.opening import open_browser
+    from darkroom.lab.protection import OneTimeCodes
     from darkroom.lab.runs.export import export as export
 except ModuleNotFoundError as error:
     raise MissingExtraError(error.name or "starlette", "lab") from error
@@ -51,13 +53,13 @@ def serve(
     """
     token = secrets.token_urlsafe(24)
     with _listening(port) as listener:
-        address = f"http://{HOST}:{listener.getsockname()[1]}/?token={token}"
-        say(f"Darkroom's lab is at {address}")
+        server = f"http://{HOST}:{listener.getsockname()[1]}"
+        say(f"Darkroom's lab is at {server}/?token={token}")
         say("Whoever has this address can use it, on this machine alone. Ctrl-C ends it.")
-        if browse:
-            webbrowser.open(address)
+        codes = OneTimeCodes()
+        opened = open_browser(server, codes) if browse else None
         config = uvicorn.Config(
-            application(studio, out, token),
+            application(studio, out, token, codes),
             log_level="warning",
             access_log=False,
             ws="none",
@@ -66,6 +68,8 @@ def serve(
         )
         with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listener])
+    if opened is not None:  # unless the code was used, and the file is gone
+        shutil.rmtree(opened, ignore_errors=True)
     say("The lab is closed.")
     sys.stdout.flush()
     # Judges may still be learning in a thread, and PyTorch aborts a process that ends meanwhile.

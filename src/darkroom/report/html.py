@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jinja2 import (
+    BaseLoader,
     ChoiceLoader,
     Environment,
     FileSystemLoader,
@@ -75,15 +76,28 @@ def rendered(template: str, **values: object) -> str:
 def _environment(folders: tuple[tuple[str, Path | None], ...]) -> Environment:
     """Returns what renders templates: the common ones, and each kind's under its name."""
     kinds = {name: FileSystemLoader(folder) for name, folder in folders if folder}
+    common = PackageLoader("darkroom.report", "templates")
+    made = environment(ChoiceLoader([common, PrefixLoader(kinds)]))
+    made.filters.update(reach=reach, value=_value, tied=_tied, drawing=Markup)
+    made.globals.update(several=wording.several, nouns=nouns_of)
+    return made
+
+
+def environment(loader: BaseLoader) -> Environment:
+    """Returns what renders pages, with numbers as people read them.
+
+    Args:
+        loader: Where templates are.
+    """
     # Names of people and plans are strangers' text: escaping is on whatever a file is called.
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader("darkroom.report", "templates"), PrefixLoader(kinds)]),
+    made = Environment(
+        loader=loader,
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(
+    made.filters.update(
         percent=wording.percent,
         spread=wording.spread,
         points=wording.points,
@@ -97,16 +111,8 @@ def _environment(folders: tuple[tuple[str, Path | None], ...]) -> Environment:
         amount=wording.amount,
         bits=wording.bits,
         moment=wording.moment,
-        reach=reach,
-        value=_value,
-        tied=_tied,
-        drawing=Markup,
     )
-    environment.globals.update(
-        several=wording.several,
-        nouns=nouns_of,
-    )
-    return environment
+    return made
 
 
 def _value(value: object) -> str:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from darkroom.access import Access
 from darkroom.images.judging import Bench
 from darkroom.images.subject import Subject
 from darkroom.lab.develop.events import Shown
@@ -16,6 +17,7 @@ from darkroom.vision.judges.ranks import Floats, log_rank_right
 from darkroom.vision.ranking import FEWEST_STRANGERS
 
 Pixels = NDArray[np.uint8]
+Confidences = Sequence[float | None]
 
 SIDE = 160
 """The longest side of a picture on the page."""
@@ -53,7 +55,11 @@ class Appraiser:
         self._subject, self._start = subject, start
 
     def show(
-        self, people: NDArray[np.int64], pixels: Pixels, verdicts: list[Verdict] | None
+        self,
+        people: NDArray[np.int64],
+        pixels: Pixels,
+        verdicts: list[Verdict] | None,
+        confidences: Confidences | None = None,
     ) -> tuple[Shown, ...]:
         """Returns pictures for the page with the model's own confidence in them.
 
@@ -61,18 +67,20 @@ class Appraiser:
             people: Whom each shall show, ``(n,)``.
             pixels: ``(n, channels, height, width)``.
             verdicts: What judges say of each; ``None`` while there are none.
+            confidences: What the model says of each; it is asked when left out.
         """
-        scores = self._subject.target.scores(in_range(self._subject, pixels))
+        if confidences is None:
+            confidences = confidences_of(self._subject, people, pixels)
         said: Sequence[Verdict | None] = verdicts or [None] * len(people)
-        rows = zip(people.tolist(), pixels, scores, said, strict=True)
+        rows = zip(people.tolist(), pixels, confidences, said, strict=True)
         return tuple(
             Shown(
                 person=person,
                 picture=data_address(picture, SIDE),
-                confidence=float(answers[person]),
+                confidence=confidence,
                 **({} if verdict is None else verdict._asdict()),
             )
-            for person, picture, answers, verdict in rows
+            for person, picture, confidence, verdict in rows
         )
 
     def judge(
@@ -121,6 +129,20 @@ class Appraiser:
         own = likeness[:, [place, place]]
         ranked = np.concatenate([own, likeness[:, gallery.goals :]], axis=1)
         return float(guessed[place] - log_rank_right(ranked)[0])
+
+
+def confidences_of(subject: Subject, people: NDArray[np.int64], pixels: Pixels) -> Confidences:
+    """Asks the model how sure it is of each person; nothing of one that shows no confidence.
+
+    Args:
+        subject: The target and the truth.
+        people: Whom each picture shall show, ``(n,)``.
+        pixels: ``(n, channels, height, width)``.
+    """
+    if not subject.target.access.includes(Access.SCORES):
+        return [None] * len(people)
+    scores = subject.target.scores(in_range(subject, pixels))
+    return [float(one) for one in scores[np.arange(len(people)), people]]
 
 
 def in_range(subject: Subject, pixels: Pixels) -> NDArray[np.float32]:

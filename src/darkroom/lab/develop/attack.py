@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import threading
 import time
-import traceback
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from darkroom.errors import DarkroomError, one_line
-from darkroom.lab.develop.appraisal import Appraiser, Pixels, Verdict, as_pixels
-from darkroom.lab.develop.choices import Choice
+from darkroom.lab.develop.appraisal import (
+    Appraiser,
+    Confidences,
+    Pixels,
+    Verdict,
+    as_pixels,
+    confidences_of,
+)
+from darkroom.lab.develop.choices import Choice, pipeline
 from darkroom.lab.develop.events import (
     Attacking,
     Ended,
@@ -22,12 +27,13 @@ from darkroom.lab.develop.events import (
     Preparing,
     Shown,
 )
-from darkroom.lab.develop.gate import Stopped
 from darkroom.lab.develop.parts import Parts, assemble
+from darkroom.lab.live.work import Ending, LiveWork
 from darkroom.lab.studio.loading import Known
 from darkroom.lab.studio.stages import Stage
 
 if TYPE_CHECKING:
+    from darkroom.images.subject import Subject
     from darkroom.lab.studio.loading import Studio
 
 JUDGED_EVERY = 0.3
@@ -43,19 +49,22 @@ class _Mark(NamedTuple):
     Attributes:
         queries: Rows charged to each person.
         pixels: The best so far, ``(people, channels, height, width)``.
+        confidences: What a served model says of it; one that is here is asked when it is shown.
     """
 
     queries: tuple[int, ...]
     pixels: Pixels
+    confidences: Confidences | None = None
 
 
-class LiveAttack:
+class LiveAttack(LiveWork[Event, Ended]):
     """An attack that somebody watches.
 
     Attributes:
         choice: What was asked for.
-        ended: How it ended; ``None`` while it runs.
     """
+
+    what: ClassVar[str] = "attack"
 
     def __init__(self, studio: Studio, choice: Choice) -> None:
         """Begins nothing yet.
@@ -64,101 +73,61 @@ class LiveAttack:
             studio: The model and the judges.
             choice: What to do.
         """
+        super().__init__()
         self.choice, self._studio = choice, studio
-        self.ended: Ended | None = None
         self._parts: Parts | None = None
+        self._subject: Subject = studio.subject
         self._known: Known | None = None
         self._appraiser: Appraiser | None = None
-        self._told_end = self._stopped = False
+        self._accuracy: float | None = None
         self._preparing: Stage | None = None
         self._marks: list[_Mark] = []
         self._shown_marks, self._last_frame = 0, (-1, False)
         self._verdicts: list[Verdict] | None = None
         self._judged_at = -1.0
         self._began: float | None = None
-        self._thread = threading.Thread(target=self._work, name="attack", daemon=True)
 
-    def begin(self) -> None:
-        """Starts the attack's thread."""
-        self._thread.start()
+    def end(self, ending: Ending) -> Ended:
+        """Says how long it took; see :meth:`LiveWork.end`."""
+        return Ended(
+            why=ending.why,
+            sentence=ending.problem or "The attack is done.",
+            seconds=0.0 if self._began is None else time.monotonic() - self._began,
+            rows=0 if self._parts is None else self._parts.view.ledger.total,
+        )
 
-    def stop(self) -> None:
-        """Ends it at its next batch of queries; may be called at any time, from any thread."""
-        self._stopped = True
-        if self._parts is not None:
-            self._parts.gate.stop()
+    def work(self) -> None:
+        """Attacks; see :meth:`LiveWork.work`."""
+        choice = self.choice
+        self._known = self._studio.known(choice.prior, self._prepare)
+        job = self._studio.trained(choice.training, self._prepare)
+        self._accuracy = self._studio.accuracy(choice.training, job, pipeline(choice.defense))
+        parts = assemble(choice, job, self._known.prior, self.gate)
+        rng = np.random.default_rng([choice.seed, 1])
+        self.gate.check()
+        with self._studio.turn(self._prepare):
+            self._preparing, self._subject, self._parts = None, job.subject, parts
+            self._began = time.monotonic()
+            for progress in parts.attack.run(parts.view, parts.prior, parts.goals, rng=rng):
+                self._marks.append(self._mark(parts, progress.reconstructions))
 
-    def join(self, seconds: float) -> bool:
-        """Waits for the thread to end; tells whether it did."""
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
-
-    def pause(self) -> None:
-        """Lets it wait before its next batch of queries."""
-        if self._parts is not None:
-            self._parts.gate.pause()
-
-    def resume(self) -> None:
-        """Lets it go on."""
-        if self._parts is not None:
-            self._parts.gate.resume()
-
-    def step(self) -> None:
-        """Lets it ask one batch of queries."""
-        if self._parts is not None:
-            self._parts.gate.step()
-
-    def _work(self) -> None:
-        try:
-            self._attack()
-            why, sentence = "done", "The attack is done."
-        except Stopped:
-            why, sentence = "stopped", "The attack was stopped."
-        except DarkroomError as error:
-            why, sentence = "mistake", str(error)
-        except Exception as error:  # the page must say that nothing comes any more
-            traceback.print_exc()
-            why, sentence = "fault", f"A fault of Darkroom's own: {one_line(error)}"
-        seconds = 0.0 if self._began is None else time.monotonic() - self._began
-        rows = 0 if self._parts is None else self._parts.view.ledger.total
-        told = {"why": why, "sentence": sentence, "seconds": seconds, "rows": rows}
-        self.ended = Ended.model_validate(told)
-
-    def _attack(self) -> None:
-        self._known = self._studio.known(self.choice.prior, self._prepare)
-        job = self._studio.job
-        parts = assemble(self.choice, job, self._known.prior)
-        rng = np.random.default_rng([self.choice.seed, 1])
-        self._preparing, self._parts = None, parts
-        if self._stopped:
-            raise Stopped
-        self._began = time.monotonic()
-        for progress in parts.attack.run(parts.view, parts.prior, parts.goals, rng=rng):
-            pixels = as_pixels(job.subject, progress.reconstructions)
-            self._marks.append(_Mark(tuple(parts.view.ledger.alone.tolist()), pixels))
+    def _mark(self, parts: Parts, images: NDArray[np.float32]) -> _Mark:
+        """Returns a milestone; a served model is asked about it here, where nothing else asks."""
+        pixels, said = as_pixels(self._subject, images), None
+        if self._studio.is_remote:
+            said = confidences_of(self._subject, parts.goals, pixels)
+        return _Mark(tuple(parts.view.ledger.alone.tolist()), pixels, said)
 
     def _prepare(self, stage: Stage) -> None:
-        if self._stopped:
-            raise Stopped
+        self.gate.check()
         self._preparing = stage
 
-    def events(self) -> Sequence[Event]:
-        """Returns what is new since the last call; the last of all is :class:`Ended`.
-
-        One thread at a time may call it, and it is not the attack's.
-        """
-        # Whatever was left before it ended is told before.
-        ended = self.ended
-        found: list[Event] = []
-        if self._parts is None:
-            if (stage := self._preparing) is not None:
-                found.append(Preparing(what=stage.title, share=stage.share))
-        else:
-            found += self._news(self._parts)
-        if ended is not None and not self._told_end:
-            self._told_end = True
-            found.append(ended)
-        return found
+    def news(self) -> Sequence[Event]:
+        """Returns pictures; see :meth:`LiveWork.news`."""
+        if self._parts is not None:
+            return self._news(self._parts)
+        stage = self._preparing
+        return [] if stage is None else [Preparing(what=stage.title, share=stage.share)]
 
     def _news(self, parts: Parts) -> list[Event]:
         found: list[Event] = []
@@ -166,16 +135,17 @@ class LiveAttack:
         if self._appraiser is None:
             if not marks:
                 return found
-            self._appraiser = Appraiser(self._studio.subject, marks[0].pixels[0])
+            self._appraiser = Appraiser(self._subject, marks[0].pixels[0])
             found.append(
                 Attacking(
                     attack=parts.attack.name,
                     expected=parts.expected,
+                    accuracy=self._accuracy,
                     remarks=parts.attack.adaptation(parts.view),
                 )
             )
         for mark in marks:
-            people = self._shown(parts, mark.pixels, judged=True)
+            people = self._shown(parts, mark.pixels, mark.confidences, judged=True)
             found.append(Milestone(number=self._shown_marks, queries=mark.queries, people=people))
             self._shown_marks += 1
         frame = self._frame(parts)
@@ -183,26 +153,32 @@ class LiveAttack:
 
     def _frame(self, parts: Parts) -> Frame | None:
         """Returns what it looks at now, if that is new."""
-        looked, paused = parts.lens.looked, parts.gate.paused
+        looked, paused = parts.lens.looked, self.gate.paused
         if looked is None or self.ended or (looked.number, paused) == self._last_frame:
             return None
         self._last_frame = (looked.number, paused)
-        subject, chosen = self._studio.subject, []
+        subject, chosen = self._subject, []
         for place, person in enumerate(parts.goals):
             rows = np.flatnonzero(looked.positions == place)[-LOOKED_AT:]
             if len(rows) == 0:  # it is done with this person
                 chosen.append(self._marks[-1].pixels[place])
                 continue
             images = looked.images[rows].numpy().astype(np.float32, copy=False)
-            best = subject.target.scores(images)[:, person].argmax()
+            best = len(rows) - 1
+            if not self._studio.is_remote:
+                best = int(subject.target.scores(images)[:, person].argmax())
             chosen.append(as_pixels(subject, images[best : best + 1])[0])
+        # Nobody asks a server for the sake of a passing picture.
+        unasked = [None] * len(parts.goals) if self._studio.is_remote else None
         return Frame(
             queries=tuple(parts.view.ledger.alone.tolist()),
-            people=self._shown(parts, np.stack(chosen), judged=False),
+            people=self._shown(parts, np.stack(chosen), unasked, judged=False),
             paused=paused,
         )
 
-    def _shown(self, parts: Parts, pixels: Pixels, *, judged: bool) -> tuple[Shown, ...]:
+    def _shown(
+        self, parts: Parts, pixels: Pixels, said: Confidences | None, *, judged: bool
+    ) -> tuple[Shown, ...]:
         """Returns pictures with what is said of them; judges are not asked too often."""
         assert self._appraiser is not None
         bench, now = self._studio.bench, time.monotonic()
@@ -210,4 +186,4 @@ class LiveAttack:
             self._judged_at = now
             guessed = None if self._known is None else self._studio.guessed(self._known)
             self._verdicts = self._appraiser.judge(parts.goals, pixels, bench, guessed)
-        return self._appraiser.show(parts.goals, pixels, self._verdicts)
+        return self._appraiser.show(parts.goals, pixels, self._verdicts, said)

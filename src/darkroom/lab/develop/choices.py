@@ -13,6 +13,7 @@ from darkroom.defenses.pipeline import Pipeline
 from darkroom.defenses.rounding import Rounding
 from darkroom.defenses.sticky_noise import StickyNoise
 from darkroom.defenses.top_k import LabelOnly, TopK
+from darkroom.lab.studio.trainings import TrainingName
 
 MOST_PEOPLE = 6
 WATCHABLE = 14.0
@@ -66,6 +67,19 @@ DEFENSES = (
     Option("label-only", "The name alone", "The winning name is answered, and no confidence."),
 )
 
+TRAININGS = (
+    Option(
+        "dp-sgd",
+        "Trained with DP-SGD",
+        "Each photo's share of a step is clipped and drowned in noise: epsilon 8 for a photo.",
+    ),
+    Option(
+        "uniform-confidence",
+        "Trained for flat confidence",
+        "The model learned to be sure of nothing that is not a sharp photo of one person.",
+    ),
+)
+
 _MADE: dict[str, tuple[OutputDefense, ...]] = {
     "none": (),
     "rounding-2": (Rounding(2),),
@@ -91,6 +105,8 @@ class Choice(BaseModel):
         access: What a query returns.
         prior: What the attacker knows beforehand.
         defense: What changes the answers.
+        training: How the model was trained; as it is for ``none``.
+        run: The run whose model it is; the lab's own plan when empty.
         told: Whether the attacker knows the defence.
         pace: Slow enough to watch, or as fast as it goes.
         noise: Whether it begins at noise and may make any picture, so that it fools the model and
@@ -104,6 +120,8 @@ class Choice(BaseModel):
     access: AccessName = "weights"
     prior: PriorName = "eigenfaces"
     defense: DefenseName = "none"
+    training: TrainingName = "none"
+    run: Annotated[str, Field(max_length=200)] = ""
     told: bool = True
     pace: Pace = "watch"
     noise: bool = False

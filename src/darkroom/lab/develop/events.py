@@ -47,12 +47,15 @@ class Attacking(Event):
     Attributes:
         attack: What runs.
         expected: The rows a person that it will ask, unless it ends early.
+        accuracy: Of the model on photos that it has not seen, behind the defence; ``None`` where
+            that cannot be told without asking a server.
         remarks: How it adapts to what is withheld, in sentences.
     """
 
     event: Literal["attacking"] = "attacking"
     attack: str
     expected: int
+    accuracy: float | None
     remarks: tuple[str, ...]
 
 
@@ -62,7 +65,8 @@ class Shown(BaseModel):
     Attributes:
         person: Whom it shall show.
         picture: A PNG as a data address.
-        confidence: The model's that it is that person.
+        confidence: The model's that it is that person; ``None`` where a server would have to be
+            asked, or shows no confidence.
         votes: Which judges say so too; ``None`` while they learn.
         plausible: Whether it looks like a photo of a face.
         recovered: Whether it is plausible and most judges say so.
@@ -73,7 +77,7 @@ class Shown(BaseModel):
 
     person: int
     picture: str
-    confidence: float
+    confidence: float | None
     votes: tuple[bool, ...] | None = None
     plausible: bool | None = None
     recovered: bool | None = None

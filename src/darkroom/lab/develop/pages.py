@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING
 
 import numpy as np
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from darkroom.errors import DarkroomError
-from darkroom.lab.develop.choices import ACCESSES, DEFENSES, MOST_PEOPLE, PRIORS, Choice
-from darkroom.lab.develop.events import Begun, Ended
+from darkroom.lab.develop.choices import (
+    ACCESSES,
+    DEFENSES,
+    MOST_PEOPLE,
+    PRIORS,
+    TRAININGS,
+    Choice,
+)
+from darkroom.lab.develop.events import Begun
+from darkroom.lab.live.requests import read
+from darkroom.lab.live.running import Running
 from darkroom.lab.rendering import page
-from darkroom.lab.requests import control, read
-from darkroom.lab.streams import streamed
 
 if TYPE_CHECKING:
     from darkroom.lab.develop.attack import LiveAttack
+    from darkroom.lab.studio.choosing import Studios
     from darkroom.lab.studio.loading import Studio
 
 MOST_ATTACKS = 8
@@ -30,17 +38,17 @@ class Develop:
     """Attacks of all pages, each with its stream.
 
     Attributes:
-        running: Those that are not over, by identity.
+        running: Those that are not over.
     """
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, studios: Studios) -> None:
         """Runs none yet.
 
         Args:
-            studio: The model and the judges.
+            studios: Models and judges.
         """
-        self._studio = studio
-        self.running: dict[str, LiveAttack] = {}
+        self._studios = studios
+        self.running: Running[LiveAttack] = Running(MOST_ATTACKS, "attacks")
 
     @property
     def routes(self) -> list[Route]:
@@ -51,7 +59,7 @@ class Develop:
             Route("/develop/studio", self._state),
             Route("/develop/people/{person:int}/photo", self._photo),
             Route("/develop/attacks", self._attack, methods=["POST"]),
-            Route("/develop/attacks/{identity}/{what}", self._control, methods=["POST"]),
+            Route("/develop/attacks/{identity}/{what}", self.running.control, methods=["POST"]),
         ]
 
     async def _page(self, request: Request) -> Response:
@@ -62,15 +70,17 @@ class Develop:
             priors=PRIORS,
             defenses=DEFENSES,
             most=MOST_PEOPLE,
+            runs=await run_in_threadpool(self._studios.names),
         )
 
     async def _defences(self, request: Request) -> Response:
-        return page(request, "defend.html.jinja", priors=PRIORS, defenses=DEFENSES)
+        return page(
+            request, "defend.html.jinja", priors=PRIORS, defenses=DEFENSES, trainings=TRAININGS
+        )
 
     async def _state(self, request: Request) -> Response:
         """Says what is there already, and whom there is."""
-        del request
-        studio = self._studio
+        studio = self._studio(request.query_params.get("run", ""))
         state = {
             "stage": studio.stage._asdict(),
             "judges_stage": studio.judges_stage._asdict(),
@@ -86,6 +96,7 @@ class Develop:
                 "people": [{"person": int(one), "name": names[one]} for one in subject.goals],
                 "access": str(subject.target.access),
                 "public": subject.public is not None,
+                "served": studio.is_remote,
                 "chance": 1 / subject.target.classes,
             }
         return JSONResponse(state)
@@ -96,9 +107,10 @@ class Develop:
         from darkroom.report.faces.pictures import data_address
 
         try:
-            seen, subject = self._studio.subject.seen, self._studio.subject
+            subject = self._studio(request.query_params.get("run", "")).subject
         except DarkroomError as error:
             raise HTTPException(409, str(error)) from error
+        seen = subject.seen
         rows = np.flatnonzero(seen.people == request.path_params["person"])
         if len(rows) == 0:
             raise HTTPException(404, "there is no such person")
@@ -108,30 +120,24 @@ class Develop:
     async def _attack(self, request: Request) -> Response:
         """Begins an attack that lasts as long as its stream is read."""
         choice = await read(request, Choice)
-        if not self._studio.ready:
-            raise HTTPException(409, self._studio.mistake or "the model is being loaded")
-        if len(self.running) >= MOST_ATTACKS:
-            raise HTTPException(429, f"{MOST_ATTACKS} attacks run already: end one of them")
+        studio = self._studio(choice.run)
+        if not studio.ready:
+            raise HTTPException(409, studio.mistake or "the model is being loaded")
         from darkroom.lab.develop.attack import LiveAttack
 
-        identity, attack = secrets.token_hex(8), LiveAttack(self._studio, choice)
-        self.running[identity] = attack
-        bench = self._studio.bench
-        begun = Begun(identity=identity, judges=() if bench is None else bench.panel.names)
-        attack.begin()
+        judges = () if studio.bench is None else studio.bench.panel.names
+        return self.running.begin(
+            lambda: LiveAttack(studio, choice),
+            lambda identity: Begun(identity=identity, judges=judges),
+        )
 
-        def end() -> None:
-            attack.stop()
-            self.running.pop(identity, None)
+    def _studio(self, run: str) -> Studio:
+        """Returns the studio of a run; the usual one for an empty name.
 
-        return streamed(begun, attack.events, lambda event: isinstance(event, Ended), end)
-
-    async def _control(self, request: Request) -> Response:
-        """Pauses an attack, lets it go on, or lets it take a step."""
-        attack = self.running.get(request.path_params["identity"])
-        return control(attack, request.path_params["what"])
-
-    def stop(self) -> None:
-        """Ends all attacks."""
-        for attack in list(self.running.values()):
-            attack.stop()
+        Raises:
+            HTTPException: If there is no such run.
+        """
+        try:
+            return self._studios.of(run)
+        except DarkroomError as error:
+            raise HTTPException(404, str(error)) from error

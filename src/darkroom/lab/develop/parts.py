@@ -16,14 +16,15 @@ from darkroom.images.attacks.base import Attack
 from darkroom.images.attacks.gradient import GradientAttack
 from darkroom.images.attacks.surrogate import SurrogateAttack
 from darkroom.lab.develop.choices import WATCHABLE, Choice, pipeline
-from darkroom.lab.develop.gate import Gate
 from darkroom.lab.develop.watching import Lens, WatchedPrior, WatchedView
-from darkroom.ledger import QueryLedger
+from darkroom.lab.live.gate import Gate
+from darkroom.ledger import Limit, QueryLedger
 from darkroom.vision.priors.base import ImagePrior
 from darkroom.vision.priors.spaces import MeanPrior
 from darkroom.vision.spec import ImageSpec
 
 if TYPE_CHECKING:
+    from darkroom.images.cell_plan import ImageCellPlan
     from darkroom.images.job import ImageJob
 
 LABEL_ROWS = 2000
@@ -54,7 +55,6 @@ class Parts:
         prior: What it knows.
         goals: The people, ``(n,)``.
         lens: What it looks at.
-        gate: Where it waits.
     """
 
     attack: Attack
@@ -62,7 +62,6 @@ class Parts:
     prior: WatchedPrior
     goals: NDArray[np.int64]
     lens: Lens
-    gate: Gate
 
     @property
     def expected(self) -> int:
@@ -70,13 +69,14 @@ class Parts:
         return self.attack.expected_queries()
 
 
-def assemble(choice: Choice, job: ImageJob, prior: ImagePrior) -> Parts:
+def assemble(choice: Choice, job: ImageJob, prior: ImagePrior, gate: Gate | None = None) -> Parts:
     """Makes an attack as it was chosen.
 
     Args:
         choice: What the page asks for.
         job: The audit that it belongs to.
         prior: The fitted prior.
+        gate: Where it waits; nowhere when left out.
 
     Raises:
         PlanError: If there is no such person, or the model does not show so much.
@@ -91,12 +91,12 @@ def assemble(choice: Choice, job: ImageJob, prior: ImagePrior) -> Parts:
             f"the model answers {subject.target.access} at most: choose less than {access}"
         )
     lens = Lens(len(goals))
-    gate = Gate()
+    gate = gate or Gate()
     view = WatchedView(
         lens,
         subject.target,
         access,
-        QueryLedger(len(goals), on_charge=gate.charged),
+        QueryLedger(len(goals), Limit(per_goal=_budget(job, access)), gate.charged),
         defense=subject.fitted(pipeline(choice.defense)),
         noise=np.random.default_rng([choice.seed, 6]),
         told=choice.told,
@@ -107,7 +107,7 @@ def assemble(choice: Choice, job: ImageJob, prior: ImagePrior) -> Parts:
     if choice.pace == "watch":
         gate.slow_down(WATCHABLE / (attack.expected_queries() * len(goals)))
     known = noise_prior(subject.target.spec, choice.seed) if choice.noise else prior
-    return Parts(attack, view, WatchedPrior(known, lens, gate.check), goals, lens, gate)
+    return Parts(attack, view, WatchedPrior(known, lens, gate.check), goals, lens)
 
 
 def noise_prior(spec: ImageSpec, seed: int) -> MeanPrior:
@@ -119,15 +119,27 @@ def noise_prior(spec: ImageSpec, seed: int) -> MeanPrior:
 
 def _attack(job: ImageJob, access: Access) -> Attack:
     """Returns the plan's own attack with this access, or the strongest that there is."""
-    planned = [
-        cell.attack
-        for cell in job.cells()
-        if cell.access is access and not cell.defense.defenses and cell.guarded is None
-    ]
-    attack = planned[0] if planned else _strongest(access)
+    planned = _planned(job, access)
+    attack = _strongest(access) if planned is None else planned.attack
     if isinstance(attack, SurrogateAttack):
         attack = replace(attack, rows=max(attack.rows, LABEL_ROWS))
     return attack
+
+
+def _budget(job: ImageJob, access: Access) -> int | None:
+    """Returns the rows a person that the plan's own attack may ask."""
+    planned = _planned(job, access)
+    return None if planned is None else planned.budget
+
+
+def _planned(job: ImageJob, access: Access) -> ImageCellPlan | None:
+    """Returns the plan's first attack with this access and without a defence."""
+    fitting = (
+        cell
+        for cell in job.cells()
+        if cell.access is access and not cell.defense.defenses and cell.guarded is None
+    )
+    return next(fitting, None)
 
 
 def _strongest(access: Access) -> Attack:

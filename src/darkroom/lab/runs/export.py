@@ -48,7 +48,7 @@ def export(out: Path, folder: Path) -> int:
         pages[links.results(one.name)] = results
     for before, after in pairs:
         found = compare(Path(before.state.folder), Path(after.state.folder))
-        name = f"compared-{before.name}-{after.name}.html"
+        name = links.compared(before.name, after.name) if links.compared else ""
         pages[name] = rendered("comparison.html.jinja", comparison=found)
     for style in STYLES:
         pages[style] = asset(style) or ""
@@ -76,7 +76,8 @@ def _pairs(done: list[Listed]) -> list[tuple[Listed, Listed]]:
 
 def _links(pairs: set[tuple[str, str]]) -> Links:
     def compared(before: str, after: str) -> str:
-        return f"compared-{before}-{after}.html" if (before, after) in pairs else ""
+        # No run has a plus in its name, so no two pairs share a page.
+        return f"compared-{before}+{after}.html" if (before, after) in pairs else ""
 
     return Links(
         root=".",

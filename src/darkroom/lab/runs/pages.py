@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +14,7 @@ from starlette.routing import Route
 
 from darkroom.errors import DarkroomError, RunError
 from darkroom.lab.protection import REPORT_POLICY
+from darkroom.lab.runs.folders import folder_of
 from darkroom.lab.runs.shown import SERVED, list_page, run_page
 from darkroom.report.html import rendered
 from darkroom.report.results import collect
@@ -22,13 +22,11 @@ from darkroom.report.runs.comparison import compare
 
 T = TypeVar("T")
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
 
 class RunPages:
-    """Runs of one folder.
+    """Runs of one folder, or the one that a folder is.
 
-    A name in an address is that of a folder in it, and of nothing else.
+    A name in an address is that of a run there, and of nothing else.
     """
 
     def __init__(self, out: Path) -> None:
@@ -73,8 +71,8 @@ class RunPages:
         return HTMLResponse(page, headers={"Content-Security-Policy": REPORT_POLICY})
 
     def _found(self, name: str) -> tuple[str, Path]:
-        folder = self._out / name
-        if not _NAME.fullmatch(name) or not (folder / "run.json").is_file():
+        folder = folder_of(self._out, name)
+        if folder is None:
             raise HTTPException(404, "there is no such run")
         return name, folder
 

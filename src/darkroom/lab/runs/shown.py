@@ -68,7 +68,7 @@ def listed(out: Path) -> list[Listed]:
 
 
 def _listed(state: RunState) -> Listed:
-    folder = Path(state.folder)
+    folder = Path(state.folder).resolve()
     try:
         sentence = collect(folder).verdict.sentence if state.state == "done" else ""
     except RunError as error:

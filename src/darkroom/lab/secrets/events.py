@@ -6,12 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+AttackName = Literal["best-first", "sampling", "averaging"]
+
 
 class SearchChoice(BaseModel):
     """A search as the page asks for it.
 
     Attributes:
         canary: Its number in the key file.
+        attack: How it looks for the secret.
         reveal: Whether characters that tell secrets apart may be shown.
         pace: Slow enough to watch, or as fast as it goes.
     """
@@ -19,6 +22,7 @@ class SearchChoice(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     canary: Annotated[int, Field(ge=0)]
+    attack: AttackName = "best-first"
     reveal: bool = False
     pace: Literal["watch", "full"] = "watch"
 
@@ -66,6 +70,37 @@ class Grown(SearchEvent):
     event: Literal["grown"] = "grown"
     asked: int
     nodes: tuple[Branch, ...]
+    paused: bool
+
+
+class Candidate(BaseModel):
+    """A secret that an attack takes for likely.
+
+    Attributes:
+        text: It, masked unless revealed.
+        right: Whether it is the secret.
+        surprise: What the model says of it, in bits; of a share of texts, its negative log2.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    text: str
+    right: bool
+    surprise: float
+
+
+class Weighed(SearchEvent):
+    """What an attack without a tree has so far.
+
+    Attributes:
+        asked: Questions so far, or texts that the model wrote.
+        candidates: The likeliest first.
+        paused: Whether it waits.
+    """
+
+    event: Literal["weighed"] = "weighed"
+    asked: int
+    candidates: tuple[Candidate, ...]
     paused: bool
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,16 +11,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from darkroom.errors import DarkroomError
+from darkroom.lab.live.requests import read
+from darkroom.lab.live.running import Running
 from darkroom.lab.rendering import page
-from darkroom.lab.requests import control, read
-from darkroom.lab.secrets.events import SearchBegun, SearchChoice, SearchEnded
+from darkroom.lab.secrets.events import SearchBegun, SearchChoice
 from darkroom.lab.secrets.model import SecretsModel
-from darkroom.lab.streams import streamed
 
 if TYPE_CHECKING:
     from darkroom.lab.secrets.search import LiveSearch
 
-MOST_SEARCHES = 8
+MOST_SEARCHES = 12
+"""A page has three at a time: the tree, sampling, and averaging."""
 
 
 class Secrets:
@@ -31,7 +31,7 @@ class Secrets:
 
     Attributes:
         model: What is searched.
-        running: Searches that are not over, by identity.
+        running: Searches that are not over.
     """
 
     def __init__(self, out: Path) -> None:
@@ -41,7 +41,7 @@ class Secrets:
             out: The folder of all runs.
         """
         self.model = SecretsModel(out)
-        self.running: dict[str, LiveSearch] = {}
+        self.running: Running[LiveSearch] = Running(MOST_SEARCHES, "searches")
 
     @property
     def routes(self) -> list[Route]:
@@ -51,7 +51,7 @@ class Secrets:
             Route("/secrets/model", self._state),
             Route("/secrets/model/load", self._load, methods=["POST"]),
             Route("/secrets/searches", self._search, methods=["POST"]),
-            Route("/secrets/searches/{identity}/{what}", self._control, methods=["POST"]),
+            Route("/secrets/searches/{identity}/{what}", self.running.control, methods=["POST"]),
         ]
 
     async def _page(self, request: Request) -> Response:
@@ -92,30 +92,12 @@ class Secrets:
     async def _search(self, request: Request) -> Response:
         """Begins a search that lasts as long as its stream is read."""
         choice = await read(request, SearchChoice)
-        if len(self.running) >= MOST_SEARCHES:
-            raise HTTPException(429, f"{MOST_SEARCHES} searches run already: end one of them")
-        from darkroom.lab.secrets.search import LiveSearch
-
         try:
-            search = LiveSearch(self.model.job, choice)
+            job = self.model.job
+            from darkroom.lab.secrets.search import LiveSearch
+
+            return self.running.begin(
+                lambda: LiveSearch(job, choice), lambda identity: SearchBegun(identity=identity)
+            )
         except DarkroomError as error:
             raise HTTPException(409, str(error)) from error
-        identity = secrets.token_hex(8)
-        self.running[identity] = search
-        search.begin()
-
-        def end() -> None:
-            search.gate.stop()
-            self.running.pop(identity, None)
-
-        begun = SearchBegun(identity=identity)
-        return streamed(begun, search.events, lambda event: isinstance(event, SearchEnded), end)
-
-    async def _control(self, request: Request) -> Response:
-        search = self.running.get(request.path_params["identity"])
-        return control(None if search is None else search.gate, request.path_params["what"])
-
-    def stop(self) -> None:
-        """Ends all searches."""
-        for search in list(self.running.values()):
-            search.gate.stop()

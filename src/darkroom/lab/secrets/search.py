@@ -2,146 +2,197 @@
 
 from __future__ import annotations
 
-import threading
-import traceback
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from darkroom.errors import DarkroomError, PlanError, one_line
-from darkroom.lab.develop.gate import Gate, Stopped
-from darkroom.lab.secrets.events import Branch, Grown, SearchChoice, SearchEnded, SearchEvent
+import numpy as np
+
+from darkroom.access import LanguageAccess
+from darkroom.defenses.logprobs import LogprobNoise
+from darkroom.errors import PlanError
+from darkroom.lab.live.work import Ending, LiveWork
+from darkroom.lab.secrets.events import (
+    AttackName,
+    Branch,
+    Candidate,
+    Grown,
+    SearchChoice,
+    SearchEnded,
+    SearchEvent,
+    Weighed,
+)
 from darkroom.report.wording import bits, count, several
 from darkroom.text.asking import attacker_view
-from darkroom.text.attacks.base import SecretGoal
+from darkroom.text.attacks.averaging import Averaging
+from darkroom.text.attacks.base import NOTHING, Found, SecretAttack, SecretGoal
 from darkroom.text.attacks.best_first import BestFirst
+from darkroom.text.attacks.sampling import SamplingAttack
+from darkroom.text.cell_plan import AnswersDefense
 from darkroom.text.tree import tree_nodes
 
 if TYPE_CHECKING:
     from darkroom.text.attacks.frontier import Search
     from darkroom.text.canaries import Canary
     from darkroom.text.job import TextJob
-
-ROWS = 400
-"""Questions that a search asks at most."""
-
-WATCHABLE = 0.12
-"""Seconds a question, so that one can watch the tree grow."""
+    from darkroom.text.targets.view import LanguageView
 
 
-class LiveSearch:
+class Way(NamedTuple):
+    """A way to look for a secret.
+
+    Attributes:
+        attack: The audit's.
+        access: What a query returns to it.
+        defense: What its answers pass.
+        seconds: That a question takes at the pace that one can watch.
+        asked: What its questions are called.
+    """
+
+    attack: SecretAttack
+    access: LanguageAccess
+    defense: AnswersDefense
+    seconds: float
+    asked: str
+
+
+WAYS: dict[AttackName, Way] = {
+    # One question at a time, so that nothing is asked that is not needed.
+    "best-first": Way(
+        BestFirst(rows=400, batch=1), LanguageAccess.TOP_K, AnswersDefense(), 0.12, "questions"
+    ),
+    "sampling": Way(
+        SamplingAttack(rows=128),
+        LanguageAccess.SAMPLES,
+        AnswersDefense(),
+        0.06,
+        "texts that the model wrote",
+    ),
+    "averaging": Way(
+        Averaging(candidates=16, rows=400),
+        LanguageAccess.LOGPROBS,
+        AnswersDefense(LogprobNoise(0.5)),
+        0.02,
+        "questions, each answered with noise of 0.5 nats,",
+    ),
+}
+
+
+class LiveSearch(LiveWork[SearchEvent, SearchEnded]):
     """A search that somebody watches.
 
     Attributes:
         canary: What it looks for.
-        gate: Where it waits.
     """
+
+    what: ClassVar[str] = "search"
 
     def __init__(self, job: TextJob, choice: SearchChoice) -> None:
         """Begins nothing yet.
 
         Args:
             job: The audit of the language model.
-            choice: What to look for.
+            choice: What to look for, and how.
 
         Raises:
             PlanError: If there is no such canary.
         """
+        super().__init__()
         canaries = job.subject.canaries.canaries
         if choice.canary >= len(canaries):
             raise PlanError(f"canary: there are {len(canaries)}, from 0 on")
         self.canary: Canary = canaries[choice.canary]
-        self.gate, self._job, self._choice = Gate(), job, choice
+        self._job, self._choice, self._way = job, choice, WAYS[choice.attack]
         if choice.pace == "watch":
-            self.gate.slow_down(WATCHABLE)
+            self.gate.slow_down(self._way.seconds)
         self._search: Search | None = None
-        self._ended: SearchEnded | None = None
-        self._told, self._is_told = (-1, False), False
-        self._thread = threading.Thread(target=self._work, name="search", daemon=True)
+        self._view: LanguageView | None = None
+        self._found: Found = NOTHING
+        self._told: tuple[int, bool, Found] = (-1, False, NOTHING)
 
-    def begin(self) -> None:
-        """Starts the search's thread."""
-        self._thread.start()
-
-    def join(self, seconds: float) -> bool:
-        """Waits for the thread to end; tells whether it did."""
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
-
-    def _work(self) -> None:
-        try:
-            self._run()
-            why, problem = "done", ""
-        except Stopped:
-            why, problem = "stopped", "The search was stopped."
-        except DarkroomError as error:
-            why, problem = "mistake", str(error)
-        except Exception as error:  # the page must say that nothing comes any more
-            traceback.print_exc()
-            why, problem = "fault", f"A fault of Darkroom's own: {one_line(error)}"
-        self._ended = self._end(why, problem)
-
-    def _run(self) -> None:
-        cells = [one for one in self._job.cells() if isinstance(one.attack, BestFirst)]
-        if not cells:
-            raise PlanError("the plan has no attack best-first, which is what the page shows")
-        # One question at a time, so that nothing is asked that is not needed.
-        attack = BestFirst(rows=ROWS, batch=1)
-        cell = replace(cells[0], attack=attack, budget=None)
-        view = attacker_view(
-            cell, self._job.subject.target, 1, lambda spent, _: self.gate.charged(spent)
+    def work(self) -> None:
+        """Searches; see :meth:`LiveWork.work`."""
+        way, canary = self._way, self.canary
+        cell = replace(
+            self._job.cells()[0],
+            attack=way.attack,
+            access=way.access,
+            defense=way.defense,
+            budget=None,
+            naive=False,
+            guarded=None,
         )
-        canary = self.canary
+        target = self._job.subject.target
+        view = attacker_view(cell, target, 1, lambda spent, _: self.gate.charged(spent))
         goal = SecretGoal(canary.before, canary.after, canary.format)
-        for search in attack.grow(view, goal):
-            self._search = search
+        self._view = view
+        if isinstance(way.attack, BestFirst):
+            for search in way.attack.grow(view, goal):
+                self._search = search
+            return
+        for progress in way.attack.run(view, [goal], rng=np.random.default_rng([cell.seed, 1])):
+            self._found = progress.found[0]
 
-    def events(self) -> Sequence[SearchEvent]:
-        """Returns what is new since the last call; the last of all is :class:`SearchEnded`."""
-        ended, search = self._ended, self._search
-        found: list[SearchEvent] = []
-        state = (0 if search is None else len(search.nodes), self.gate.paused)
-        if search is not None and state[0] and state != self._told:
-            self._told = state
-            nodes = tree_nodes(search, self.canary, reveal=self._choice.reveal)
-            branches = tuple(Branch(**node.model_dump()) for node in nodes)
-            found.append(Grown(asked=state[0], nodes=branches, paused=state[1]))
-        if ended is not None and not self._is_told:
-            self._is_told = True
-            found.append(ended)
-        return found
+    def news(self) -> Sequence[SearchEvent]:
+        """Returns the tree, or the likeliest candidates; see :meth:`LiveWork.news`."""
+        search, found = self._search, self._found
+        state = self._asked, self.gate.paused, found
+        if not state[0] or state == self._told:
+            return []
+        self._told = state
+        if search is None:
+            return [Weighed(asked=state[0], candidates=self._candidates(found), paused=state[1])]
+        nodes = tree_nodes(search, self.canary, reveal=self._choice.reveal)
+        branches = tuple(Branch(**node.model_dump()) for node in nodes)
+        return [Grown(asked=state[0], nodes=branches, paused=state[1])]
 
-    def _end(self, why: str, problem: str) -> SearchEnded:
+    @property
+    def _asked(self) -> int:
+        if self._search is not None:
+            return len(self._search.nodes)
+        return 0 if self._view is None else self._view.ledger.total
+
+    def _candidates(self, found: Found) -> tuple[Candidate, ...]:
+        return tuple(
+            Candidate(
+                text=self._shown(one.secret),
+                right=one.secret == self.canary.secret,
+                surprise=one.surprise,
+            )
+            for one in found.guesses
+        )
+
+    def _shown(self, secret: str) -> str:
+        return secret if self._choice.reveal else self.canary.format.mask(secret)
+
+    def end(self, ending: Ending) -> SearchEnded:
+        """Says what it came to; see :meth:`LiveWork.end`."""
         search, canary = self._search, self.canary
-        first = search.found[0].secret if search is not None and search.found else None
-        asked = 0 if search is None else len(search.nodes)
+        guesses = self._found.guesses if search is None else search.found
+        first = guesses[0].secret if guesses else None
         is_right = first == canary.secret
-        shown = ""
-        if first is not None:
-            shown = first if self._choice.reveal else canary.format.mask(first)
-        return SearchEnded.model_validate(
-            {
-                "why": why,
-                "found": is_right,
-                "guess": shown,
-                "asked": asked,
-                "sentence": problem or _sentence(canary, asked, first is not None, is_right),
-            }
+        return SearchEnded(
+            why=ending.why,
+            found=is_right,
+            guess="" if first is None else self._shown(first),
+            asked=self._asked,
+            sentence=ending.problem or self._sentence(first is not None, is_right),
         )
 
-
-def _sentence(canary: Canary, asked: int, has_guess: bool, is_right: bool) -> str:
-    seen = (
-        f"{several(canary.repetitions, 'time', 'times')} in the training data"
-        if canary.repetitions
-        else "never in the training data"
-    )
-    among = f"among {bits(canary.format.bits)} candidates"
-    if is_right:
-        return f"Found with {count(asked)} questions {among}. The secret was {seen}."
-    if has_guess:
-        return (
-            f"The most likely of all candidates is not the secret, after {count(asked)} questions "
-            f"{among}. The secret was {seen}."
+    def _sentence(self, has_guess: bool, is_right: bool) -> str:
+        repetitions = self.canary.repetitions
+        seen = (
+            f"{several(repetitions, 'time', 'times')} in the training data"
+            if repetitions
+            else "never in the training data"
         )
-    return f"Not found with {count(asked)} questions {among}. The secret was {seen}."
+        among = f"among {bits(self.canary.format.bits)} candidates"
+        asked = f"{count(self._asked)} {self._way.asked}"
+        if is_right:
+            return f"Found with {asked} {among}. The secret was {seen}."
+        if has_guess:
+            return (
+                f"The most likely of all candidates is not the secret, after {asked} {among}. The "
+                f"secret was {seen}."
+            )
+        return f"Not found with {asked} {among}. The secret was {seen}."

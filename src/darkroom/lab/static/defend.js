@@ -1,5 +1,5 @@
 // The same attack against several defences at once, and how many days it takes.
-import { byId, chart, count, make, opened, speak, tell } from "./lab.js";
+import { byId, chart, count, draw, make, opened, percent, presets, speak, tell } from "./lab.js";
 import { caption, Followed, Sitter } from "./sitter.js";
 
 const RATES = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000];
@@ -11,10 +11,13 @@ let attacks = [];
 
 /** An attack against one defence. */
 class Against extends Followed {
-  constructor(choice, name, label) {
+  constructor(choice, name, box) {
     super(choice);
-    this.label = label;
-    this.sitter = new Sitter(choice.people[0], name, false, tell);
+    this.box = box;
+    this.label = box.dataset.label;
+    const label = this.label;
+    this.accuracy = null;
+    this.sitter = new Sitter(choice.people[0], name, { tell });
     this.sitter.part("h2").textContent = label;
     this.sitter.root.setAttribute("aria-label", label);
     this.queries = 0;
@@ -28,11 +31,14 @@ class Against extends Followed {
   }
 
   preparing(event) {
-    tell(`${event.what} …`);
+    const share = event.share === null ? " …" : `: ${Math.round(100 * event.share)}%`;
+    this.sitter.part(".outcome").textContent = `${event.what}${share}`;
   }
 
-  attacking() {
-    tell("");
+  attacking(event) {
+    this.accuracy = event.accuracy;
+    this.sitter.part(".outcome").textContent = "";
+    redraw();
   }
 
   frame(event) {
@@ -58,8 +64,10 @@ class Against extends Followed {
 
   ended(event) {
     this.identity = null;
-    if (event.why === "mistake" || event.why === "fault") tell(event.sentence, true);
-    else speak(`${this.label}: ${this.sitter.part(".outcome").textContent}`);
+    if (event.why === "mistake" || event.why === "fault") {
+      tell(`${this.label}: ${event.sentence}`, true);
+      this.sitter.part(".outcome").textContent = event.sentence;
+    } else speak(`${this.label}: ${this.sitter.part(".outcome").textContent}`);
     const last = this.sitter.milestones.at(-1);
     if (last) this.sitter.show(last.shown, last.queries, caption(last.queries));
     this.isOver = true;
@@ -98,7 +106,7 @@ function refresh() {
   byId("per-day").setAttribute("aria-valuetext", `${perDay} queries a day`);
   byId("held").replaceChildren(...attacks.map((one) => {
     const words = one.recovered !== null ? `after ${count(one.recovered)} queries: ${days(one.recovered, rate())}` : one.isOver ? `not in ${count(one.queries)} queries` : "not yet";
-    return make("tr", {}, make("th", { scope: "row", textContent: one.label }), make("td", { className: "num", textContent: count(one.queries) }), make("td", { className: "num", textContent: one.queries ? days(one.queries, rate()) : "–" }), make("td", { className: one.recovered === null ? "" : "yes", textContent: words }));
+    return make("tr", {}, make("th", { scope: "row", textContent: one.label }), make("td", { className: "num", textContent: one.accuracy === null ? "–" : percent(one.accuracy) }), make("td", { className: "num", textContent: count(one.queries) }), make("td", { className: "num", textContent: one.queries ? days(one.queries, rate()) : "–" }), make("td", { className: one.recovered === null ? "" : "yes", textContent: words }));
   }));
   const bits = attacks.map((one) => one.sitter.bits);
   byId("chart-figure").hidden = !bits.some((one) => one.length);
@@ -112,36 +120,61 @@ function enable() {
   byId("stop").disabled = !runs;
 }
 
-const chosen = () => [...form.querySelectorAll("[name=defense]:checked")];
+const chosen = () => [...form.querySelectorAll("[name=defense]:checked, [name=training]:checked")];
+
+/** An attack against the defence of a box, as the other knobs are. */
+function against(box) {
+  const choice = { people: [Number(form.person.value)], access: form.access.value, prior: form.prior.value, told: form.told.checked, pace: "watch", [box.name]: box.value };
+  const one = new Against(choice, form.person.selectedOptions[0].textContent, box);
+  one.run(tell).then(() => {
+    one.isOver = true;
+    enable();
+  });
+  return one;
+}
+
+/** Puts the attacks that there are onto the page. */
+function place() {
+  byId("sitters").replaceChildren(...attacks.map((one) => one.sitter.root));
+  byId("legend").replaceChildren(...attacks.map((one, number) => {
+    const line = draw("line", { class: `run-line s${number + 1}`, x1: 1, x2: 33, y1: 5, y2: 5 });
+    const sample = draw("svg", { viewBox: "0 0 34 10", "aria-hidden": "true" });
+    sample.append(line);
+    return make("li", {}, sample, ` ${one.label}`);
+  }));
+  refresh();
+  enable();
+}
 
 function start(event) {
   event.preventDefault();
   for (const one of attacks) one.end();
   tell("");
-  const name = form.person.selectedOptions[0].textContent;
-  attacks = chosen().map((box) => {
-    const choice = { people: [Number(form.person.value)], access: "scores", prior: form.prior.value, defense: box.value, told: form.told.checked, pace: "watch" };
-    return new Against(choice, name, box.dataset.label);
-  });
-  byId("sitters").replaceChildren(...attacks.map((one) => one.sitter.root));
-  byId("legend").replaceChildren(...attacks.map((one, place) => {
-    const line = document.createElementNS("http://www.w3.org/2000/svg", "line");
-    for (const [key, value] of Object.entries({ class: `run-line s${place + 1}`, x1: 1, x2: 33, y1: 5, y2: 5 })) line.setAttribute(key, value);
-    const sample = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    sample.setAttribute("viewBox", "0 0 34 10");
-    sample.setAttribute("aria-hidden", "true");
-    sample.append(line);
-    return make("li", {}, sample, ` ${one.label}`);
-  }));
-  for (const one of attacks) one.run(tell).then(enable);
-  refresh();
-  enable();
+  attacks = chosen().map(against);
+  place();
+}
+
+/** Switches a defence on or off while the others go on. */
+function toggle(box) {
+  if (attacks.every((one) => one.isOver)) return;
+  if (box.checked) attacks.push(against(box));
+  else {
+    attacks.filter((one) => one.box === box).forEach((one) => one.end());
+    attacks = attacks.filter((one) => one.box !== box);
+  }
+  speak(`${box.dataset.label} is switched ${box.checked ? "on" : "off"}.`);
+  place();
+}
+
+function limit() {
+  const isFull = chosen().length >= MOST;
+  for (const box of form.querySelectorAll("[name=defense], [name=training]")) box.disabled = isFull && !box.checked;
 }
 
 form.addEventListener("submit", start);
-form.addEventListener("change", () => {
-  const isFull = chosen().length >= MOST;
-  for (const box of form.querySelectorAll("[name=defense]")) box.disabled = isFull && !box.checked;
+form.addEventListener("change", (event) => {
+  limit();
+  if (event.target.matches("[name=defense], [name=training]")) toggle(event.target);
   enable();
 });
 byId("stop").addEventListener("click", () => attacks.forEach((one) => one.control("stop", tell)));
@@ -155,10 +188,15 @@ function fill(state) {
   form.person.replaceChildren(...people.map((one) => make("option", { value: String(one.person), textContent: one.name })));
   for (const option of form.prior.options) option.disabled = !state.public && option.value !== "mean";
   if (!state.public) form.prior.value = "mean";
+  const ranks = ["weights", "scores", "label"];
+  for (const option of form.access.options) option.disabled = ranks.indexOf(option.value) < ranks.indexOf(state.access);
+  if (form.access.selectedOptions[0].disabled) form.access.value = "label";
+  presets(form);
+  limit();
   refresh();
   enable();
 }
 
-opened(fill, (state) => {
+opened("/develop/studio", fill, (state) => {
   judges = state.judges ?? [];
 });

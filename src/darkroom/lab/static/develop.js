@@ -1,5 +1,5 @@
 // The page where a face emerges.
-import { byId, chart, count, make, opened, percent, speak, tell } from "./lab.js";
+import { byId, chart, count, make, opened, percent, presets, speak, tell } from "./lab.js";
 import { caption, Followed, Sitter } from "./sitter.js";
 
 const form = byId("knobs");
@@ -10,7 +10,7 @@ let session = null;
 class Session extends Followed {
   constructor(choice) {
     super(choice);
-    this.sitters = choice.people.map((person) => new Sitter(person, people.find((one) => one.person === person).name, choice.noise, tell));
+    this.sitters = choice.people.map((person) => new Sitter(person, people.find((one) => one.person === person).name, { isNoise: choice.noise, run: choice.run, tell }));
     this.viewed = null;
     this.latest = null;
   }
@@ -57,7 +57,7 @@ class Session extends Followed {
     byId("rewind").max = event.number;
     if (this.viewed === null) byId("rewind").value = event.number;
     const first = event.people[0];
-    speak(`After ${count(event.queries[0])} queries the model is ${percent(first.confidence)} sure${first.votes === null ? "" : `; ${first.votes.filter(Boolean).length} of ${first.votes.length} judges agree`}.`);
+    speak(`After ${count(event.queries[0])} queries the model ${first.confidence === null ? "has answered" : `is ${percent(first.confidence)} sure`}${first.votes === null ? "" : `; ${first.votes.filter(Boolean).length} of ${first.votes.length} judges agree`}.`);
     this.label();
     this.redraw();
   }
@@ -135,6 +135,7 @@ function wanted() {
     defense: form.defense.value,
     told: form.told.checked,
     pace: form.pace.value,
+    run: form.run.value,
   };
 }
 
@@ -207,7 +208,7 @@ function about() {
 function fill(state) {
   people = state.people;
   const boxes = people.map((one, place) =>
-    make("label", { className: "choice" }, make("input", { type: "checkbox", value: String(one.person), checked: place === 0 }), make("span", { textContent: one.name })),
+    make("label", { className: "choice" }, make("input", { type: "checkbox", name: "people", value: String(one.person), checked: place === 0 }), make("span", { textContent: one.name })),
   );
   form.querySelector(".names").replaceChildren(...boxes);
   for (const option of form.prior.options) option.disabled = !state.public && option.value !== "mean";
@@ -216,10 +217,33 @@ function fill(state) {
   const most = Math.max(0, ranks.indexOf(state.access));
   for (const [place, radio] of [...form.access].entries()) radio.disabled = place < most;
   form.access[most].checked = true;
+  form.noise.disabled = most > 0;
+  if (most > 0) form.noise.checked = false;
+  byId("served").hidden = !state.served;
+  presets(form);
+  limit();
   about();
   enable();
 }
 
-opened(fill, (state) => {
-  judges = state.judges ?? [];
-});
+let opening = 0;
+
+/** Opens the model that is chosen; the one before is forgotten. */
+function open() {
+  session?.end();
+  beside?.end();
+  people = [];
+  enable();
+  const mine = ++opening;
+  const run = form.run.value;
+  const path = run ? `/develop/studio?run=${encodeURIComponent(run)}` : "/develop/studio";
+  const learn = (state) => {
+    judges = state.judges ?? [];
+  };
+  opened(path, fill, learn, () => mine === opening);
+}
+
+form.run.addEventListener("change", open);
+const wantedRun = new URLSearchParams(location.search).get("run");
+if ([...form.run.options].some((one) => one.value === wantedRun)) form.run.value = wantedRun;
+open();

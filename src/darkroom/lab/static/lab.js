@@ -87,31 +87,70 @@ export function chart(svg, series, { most, ticks, label, here }) {
   svg.replaceChildren(...parts);
 }
 
-/** Asks until the model and the judges are there; says meanwhile how far they are. */
-export async function opened(fill, every = () => {}) {
-  const words = (stage) => (stage.share === null ? `${stage.title} …` : `${stage.title}: ${Math.round(100 * stage.share)}%`);
+const pause = (milliseconds) => new Promise((resume) => setTimeout(resume, milliseconds));
+const staged = (stage) => (stage.share === null ? `${stage.title} …` : `${stage.title}: ${Math.round(100 * stage.share)}%`);
+
+/** Asks for a state until something is done with it; says what is wrong where it cannot be had. */
+async function polled(path, isDone, isWanted = () => true) {
   const notice = byId("loading");
-  let isFilled = false;
+  notice.classList.remove("mistake");
   for (;;) {
     let state;
     try {
-      state = await (await ask("/develop/studio")).json();
+      state = await (await ask(path)).json();
     } catch (error) {
       state = { mistake: error.message };
     }
+    if (!isWanted()) return;
     if (state.mistake) {
+      notice.hidden = false;
       notice.textContent = state.mistake;
       notice.classList.add("mistake");
       return;
     }
+    if (await isDone(state, notice)) return;
+    await pause(500);
+  }
+}
+
+/** Asks until a model is there; says meanwhile how far it is. */
+export const loaded = (path, fill) =>
+  polled(path, (state, notice) => {
+    notice.hidden = state.ready;
+    if (state.ready) fill(state);
+    else notice.textContent = staged(state.stage);
+    return state.ready;
+  });
+
+/** The same of a model that must first be made, which nobody has asked for yet. */
+export const made = (path, isDone) => polled(path, (state, notice) => isDone(state, notice, staged));
+
+/** Asks until the model and the judges are there; says meanwhile how far they are. */
+export function opened(path, fill, every = () => {}, isWanted = () => true) {
+  let isFilled = false;
+  return polled(path, (state, notice) => {
     if (state.ready && !isFilled) fill(state);
     isFilled ||= state.ready;
     every(state);
     const waits = state.judges_stage.title;
+    const isVain = waits.startsWith("There are no judges");
     notice.hidden = state.ready && !waits;
-    notice.textContent = !state.ready ? words(state.stage) : waits.startsWith("There are no judges") ? waits : `You can start. ${words(state.judges_stage)}`;
-    if (state.ready && (!waits || waits.startsWith("There are no judges"))) return;
-    await new Promise((resume) => setTimeout(resume, 500));
+    notice.textContent = !state.ready ? staged(state.stage) : isVain ? waits : `You can start. ${staged(state.judges_stage)}`;
+    return state.ready && (!waits || isVain);
+  }, isWanted);
+}
+
+/** Sets knobs as the page's address says; what it does not know, or may not be chosen, it leaves. */
+export function presets(form) {
+  const wanted = new URLSearchParams(location.search);
+  for (const name of new Set(wanted.keys())) {
+    const values = wanted.getAll(name);
+    for (const control of form.elements) {
+      if (control.name !== name || control.disabled) continue;
+      if (control.type === "radio") control.checked ||= values.includes(control.value);
+      else if (control.type === "checkbox") control.checked = values.includes(control.value);
+      else if (control.tagName !== "SELECT" || [...control.options].some((one) => one.value === values[0] && !one.disabled)) control.value = values[0];
+    }
   }
 }
 

@@ -1,28 +1,41 @@
 // The page where a search for a secret grows.
-import { ask, byId, count, draw, lines, make, speak, tell } from "./lab.js";
+import { ask, byId, count, draw, lines, made, make, percent, presets, speak, tell } from "./lab.js";
 
 const WIDE = 58, HIGH = 24, MARGIN = 26;
 const form = byId("knobs");
 let canaries = [];
 let counts = [];
-let search = null;
+let searches = [];
+let isPaused = false;
 
 const times = (number) => (number === 0 ? "never" : number === 1 ? "once" : `${number} times`);
 const chosen = () => canaries.find((one) => one.canary === Number(form.canary.value));
 
-/** One search: its stream and its tree. */
+/** One search: its stream, and where it is shown. */
 class Search {
-  constructor(canary) {
+  constructor(canary, attack) {
     this.canary = canary;
+    this.attack = attack;
+    this.isTree = attack === "best-first";
     this.abort = new AbortController();
     this.identity = null;
-    this.isPaused = false;
+    this.panel = document.querySelector(`[data-attack="${attack}"]`);
+    this.part = (selector) => this.panel.querySelector(selector);
+    this.clear();
+  }
+
+  clear() {
+    this.part(".asked").textContent = "0";
+    this.part(".outcome").textContent = "";
+    this.part(".outcome").classList.remove("found");
+    if (this.isTree) byId("tree").replaceChildren();
+    else this.part(".candidates").replaceChildren();
   }
 
   async run(choice) {
     let last = null;
     try {
-      const answer = await ask("/secrets/searches", { body: choice, signal: this.abort.signal });
+      const answer = await ask("/secrets/searches", { body: { ...choice, attack: this.attack }, signal: this.abort.signal });
       for await (const event of lines(answer)) {
         last = event;
         this[event.event](event);
@@ -32,28 +45,42 @@ class Search {
       if (error.name !== "AbortError") tell(error.message, true);
     }
     this.identity = null;
-    if (search === this) enable();
+    enable();
   }
 
   begun(event) {
     this.identity = event.identity;
+    if (isPaused) this.control("pause");
     enable();
   }
 
   grown(event) {
-    byId("asked").textContent = count(event.asked);
+    this.part(".asked").textContent = count(event.asked);
     grow(event.nodes, event.asked);
   }
 
+  weighed(event) {
+    this.part(".asked").textContent = count(event.asked);
+    const share = (one) => 2 ** -one.surprise;
+    const most = Math.max(...event.candidates.map(share));
+    this.part(".candidates").replaceChildren(...event.candidates.map((one) => {
+      const fill = make("span", { className: `fill ${one.right ? "right" : ""}` });
+      fill.style.setProperty("--share", `${(100 * share(one)) / most}%`);
+      const words = this.attack === "sampling" ? percent(share(one)) : `${one.surprise.toFixed(1)} bits`;
+      return make("li", {}, make("code", { textContent: one.text }), make("span", { className: "rail", "aria-hidden": "true" }, fill), make("span", { className: "figure", textContent: words }), ...(one.right ? [make("b", { className: "true-mark", textContent: "the secret" })] : []));
+    }));
+  }
+
   ended(event) {
-    byId("outcome").textContent = event.sentence;
-    byId("outcome").classList.toggle("found", event.found);
-    if (event.guess) byId("secret").textContent = event.guess;
+    this.part(".asked").textContent = count(event.asked);
+    this.part(".outcome").textContent = event.sentence;
+    this.part(".outcome").classList.toggle("found", event.found);
+    if (event.guess && this.isTree) byId("secret").textContent = event.guess;
     if (event.why === "mistake" || event.why === "fault") tell(event.sentence, true);
     else speak(event.sentence);
     if (event.why !== "done") return;
     const words = event.found ? "found" : event.guess ? "another candidate is likelier" : "not found";
-    byId("past").prepend(make("tr", {}, make("td", { textContent: times(this.canary.repetitions) }), make("th", { scope: "row", textContent: this.canary.owner }), make("td", { className: "num", textContent: count(event.asked) }), make("td", { className: event.found ? "yes" : "", textContent: words })));
+    byId("past").prepend(make("tr", {}, make("td", { textContent: times(this.canary.repetitions) }), make("th", { scope: "row", textContent: this.canary.owner }), make("td", { textContent: this.panel.dataset.name }), make("td", { className: "num", textContent: count(event.asked) }), make("td", { className: event.found ? "yes" : "", textContent: words })));
   }
 
   control(what) {
@@ -101,10 +128,10 @@ function grow(nodes, asked) {
 }
 
 function enable() {
-  const runs = Boolean(search?.identity);
+  const runs = searches.some((one) => one.identity);
   for (const id of ["pause", "step", "stop"]) byId(id).disabled = !runs;
   byId("start").textContent = runs ? "Start anew" : "Start";
-  byId("pause").textContent = runs && search.isPaused ? "Go on" : "Pause";
+  byId("pause").textContent = runs && isPaused ? "Go on" : "Pause";
 }
 
 /** Shows the sentence, with its secret hidden. */
@@ -126,73 +153,69 @@ function group() {
   show();
 }
 
+function control(what) {
+  for (const one of searches) one.control(what);
+  enable();
+}
+
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  search?.end();
+  for (const one of searches) one.end();
   tell("");
   show();
-  byId("outcome").textContent = "";
-  byId("outcome").classList.remove("found");
-  byId("asked").textContent = "0";
-  byId("tree").replaceChildren();
-  search = new Search(chosen());
-  search.run({ canary: search.canary.canary, reveal: form.reveal.checked, pace: form.pace.value });
+  isPaused = false;
+  const canary = chosen();
+  const beside = [...form.querySelectorAll("[name=beside]")];
+  for (const one of beside) document.querySelector(`[data-attack="${one.value}"]`).hidden = !one.checked;
+  const names = ["best-first", ...beside.filter((one) => one.checked).map((one) => one.value)];
+  searches = names.map((name) => new Search(canary, name));
+  for (const one of searches) one.run({ canary: canary.canary, reveal: form.reveal.checked, pace: form.pace.value });
   enable();
 });
 byId("repetitions").addEventListener("input", group);
 form.canary.addEventListener("change", show);
 byId("pause").addEventListener("click", () => {
-  search.isPaused = !search.isPaused;
-  search.control(search.isPaused ? "pause" : "resume");
-  enable();
+  isPaused = !isPaused;
+  control(isPaused ? "pause" : "resume");
 });
 byId("step").addEventListener("click", () => {
-  search.isPaused = true;
-  search.control("step");
-  enable();
+  isPaused = true;
+  control("step");
 });
-byId("stop").addEventListener("click", () => search?.control("stop"));
-addEventListener("pagehide", () => search?.end());
+byId("stop").addEventListener("click", () => control("stop"));
+addEventListener("pagehide", () => searches.forEach((one) => one.end()));
 
-async function load() {
-  const notice = byId("loading");
-  let isAsked = false;
-  byId("prepare").addEventListener("click", () => {
-    byId("prepare").hidden = true;
-    isAsked = true;
-    ask("/secrets/model/load", { body: {} }).catch((error) => tell(error.message, true));
-  });
-  for (;;) {
-    let state;
-    try {
-      state = await (await ask("/secrets/model")).json();
-    } catch (error) {
-      state = { mistake: error.message };
-    }
-    if (state.mistake) {
-      notice.textContent = state.mistake;
-      notice.classList.add("mistake");
-      return;
-    }
-    if (state.ready) {
-      canaries = state.canaries;
-      counts = [...new Set(canaries.map((one) => one.repetitions))].sort((one, other) => one - other);
-      byId("repetitions").max = counts.length - 1;
-      byId("repetitions").value = Math.floor(counts.length / 2);
-      notice.hidden = true;
-      byId("bench").hidden = false;
-      group();
-      return;
-    }
-    if (state.is_there && !isAsked) {
-      isAsked = true;
-      await ask("/secrets/model/load", { body: {} });
-    }
-    byId("prepare").hidden = isAsked;
-    const share = state.stage.share === null ? " …" : `: ${Math.round(100 * state.stage.share)}%`;
-    notice.textContent = isAsked ? `${state.stage.title}${share}` : "There is no language model yet. darkroom demo leaves one, or train a small one here.";
-    await new Promise((resume) => setTimeout(resume, 500));
-  }
+let isAsked = false;
+
+/** Lets the language model be loaded, or made. */
+function prepare() {
+  isAsked = true;
+  return ask("/secrets/model/load", { body: {} }).catch((error) => tell(error.message, true));
 }
 
-load();
+byId("prepare").addEventListener("click", () => {
+  byId("prepare").hidden = true;
+  prepare();
+});
+
+function fill(state) {
+  canaries = state.canaries;
+  counts = [...new Set(canaries.map((one) => one.repetitions))].sort((one, other) => one - other);
+  byId("repetitions").max = counts.length - 1;
+  byId("repetitions").value = Math.floor(counts.length / 2);
+  byId("loading").hidden = true;
+  byId("prepare").hidden = true;
+  byId("bench").hidden = false;
+  presets(form);
+  group();
+}
+
+made("/secrets/model", async (state, notice, words) => {
+  if (state.ready) fill(state);
+  else {
+    if (state.is_there && !isAsked) await prepare();
+    byId("prepare").hidden = isAsked;
+    notice.textContent = isAsked ? words(state.stage) : "There is no language model yet. darkroom demo leaves one, or train a small one here.";
+  }
+  return state.ready;
+});

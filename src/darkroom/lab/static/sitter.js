@@ -5,8 +5,9 @@ const MOST_POINTS = 400;
 
 /** One person's picture and what is said of it. */
 export class Sitter {
-  constructor(person, name, isNoise = false, tell = () => {}) {
+  constructor(person, name, { isNoise = false, run = "", tell = () => {} } = {}) {
     this.tell = tell;
+    this.run = run;
     this.person = person;
     this.name = name;
     this.isNoise = isNoise;
@@ -30,7 +31,7 @@ export class Sitter {
     const isShown = button.getAttribute("aria-expanded") === "true";
     if (!isShown) {
       try {
-        const { picture } = await (await ask(`/develop/people/${this.person}/photo`)).json();
+        const { picture } = await (await ask(`/develop/people/${this.person}/photo${this.run ? `?run=${encodeURIComponent(this.run)}` : ""}`)).json();
         figure.querySelector("img").src = picture;
         figure.querySelector("img").alt = `A real photo of ${this.name}`;
       } catch (error) {
@@ -48,17 +49,22 @@ export class Sitter {
     image.src = shown.picture;
     image.alt = `What the attack has of ${this.name} after ${count(queries)} queries`;
     this.part(".shown figcaption").textContent = when;
-    this.root.dataset.confidence = shown.confidence;
     this.root.dataset.queries = queries;
-    const meter = this.part(".meter");
-    meter.setAttribute("aria-valuenow", (100 * shown.confidence).toFixed(1));
-    meter.setAttribute("aria-valuetext", percent(shown.confidence));
-    meter.style.setProperty("--share", `${100 * shown.confidence}%`);
-    this.part(".figure").textContent = percent(shown.confidence);
-    this.part(".words").textContent = this.isNoise && shown.confidence > 0.99 ? "sure of this too" : `sure that this is ${this.name}`;
     this.part(".queries").textContent = count(queries);
+    // Nobody asks a served model about what passes by: what it said last stays.
+    if (shown.confidence !== null) this.sure(shown.confidence);
     this.part(".bits").textContent = shown.bits === null ? "–" : shown.bits.toFixed(1);
     this.vote(shown);
+  }
+
+  sure(confidence) {
+    this.root.dataset.confidence = confidence;
+    const meter = this.part(".meter");
+    meter.setAttribute("aria-valuenow", (100 * confidence).toFixed(1));
+    meter.setAttribute("aria-valuetext", percent(confidence));
+    meter.style.setProperty("--share", `${100 * confidence}%`);
+    this.part(".figure").textContent = percent(confidence);
+    this.part(".words").textContent = this.isNoise && confidence > 0.99 ? "sure of this too" : `sure that this is ${this.name}`;
   }
 
   vote(shown) {
@@ -81,14 +87,15 @@ export class Sitter {
   }
 
   remember(shown, queries) {
-    push(this.confidences, [queries, shown.confidence]);
+    if (shown.confidence !== null) push(this.confidences, [queries, shown.confidence]);
     if (shown.bits !== null) push(this.bits, [queries, shown.bits]);
   }
 
   add(shown, queries, number, choose) {
     this.milestones.push({ shown, queries });
     const image = make("img", { src: shown.picture, alt: "" });
-    const button = make("button", { type: "button", "aria-pressed": "false", "aria-label": `After ${count(queries)} queries, ${percent(shown.confidence)} sure` }, image);
+    const sure = shown.confidence === null ? "" : `, ${percent(shown.confidence)} sure`;
+    const button = make("button", { type: "button", "aria-pressed": "false", "aria-label": `After ${count(queries)} queries${sure}` }, image);
     button.addEventListener("click", () => choose(number));
     this.part(".strip").append(make("li", {}, button));
   }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,12 +16,18 @@ from darkroom.files import claim
 from darkroom.lab.studio.stages import Loading, PageReporter, Stage
 
 if TYPE_CHECKING:
+    from darkroom.defenses.pipeline import Pipeline
     from darkroom.images.cell_plan import ImageCellPlan
     from darkroom.images.job import ImageJob
     from darkroom.images.judging import Bench
     from darkroom.images.subject import Subject
+    from darkroom.lab.studio.trainings import TrainingName
     from darkroom.vision.judges.ranks import Floats
     from darkroom.vision.priors.base import ImagePrior
+
+
+WAIT = 0.2
+"""Seconds after which one that waits for another says so."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,9 @@ class Studio(Loading["ImageJob"]):
         self._bench: Bench | None = None
         self._known: dict[str, Known] = {}
         self._guesses: dict[str, Floats | None] = {}
-        self._fitting = threading.Lock()
+        self._trained: dict[str, ImageJob] = {}
+        self._accuracies: dict[tuple[str, str], float | None] = {}
+        self._fitting, self._asking = threading.Lock(), threading.Lock()
 
     def open(self, reporter: Reporter) -> ImageJob:
         """Loads the model and the photos; see :meth:`Loading.open`."""
@@ -73,11 +82,6 @@ class Studio(Loading["ImageJob"]):
             raise PlanError(f"{path}: the lab shows audits of images: give a plan with images")
         if plan.training:
             raise PlanError(f"{path}: the lab trains no models: leave out [[training]]")
-        if plan.target.kind == plan.guard_kind:
-            raise PlanError(
-                f"{path}: the lab attacks models in this process: a served one would be asked "
-                "hundreds of times a minute"
-            )
         job = load_job(plan, path, reporter)
         # What is kept there must not keep a later audit of the same plan out.
         claim(plan.run_folder, "choose another [run] name or out")
@@ -123,7 +127,7 @@ class Studio(Loading["ImageJob"]):
         from darkroom.vision.priors.build import PRIORS
 
         job = self.job
-        with self._fitting:
+        with waited_for(self._fitting, "Waiting for what another attack prepares", tell):
             if name not in self._known:
                 cell = replace(job.cells()[0], prior=PRIORS.make(name, {}))
                 reporter = PageReporter(tell)
@@ -131,6 +135,60 @@ class Studio(Loading["ImageJob"]):
                     self._known[name] = Known(cell, job.fit_prior(cell, job.subject, advance))
                 self.guessed(self._known[name])  # begins to find out
             return self._known[name]
+
+    def trained(self, name: TrainingName, tell: Callable[[Stage], None]) -> ImageJob:
+        """Returns the audit of the same model trained with a defence, by whoever asks first.
+
+        Args:
+            name: The training defence; ``none`` for the model as it is.
+            tell: Told how far it is.
+
+        Raises:
+            DarkroomError: If it cannot be trained.
+        """
+        if name == "none":
+            return self.job
+        with waited_for(self._fitting, "Waiting for what another attack prepares", tell):
+            if name not in self._trained:
+                from darkroom.lab.studio.trained import trained_job
+
+                self._trained[name] = trained_job(self.job, name, PageReporter(tell))
+            return self._trained[name]
+
+    def accuracy(self, name: TrainingName, job: ImageJob, defense: Pipeline) -> float | None:
+        """Returns how often a model is right about photos that it has not seen.
+
+        Args:
+            name: How it was trained.
+            job: Its audit.
+            defense: What changes its answers.
+
+        Returns:
+            ``None`` where there are no such photos, or a server would have to be asked.
+        """
+        if self.is_remote:
+            return None
+        key = name, defense.name
+        if key not in self._accuracies:
+            from darkroom.images.utility import utility
+
+            fitted = job.subject.fitted(defense)
+            self._accuracies[key] = utility(job.subject, fitted).accuracy
+        return self._accuracies[key]
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether others serve the model, so that each question costs somebody something."""
+        return self.job.subject.target.served
+
+    @contextmanager
+    def turn(self, tell: Callable[[Stage], None]) -> Iterator[None]:
+        """Lets one attack at a time ask a served model, so that each row is on the right bill."""
+        if not self.is_remote:
+            yield
+            return
+        with waited_for(self._asking, "Waiting for another attack on the same server", tell):
+            yield
 
     def guessed(self, known: Known) -> Floats | None:
         """Returns the expected log2 of each goal's rank for draws of a prior, without the model.
@@ -147,3 +205,20 @@ class Studio(Loading["ImageJob"]):
 
             threading.Thread(target=find, name="guesses", daemon=True).start()
         return self._guesses.get(name)
+
+
+@contextmanager
+def waited_for(lock: threading.Lock, words: str, tell: Callable[[Stage], None]) -> Iterator[None]:
+    """Holds a lock; who no longer wants it while waiting need not wait.
+
+    Args:
+        lock: The lock.
+        words: What it waits for.
+        tell: Told that it waits; may raise to give up.
+    """
+    while not lock.acquire(timeout=WAIT):
+        tell(Stage(words))
+    try:
+        yield
+    finally:
+        lock.release()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from darkroom.lab.live.gate import Gate
 from darkroom.sections import explain
 
 T = TypeVar("T", bound=BaseModel)
@@ -17,35 +18,19 @@ LARGEST = 10_000
 """Bytes of a request."""
 
 
-class Controlled(Protocol):
-    """What runs, and can be told to wait."""
-
-    def pause(self) -> None:
-        """Lets it wait."""
-
-    def resume(self) -> None:
-        """Lets it go on."""
-
-    def step(self) -> None:
-        """Lets it take one step."""
-
-    def stop(self) -> None:
-        """Ends it."""
-
-
-def control(running: Controlled | None, what: str) -> Response:
+def control(gate: Gate | None, what: str) -> Response:
     """Pauses something that runs, lets it go on or take a step, or ends it.
 
     Raises:
         HTTPException: If it is over, or there is no such control.
     """
-    if running is None:
+    if gate is None:
         raise HTTPException(404, "that is over")
     controls = {
-        "pause": running.pause,
-        "resume": running.resume,
-        "step": running.step,
-        "stop": running.stop,
+        "pause": gate.pause,
+        "resume": gate.resume,
+        "step": gate.step,
+        "stop": gate.stop,
     }
     if what not in controls:
         raise HTTPException(404, f"there is no {what}")

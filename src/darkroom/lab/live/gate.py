@@ -75,6 +75,16 @@ class Gate:
         if self._stopped:
             raise Stopped
 
+    def rest(self, seconds: float) -> None:
+        """Waits a while, or until it is ended.
+
+        Raises:
+            Stopped: If it was ended.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopped, seconds)
+        self.check()
+
     def charged(self, spent: int) -> None:
         """Waits until the next batch may be asked.
 

@@ -21,6 +21,7 @@ def streamed(
     first: BaseModel,
     news: Callable[[], Sequence[BaseModel]],
     is_last: Callable[[BaseModel], bool],
+    begin: Callable[[], None],
     end: Callable[[], None],
 ) -> StreamingResponse:
     """Returns an answer that goes on until the work is done or the page has gone.
@@ -29,10 +30,12 @@ def streamed(
         first: Is sent at once.
         news: Returns what is new; runs in a thread, one call at a time.
         is_last: Tells whether nothing comes after.
+        begin: Called when somebody reads the stream; never for a page that went before.
         end: Called when the stream ends, however it does.
     """
 
     async def lines() -> AsyncIterator[str]:
+        begin()
         try:
             yield _line(first)
             spoken = time.monotonic()
