@@ -71,7 +71,8 @@ def _at_one_percent(scores: np.ndarray) -> float:
 def exchanged(world: World, seed: int) -> list[Claim]:
     """Gives everybody's template to the next: the picture must show the next."""
     tell("control: the template of another person")
-    target, count = world.subject.target, len(world.subject.goals)
+    target, count = world.subject.embedding, len(world.subject.goals)
+    assert target is not None
     following = np.roll(np.arange(count), -1)
     store = Store(target.store.means[following], np.arange(count))
     swapped = EmbeddingVerifier(target.encoder, store, target.metric, threshold=target.threshold)

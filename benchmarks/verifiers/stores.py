@@ -35,7 +35,9 @@ def store_claims(world: World) -> tuple[list[Claim], list[Table]]:
     tell("finding people behind stored templates")
     strangers = world.subject.strangers
     assert strangers is not None
-    encoder = world.subject.target.encoder
+    embedding = world.subject.embedding
+    assert embedding is not None
+    encoder = embedding.encoder
     templates = unit(encoder.templates(strangers.images))
     first, second = templates[strangers.numbers == 0], templates[strangers.numbers == 1]
     stored, candidates, others = first[:PEOPLE], second[:PEOPLE], first[PEOPLE:]

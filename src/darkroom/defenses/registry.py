@@ -86,7 +86,7 @@ def make_pipeline(
     """
     made = [registry.find(one, folder).prepared(folder or Path()) for one in wanted]
     for one in made:
-        if one.numbers and registry not in (TABLE_DEFENSES, MATCH_DEFENSES):
+        if one.numbers and registry is OUTPUT_DEFENSES:
             raise PlanError(
                 f"defence {one.name} changes predicted numbers, and this model answers scores: use "
                 "rounding or another defence of confidences"

@@ -207,6 +207,21 @@ async def charge_classes(
         raise Spent(decision)
 
 
+async def charge_person(budgets: Budgets, asker: Asker, asked: Asked) -> None:
+    """Charges the person enrolled whom a request is about, where budgets concern them.
+
+    The rows of the client stay charged where it is refused.
+
+    Raises:
+        Refused: With 429, if one is spent.
+    """
+    if asked.person is None:
+        return
+    decision = await budgets.charge_person(asker, asked.person, asked.rows)
+    if not decision.granted:
+        raise Spent(decision)
+
+
 def known_client(active: ActivePolicy, head: Head) -> str:
     """Returns who asks.
 

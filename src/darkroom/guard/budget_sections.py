@@ -89,7 +89,8 @@ class BudgetSection(Section):
 
     Attributes:
         name: Shown in ``RateLimit`` fields.
-        per: Whose rows are counted together.
+        per: Whose rows are counted together. ``person`` is the person enrolled whom a request is
+            about, over all clients; a ``[[wire]]`` tells where requests name them.
         rows: The most of them in a window.
         tokens: Instead of rows, the most tokens of prompts and completions.
         window: ``day`` for a calendar day, or a sliding window such as ``1h``. A burst is a short
@@ -103,7 +104,7 @@ class BudgetSection(Section):
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")
-    per: Literal["client", "group", "class", "model"] = "client"
+    per: Literal["client", "group", "class", "model", "person"] = "client"
     rows: int | None = Field(default=None, ge=1, le=10**12)
     tokens: int | None = Field(default=None, ge=1, le=10**12)
     window: str = "day"
@@ -132,6 +133,8 @@ class BudgetSection(Section):
             raise ValueError("give models or routes, not both")
         if self.per == "class" and (self.routes is not None or self.tokens is not None):
             raise ValueError("a budget of classes counts rows, and on all routes")
+        if self.per == "person" and self.tokens is not None:
+            raise ValueError("a budget of people counts rows")
         return self
 
     @property

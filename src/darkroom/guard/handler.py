@@ -15,6 +15,7 @@ from darkroom.guard.admission import (
     Inputs,
     Spent,
     charge_classes,
+    charge_person,
     checked_scores,
     known_asker,
     known_client,
@@ -124,6 +125,7 @@ class Handler:
         inputs = seen_inputs(active, asked)
         fields = await self._charge(asker, asked, inputs)
         record.rows = asked.rows
+        await charge_person(self.guarded.budgets, asker, asked)
         record.outcome = "withheld"  # until it leaves
         if asked.tokens is not None and asked.tokens.body is not None:
             body = asked.tokens.body

@@ -21,7 +21,7 @@ from darkroom.sections import PartSection
 KEPT_BACK = frozenset(
     [
         *("classes", "row_shape", "output", "signature", "top_k", "top_logprobs", "defenses"),
-        *("limits", "completions", "numbers", "context"),
+        *("limits", "completions", "numbers", "context", "person"),
     ]
 )
 """Keys of wire formats without which more may be asked for, or leaves."""
@@ -168,7 +168,7 @@ class Protection(BaseModel):
         holding = [one for one in new.budgets if _holds(one, old)]
         if old.per == "class" and not self.models and new.models:
             return False  # whose classes are counted apart from now on, and begin at none
-        if old.per in ("class", "model"):
+        if old.per in ("class", "model", "person"):
             return bool(holding)
         held = {pair for pair in self._held(old) if pair[0] in new.clients}
         return not held or any(held <= new._held(one) for one in holding)

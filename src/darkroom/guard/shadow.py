@@ -15,6 +15,7 @@ from darkroom.guard.admission import (
     Inputs,
     Spent,
     charge_classes,
+    charge_person,
     checked_scores,
     known_asker,
     known_client,
@@ -152,6 +153,7 @@ class ShadowHandler:
             decision = await self.guarded.budgets.charge(asker, asked.rows, record.tokens_most)
             if not decision.granted:
                 raise Spent(decision)
+            await charge_person(self.guarded.budgets, asker, asked)
         except Refused as refused:
             self._would(refused)
             return None

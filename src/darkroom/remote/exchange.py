@@ -66,7 +66,7 @@ class Exchange:
             query: What every address ends with, and no log may show.
             quotes: Whether messages may show how an answer begins. Where they may not, a refusal is
                 shown if it repeats nothing of the request.
-            answers: Tells of a refusal (status 400) whether it is an answer all the same.
+            answers: Tells of a refusal (status 400 or 422) whether it is an answer all the same.
         """
         self._client = client
         self._headers = client.headers
@@ -160,7 +160,7 @@ class Exchange:
         return b"".join(chunks)
 
     def _is_answer(self, status: int, start: bytes) -> bool:
-        refused = status == httpx.codes.BAD_REQUEST
+        refused = status in (httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY)
         return refused and self._answers is not None and self._answers(start)
 
     def _bad_status(self, response: httpx.Response, start: bytes, sent: bytes) -> Exception:

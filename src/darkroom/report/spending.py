@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from darkroom.auditing.record import Cell
 from darkroom.errors import MissingExtraError
-from darkroom.guard.budgets.rules import MODEL, class_subject, client_subject
+from darkroom.guard.budgets.rules import MODEL, class_subject, client_subject, person_subject
 from darkroom.guard.policy import Policy, read_policy
 from darkroom.guard.stores.base import RETENTION, Entry, Store
 from darkroom.guard.stores.registry import open_store
@@ -89,6 +89,7 @@ class Spending(NamedTuple):
         model: Which.
         clients: Heaviest first.
         classes: Heaviest first; empty where classes have no budgets.
+        people: Those enrolled whom rows were about, heaviest first; empty where they have none.
         model_rows: All together.
         outlook: For the heaviest client, where a run was given.
     """
@@ -96,6 +97,7 @@ class Spending(NamedTuple):
     model: str
     clients: Sequence[Spender]
     classes: Sequence[Spender]
+    people: Sequence[Spender]
     model_rows: Spender
     outlook: Outlook | None
 
@@ -117,6 +119,7 @@ class Spending(NamedTuple):
             "model": self.model,
             "clients": [spender(one) for one in self.clients],
             "classes": [spender(one) for one in self.classes],
+            "people": [spender(one) for one in self.people],
             "all": spender(self.model_rows),
             "outlook": outlook,
         }
@@ -124,7 +127,7 @@ class Spending(NamedTuple):
     def text(self) -> str:
         """Returns it as a terminal shows it."""
         rows: list[tuple[str, ...]] = [("rows", "today", "7 days", "32 days", "a day")]
-        for one in (*self.clients, *self.classes, self.model_rows):
+        for one in (*self.clients, *self.classes, *self.people, self.model_rows):
             numbers = (one.today, one.recent, one.kept, round(one.rate, 1))
             rows.append((one.name, *(count(number) for number in numbers)))
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -207,16 +210,21 @@ def _spending(policy: Policy, store: Store) -> Spending:
         return Spender(name, today, _rows(recent), _rows(buckets), _observed(recent, now))
 
     clients = [spender(one.name, client_subject(one.name)) for one in policy.client]
-    start = class_subject(0).removesuffix("0")
-    classes = [
-        spender(f"class {subject.removeprefix(start)}", subject)
-        for subject in sorted(subjects)
-        if subject.startswith(start)
-    ]
+
+    def apart(start: str) -> list[Spender]:
+        """Returns those whose subjects begin alike, heaviest first."""
+        found = [
+            spender(subject.replace("/", " ", 1), subject)
+            for subject in sorted(subjects)
+            if subject.startswith(start)
+        ]
+        return sorted(found, key=lambda one: -one.kept)
+
     return Spending(
         policy.guard.model,
         sorted(clients, key=lambda one: -one.kept),
-        sorted(classes, key=lambda one: -one.kept),
+        apart(class_subject(0).removesuffix("0")),
+        apart(person_subject("")),
         spender("all", MODEL),
         None,
     )

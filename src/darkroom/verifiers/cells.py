@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from darkroom.auditing.cell_plan import GUARD
 from darkroom.auditing.record import (
     Component,
     CurvePoint,
     Difference,
+    GuardRecord,
     Queries,
     Share,
     Utility,
@@ -32,7 +34,7 @@ from darkroom.verifiers.record import (
     VerifierDetails,
 )
 from darkroom.verifiers.subject import VerifierSubject
-from darkroom.verifiers.targets.base import Floats, Images
+from darkroom.verifiers.targets.base import Floats, Images, Verifier
 from darkroom.verifiers.targets.view import View
 from darkroom.verifiers.words import happened, threat_model
 from darkroom.vision.guesses import Guesses, advantage
@@ -43,6 +45,10 @@ from darkroom.vision.priors.base import ImagePrior
 from darkroom.vision.ranking import Ranked, bits_of, rank_people
 from darkroom.vision.record import GateMeasures
 from darkroom.vision.words import worst_off
+
+if TYPE_CHECKING:
+    from darkroom.remote.guarded import Endpoint
+    from darkroom.verifiers.targets.http import HttpVerifier
 
 SNAPSHOTS = 5
 MARKS = 24
@@ -83,6 +89,7 @@ class _Attacked(NamedTuple):
     total: int
     seconds: float
     adaptation: tuple[str, ...]
+    guard: GuardRecord | None
 
     @property
     def last(self) -> Point:
@@ -104,6 +111,7 @@ def run_cell(
     prior: ImagePrior,
     bench: VerifierBench,
     advance: Callable[[int, int], None],
+    endpoint: Endpoint[HttpVerifier] | None = None,
 ) -> tuple[VerifierCell, Arrays]:
     """Attacks all people, and measures impersonation and likeness.
 
@@ -114,12 +122,14 @@ def run_cell(
         prior: The fitted prior.
         bench: The judges and their errors.
         advance: Told how many of the expected queries are spent.
+        endpoint: Where the attacker asks, in a cell behind a guard; the audit itself asks the
+            subject's target.
 
     Returns:
         The cell, and the arrays for ``reconstructions.npz``.
     """
     guessed = bench.guessed(plan.prior, prior, subject, plan.seed)
-    attacked = _attack(plan, subject, prior, bench, guessed, advance)
+    attacked = _attack(plan, subject, prior, bench, guessed, advance, endpoint)
     last = attacked.last
     ranked = rank_people(
         bench.gallery,
@@ -134,7 +144,7 @@ def run_cell(
     cell = VerifierCell(
         key=key,
         target=subject.target.name,
-        defense=plan.defense.name,
+        defense=plan.defense.name if endpoint is None else GUARD,
         attack=plan.attack.name,
         attacker="naive" if plan.naive else "adaptive",
         access=plan.access,
@@ -173,6 +183,7 @@ def _attack(
     bench: VerifierBench,
     guessed: Guesses,
     advance: Callable[[int, int], None],
+    endpoint: Endpoint[HttpVerifier] | None,
 ) -> _Attacked:
     """Runs the attack and measures it at every milestone."""
     goals = len(subject.goals)
@@ -180,19 +191,13 @@ def _attack(
     ledger = QueryLedger(
         goals, Limit(per_goal=plan.budget), lambda spent: advance(spent, expected * goals)
     )
-    view = View(
-        subject.target,
-        plan.access,
-        ledger,
-        np.arange(goals),
-        defense=plan.defense,
-        noise=np.random.default_rng([plan.seed, 6]),
-        told=not plan.naive,
-    )
+    view = _view(plan, subject.target if endpoint is None else endpoint.target, ledger)
     knowledge = Knowledge(prior, subject.public.images, subject.public.people)
     marks = _marks(min(expected, plan.budget or expected))
     points: list[Point] = []
     latest: Progress | None = None
+    if endpoint is not None:
+        endpoint.begin()
     began = time.monotonic()
     for progress in plan.attack.run(view, knowledge, rng=np.random.default_rng([plan.seed, 1])):
         spent = int(ledger.alone.max())
@@ -203,7 +208,22 @@ def _attack(
             marks = [mark for mark in marks if mark > spent]
     if latest is not None:
         points.append(_point(int(ledger.alone.max()), latest, subject, bench, guessed))
-    return _Attacked(points, ledger.total, time.monotonic() - began, plan.attack.adaptation(view))
+    seconds, adaptation = time.monotonic() - began, plan.attack.adaptation(view)
+    guard = None if endpoint is None else GuardRecord.of(endpoint.held(ledger.total))
+    return _Attacked(points, ledger.total, seconds, adaptation, guard)
+
+
+def _view(plan: VerifierCellPlan, verifier: Verifier, ledger: QueryLedger) -> View:
+    """Returns what the attacker of a cell sees."""
+    return View(
+        verifier,
+        plan.access,
+        ledger,
+        np.arange(verifier.people),
+        defense=plan.defense,
+        noise=np.random.default_rng([plan.seed, 6]),
+        told=not plan.naive,
+    )
 
 
 def _marks(most: int) -> list[int]:
@@ -267,6 +287,7 @@ def _details(
         if ranked is None
         else worst_off(people, ranked.record.strangers, ranked.alone, bench.by_heart.recognised),
         ranking=None if ranked is None else ranked.record,
+        guard=attacked.guard,
     )
 
 

@@ -61,29 +61,28 @@ def _recognition(subject: VerifierSubject) -> Check:
 
 def _answers(subject: VerifierSubject) -> Check:
     """Asks some photos twice, and one by one."""
-    photos = subject.seen.images[:6]
-    encoder = subject.target.encoder
-    together, again = encoder.templates(photos), encoder.templates(photos)
-    alone = np.concatenate([encoder.templates(one[None]) for one in photos])
-    metric = subject.target.metric
+    photos, target = subject.seen.images[:6], subject.target
+    people = np.searchsorted(subject.goals, subject.seen.people[:6])
+    together, again = target.scores(photos, people), target.scores(photos, people)
+    rows = range(len(photos))
+    alone = [target.scores(photos[row : row + 1], people[row : row + 1]) for row in rows]
 
     def apart(other: np.ndarray) -> float:
-        near, same = (np.diag(metric.scores(together, one)) for one in (other, together))
-        return float(np.abs(near - same).max())
+        return float(np.abs(together - other).max())
 
-    twice, batch = apart(again), apart(alone)
+    twice, batch = apart(again), apart(np.concatenate(alone))
     if max(twice, batch) <= _TOLERANCE:
         return Check(
             name="answers",
             outcome="passed",
-            found=f"Templates are the same twice, and alone as in a batch ({len(photos)} photos "
+            found=f"Answers are the same twice, and alone as in a batch ({len(photos)} photos "
             "asked again).",
         )
     what = "asked twice" if twice > _TOLERANCE else "alone and in a batch"
     return Check(
         name="answers",
         outcome="failed",
-        found=f"The same photo {what} gets templates that are {max(twice, batch):.2g} apart.",
+        found=f"The same photo {what} gets scores that are {max(twice, batch):.2g} apart.",
         cause="random answers" if twice > _TOLERANCE else "batch dependence",
         remedy="Turn off dropout and noise, and let batch normalisation use its running "
         "statistics.",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,14 +19,18 @@ from darkroom.auditing.run_record import TargetRecord
 from darkroom.errors import PlanError
 from darkroom.named import identity
 from darkroom.training.models import GivenModel
-from darkroom.verifiers.cell_plan import VerifierCellPlan, cell_plans
+from darkroom.verifiers.cell_plan import VerifierCellPlan, cell_plans, protection_in
 from darkroom.verifiers.cells import run_cell
 from darkroom.verifiers.checks import check_subject
 from darkroom.verifiers.judging import VerifierBench, set_up_bench
 from darkroom.verifiers.plan import EnrolledSection, FacesSection, VerifierPlan
+from darkroom.verifiers.protection.base import Protection
 from darkroom.verifiers.record import VerifierCell
-from darkroom.verifiers.subject import VerifierSubject, enrol
-from darkroom.verifiers.targets.load import open_encoder
+from darkroom.verifiers.subject import VerifierSubject, behind, enrol, settled
+from darkroom.verifiers.targets.base import Encoder
+from darkroom.verifiers.targets.load import open_encoder, open_verifier
+from darkroom.verifiers.targets.metrics import Metric
+from darkroom.verifiers.targets.sections import ServedFacesSection, TargetSection
 from darkroom.vision.judges.base import Judge
 from darkroom.vision.judges.recognisers import JUDGES, own_judges
 from darkroom.vision.photos import Photos, load_photos, located
@@ -34,6 +39,11 @@ from darkroom.vision.priors.build import Materials
 from darkroom.vision.reading.shapes import shape_of
 from darkroom.vision.spec import ImageSpec
 from darkroom.vision.subject import hold_apart
+
+# What servers are asked with is installed only where one is asked.
+if TYPE_CHECKING:
+    from darkroom.remote.guarded import Endpoint
+    from darkroom.verifiers.targets.http import HttpVerifier
 
 
 @dataclass(frozen=True)
@@ -62,25 +72,16 @@ class VerifierJob(Job[VerifierPlan, VerifierSubject, VerifierCellPlan, VerifierB
     def facts(self) -> Facts:
         """Returns what the report says of the verifier and the photos; see :meth:`Job.facts`."""
         subject, target = self.subject, self.subject.target
-        point, spec = subject.operating, subject.spec
+        spec = subject.spec
         channels, height, width = spec.shape
-        chosen = "as given" if point.wanted is None else f"for {point.wanted:.2%} false accepts"
         tested = [
-            (
-                "Template",
-                f"{target.encoder.size:,} numbers, compared by {target.metric.unit}; "
-                f"{subject.rule} of {int(subject.trained.sum()):,} enrolled photos",
-            ),
+            ("Template", _template(subject)),
             (
                 "Input",
                 f"{channels} \N{MULTIPLICATION SIGN} {height} \N{MULTIPLICATION SIGN} {width}, "
                 f"values {spec.low:g} to {spec.high:g}",
             ),
-            (
-                "Accepts",
-                f"{'from' if target.metric.unit == 'similarity' else 'up to'} {target.metric.unit} "
-                f"{target.metric.of_score(point.threshold):.4g}, {chosen}",
-            ),
+            ("Accepts", _accepts(subject)),
             (
                 "Enrolled",
                 f"{len(subject.goals):,} people; {int((~subject.trained).sum()):,} other photos of "
@@ -131,7 +132,63 @@ class VerifierJob(Job[VerifierPlan, VerifierSubject, VerifierCellPlan, VerifierB
         advance: Advance,
     ) -> tuple[VerifierCell, Arrays]:
         """Attacks all people and judges what comes out; see :meth:`Job.run_cell`."""
-        return run_cell(key, cell, subject, prior, bench, advance)
+        where = None if cell.guarded is None else self._endpoint
+        protection = protection_in(cell.defense)
+        if protection is not None:
+            subject = self._behind(subject, protection)
+            bench = replace(bench, other_templates=subject.other_templates)
+        return run_cell(key, cell, subject, prior, bench, advance, where)
+
+    def _behind(self, subject: VerifierSubject, protection: Protection) -> VerifierSubject:
+        """Returns the verifier with a protected store, found out once."""
+        words = repr((subject.target.fingerprint(), protection))
+        if words not in self._protected:
+            key = int(np.random.default_rng([self.plan.run.seed, 12]).integers(2**62))
+            self._protected[words] = behind(subject, protection, key)
+        return self._protected[words]
+
+    @cached_property
+    def _protected(self) -> dict[str, VerifierSubject]:
+        """Verifiers whose stores are protected."""
+        return {}
+
+    @cached_property
+    def _endpoint(self) -> Endpoint[HttpVerifier]:
+        """The same verifier behind the plan's guard, reached when a cell first asks it."""
+        from darkroom.remote.guarded import Endpoint
+
+        def reach() -> HttpVerifier:
+            plan, names = self.plan, names_of(self.subject.private)
+            assert plan.guarded is not None
+            found = open_verifier(
+                plan.guarded,
+                self.subject.spec,
+                names,
+                authorized_by=plan.run.authorized_by,
+                ends_with_limit=True,
+            )
+            found.threshold = self.subject.operating.threshold
+            return found.met(self.subject.public.images[:1])
+
+        return Endpoint(reach)
+
+
+def _template(subject: VerifierSubject) -> str:
+    photos = f"{subject.rule} of {int(subject.trained.sum()):,} enrolled photos"
+    embedding = subject.embedding
+    if embedding is None:
+        return f"{photos}; none is seen"
+    size, unit = embedding.encoder.size, embedding.metric.unit
+    return f"{size:,} numbers, compared by {unit}; {photos}"
+
+
+def _accepts(subject: VerifierSubject) -> str:
+    point, metric = subject.operating, subject.target.metric
+    if metric is Metric.DECISION:
+        return "as the server decides"
+    chosen = "as given" if point.wanted is None else f"for {point.wanted:.2%} false accepts"
+    way = "up to" if metric is Metric.EUCLIDEAN else "from"
+    return f"{way} {metric.unit} {metric.of_score(point.threshold):.4g}, {chosen}"
 
 
 def _people(photos: Photos) -> str:
@@ -149,33 +206,62 @@ def load_job(plan: VerifierPlan, plan_path: Path, reporter: Reporter) -> Verifie
     if plan.training:
         raise PlanError("[[training]] is not for verifiers yet: audit encoders that are trained")
     section = plan.target
-    shape = section.shape or shape_of(located(plan.private.enrolled))
-    spec = ImageSpec.of(shape, section.range)
-    encoder = open_encoder(section, spec, folder=plan_path.parent)
+    spec = ImageSpec.of(section.shape or shape_of(located(plan.private.enrolled)), section.range)
+    leave = plan.run.authorized_by
+    compares = isinstance(section, ServedFacesSection) and section.answers != "template"
+    encoder: Encoder | None = None
+    if not compares:
+        encoder = open_encoder(section, spec, folder=plan_path.parent, authorized_by=leave)
+        spec = encoder.spec
     with reporter.stage("Reading photos") as advance:
-        private = _photos(plan.private, plan.private.enrolled, encoder.spec)
+        private = _photos(plan.private, plan.private.enrolled, spec)
         advance(1, 2)
-        public: Photos | None = _photos(plan.public, plan.public.images, encoder.spec)
+        public: Photos | None = _photos(plan.public, plan.public.images, spec)
         if plan.judges.strangers is None:
             public, strangers = hold_apart(public)
         else:
-            resize = plan.private.resize
-            strangers = load_photos(plan.judges.strangers, encoder.spec, resize=resize)
+            strangers = load_photos(plan.judges.strangers, spec, resize=plan.private.resize)
     assert public is not None
+    photos = private, chosen_photos(private, plan.private.enrol), public, strangers
     with reporter.stage("Enrolling people") as advance:
-        subject = enrol(
-            encoder,
-            private,
-            chosen_photos(private, plan.private.enrol),
-            public,
-            strangers,
-            metric=section.compared,
-            rule=section.rule,
-            threshold=section.accepts_from,
-            false_accepts=section.false_accepts or 0.001,
-        )
+        subject = _enrolled(section, encoder, photos, spec, leave)
         advance(1, 1)
     return VerifierJob.of_file(plan, plan_path, subject)
+
+
+def _enrolled(
+    section: TargetSection,
+    encoder: Encoder | None,
+    photos: tuple[Photos, np.ndarray, Photos, Photos | None],
+    spec: ImageSpec,
+    leave: str | None,
+) -> VerifierSubject:
+    """Enrols people here, or asks a server that has enrolled them."""
+    false_accepts = section.false_accepts or 0.001
+    if encoder is None:
+        assert isinstance(section, ServedFacesSection)
+        verifier = open_verifier(section, spec, names_of(photos[0]), authorized_by=leave)
+        return settled(
+            verifier,
+            *photos,
+            rule="the server's choice",
+            threshold=section.accepts_from if verifier.threshold is None else verifier.threshold,
+            false_accepts=false_accepts,
+            pairs=section.pairs,
+        )
+    return enrol(
+        encoder,
+        *photos,
+        metric=section.compared,
+        rule=section.rule,
+        threshold=section.accepts_from,
+        false_accepts=false_accepts,
+    )
+
+
+def names_of(photos: Photos) -> list[str]:
+    """Returns what people's folders are called, in the order of their numbers."""
+    return [photos.names[person] for person in np.unique(photos.people)]
 
 
 def chosen_photos(photos: Photos, told: str | None) -> np.ndarray:

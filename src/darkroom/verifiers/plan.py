@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -11,7 +11,7 @@ from darkroom.access import VerifierAccess
 from darkroom.auditing.plan import AttackSection, BasePlan, Section, checked_slice
 from darkroom.errors import PlanError
 from darkroom.sections import PartSection
-from darkroom.verifiers.targets.sections import EncoderSection
+from darkroom.verifiers.targets.sections import ServedFacesSection, TargetSection
 from darkroom.vision.reading.pictures import Resize
 
 
@@ -83,19 +83,28 @@ class VerifierJudges(Section):
 
 
 class VerifierPlan(BasePlan):
-    """A whole plan."""
+    """A whole plan.
 
-    target: EncoderSection
-    guarded: EncoderSection | None = None
+    With ``guarded``, every attack on scores or decisions also asks the same verifier behind a
+    guard.
+    """
+
+    guard_shares: ClassVar[tuple[str, ...]] = ("shape", "range")
+
+    target: TargetSection
+    guarded: ServedFacesSection | None = None
     private: EnrolledSection
     public: FacesSection
     attack: Annotated[list[VerifierAttackSection], Field(min_length=1)]  # type: ignore[assignment]
     judges: VerifierJudges = VerifierJudges()
 
     @model_validator(mode="after")
-    def _no_guard(self) -> Self:
-        if self.guarded is not None:
-            raise PlanError("[guarded] is not for verifiers yet: audit the verifier itself")
+    def _compares(self) -> Self:
+        if self.guarded is not None and self.guarded.answers == "template":
+            raise PlanError(
+                '[guarded] answers templates, which nobody compares there: set answers = "score" '
+                'or "decision"'
+            )
         return self
 
     def anchored(self, folder: Path) -> Self:

@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 
 from darkroom.errors import DataError
 from darkroom.verifiers.measures.operating import OperatingPoint, operating_point
-from darkroom.verifiers.targets.base import Encoder, Floats
+from darkroom.verifiers.protection.base import Protection
+from darkroom.verifiers.protection.verifier import ProtectedVerifier
+from darkroom.verifiers.targets.base import Encoder, Floats, Verifier
 from darkroom.verifiers.targets.embedding import EmbeddingVerifier, Store
 from darkroom.verifiers.targets.metrics import Metric, unit
 from darkroom.vision.photos import Photos
 from darkroom.vision.spec import ImageSpec
 from darkroom.vision.subject import PhotoSubject
 
-Rule = Literal["mean", "best"]
+Rule = Literal["mean", "best", "the server's choice"]
 
 FEWEST_STRANGERS = 10
 """Strangers by whom a false-accept rate says something."""
@@ -36,16 +38,19 @@ class VerifierSubject(PhotoSubject):
         strangers: Photos of people who take part in nothing, or ``None``.
         rule: How several photos of a person were enrolled.
         operating: From which score on it accepts, and whom wrongly.
-        impostor_scores: What it says of strangers' photos for everybody, ``(photos, people)``.
+        impostors: Photos of strangers by whom the operating point was found: of those apart, if
+            there are.
+        impostor_scores: What it says of these for everybody, ``(photos, people)``.
     """
 
-    target: EmbeddingVerifier
+    target: Verifier
     private: Photos
     trained: NDArray[np.bool_]
     public: Photos
     strangers: Photos | None
     rule: Rule
     operating: OperatingPoint
+    impostors: Photos
     impostor_scores: Floats
 
     def __post_init__(self) -> None:
@@ -68,21 +73,24 @@ class VerifierSubject(PhotoSubject):
         return self.target.spec
 
     @property
-    def impostors(self) -> Photos:
-        """Photos of strangers by whom the operating point is set: of those apart, if there are."""
-        return self.public if self.strangers is None else self.strangers
+    def embedding(self) -> EmbeddingVerifier | None:
+        """The verifier, if it compares templates here."""
+        return self.target if isinstance(self.target, EmbeddingVerifier) else None
 
     @property
     def other_templates(self) -> EmbeddingVerifier | None:
-        """The same verifier with people enrolled from their other photos; ``None`` without any."""
-        if not np.isin(self.goals, self.held_out.people).all():
+        """The same verifier with people enrolled from their other photos.
+
+        ``None`` where there are none, or where a server enrols.
+        """
+        target = self.embedding
+        if target is None or not np.isin(self.goals, self.held_out.people).all():
             return None
-        target = self.target
         try:
-            store = enrolled(target.encoder, self.held_out, target.metric, self.rule)
+            store = enrolled(target.encoder, self.held_out, target.template_metric, self.rule)
         except DataError:  # no face is found in them
             return None
-        return EmbeddingVerifier(target.encoder, store, target.metric, threshold=target.threshold)
+        return target.enrolling(store)
 
     def digest(self) -> str:
         """Returns a hash of the verifier and all photos."""
@@ -149,20 +157,53 @@ def enrol(
     Raises:
         DataError: If photos do not fit, or there are too few.
     """
-    given = [(private, "enrolled photos"), (public, "public photos")]
-    if strangers is not None:
-        given.append((strangers, "photos of strangers"))
-    for photos, what in given:
-        encoder.spec.check(photos.images, what)
-    impostors = public if strangers is None else strangers
-    count = len(np.unique(impostors.people))
-    if count < FEWEST_STRANGERS:
-        raise DataError(
-            f"{count} strangers are too few to say whom the verifier accepts wrongly: give "
-            f"photos of {FEWEST_STRANGERS} or more people in [public] or [judges] strangers"
-        )
+    _require_fitting(encoder.spec, private, public, strangers)
     store = enrolled(encoder, private.select(chosen), metric, rule)
-    target = EmbeddingVerifier(encoder, store, metric)
+    return settled(
+        EmbeddingVerifier(encoder, store, metric),
+        private,
+        chosen,
+        public,
+        strangers,
+        rule=rule,
+        threshold=threshold,
+        false_accepts=false_accepts,
+    )
+
+
+# long: every choice is a parameter of its own
+def settled(
+    target: Verifier,
+    private: Photos,
+    chosen: NDArray[np.bool_],
+    public: Photos,
+    strangers: Photos | None,
+    *,
+    rule: Rule,
+    threshold: float | None = None,
+    false_accepts: float = 0.001,
+    pairs: int | None = None,
+) -> VerifierSubject:
+    """Finds the operating point of a verifier that has enrolled people.
+
+    Args:
+        target: The verifier; its threshold is set.
+        private: Photos of the people.
+        chosen: Which of them are enrolled, bool ``(photos,)``.
+        public: Photos of other people, whom an attacker has.
+        strangers: Photos of people who take part in nothing, or ``None``.
+        rule: How several photos of a person are enrolled.
+        threshold: The operating point in the owner's units, where it is given.
+        false_accepts: The share of strangers whom the verifier may accept, where it is not.
+        pairs: The most pairs of a stranger's photo and a person to ask about; all when left out.
+
+    Raises:
+        DataError: If photos do not fit, or there are too few.
+    """
+    _require_fitting(target.spec, private, public, strangers)
+    impostors = public if strangers is None else strangers
+    if pairs is not None:
+        impostors = _first(impostors, max(FEWEST_STRANGERS, pairs // target.people))
     scores = target.matrix(impostors.images)
     others = private.select(~chosen)
     places = np.searchsorted(np.unique(private.people), others.people)
@@ -170,8 +211,62 @@ def enrol(
         scores,
         impostors.people,
         target.scores(others.images, places),
-        threshold=None if threshold is None else metric.of_score(threshold),
+        threshold=None if threshold is None else target.metric.of_score(threshold),
         rate=false_accepts,
     )
     target.threshold = operating.threshold
-    return VerifierSubject(target, private, chosen, public, strangers, rule, operating, scores)
+    return VerifierSubject(
+        target, private, chosen, public, strangers, rule, operating, impostors, scores
+    )
+
+
+def behind(subject: VerifierSubject, protection: Protection, key: int) -> VerifierSubject:
+    """Returns the people in a store that protects templates, at as many false accepts.
+
+    Args:
+        subject: The verifier without protection, which compares templates here.
+        protection: Of the store.
+        key: The store's.
+    """
+    plain, point = subject.embedding, subject.operating
+    assert plain is not None, "the plan has checked this"
+    given = plain.metric.of_score(point.threshold) if protection.keeps else None
+    least = 1 / subject.impostor_scores.size
+    return settled(
+        ProtectedVerifier(plain, protection, key),
+        subject.private,
+        subject.trained,
+        subject.public,
+        subject.strangers,
+        rule=subject.rule,
+        threshold=given if point.wanted is None else None,
+        false_accepts=max(point.wanted or point.false_accepts.estimate, least),
+    )
+
+
+def _require_fitting(
+    spec: ImageSpec, private: Photos, public: Photos, strangers: Photos | None
+) -> None:
+    """Refuses photos that the verifier does not take, and too few strangers.
+
+    Raises:
+        DataError: If there are such.
+    """
+    given = [(private, "enrolled photos"), (public, "public photos")]
+    if strangers is not None:
+        given.append((strangers, "photos of strangers"))
+    for photos, what in given:
+        spec.check(photos.images, what)
+    count = len(np.unique(given[-1][0].people))
+    if count < FEWEST_STRANGERS:
+        raise DataError(
+            f"{count} strangers are too few to say whom the verifier accepts wrongly: give "
+            f"photos of {FEWEST_STRANGERS} or more people in [public] or [judges] strangers"
+        )
+
+
+def _first(photos: Photos, count: int) -> Photos:
+    """Returns so many photos, the first of everybody before the second of anybody."""
+    chosen = np.zeros(len(photos.people), np.bool_)
+    chosen[np.lexsort((photos.people, photos.numbers))[:count]] = True
+    return photos.select(chosen)

@@ -45,6 +45,8 @@ def _asks(plan: VerifierCellPlan, name: str) -> str:
         case _:
             seen = "whether a picture is accepted for an enrolled person"
     behind = f", behind the defence {plan.defense.name}," if plan.defense.defenses else ""
+    if plan.guarded is not None:
+        behind = ", behind its guard, until that refuses,"
     told = ", which it takes for the verifier's own score" if plan.naive else ""
     return (
         f"The attacker asks {name}{behind} {often} and sees {seen}{told}; a row counts as one "

@@ -1,7 +1,9 @@
-"""Where an answer of plain JSON has its rows."""
+"""Where a request of plain JSON has its rows, and where an answer has them."""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from typing import Any
 
 import jmespath
@@ -47,3 +49,28 @@ class AnswerPath:
         if found is None:
             raise AnswerError(f"it has nothing at path {self.text!r}")
         return found
+
+
+def placed(body: Mapping[str, Any], key: str, value: object) -> dict[str, Any]:
+    """Returns a request's body with a value under a key, dots between nested keys.
+
+    >>> placed({"model": "faces"}, "face.photo", 1)
+    {'model': 'faces', 'face': {'photo': 1}}
+
+    Args:
+        body: What it holds besides.
+        key: Where the value goes.
+        value: What goes there.
+
+    Raises:
+        TargetError: If something is there already.
+    """
+    made = copy.deepcopy(dict(body))
+    *outer, last = key.split(".")
+    place: Any = made
+    for one in outer:
+        place = place.setdefault(one, {}) if isinstance(place, dict) else None
+    if not isinstance(place, dict) or last in place:
+        raise TargetError(f"[target] extra holds something at {key!r} already: choose another key")
+    place[last] = value
+    return made

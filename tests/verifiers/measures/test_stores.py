@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from darkroom.errors import PlanError
-from darkroom.verifiers.measures.finding import Found, found_with_key, found_without_key, procrustes
+from darkroom.verifiers.measures.finding import Found, found_with_key, found_without_key
 from darkroom.verifiers.measures.linking import linkage, unlinkability
+from darkroom.verifiers.protection.alignment import procrustes
 from darkroom.verifiers.protection.base import Protection
 from darkroom.verifiers.protection.binarised import BinarisedHash
 from darkroom.verifiers.protection.plain import Plain
@@ -68,7 +71,7 @@ def test_a_rotation_is_found_exactly_from_as_many_pairs_as_numbers() -> None:
 
 
 def test_the_polynomials_are_those_of_the_paper() -> None:
-    protection = PolyProtect(numbers=3, overlap=1)
+    protection = PolyProtect(terms=3, overlap=1)
     coefficients, exponents = protection._secret(9)
     assert sorted(exponents) == [1, 2, 3]
     assert all(1 <= abs(one) <= 50 for one in coefficients)
@@ -109,7 +112,7 @@ def test_equals_are_ranked_by_lot() -> None:
     assert Found.of(np.eye(5)).first.estimate == 1
 
 
-@pytest.mark.parametrize("wrong", [{"numbers": 1}, {"overlap": 5}, {"overlap": -1}, {"largest": 0}])
-def test_polynomials_that_there_are_not_are_refused(wrong: dict[str, int]) -> None:
+@pytest.mark.parametrize("wrong", [{"terms": 1}, {"overlap": 5}, {"overlap": -1}, {"largest": 0}])
+def test_polynomials_that_there_are_not_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(PlanError, match="polyprotect"):
         PolyProtect(**wrong)

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 from darkroom.errors import DarkroomError, one_line
@@ -166,15 +167,20 @@ class Budgets:
         Raises:
             StoreError: If the store fails; the answer must not be released then.
         """
-        rules = self.rules
-        if not rules.classes:
+        counted = self.rules.counted_classes(asker, rows)
+        return await self._beside(counted, partial(self.rules.charge_classes, asker, rows))
+
+    async def charge_person(self, asker: Asker, person: str, rows: int) -> Decision:
+        """Charges rows to the person enrolled whom they are about, before the model is asked."""
+        counted = [(one, rows) for one in self.rules.counted_person(asker, person)]
+        return await self._beside(counted, partial(self.rules.charge_person, asker, person, rows))
+
+    async def _beside(self, counted: Sequence[tuple[Counted, int]], make: Make) -> Decision:
+        """Charges to budgets that are not the asker's."""
+        if not counted:
             return Decision(True)
-        receipt = await self._stored(
-            lambda: self._charged(lambda moment: rules.charge_classes(asker, rows, moment))
-        )
-        if receipt.granted:
-            return Decision(True)
-        return await self._refusal(rules.counted_classes(asker, rows), receipt)
+        receipt = await self._stored(lambda: self._charged(make))
+        return Decision(True) if receipt.granted else await self._refusal(counted, receipt)
 
     async def correct(self, ticket: Ticket, tokens: int) -> Decision:
         """Charges the tokens that a request took instead of the most it could have taken.

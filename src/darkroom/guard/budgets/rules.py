@@ -35,6 +35,11 @@ def class_subject(position: int, model: str | None = None) -> str:
     return f"class/{position}" if model is None else f"class/{position}/model/{model}"
 
 
+def person_subject(name: str) -> str:
+    """Returns under which subject the rows about a person enrolled are kept."""
+    return f"person/{name}"
+
+
 def opened_subjects(subject: str, budget: BudgetSection) -> tuple[str, str]:
     """Returns under which subjects it is kept what operators opened of a budget.
 
@@ -151,8 +156,9 @@ class Rules:
         zone: Whose midnight begins a day.
         block: The most rows of a lease.
         bucket: Milliseconds of a bucket.
-        budgets: All but those of classes.
+        budgets: All but those of classes and of people.
         classes: Those of each predicted class.
+        people: Those of each person enrolled.
         groups: For each client, those it belongs to.
     """
 
@@ -161,6 +167,7 @@ class Rules:
     bucket: int
     budgets: Sequence[BudgetSection]
     classes: Sequence[BudgetSection]
+    people: Sequence[BudgetSection]
     groups: Mapping[str, tuple[str, ...]]
     _accounts: dict[Asker, Account] = field(default_factory=dict)
 
@@ -237,6 +244,23 @@ class Rules:
             tuple(one.line(moment, self.zone) for one, _ in self.counted_classes(asker, rows)),
         )
 
+    def counted_person(self, asker: Asker, person: str) -> list[Counted]:
+        """Returns the budgets of people that count a request about one of them."""
+        return [
+            Counted(person_subject(person) + place, budget)
+            for budget in self.people
+            for place in _places(budget, asker)
+        ]
+
+    def charge_person(self, asker: Asker, person: str, rows: int, moment: int) -> Charge:
+        """Returns what rows about a person are charged to, and which sums must fit."""
+        until, counted = bucket_end(moment, self.bucket), self.counted_person(asker, person)
+        subjects = dict.fromkeys(one.subject for one in counted)
+        return Charge(
+            tuple(Entry(one, until, rows) for one in subjects),
+            tuple(one.line(moment, self.zone) for one in counted),
+        )
+
     def ahead(self, asker: Asker, rows: int, used: int) -> int:
         """Returns how many rows to lease beyond those asked for: a share of what is used."""
         if self.bucket < 1000:
@@ -265,8 +289,9 @@ def rules_of(policy: Policy) -> Rules:
         policy.zone,
         policy.store.block,
         bucket_length(one.span for one in policy.budget),
-        [one for one in policy.budget if one.per != "class"],
+        [one for one in policy.budget if one.per not in ("class", "person")],
         [one for one in policy.budget if one.per == "class"],
+        [one for one in policy.budget if one.per == "person"],
         {client.name: tuple(dict.fromkeys(client.groups)) for client in policy.client},
     )
 

@@ -238,6 +238,10 @@ def _of_budgets(policy: Policy, deciding: _Deciding) -> list[str]:
             f"{deciding.unscored} answer(s) do not say which classes they had, as [log] scores = "
             "true has them: budgets of classes do not count these."
         )
+    if any(one.per == "person" for one in policy.budget):
+        said.append(
+            "Logs do not say whom requests are about: budgets of people count nothing here."
+        )
     if any(one.unit == "tokens" for one in policy.budget):
         said.append(
             "Tokens are those that answers told, and the most they could be where none were told; "

@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from darkroom.errors import PlanError
+from darkroom.guard.budget_sections import BudgetSection
 from darkroom.guard.budgets.rules import (
     TOKENS,
     Counted,
     class_subject,
     opened_subjects,
+    person_subject,
     rules_of,
 )
 from darkroom.guard.budgets.scopes import Asker
@@ -19,7 +21,7 @@ from darkroom.guard.policy import Policy
 from darkroom.guard.stores.base import Entry, Store
 from darkroom.guard.stores.registry import open_store
 
-CLASSES = class_subject(0).removesuffix("0")
+CLASSES, PEOPLE = class_subject(0).removesuffix("0"), person_subject("")
 
 
 class Standing(NamedTuple):
@@ -27,7 +29,7 @@ class Standing(NamedTuple):
 
     Attributes:
         counted: The budget, and under which subject it counts.
-        holder: Whose it is: ``alice``, ``group:partners``, ``class:3`` or ``all``.
+        holder: Whose it is: ``alice``, ``group:partners``, ``class:3``, ``person:ada`` or ``all``.
         part: Of several models or routes, the one that it counts, such as ``model/faces``.
         spent: Rows or tokens that count now.
         raised: By how many an operator has raised the limit.
@@ -87,7 +89,7 @@ def every_counted(policy: Policy, store: Store) -> list[Counted]:
 
     Args:
         policy: The policy.
-        store: Its ledger, which knows the classes that were predicted.
+        store: Its ledger, which knows the classes that were predicted, and who was asked about.
     """
     rules, routes = rules_of(policy), tuple(one.name for one in policy.route)
     models: list[str | None] = [one.name for one in policy.model]
@@ -97,7 +99,7 @@ def every_counted(policy: Policy, store: Store) -> list[Counted]:
         for model in models or [None]
         for one in rules.account(Asker(client.name, model, routes)).budgets
     ]
-    subjects = store.subjects() if rules.classes else []
+    subjects = store.subjects() if rules.classes or rules.people else []
     found += [
         Counted(one, budget)
         for one in subjects
@@ -105,7 +107,22 @@ def every_counted(policy: Policy, store: Store) -> list[Counted]:
         for budget in rules.classes
         if budget.models is None or one.rpartition("/model/")[2] in budget.models
     ]
+    found += [
+        Counted(one, budget)
+        for one in subjects
+        if one.startswith(PEOPLE)
+        for budget in rules.people
+        if one.removeprefix(PEOPLE).partition("/")[2] in _parts(budget)
+    ]
     return list({(one.subject, one.budget.name): one for one in found}.values())
+
+
+def _parts(budget: BudgetSection) -> list[str]:
+    """Returns what a budget counts by itself, as subjects have it."""
+    if budget.models is None and budget.routes is None:
+        return [""]
+    of_models = [f"model/{one}" for one in budget.models or ()]
+    return of_models + [f"route/{one}" for one in budget.routes or ()]
 
 
 def standings(policy: Policy, store: Store) -> list[Standing]:
@@ -166,7 +183,7 @@ def known_holder(policy: Policy, who: str) -> str:
     """
     groups = sorted({name for one in policy.client for name in one.groups})
     known = [*(one.name for one in policy.client), *(f"group:{one}" for one in groups), "all"]
-    if who not in known and not who.startswith("class:"):
+    if who not in known and not who.startswith(("class:", "person:")):
         raise PlanError(f"nobody is called {who!r}: the policy has {', '.join(known)}")
     return who
 

@@ -81,6 +81,7 @@ class Asked:
         memo: Whatever the format needs later to rewrite the answer.
         model: What the body calls the model, in formats whose path does not.
         tokens: Of a language model, where the format counts them.
+        person: The person enrolled whom it is about, in formats that are told where that stands.
     """
 
     rows: int
@@ -89,6 +90,7 @@ class Asked:
     memo: Any = None
     model: str | None = None
     tokens: Tokens | None = None
+    person: str | None = None
 
 
 @dataclass(slots=True)

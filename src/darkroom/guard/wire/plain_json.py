@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,11 +13,19 @@ from jmespath.exceptions import JMESPathError
 
 from darkroom.errors import PlanError, one_line
 from darkroom.guard.wire.base import Answered, Asked
-from darkroom.guard.wire.bodies.multipart import count_files
+from darkroom.guard.wire.bodies.multipart import read_form
 from darkroom.guard.wire.rows import Classes, Shape, read_rows
 from darkroom.guard.wire.strict_json import Unclear, as_object, numeric, only
 from darkroom.guard.wire.strict_wire import StrictWire
 from darkroom.wire.base import dumped
+
+PERSON = "{person}"
+"""What stands in a route for the person enrolled whom a request is about."""
+
+PEOPLE = "[A-Za-z0-9._@:-]{1,128}"
+"""What people may be called: nothing that is written in several ways, or divides subjects."""
+
+_PEOPLE = re.compile(PEOPLE)
 
 
 @dataclass(frozen=True)
@@ -28,7 +37,8 @@ class PlainJson(StrictWire):
     it does not lead to does not leave.
 
     Attributes:
-        route: The path of the inference route, such as ``/predict``.
+        route: The path of the inference route, such as ``/predict``; ``{person}`` in it stands for
+            the person enrolled whom a request is about, as in ``/people/{person}/compare``.
         health: Paths that go through uncharged.
         inputs: The key of the rows, dots between nested keys.
         path: Where the answer has one entry a row: probabilities, objects of them, or labels.
@@ -38,6 +48,8 @@ class PlainJson(StrictWire):
             (``multipart/form-data``), and ``allow`` names their other fields.
         one_by_one: Whether a request holds a row itself, not a list of rows, and the path leads to
             that row's entry.
+        person: The member of a request, or the field of a form, that names the person enrolled
+            whom it is about, for budgets ``per = "person"``. It need not be among ``allow``.
         row_shape: What every row of numbers must have.
         classes: The names of the classes in order; needed where the server tells the best alone.
     """
@@ -51,6 +63,7 @@ class PlainJson(StrictWire):
     allow: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     one_by_one: bool = False
+    person: str | None = None
     row_shape: Shape = None
     classes: Classes = None
 
@@ -58,7 +71,8 @@ class PlainJson(StrictWire):
         """Compiles the path.
 
         Raises:
-            PlanError: If it is no JMESPath expression, or cannot be written back.
+            PlanError: If it is no JMESPath expression, or cannot be written back; or if the person
+                stands in two places.
         """
         try:
             _placed(self._path.parsed, [])
@@ -69,12 +83,34 @@ class PlainJson(StrictWire):
             ) from error
         if self.inputs.split(".")[0] in self.allow or not all(self.inputs.split(".")):
             raise PlanError(f"wire json: inputs {self.inputs!r} is empty or among allow")
+        places = self.route.count(PERSON) + (self.person is not None)
+        if places > 1 or self.person in (*self.allow, self.inputs.split(".")[0], *self.files):
+            raise PlanError(
+                "wire json: the person should stand in one place of its own: in the route or "
+                "under person, and not among allow, inputs and files"
+            )
+
+    @property
+    def names_people(self) -> bool:
+        """Whether every request says which person enrolled it is about."""
+        return self.person is not None or PERSON in self.route
+
+    @cached_property
+    def _route(self) -> re.Pattern[str]:
+        """Matches the inference route, and finds the person in it."""
+        before, there, after = self.route.partition(PERSON)
+        return re.compile(re.escape(before) + (f"({PEOPLE})" if there else "") + re.escape(after))
 
     @cached_property
     def _place(self) -> tuple[str, list[str], frozenset[str]]:
         """The key of the rows, those within it, and the members that a request may have."""
         outer, *inner = self.inputs.split(".")
-        return outer, inner, frozenset((outer, *self.allow))
+        return outer, inner, frozenset((outer, *self._allowed))
+
+    @cached_property
+    def _allowed(self) -> tuple[str, ...]:
+        """The other members or fields that a request may have."""
+        return self.allow if self.person is None else (*self.allow, self.person)
 
     @cached_property
     def _keys(self) -> tuple[str, ...] | None:
@@ -87,29 +123,46 @@ class PlainJson(StrictWire):
 
     def matches(self, method: str, path: str) -> bool:
         """Tells whether this is inference."""
-        return method == "POST" and path == self.route
+        if PERSON not in self.route:
+            return method == "POST" and path == self.route
+        return method == "POST" and self._route.fullmatch(path) is not None
 
     def passes(self, method: str, path: str) -> bool:
         """Lets health through."""
         return method == "GET" and path in self.health
 
-    def _read(self, path: str, headers: Mapping[str, str], body: bytes) -> Asked:  # noqa: ARG002
+    def _read(self, path: str, headers: Mapping[str, str], body: bytes) -> Asked:
         if self.files:
-            return self._form(headers, body)
+            asked, named = self._form(headers, body)
+        else:
+            asked, named = self._object(headers, body)
+        if self.person is not None:
+            asked.person = _person(named)
+        elif PERSON in self.route and (found := self._route.fullmatch(path)) is not None:
+            asked.person = found[1]
+        return asked
+
+    def _object(self, headers: Mapping[str, str], body: bytes) -> tuple[Asked, object]:
+        """Returns what a request in JSON asks, and whom it names."""
         place: Any = self._json(headers, body)
+        named = None if self.person is None else place.get(self.person)
         outer, inner, known = self._place
         only(place, known, "the request")
         place = place.get(outer)
         for key in inner:
             only(as_object(place, "what holds the rows"), (key,), "what holds the rows")
             place = place.get(key)
-        return self._one(place) if self.one_by_one else read_rows(place, self.row_shape, "rows")
+        if self.one_by_one:
+            return self._one(place), named
+        return read_rows(place, self.row_shape, "rows"), named
 
-    def _form(self, headers: Mapping[str, str], body: bytes) -> Asked:
-        rows = count_files(headers, body, self.files, self.allow)
-        if self.one_by_one and rows > 1:
+    def _form(self, headers: Mapping[str, str], body: bytes) -> tuple[Asked, object]:
+        """Returns what a form asks, and whom it names."""
+        form = read_form(headers, body, self.files, self._allowed)
+        if self.one_by_one and form.files > 1:
             raise Unclear("the form should have one file")
-        return Asked(rows, None)
+        named = None if self.person is None else form.fields.get(self.person)
+        return Asked(form.files, None), named
 
     def _one(self, row: object) -> Asked:
         if isinstance(row, str | dict):
@@ -138,6 +191,24 @@ class PlainJson(StrictWire):
             return dumped(_placed(self._path.parsed, value))
 
         return self._answered(scores, rebuild)
+
+
+def _person(named: object) -> str:
+    """Returns whom a request names.
+
+    Raises:
+        Unclear: If it names nobody, or by what budgets cannot be kept under.
+    """
+    if type(named) is int:
+        named = str(named)
+    if isinstance(named, bytes):
+        named = named.decode("ascii", "replace")
+    if not isinstance(named, str) or _PEOPLE.fullmatch(named) is None:
+        raise Unclear(
+            "it should name the person whom it is about, in up to 128 letters, digits and ._@:-",
+            422,
+        )
+    return named
 
 
 def _names(path: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -49,7 +49,25 @@ def make_wires(policy: Policy) -> Sequence[Wire]:
     for wire in made:
         _require_fitting(policy, wire, defenses)
     _require_counting(policy, made)
+    if any(one.per == "person" for one in policy.budget):
+        _require_people([one for one in made if isinstance(one, PlainJson)])
     return made
+
+
+def _require_people(made: Sequence[PlainJson]) -> None:
+    """Refuses budgets of people where requests need not say whom they are about.
+
+    Raises:
+        PlanError: If no format says where that stands, or one with the same route does not.
+    """
+    naming = [one for one in made if one.names_people]
+    silent = [one for one in made if any(other.matches("POST", one.route) for other in naming)]
+    if not naming or not all(one.names_people for one in silent):
+        raise PlanError(
+            "a budget counts rows about each person enrolled, and "
+            f"{'a [[wire]] of such a route does not say' if naming else 'no [[wire]] says'} where "
+            'requests name them: give wire json person = "id", or a route with {person}'
+        )
 
 
 def _require_counting(policy: Policy, made: Sequence[StrictWire]) -> None:

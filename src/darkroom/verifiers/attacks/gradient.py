@@ -14,6 +14,7 @@ from darkroom.access import VerifierAccess
 from darkroom.errors import PlanError
 from darkroom.ledger import BudgetExhausted
 from darkroom.verifiers.attacks.base import Attack, Knowledge, Progress
+from darkroom.verifiers.attacks.leaks import adapted, aims, asked_behind
 from darkroom.verifiers.attacks.probes import first_probes
 from darkroom.verifiers.targets.base import Floats
 from darkroom.verifiers.targets.view import View
@@ -77,13 +78,13 @@ class GradientAttack(Attack):
         self, view: View, knowledge: Knowledge, rng: np.random.Generator
     ) -> Iterator[Progress]:
         prior, goals = knowledge.prior, len(view.people)
-        spread = self._spread(view, knowledge, rng)
+        spread, aim = self._aimed(view, knowledge, rng)
         source = torch.Generator().manual_seed(int(rng.integers(2**31)))
         start = prior.start()[None].repeat(goals * self.restarts, *([1] * prior.start().ndim))
         noise = torch.randn(start.shape, generator=source) * 0.3 * prior.spread
         latents = (start + noise * float(self.restarts > 1)).requires_grad_()
         rows = np.repeat(np.arange(goals), self.restarts)
-        stored = torch.from_numpy(view.leaked[rows]).float()
+        stored = torch.from_numpy(aim[rows]).float()
         optimiser = torch.optim.Adam([latents], lr=self.learning_rate * prior.spread)
         yield self._progress(view, knowledge, latents.detach())
         for step in range(self.steps):
@@ -103,17 +104,27 @@ class GradientAttack(Attack):
                 yield self._progress(view, knowledge, latents.detach())
         yield self._progress(view, knowledge, latents.detach())
 
-    def _spread(self, view: View, knowledge: Knowledge, rng: np.random.Generator) -> float:
-        """Returns how far apart scores of a few strangers are, who serve all people at once."""
-        photos = first_probes(knowledge, self.strangers, rng)
+    def _aimed(
+        self, view: View, knowledge: Knowledge, rng: np.random.Generator
+    ) -> tuple[float, Floats]:
+        """Returns how far apart scores of a few strangers are, and the templates aimed at.
+
+        The strangers serve all people at once.
+        """
+        photos = first_probes(knowledge, asked_behind(view, self.strangers), rng)
         goals = np.arange(len(view.people))
         try:
             with view.ledger.shared(goals):
                 found = view.templates(photos, np.arange(len(photos)) % len(goals))
         except BudgetExhausted:
-            return 1.0
-        scores = view.metric.scores(found, view.leaked)
-        return max(float(scores.std()), 1e-3) if len(photos) > 1 else 1.0
+            found = np.empty((0, view.size))
+        aim = aims(view, found[np.isfinite(found).all(axis=1)], rng)
+        spread = float(view.metric.scores(found, aim).std()) if len(found) > 1 else 1.0
+        return max(spread, 1e-3), aim
+
+    def adaptation(self, view: View) -> tuple[str, ...]:
+        """Says what it does about templates that are protected."""
+        return adapted(view)
 
     def _progress(self, view: View, knowledge: Knowledge, latents: Tensor) -> Progress:
         goals = len(view.people)

@@ -14,9 +14,12 @@ from darkroom.errors import PlanError
 from darkroom.ledger import BudgetExhausted
 from darkroom.verifiers.attacks.base import Attack, Knowledge, Progress
 from darkroom.verifiers.attacks.decoders import Decoder, fit_network, fit_ridge
+from darkroom.verifiers.attacks.leaks import adapted, aims
 from darkroom.verifiers.targets.base import Floats, Images
 from darkroom.verifiers.targets.metrics import Metric, unit
 from darkroom.verifiers.targets.view import View
+
+_FEWEST = 10  # photos with a face that teach anything
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,9 @@ class TemplateAttack(Attack):
     The net is that of Mai et al. (2018) in what it learns; differences: a prior of public photos
     draws the picture, so that a few hundred photos are enough, where theirs learns pixels from
     millions of them; and a line is tried beside it.
+
+    Templates that are protected are first traced back as far as the attacker can
+    (:func:`.aims`); what comes out is compared with that.
 
     Attributes:
         photos: Public photos to ask about, at most.
@@ -69,20 +75,25 @@ class TemplateAttack(Attack):
         if not len(knowledge.photos):
             return
         try:
-            for decoder in self._decoders(view, knowledge, rng):
-                images = _decoded(decoder, view, knowledge)
+            templates, latents = self._asked(view, knowledge, rng)
+            if len(templates) < _FEWEST:
+                return
+            aim = aims(view, templates, rng)
+            aim = unit(aim) if view.metric is Metric.COSINE else aim
+            for decoder in self._decoders(templates, latents, rng):
+                images = _decoded(decoder, aim, knowledge)
                 found = view.templates(images, np.arange(goals))
-                scores = np.diag(view.metric.scores(found, view.leaked))
+                scores = np.diag(view.metric.scores(found, aim))
                 better = scores > best
                 pictures[better], best = images[better], np.maximum(scores, best)
                 yield Progress(view.ledger.spent, pictures.copy(), best.copy())
         except BudgetExhausted:
             yield Progress(view.ledger.spent, pictures.copy(), best.copy())
 
-    def _decoders(
+    def _asked(
         self, view: View, knowledge: Knowledge, rng: np.random.Generator
-    ) -> Iterator[Decoder]:
-        """Asks for the templates of public photos, and yields what they teach."""
+    ) -> tuple[Floats, Floats]:
+        """Asks for the templates of public photos, and returns them with the photos' latents."""
         count = min(self.photos, len(knowledge.photos))
         chosen = np.sort(rng.permutation(len(knowledge.photos))[:count])
         photos = knowledge.photos[chosen]
@@ -90,24 +101,27 @@ class TemplateAttack(Attack):
         with view.ledger.shared(goals):
             templates = view.templates(photos, np.arange(count) % len(goals))
         faces = np.isfinite(templates).all(axis=1)
-        if faces.sum() < 10:
-            return
         templates = templates[faces]
         if view.metric is Metric.COSINE:
             templates = unit(templates)
         prior = knowledge.prior
         latents = prior.project(prior.encode(torch.from_numpy(photos[faces])))
-        known = latents.flatten(1).double().numpy()
-        yield fit_ridge(templates, known)
-        yield fit_network(templates, known, seed=int(rng.integers(2**31)), steps=self.steps)
+        return templates, latents.flatten(1).double().numpy()
+
+    def _decoders(
+        self, templates: Floats, latents: Floats, rng: np.random.Generator
+    ) -> Iterator[Decoder]:
+        yield fit_ridge(templates, latents)
+        yield fit_network(templates, latents, seed=int(rng.integers(2**31)), steps=self.steps)
+
+    def adaptation(self, view: View) -> tuple[str, ...]:
+        """Says what it does about templates that are protected."""
+        return adapted(view)
 
 
-def _decoded(decoder: Decoder, view: View, knowledge: Knowledge) -> Images:
-    leaked = view.leaked
-    if view.metric is Metric.COSINE:
-        leaked = unit(leaked)
+def _decoded(decoder: Decoder, aim: Floats, knowledge: Knowledge) -> Images:
     prior = knowledge.prior
-    latents = torch.from_numpy(decoder(leaked)).float().view(-1, *prior.latent_shape)
+    latents = torch.from_numpy(decoder(aim)).float().view(-1, *prior.latent_shape)
     with torch.no_grad():
         images: Images = prior.decode(prior.project(latents)).numpy()
     return images

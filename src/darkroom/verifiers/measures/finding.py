@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from darkroom.statistics.intervals import Interval, clopper_pearson
-from darkroom.verifiers.measures.linking import own_key, protected_store
-from darkroom.verifiers.protection.base import Floats, Protection
+from darkroom.verifiers.protection.alignment import laid_over, procrustes, regressed
+from darkroom.verifiers.protection.base import Floats, Protection, own_key
 from darkroom.verifiers.targets.base import Labels
 
 
@@ -56,7 +56,7 @@ def found_with_key(
         people: Whose each is, ``(n,)``.
         key: The store's.
     """
-    leaked = protected_store(protection, stored, people, key)
+    leaked = protection.stored(stored, people, key)
     if not protection.own_keys:
         return Found.of(protection.scores(leaked, protection.protected(candidates, key)))
     rows = [
@@ -95,45 +95,14 @@ def found_without_key(
     """
     known = others[:pairs]
     numbers = len(people) + np.arange(len(known)).astype(np.int64)
-    both = protected_store(
-        protection, np.concatenate([stored, known]), np.concatenate([people, numbers]), key
+    both = protection.stored(
+        np.concatenate([stored, known]), np.concatenate([people, numbers]), key
     )
     leaked, targets = both[: len(stored)], both[len(stored) :]
     if pairs == 0:
-        guessed = _laid_over(candidates, leaked)
+        guessed = laid_over(candidates, leaked)
     elif leaked.shape[1] == candidates.shape[1]:
         guessed = candidates @ procrustes(known, targets)
     else:
-        guessed = _regressed(known, targets, candidates)
+        guessed = regressed(known, targets, candidates)
     return Found.of(protection.scores(leaked, guessed))
-
-
-def procrustes(one: Floats, other: Floats) -> Floats:
-    """Returns the orthogonal matrix that brings rows nearest to others, ``(size, size)``.
-
-    Schönemann (1966). With fewer rows than numbers, directions that no row has are left to chance.
-
-    Args:
-        one: ``(n, size)``.
-        other: ``(n, size)``.
-    """
-    u, _, v = np.linalg.svd(one.T @ other)
-    matrix: Floats = u @ v
-    return matrix
-
-
-def _regressed(known: Floats, targets: Floats, candidates: Floats) -> Floats:
-    ridge = 0.01 * np.trace(known.T @ known)
-    squares = known.T @ known + ridge * np.eye(known.shape[1])
-    guessed: Floats = candidates @ np.linalg.solve(squares, known.T @ targets)
-    return guessed
-
-
-def _laid_over(candidates: Floats, leaked: Floats) -> Floats:
-    """Turns the principal axes of candidates into those of a store, in their order."""
-    axes = np.linalg.svd(candidates - candidates.mean(axis=0), full_matrices=False)[2]
-    theirs = np.linalg.svd(leaked - leaked.mean(axis=0), full_matrices=False)[2]
-    count = min(len(axes), len(theirs))
-    away = (candidates - candidates.mean(axis=0)) @ axes[:count].T
-    guessed: Floats = away @ theirs[:count] + leaked.mean(axis=0)
-    return guessed

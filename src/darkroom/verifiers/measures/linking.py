@@ -54,31 +54,8 @@ def linkage(
     Returns:
         Scores of mated pairs, ``(n,)``, and of non-mated ones.
     """
-    first = protected_store(protection, one, people, keys[0])
-    second = protected_store(protection, other, people, keys[1])
+    first = protection.stored(one, people, keys[0])
+    second = protection.stored(other, people, keys[1])
     scores = protection.scores(first, second)
     same = people[:, None] == people
     return scores[same], scores[~same]
-
-
-def protected_store(protection: Protection, templates: Floats, people: Labels, key: int) -> Floats:
-    """Returns what a store holds of its people.
-
-    Args:
-        protection: Of the store.
-        templates: ``(n, size)``.
-        people: Whose each is, ``(n,)``.
-        key: The store's; where everybody has a key of their own, it follows from both.
-    """
-    if not protection.own_keys:
-        return protection.protected(templates, key)
-    rows = [
-        protection.protected(template[None], own_key(key, int(person)))
-        for template, person in zip(templates, people, strict=True)
-    ]
-    return np.concatenate(rows)
-
-
-def own_key(key: int, person: int) -> int:
-    """Returns the key of one person in a store."""
-    return int(np.random.default_rng([key, person, 4]).integers(2**62))

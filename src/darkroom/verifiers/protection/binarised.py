@@ -25,6 +25,7 @@ class BinarisedHash(Protection):
 
     name: ClassVar[str] = "binarised"
     paper: ClassVar[str] = "after Jin, Ling & Goh 2004 (BioHashing)"
+    cost: ClassVar[str] = "a matrix product a photo"
 
     bits: int = 256
 
@@ -34,8 +35,9 @@ class BinarisedHash(Protection):
         Raises:
             PlanError: If there is none.
         """
+        super().__post_init__()
         if self.bits < 1:
-            raise PlanError("protection binarised: bits must be positive")
+            raise PlanError("defence binarised: bits must be positive")
 
     def protected(self, templates: Floats, key: int) -> Floats:
         """Returns the signs as -1 and 1."""

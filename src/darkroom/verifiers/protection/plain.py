@@ -13,6 +13,8 @@ class Plain(Protection):
     """No protection."""
 
     name: ClassVar[str] = "plain"
+    cost: ClassVar[str] = "nothing"
+    keeps: ClassVar[bool] = True
 
     def protected(self, templates: Floats, key: int) -> Floats:  # noqa: ARG002
         """Returns templates as they are."""

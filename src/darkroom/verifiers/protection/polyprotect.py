@@ -21,16 +21,17 @@ class PolyProtect(Protection):
     alone; the next ``m`` numbers begin ``m - overlap`` on, and zeros fill up the last.
 
     Attributes:
-        numbers: In each polynomial, ``m``; five at least, as in the paper.
-        overlap: Numbers that two neighbouring polynomials share, below ``numbers``.
+        terms: Of each polynomial, ``m``; five at least, as in the paper.
+        overlap: Numbers that two neighbouring polynomials share, below ``terms``.
         largest: The largest coefficient.
     """
 
     name: ClassVar[str] = "polyprotect"
     paper: ClassVar[str] = "Krivokuća Hahn & Marcel 2022 (PolyProtect)"
     own_keys: ClassVar[bool] = True
+    cost: ClassVar[str] = "a few powers for each number of a template"
 
-    numbers: int = 5
+    terms: int = 5
     overlap: int = 2
     largest: int = 50
 
@@ -40,16 +41,17 @@ class PolyProtect(Protection):
         Raises:
             PlanError: If a number is out of its range.
         """
-        if self.numbers < 2 or not 0 <= self.overlap < self.numbers or self.largest < 1:
+        super().__post_init__()
+        if self.terms < 2 or not 0 <= self.overlap < self.terms or self.largest < 1:
             raise PlanError(
-                "protection polyprotect: numbers must be 2 or more, overlap below it, and largest "
+                "defence polyprotect: terms must be 2 or more, overlap below it, and largest "
                 "positive"
             )
 
     def protected(self, templates: Floats, key: int) -> Floats:
         """Returns the values of the polynomials."""
         coefficients, exponents = self._secret(key)
-        step, m = self.numbers - self.overlap, self.numbers
+        step, m = self.terms - self.overlap, self.terms
         count = max(0, -(-(templates.shape[1] - m) // step)) + 1
         missing = (count - 1) * step + m - templates.shape[1]
         filled = np.pad(templates, ((0, 0), (0, missing)))
@@ -59,7 +61,7 @@ class PolyProtect(Protection):
 
     def _secret(self, key: int) -> tuple[Floats, Floats]:
         rng = np.random.default_rng([key, 3])
-        size = rng.integers(1, self.largest, self.numbers, endpoint=True)
-        signs = rng.choice([-1.0, 1.0], self.numbers)
-        exponents = 1.0 + rng.permutation(self.numbers)
+        size = rng.integers(1, self.largest, self.terms, endpoint=True)
+        signs = rng.choice([-1.0, 1.0], self.terms)
+        exponents = 1.0 + rng.permutation(self.terms)
         return (size * signs).astype(np.float64), exponents.astype(np.float64)

@@ -18,6 +18,9 @@ class Rotation(Protection):
     """
 
     name: ClassVar[str] = "rotation"
+    paper: ClassVar[str] = "Mezzadri 2007"
+    cost: ClassVar[str] = "a matrix product a photo"
+    keeps: ClassVar[bool] = True
 
     def protected(self, templates: Floats, key: int) -> Floats:
         """Rotates."""

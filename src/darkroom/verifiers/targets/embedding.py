@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -39,6 +40,27 @@ class Store:
         return np.unique(self.people)
 
 
+@dataclass(frozen=True)
+class ProtectedStore:
+    """What an attacker knows of a store of protected templates.
+
+    Attributes:
+        keeps: Whether protection leaves distances and angles alone, as a rotation does.
+        own_keys: Whether everybody has a key of their own.
+        protect: Where the keys are known: what templates ``(n, size)`` become with the key that the
+            goal at a position has.
+        accounts: What is stored of the attacker's own accounts, whose templates are the first
+            ``pairs`` of ``(n, size)``.
+        pairs: How many there are.
+    """
+
+    keeps: bool
+    own_keys: bool
+    protect: Callable[[Floats, int], Floats] | None
+    accounts: Callable[[Floats], Floats]
+    pairs: int
+
+
 class EmbeddingVerifier(Verifier):
     """An encoder, a store of templates, and a threshold.
 
@@ -68,6 +90,32 @@ class EmbeddingVerifier(Verifier):
         self.people = len(store.everybody)
         self.threshold = threshold
         self.access = VerifierAccess.WEIGHTS if encoder.differentiable else VerifierAccess.TEMPLATE
+
+    @property
+    def template_metric(self) -> Metric:
+        """How the encoder's templates are compared."""
+        return self.metric
+
+    @property
+    def leaked(self) -> Floats:
+        """What is stored of each person, ``(people, length)``; of several templates the mean."""
+        return self.store.means
+
+    def enrolling(self, store: Store) -> EmbeddingVerifier:
+        """Returns the same verifier with other templates.
+
+        Args:
+            store: They.
+        """
+        return EmbeddingVerifier(self.encoder, store, self.metric, threshold=self.threshold)
+
+    def protecting(self, people: Labels) -> ProtectedStore | None:  # noqa: ARG002
+        """Returns how stored templates are protected, to whoever is told; ``None`` for not at all.
+
+        Args:
+            people: The person that each goal is.
+        """
+        return None
 
     def scores(self, images: Images, people: Labels) -> Floats:
         """Compares; see :meth:`Verifier.scores`."""

@@ -1,8 +1,10 @@
-"""Encoders as plans name them."""
+"""Encoders and servers of faces as plans name them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import nn
 
@@ -10,29 +12,46 @@ from darkroom.errors import MissingExtraError, TargetError
 from darkroom.imports import call_import
 from darkroom.verifiers.targets.base import Encoder
 from darkroom.verifiers.targets.encoders import FunctionEncoder, TorchEncoder
-from darkroom.verifiers.targets.sections import LIBRARY, EncoderSection
+from darkroom.verifiers.targets.sections import LIBRARY, EncoderSection, ServedFacesSection
 from darkroom.vision.memory import DEFAULT, SHARE
 from darkroom.vision.networks.checkpoints import load_weights
 from darkroom.vision.networks.modules import load_module
 from darkroom.vision.networks.suffixes import PROGRAMS
 from darkroom.vision.spec import ImageSpec
 
+# What servers are asked with is installed only where one is asked.
+if TYPE_CHECKING:
+    from darkroom.remote.connection import Connection
+    from darkroom.verifiers.targets.http import HttpVerifier
+    from darkroom.verifiers.targets.wire import FaceWire
+
 
 def open_encoder(
-    section: EncoderSection, spec: ImageSpec, *, folder: Path | None = None, memory: int = DEFAULT
+    section: EncoderSection | ServedFacesSection,
+    spec: ImageSpec,
+    *,
+    folder: Path | None = None,
+    authorized_by: str | None = None,
+    memory: int = DEFAULT,
 ) -> Encoder:
     """Opens the encoder that a plan describes.
 
     Args:
-        section: The plan's ``[target]``.
+        section: The plan's ``[target]``; a server is one that answers templates.
         spec: The images it takes.
         folder: The plan's, where its modules are looked for.
+        authorized_by: Who allowed the audit; needed for a server.
         memory: Bytes that the audit may take in all.
 
     Raises:
         MissingExtraError: If it needs a library that is not installed.
         TargetError: If it cannot be had, or is not what it was declared to be.
     """
+    if isinstance(section, ServedFacesSection):
+        wire, connection = _connected(section, spec, authorized_by, ends_with_limit=False)
+        from darkroom.verifiers.targets.http import HttpEncoder
+
+        return HttpEncoder(wire, connection)
     if section.load == LIBRARY:
         return _open_library(section, spec)
     if Path(section.load).suffix == ".onnx":
@@ -51,6 +70,66 @@ def open_encoder(
         batch=section.batch,
         memory=memory // SHARE,
     )
+
+
+def open_verifier(
+    section: ServedFacesSection,
+    spec: ImageSpec,
+    names: Sequence[str],
+    *,
+    authorized_by: str | None,
+    ends_with_limit: bool = False,
+) -> HttpVerifier:
+    """Opens a server that compares photos with people whom its owner enrolled.
+
+    Args:
+        section: The plan's ``[target]`` or ``[guarded]``.
+        spec: The images it takes.
+        names: Of the people, as their folders have them.
+        authorized_by: Who allowed the audit.
+        ends_with_limit: See :class:`darkroom.remote.delivery.Delivery`.
+
+    Raises:
+        MissingExtraError: If what servers are asked with is not installed.
+        TargetError: If nobody allowed it, or the address is none.
+    """
+    wire, connection = _connected(section, spec, authorized_by, ends_with_limit=ends_with_limit)
+    from darkroom.verifiers.targets.http import HttpVerifier, ids_of
+
+    ids = ids_of(names, section.ids)
+    return HttpVerifier(wire, connection, ids, section.compared)
+
+
+def _connected(
+    section: ServedFacesSection,
+    spec: ImageSpec,
+    authorized_by: str | None,
+    *,
+    ends_with_limit: bool,
+) -> tuple[FaceWire, Connection]:
+    """Returns how a server is asked, and the connection to it.
+
+    Raises:
+        MissingExtraError: If what servers are asked with is not installed.
+    """
+    try:
+        from darkroom.verifiers.targets.http import connected
+        from darkroom.verifiers.targets.wire import FaceWire
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(str(error.name), "http") from error
+    keys = {"answers", "photo", "person", "path", "encoding", "channels", "accepts", "no_face"}
+    chosen = section.model_dump(include=keys)
+    form = section.protocol == "multipart"
+    wire = FaceWire(section.url, spec, form=form, extra=section.extra, **chosen)
+    connection = connected(
+        wire,
+        authorized_by=authorized_by or "",
+        delivery=section.delivery(section.batch, ends_with_limit=ends_with_limit),
+        headers=section.headers,
+        secret_headers=section.secret_headers(),
+        secret_parameters=section.secret_parameters(),
+    )
+    return wire, connection
 
 
 def as_encoder(

@@ -19,21 +19,23 @@ class Metric(StrEnum):
     """How two templates are compared.
 
     Scores are higher for what is more alike: the cosine, or the negative of the distance. What a
-    reader is shown, and what a plan says, is in the owner's units: cosine, or distance.
+    reader is shown, and what a plan says, is in the owner's units: cosine, or distance. A server
+    that tells decisions alone has 1 for accepted and 0 for refused.
     """
 
     COSINE = "cosine"
     EUCLIDEAN = "euclidean"
+    DECISION = "decision"
 
     @property
     def lowest(self) -> float:
         """The score of a photo without a face."""
-        return -1.0 if self is Metric.COSINE else -FARTHEST
+        return {Metric.COSINE: -1.0, Metric.EUCLIDEAN: -FARTHEST, Metric.DECISION: 0.0}[self]
 
     @property
     def unit(self) -> str:
         """What a score is called."""
-        return "similarity" if self is Metric.COSINE else "distance"
+        return {Metric.COSINE: "similarity", Metric.EUCLIDEAN: "distance"}.get(self, "decision")
 
     def scores(self, templates: Floats, stored: Floats) -> Floats:
         """Compares templates with stored ones.
@@ -54,7 +56,7 @@ class Metric(StrEnum):
 
     def of_score(self, score: float) -> float:
         """Returns a score in the owner's units, or what is in the owner's units as a score."""
-        return score if self is Metric.COSINE else -score
+        return -score if self is Metric.EUCLIDEAN else score
 
     def differentiable(self, templates: Tensor, stored: Tensor) -> Tensor:
         """Compares row by row, differentiably: ``(n, size)`` with ``(n, size)`` to ``(n,)``."""

@@ -11,7 +11,7 @@ from darkroom.defenses.pipeline import Pipeline
 from darkroom.errors import TargetError
 from darkroom.ledger import QueryLedger
 from darkroom.verifiers.targets.base import Floats, Images, Labels, Verifier
-from darkroom.verifiers.targets.embedding import EmbeddingVerifier
+from darkroom.verifiers.targets.embedding import EmbeddingVerifier, ProtectedStore
 from darkroom.verifiers.targets.metrics import Metric
 from darkroom.vision.spec import ImageSpec
 
@@ -60,9 +60,10 @@ class View:
         self._defense = defense or Pipeline()
         self._noise = noise or np.random.default_rng(0)
         self.defense = self._defense if told else Pipeline()
+        self._told = told
         self.access = access
-        hidden = self._defense.effect.leaves is Access.LABEL
-        if access is VerifierAccess.SCORE and hidden:
+        self._hides = self._defense.effect.leaves is Access.LABEL
+        if access is VerifierAccess.SCORE and self._hides and told:
             self.access = VerifierAccess.DECISION
         self.ledger = ledger
         self.people = people
@@ -79,11 +80,17 @@ class View:
 
     @property
     def metric(self) -> Metric:
-        """How templates are compared, and what scores mean."""
-        return self._verifier.metric
+        """How templates of the encoder are compared.
+
+        Raises:
+            TargetError: If the access level does not allow it.
+        """
+        return self._open(VerifierAccess.TEMPLATE).template_metric
 
     def scores(self, images: Images, goals: Labels) -> Floats:
         """Returns how alike each photo and its goal are, ``(n,)``; more is more alike.
+
+        Who is not told that decisions alone are shown sees 1 for accepted, and 0.
 
         Args:
             images: ``(n, channels, height, width)``.
@@ -94,6 +101,8 @@ class View:
             BudgetExhausted: If the rows would go over the budget; none was asked then.
         """
         self._require(VerifierAccess.SCORE)
+        if self._hides and self.access is VerifierAccess.SCORE:
+            return self.decisions(images, goals).astype(np.float64)
         with self._verifier.billed(self.ledger.bill(goals)):
             found = self._verifier.scores(images, self.people[goals])
         if self.access is not VerifierAccess.SCORE:
@@ -106,8 +115,15 @@ class View:
         Raises:
             BudgetExhausted: If the rows would go over the budget; none was asked then.
         """
-        with self._verifier.billed(self.ledger.bill(goals)):
-            return self._verifier.decisions(images, self.people[goals])
+        verifier, people = self._verifier, self.people[goals]
+        with verifier.billed(self.ledger.bill(goals)):
+            if not self._defense.defenses:
+                return verifier.decisions(images, people)
+            found = verifier.scores(images, people)
+        assert verifier.threshold is not None, "the operating point comes first"
+        seen = self._defense(found[:, None], self._noise, images)[:, 0]
+        accepted: np.ndarray = seen >= verifier.threshold
+        return accepted
 
     def templates(self, images: Images, goals: Labels) -> Floats:
         """Returns the templates of photos, ``(n, size)``; arguments as :meth:`scores`.
@@ -132,14 +148,32 @@ class View:
         return verifier.encoder.differentiable_templates(images)
 
     @property
-    def leaked(self) -> Floats:
-        """The stored template of each goal, ``(goals, size)``; of several, their average.
+    def size(self) -> int:
+        """The numbers in a template of the encoder.
 
         Raises:
             TargetError: If the access level does not allow it.
         """
-        store = self._open(VerifierAccess.TEMPLATE).store
-        return store.means[self.people]
+        return self._open(VerifierAccess.TEMPLATE).encoder.size
+
+    @property
+    def leaked(self) -> Floats:
+        """What is stored of each goal, ``(goals, length)``.
+
+        Raises:
+            TargetError: If the access level does not allow it.
+        """
+        return self._open(VerifierAccess.TEMPLATE).leaked[self.people]
+
+    @property
+    def store(self) -> ProtectedStore | None:
+        """What the attacker knows of how stored templates are protected; ``None`` for not at all.
+
+        Raises:
+            TargetError: If the access level does not allow it.
+        """
+        verifier = self._open(VerifierAccess.TEMPLATE)
+        return verifier.protecting(self.people) if self._told else None
 
     def _open(self, access: VerifierAccess) -> EmbeddingVerifier:
         self._require(access)

@@ -26,18 +26,35 @@ class Part(NamedTuple):
     Attributes:
         name: Of its field.
         file: Whether it is a file.
-        size: Its bytes.
+        content: What it holds.
     """
 
     name: str
     file: bool
-    size: int
+    content: bytes
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return len(self.content)
 
 
-def count_files(
+class Form(NamedTuple):
+    """A form with files.
+
+    Attributes:
+        files: How many it holds.
+        fields: The other fields.
+    """
+
+    files: int
+    fields: Mapping[str, bytes]
+
+
+def read_form(
     headers: Mapping[str, str], body: bytes, files: tuple[str, ...], allow: tuple[str, ...]
-) -> int:
-    """Returns how many files a form holds.
+) -> Form:
+    """Returns what a form holds.
 
     Args:
         headers: Of the request.
@@ -61,7 +78,7 @@ def count_files(
         raise Unclear(f"a field holds more than {_LONGEST_FIELD} bytes", 413)
     if not found:
         raise Unclear(f"the form has no file in {' or '.join(files)}")
-    return len(found)
+    return Form(len(found), {one.name: one.content for one in others})
 
 
 def read_parts(headers: Mapping[str, str], body: bytes) -> list[Part]:
@@ -92,4 +109,4 @@ def _part(piece: bytes) -> Part:
     told = _PART.fullmatch(head.removeprefix(b"\r\n") + b"\r\n")
     if not found or not piece.startswith(b"\r\n") or told is None:
         raise Unclear("the head of a part is not plain")
-    return Part(told[1].decode(), told[2] is not None, len(content))
+    return Part(told[1].decode(), told[2] is not None, content)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from darkroom.access import Access
 from darkroom.errors import TargetError
 from darkroom.images.targets.wire.base import Wire
-from darkroom.images.targets.wire.images import Encoding, encoded
+from darkroom.vision.encoding import Encoding, encoded
 from darkroom.vision.pixels import ChannelOrder
 from darkroom.vision.spec import ImageSpec
 from darkroom.wire.base import Decoded, Request, Shows, dumped, parsed

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.errors import TargetError
 from darkroom.images.targets.wire.base import Wire
-from darkroom.images.targets.wire.images import Encoding, encoded
+from darkroom.vision.encoding import Encoding, encoded
 from darkroom.vision.pixels import ChannelOrder
 from darkroom.vision.spec import ImageSpec
 from darkroom.wire.base import Decoded, Request, Shows, dumped
-from darkroom.wire.paths import AnswerPath
+from darkroom.wire.paths import AnswerPath, placed
 from darkroom.wire.rows import decode_rows
 
 
@@ -65,27 +63,13 @@ class PlainJson(Wire):
         self.largest_batch = 1 if one_by_one else None
         self.one_by_one = one_by_one
         self._path = AnswerPath(self.path)
-        self._placed(None)
-
-    def _placed(self, images: object) -> dict[str, Any]:
-        """Returns the body with the images under their key."""
-        body = copy.deepcopy(self.extra)
-        *outer, last = self.inputs.split(".")
-        place: Any = body
-        for key in outer:
-            place = place.setdefault(key, {}) if isinstance(place, dict) else None
-        if not isinstance(place, dict) or last in place:
-            raise TargetError(
-                f"[target] inputs = {self.inputs!r}: [target] extra holds something there: choose "
-                "another key"
-            )
-        place[last] = images
-        return body
+        placed(self.extra, inputs, None)
 
     def request(self, images: NDArray[np.float32]) -> Request:
         """Returns the images under their key, with whatever else the server wants."""
         entries = encoded(images, self.encoding, self.channels, self.spec)
-        return Request(self.url, dumped(self._placed(entries[0] if self.one_by_one else entries)))
+        body = placed(self.extra, self.inputs, entries[0] if self.one_by_one else entries)
+        return Request(self.url, dumped(body))
 
     def decode(self, content: bytes, rows: int) -> Decoded:
         """Returns what is found at the path; see :meth:`Wire.decode`."""

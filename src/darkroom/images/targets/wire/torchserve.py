@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from darkroom.access import Access
 from darkroom.images.targets.wire.base import Wire
-from darkroom.images.targets.wire.images import encoded
+from darkroom.vision.encoding import encoded
 from darkroom.vision.pixels import ChannelOrder
 from darkroom.vision.spec import ImageSpec
 from darkroom.wire.base import Decoded, Request, Shows, dumped, joined, parsed

@@ -1,4 +1,4 @@
-"""How images are written into JSON."""
+"""How images are written for servers: into JSON, and as pictures."""
 
 from __future__ import annotations
 
@@ -31,14 +31,20 @@ def encoded(
         spec: The images' range.
     """
     if encoding == "png":
-        return [_png(image, spec) for image in images]
+        return [base64.b64encode(picture(image, spec)).decode("ascii") for image in images]
     arrange = arranged if encoding == "numbers" else flattened
     return np.ascontiguousarray(arrange(images, channels))
 
 
-def _png(image: NDArray[np.float32], spec: ImageSpec) -> str:
+def picture(image: NDArray[np.float32], spec: ImageSpec) -> bytes:
+    """Returns a PNG of eight bits.
+
+    Args:
+        image: ``(channels, height, width)``.
+        spec: The images' range.
+    """
     levels = ((image - spec.low) / spec.width_of_range * 255).round().clip(0, 255).astype(np.uint8)
-    picture = levels[0] if len(levels) == 1 else levels.transpose(1, 2, 0)
+    pixels = levels[0] if len(levels) == 1 else levels.transpose(1, 2, 0)
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, format="PNG", compress_level=1)
-    return base64.b64encode(buffer.getvalue()).decode("ascii")
+    Image.fromarray(pixels).save(buffer, format="PNG", compress_level=1)
+    return buffer.getvalue()
