@@ -12,7 +12,7 @@ import pytest
 from tests.support.virtual_time import VirtualTime
 
 from darkroom.guard import deadlines as deadlines_of_tasks
-from darkroom.guard.deadlines import Deadlines, Task
+from darkroom.guard.deadlines import Deadline, Deadlines, Task
 
 
 @pytest.fixture
@@ -24,16 +24,16 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> VirtualTime:
 
 
 async def within(deadlines: Deadlines, seconds: float, awaitable: Awaitable[str]) -> str:
-    task = current()
-    deadlines.allow(task, seconds)
+    deadline = Deadline(deadlines, current())
+    deadline.allow(seconds)
     try:
         return await awaitable
     except asyncio.CancelledError:
-        if deadlines.end(task):
+        if deadline.end():
             raise TimeoutError from None
         raise
     finally:
-        deadlines.end(task)
+        deadline.end()
 
 
 def current() -> Task:
@@ -147,9 +147,9 @@ def test_it_outlives_a_loop(clock: VirtualTime) -> None:
 def test_time_can_be_given_anew(clock: VirtualTime) -> None:
     async def twice() -> str:
         deadlines = Deadlines(0.05, 5.0)
-        task = current()
-        deadlines.allow(task, 0.05)
-        deadlines.allow(task, 5.0)
+        deadline = Deadline(deadlines, current())
+        deadline.allow(0.05)
+        deadline.allow(5.0)
         return await slow(0.1, [])
 
     assert clock.run(twice()) == "done"

@@ -130,5 +130,5 @@ def test_inputs_become_arrays_only_where_something_looks(bench: Make) -> None:
     asked = made.guard.active.wires[0].read("/predict", {}, BODY)
     assert asked.inputs is not None
     assert asked.inputs().tolist() == [[0.5, 0.25, 0.125, 1.5]]
-    assert seen_inputs(made.guard.active, asked) is None
+    assert seen_inputs(made.guard.active, asked, None) is None
     assert asked.inputs is None

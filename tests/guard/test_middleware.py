@@ -331,6 +331,27 @@ def test_a_crash_and_a_huge_answer_are_one_clear_answer_each(bench: Make) -> Non
         assert b"0.99" not in answer.body
 
 
+def test_an_application_that_gives_up_on_its_answer_is_one_clear_answer(bench: Make) -> None:
+    made = bench(budget=[{"name": "one", "per": "class", "rows": 5}])
+    charge = made.guard.budgets.store.charge
+
+    def slowly(make: Any) -> Receipt:
+        time.sleep(0.5 if made.model.seen else 0)
+        return charge(make)
+
+    async def impatient(send: Send) -> None:
+        try:
+            async with asyncio.timeout(0.1):  # while the classes of the answer are charged
+                await reply(send, orjson.dumps({"scores": [[0.25] * 4]}))
+        except TimeoutError:
+            await reply(send, b"{}", 504)
+
+    made.model.answer = impatient
+    with mock.patch.object(made.guard.budgets.store, "charge", slowly):
+        assert run(made.ask())[0].status == 502
+    assert (made.records[0].outcome, made.records[0].rows) == ("failed", 1)
+
+
 def test_slow_upstreams_are_given_up_on_and_stay_charged(bench: Make) -> None:
     made = bench(upstream={"seconds": 0.05})
 
@@ -610,7 +631,7 @@ def test_an_alarm_tightens_outputs_and_nothing_else_tells(bench: Make, tmp_path:
     made = bench(defense=[{"name": "rounding", "decimals": 3}])
     tight = parse_policy(
         policy_table(defense=[{"name": "rounding", "decimals": 0}]), "p"
-    ).pipeline()
+    ).pipelines()
     detector: Any = Alarmed()
     made.guard.active = replace(made.guard.active, detector=detector, tightened=tight)
     first, second = run(made.ask(1), made.ask(1))

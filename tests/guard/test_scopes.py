@@ -18,6 +18,7 @@ from darkroom.guard.api_keys import hashed
 from darkroom.guard.http.requests import Send
 from darkroom.guard.middleware import Guard
 from darkroom.guard.policy import parse_policy
+from darkroom.guard.protection import Protection
 from darkroom.guard.proxy import Proxy
 from darkroom.guard.wire.registry import make_wires
 
@@ -86,6 +87,113 @@ def test_models_have_budgets_of_their_own_and_one_together(bench: Make) -> None:
     ] * 2 + [429]
     assert statuses(made, ("bob", "/faces"), ("bob", "/faces")) == [200, 429]
     assert [made.records[-1].budget, made.records[-1].served] == ["all", "faces"]
+
+
+COARSE = {"name": "rounding", "decimals": 0}
+
+
+def test_models_have_output_defences_of_their_own(bench: Make) -> None:
+    of_voices = {**COARSE, "models": ["voices"]}
+    made = bench(model=MODELS, wire=WIRES, defense=[{"name": "noise", "deviation": 0.0}, of_voices])
+
+    async def scores(path: str) -> list[float]:
+        return list((await made.ask(path=path)).json["scores"][0])
+
+    faces, voices = (asyncio.run(scores(path)) for path in ("/faces", "/voices"))
+    assert 0.9 < faces[0] < 1
+    assert voices == [1.0, 0.0, 0.0, 0.0]
+    assert "voices: noise" in made.guard.active.policy.answers()
+    bare = bench(model=MODELS, wire=WIRES, defense=[of_voices]).guard.active.policy.warnings()
+    assert "no output defence for faces: all confidences leave as they are" in bare
+
+
+def test_a_regressor_and_a_classifier_have_defences_that_fit(bench: Make) -> None:
+    numbers = {**WIRES[1], "numbers": True}
+    dose = {"name": "value-rounding", "step": 10.0, "models": ["voices"]}
+    made = bench(
+        model=MODELS, wire=[WIRES[0], numbers], defense=[{**COARSE, "models": ["faces"]}, dose]
+    )
+
+    async def answer(send: Send) -> None:
+        await reply(send, orjson.dumps({"scores": [47.3]}))
+
+    made.model.answer = answer
+    assert asyncio.run(made.ask(path="/voices")).json == {"scores": [50.0]}
+    with pytest.raises(PlanError, match="value-rounding does not go with wire json"):
+        bench(model=MODELS, wire=[WIRES[0], numbers], defense=[{**dose, "models": None}])
+
+
+def test_defences_that_need_inputs_need_those_of_their_models_alone(
+    bench: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GUARD_SECRET", "0123456789abcdef0123456789abcdef")
+    sticky = {"name": "sticky-noise", "secret": "env:GUARD_SECRET", "models": ["faces"]}
+    made = bench(model=MODELS, wire=WIRES, defense=[sticky])
+
+    async def answer(send: Send) -> None:
+        await reply(send, orjson.dumps({"scores": [[0.25] * 4]}))
+
+    made.model.answer = answer
+
+    async def asked(path: str) -> int:
+        return (await made.ask(path=path, content=b'{"inputs": ["a text"]}')).status
+
+    assert [asyncio.run(asked(path)) for path in ("/faces", "/voices")] == [422, 200]
+
+
+def test_a_detector_tightens_each_model_within_its_kind_of_answer() -> None:
+    labels = {"name": "label-only", "models": ["voices"]}
+    tables = policy_table(model=MODELS, wire=WIRES, defense=[labels])
+
+    def tightened(*tighten: dict[str, Any]) -> None:
+        detector = {"path": "d.npz", "tighten": list(tighten)}
+        made = parse_policy({**tables, "detector": detector}, "p").tightened()
+        assert [len(one.defenses) for one in made.values()] == [1, 2]
+
+    tightened(COARSE, labels)
+    with pytest.raises(PlanError, match="whoever is alarmed about"):
+        tightened(COARSE)
+    with pytest.raises(PlanError, match="no model is called 'nobody'"):
+        tightened({**COARSE, "models": ["nobody"]})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lost"),
+    [
+        ([COARSE], [{**COARSE, "models": ["faces"]}], ["model voices.defense rounding"]),
+        ([COARSE], [{**COARSE, "models": ["faces", "voices"]}], []),
+        ([{**COARSE, "models": ["faces"]}], [COARSE], []),
+        ([{**COARSE, "models": ["faces"]}], [], ["model faces.defense rounding"]),
+        (
+            [{**COARSE, "models": ["faces"]}],
+            [{"name": "rounding", "models": ["faces"]}],
+            ["model faces.defense rounding.decimals"],
+        ),
+        ([COARSE], [], ["defense rounding"]),
+        (
+            [{**COARSE, "models": ["faces"]}],
+            [{**COARSE, "models": ["voices"]}],
+            ["model faces.defense rounding"],
+        ),
+    ],
+)
+def test_a_model_that_loses_a_defence_is_something_to_be_named(
+    old: list[Any], new: list[Any], lost: list[str]
+) -> None:
+    before, after = (
+        Protection.of(parse_policy(policy_table(model=MODELS, wire=WIRES, defense=one), "p"))
+        for one in (old, new)
+    )
+    assert before.lost_in(after) == lost
+    assert not before.lost_in(Protection.model_validate_json(before.text))
+
+
+def test_defences_that_models_share_out_must_leave_none_without() -> None:
+    alone = Protection.of(parse_policy(policy_table(defense=[COARSE]), "p"))
+    shared = policy_table(model=MODELS, wire=WIRES, defense=[{**COARSE, "models": ["faces"]}])
+    assert alone.lost_in(Protection.of(parse_policy(shared, "p"))) == [
+        "model voices.defense rounding"
+    ]
 
 
 def test_classes_of_models_are_apart(bench: Make) -> None:

@@ -118,7 +118,7 @@ def check(context: click.Context, policy: Path, only_policy: bool) -> None:
         click.echo(f"  budget    {one.name}: {one.rule}")
     for served in read.model:
         click.echo(f"  model     {served.name}: {', '.join(served.paths)}")
-    click.echo(f"  answers   {read.pipeline().name}")
+    click.echo(f"  answers   {read.answers()}")
     click.echo(f"  formats   {', '.join(wire.name for wire in wires)}")
     for line in read.warnings():
         click.echo(f"  warning   {line}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,7 +21,7 @@ from darkroom.guard.detector.detector import Batch, Detector
 from darkroom.guard.http.head_cache import HeadCache
 from darkroom.guard.http.health import Health
 from darkroom.guard.http.identifiers import TRACING
-from darkroom.guard.http.requests import App, Head, Send, no_route
+from darkroom.guard.http.requests import LENGTH, App, Head, Send, no_route
 from darkroom.guard.http.responses import PROBLEM, Fields, answer, problem, problem_body
 from darkroom.guard.http.slots import Slots
 from darkroom.guard.policy import Policy
@@ -42,8 +42,8 @@ class ActivePolicy:
         policy: As read.
         clients: Who may ask.
         wires: The formats understood.
-        pipeline: The output defences.
-        tightened: Those in force while the detector alarms; ``None`` where it only alerts.
+        pipelines: The output defences of each model; of ``None`` where there is one model.
+        tightened: Those in force while the detector alarms; none where it only alerts.
         detector: Watches; ``None`` where nobody does.
         heads: Those that have come while it is.
         generator: What the defences draw from.
@@ -52,7 +52,7 @@ class ActivePolicy:
         read_seconds, seconds, send_seconds: How long a body, an answer, and the taking of a piece
             of a stream may take.
         deadlines: Of requests under way.
-        needs_inputs: Whether an output defence must see inputs.
+        needs_inputs: The models for which an output defence must see inputs.
         scopes: Finds models and routes.
         id_header: In which a request's identifier comes and goes; empty for none.
         apart: Headers that are others with each request.
@@ -62,8 +62,8 @@ class ActivePolicy:
     policy: Policy
     clients: Clients
     wires: Sequence[Wire]
-    pipeline: Pipeline
-    tightened: Pipeline | None = None
+    pipelines: Mapping[str | None, Pipeline]
+    tightened: Mapping[str | None, Pipeline] = field(default_factory=dict)
     detector: Detector | None = None
 
     heads: HeadCache = field(default_factory=HeadCache)
@@ -83,9 +83,9 @@ class ActivePolicy:
         self.scopes = Scopes(self.policy)
         self.logs_scores = self.policy.log is not None and self.policy.log.scores
         self.id_header = self.policy.guard.request_id.encode()
-        self.apart = TRACING | ({self.id_header} if self.id_header else frozenset())
-        tightened = self.tightened or Pipeline()
-        self.needs_inputs = self.pipeline.needs_inputs or tightened.needs_inputs
+        self.apart = LENGTH | TRACING | ({self.id_header} - {b""})
+        every = [*self.pipelines.items(), *self.tightened.items()]
+        self.needs_inputs = {model for model, chain in every if chain.needs_inputs}
 
     def watch(self, record: Record, inputs: Inputs, scores: Scores | None) -> bool:
         """Lets the detector see what was asked, and returns whether it alarms.
@@ -104,17 +104,17 @@ class ActivePolicy:
         record.alarms, record.alarms_begun = verdict.reasons, verdict.begun
         return verdict.alarmed
 
-    def defend(self, inputs: Inputs, scores: Scores, *, alarmed: bool) -> Scores:
+    def defend(self, model: str | None, inputs: Inputs, scores: Scores, *, alarmed: bool) -> Scores:
         """Returns probabilities as they may leave.
 
         Args:
+            model: Of several models, which was asked.
             inputs: Of :func:`seen_inputs`.
             scores: What the model said, ``(rows, classes)``.
             alarmed: Whether the detector alarms.
         """
-        tightened = self.tightened if alarmed else None
-        pipeline = self.pipeline if tightened is None else tightened
-        return pipeline(scores, self.generator, inputs)
+        chains = self.tightened if alarmed and self.tightened else self.pipelines
+        return chains[model](scores, self.generator, inputs)
 
 
 @dataclass(frozen=True)
@@ -248,16 +248,24 @@ def known_asker(active: ActivePolicy, client: str, path: str, asked: Asked) -> A
     return asker
 
 
-def seen_inputs(active: ActivePolicy, asked: Asked) -> NDArray[np.float64] | None:
+def seen_inputs(
+    active: ActivePolicy, asked: Asked, model: str | None
+) -> NDArray[np.float64] | None:
     """Takes the inputs out of a request, ``(rows, features)``, if anything looks at them.
+
+    Args:
+        active: What is in force.
+        asked: The request.
+        model: Of several models, which is asked.
 
     Raises:
         Refused: With 422, if an output defence must see them and cannot.
     """
     make, asked.inputs = asked.inputs, None  # what they are made from is large
-    if make is not None and (active.detector is not None or active.needs_inputs):
+    needed = model in active.needs_inputs
+    if make is not None and (active.detector is not None or needed):
         return make()
-    if active.needs_inputs:
+    if needed:
         raise Refused(422, "Inputs not understood", "this service must see inputs as numbers")
     return None
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from typing import cast
+from functools import partial
 
-from darkroom.defenses.base import Scores
 from darkroom.guard.admission import (
     ActivePolicy,
     Guarded,
@@ -25,12 +23,13 @@ from darkroom.guard.admission import (
 )
 from darkroom.guard.budgets.rules import Ticket
 from darkroom.guard.budgets.scopes import Asker
-from darkroom.guard.deadlines import Task
+from darkroom.guard.deadlines import Deadline
 from darkroom.guard.http.head_cache import KnownHead
 from darkroom.guard.http.identifiers import TRACING, identifier
 from darkroom.guard.http.requests import (
     ClientGone,
     Head,
+    Message,
     Receive,
     Request,
     Scope,
@@ -43,6 +42,7 @@ from darkroom.guard.http.upstream import (
     ask,
     failed_status,
     kept,
+    no_answer,
     onward,
     streamed,
     succeeded,
@@ -50,7 +50,7 @@ from darkroom.guard.http.upstream import (
 )
 from darkroom.guard.stores.base import StoreError
 from darkroom.guard.telemetry.record import Record, note_tokens
-from darkroom.guard.wire.base import Answered, Asked, Refused, Tokens, Wire
+from darkroom.guard.wire.base import Asked, Refused, Tokens, Wire
 from darkroom.guard.wire.strict_json import media_type
 
 PLAIN = ("application/json", "text/plain")
@@ -58,7 +58,6 @@ BUSY: Fields = [(b"retry-after", b"1")]
 logger = logging.getLogger("darkroom.guard")
 
 
-@dataclass(slots=True, eq=False)
 class Handler:
     """One request, from its head to its answer.
 
@@ -68,7 +67,7 @@ class Handler:
         record: Where to note what happens.
         receive: Of the connection.
         send: Of the connection.
-        task: That serves it.
+        deadline: Of the task that serves it.
         wire: The format, once it is known.
         method: ``GET``, ``HEAD`` (whose answer's body stays away), ``POST`` or ``PUT``.
         begun: Whether the answer has begun to leave.
@@ -78,27 +77,26 @@ class Handler:
         over: Whether all was said, so that only the application's own tasks are left.
     """
 
-    guarded: Guarded
-    active: ActivePolicy
-    record: Record
-    receive: Receive
-    send: Send
-    task: Task = field(init=False)
     wire: Wire | None = None
     method: str = "POST"
     begun: bool = False
     whole: bool = False
     sending: bool = False
     over: bool = False
-    identity: Fields = field(default_factory=list)
+    identity: Fields = []  # noqa: RUF012 - replaced, and never added to
     _seated: bool = False
     _ticket: Ticket | None = None
 
-    def __post_init__(self) -> None:
-        """Notes the task."""
-        self.task = cast("Task", asyncio.current_task())
+    def __init__(
+        self, guarded: Guarded, active: ActivePolicy, record: Record, receive: Receive, send: Send
+    ) -> None:
+        """Takes what the attributes say, in the task that serves the request."""
+        self.guarded, self.active, self.record = guarded, active, record
+        self.receive, self.send = receive, send
+        task = asyncio.current_task()
+        assert task is not None
+        self.deadline = Deadline(active.deadlines, task)
 
-    # long: one request from top to bottom; each further call would cost every request
     async def serve(self, scope: Scope) -> None:
         """Answers it, if it may be answered; whatever it raises is for :meth:`failed`.
 
@@ -106,60 +104,101 @@ class Handler:
             Exception: If it may not, or anything fails.
         """
         active, record = self.active, self.record
-        request = self._request(scope)
-        known = active.heads.find(request) or self._understood(request)
-        wire, client = known.wire, known.client
-        length = self._noted(request, known)
-        if client is None:
+        request, known, length = self._arrived(scope)
+        if known.client is None:
             self.whole = not length
             await self._pass(scope)
             return
-        if not self.guarded.slots.take(client):
-            raise Refused(503, "Busy", "too many requests at once: try again")
-        self._seated = True
-        body = await self._body(request, length)
-        asked = wire.read(known.head.path, known.head.headers, body)
-        record.asked = asked.rows
-        asker = known.asker or known_asker(active, client, known.head.path, asked)
-        record.served = asker.model
-        inputs = seen_inputs(active, asked)
+        body, asked, asker = await self._read(request, known, length)
+        inputs = seen_inputs(active, asked, asker.model)
         fields = await self._charge(asker, asked, inputs)
         record.rows = asked.rows
-        await charge_person(self.guarded.budgets, asker, asked)
+        if asked.person is not None:
+            await charge_person(self.guarded.budgets, asker, asked)
         record.outcome = "withheld"  # until it leaves
         if asked.tokens is not None and asked.tokens.body is not None:
             body = asked.tokens.body
-        within = onward(scope, known.onward + self._apart(request), body, served=asker.model)
+        own = self._apart(request) if request.apart or record.trace else self.identity
+        within = onward(scope, known.onward + own, body, served=asker.model)
         if asked.stream:
-            await self._stream(wire, within, body, asked, asker, fields)
+            await self._stream(known.wire, within, body, asked, asker, fields)
             return
 
-        async def settle(found: Reply | Refused) -> None:
-            active.deadlines.end(self.task)
-            try:
-                reply = succeeded(found)
-                answered = wire.answer(asked, reply.status, reply.headers, reply.body)
-                await self._corrected(asked.tokens)
-                scores = await self._defended(answered, asked.rows, inputs, asker)
-                content = answered.rebuild(scores)
-                await self._release(answered.content_type, content, fields, reply)
-            except Exception as error:
-                await self.failed(error)
-            self.end()
+        settle = partial(self._settle, known.wire, asked, inputs, asker, fields)
+        self.deadline.allow(active.seconds)
+        await ask(self.guarded.app, within, body, self.receive, active.longest_answer, settle)
+        if not self.over:  # the application has given up on its own answer
+            raise no_answer()
 
-        active.deadlines.allow(self.task, active.seconds)
-        limit = active.longest_answer
-        left = await ask(self.guarded.app, within, body, self.receive, limit, settle)
-        if left is not None:
-            await settle(left)
-
-    def _noted(self, request: Request, known: KnownHead) -> int | None:
-        """Notes what a head says, and returns the length that it declares."""
-        head, record = known.head, self.record
+    def _arrived(self, scope: Scope) -> tuple[Request, KnownHead, int | None]:
+        """Takes a request: notes what its head says, and returns also the length it declares."""
+        active, record = self.active, self.record
+        request = Request(scope, active.apart)
+        if active.id_header:
+            told = record.id = identifier(request.apart, active.id_header)
+            self.identity = [(active.id_header, told.encode())]
+        known = active.heads.find(request) or self._understood(request)
+        head = known.head
         self.wire, self.method = known.wire, head.method
         record.wire, record.path, record.client = known.wire.name, head.path, known.client
         record.peer = head.peer
-        return request.length(head)
+        return request, known, request.length(head)
+
+    async def _read(
+        self, request: Request, known: KnownHead, length: int | None
+    ) -> tuple[bytes, Asked, Asker]:
+        """Returns the body, which must come in time, what it asks, and whose budgets count.
+
+        Raises:
+            Refused: If there is no place, or the body is not understood.
+            ClientGone: If it never came whole.
+        """
+        active, client = self.active, known.client
+        assert client is not None
+        if not self.guarded.slots.take(client):
+            raise Refused(503, "Busy", "too many requests at once: try again")
+        self._seated = True
+        self.deadline.allow(active.read_seconds)
+        body = await request.body(self.receive, length, active.longest_body)
+        self.whole = True
+        self.deadline.end()
+        asked = known.wire.read(known.head.path, known.head.headers, body)
+        self.record.asked = asked.rows
+        asker = known.asker or known_asker(active, client, known.head.path, asked)
+        self.record.served = asker.model
+        return body, asked, asker
+
+    async def _settle(
+        self,
+        wire: Wire,
+        asked: Asked,
+        inputs: Inputs,
+        asker: Asker,
+        fields: Fields,
+        start: Message,
+        content: bytes,
+    ) -> None:
+        """Sends the application's answer as it may leave, if it may, or says why it may not."""
+        self.deadline.end()
+        active, budgets = self.active, self.guarded.budgets
+        try:
+            reply = succeeded(start, content)
+            answered = wire.answer(asked, reply.status, reply.headers, reply.body)
+            if asked.tokens is not None:
+                await self._corrected(asked.tokens)
+            scores = answered.scores
+            if scores is not None:
+                scores = checked_scores(scores, asked.rows, numbers=answered.numbers)
+            seen = None if answered.numbers else scores  # the detector knows confidences
+            alarmed = active.watch(self.record, inputs, seen)
+            if budgets.rules.classes:
+                await charge_classes(budgets, asker, seen)
+            if scores is not None:
+                scores = active.defend(asker.model, inputs, scores, alarmed=alarmed)
+            await self._release(answered.content_type, answered.rebuild(scores), fields, reply)
+        except Exception as error:
+            await self.failed(error)
+        self.end()
 
     def end(self) -> None:
         """Gives back what the request holds, and tells that it is over; once."""
@@ -169,15 +208,6 @@ class Handler:
         if self._seated:
             self.guarded.slots.free(self.record.client)
         self.guarded.ended(self.record)
-
-    async def _body(self, request: Request, length: int | None) -> bytes:
-        """Returns the body, which must come in time."""
-        active = self.active
-        active.deadlines.allow(self.task, active.read_seconds)
-        body = await request.body(self.receive, length, active.longest_body)
-        self.whole = True
-        active.deadlines.end(self.task)
-        return body
 
     async def _charge(self, asker: Asker, asked: Asked, inputs: Inputs) -> Fields:
         """Charges rows, and returns the fields that tell the client what is left.
@@ -197,7 +227,7 @@ class Handler:
         record.tokens, self._ticket = tokens, decision.ticket
         return quota_head(decision)
 
-    async def _corrected(self, tokens: Tokens | None, *, left: bool = False) -> None:
+    async def _corrected(self, tokens: Tokens, *, left: bool = False) -> None:
         """Charges the tokens that were taken in place of the most that could have been.
 
         Args:
@@ -207,7 +237,7 @@ class Handler:
         Raises:
             Spent: If more were taken than fit, and the answer may not leave.
         """
-        if tokens is None or tokens.used is None or self._ticket is None:
+        if tokens.used is None or self._ticket is None:
             return
         note_tokens(self.record, tokens)
         if left or tokens.used <= self._ticket.tokens:
@@ -230,9 +260,6 @@ class Handler:
         fields += self.identity
         fields.append((b"content-type", content_type.encode()))
         fields.append((b"content-length", b"%d" % len(content)))
-        # Requests that are here already are decided first, and then all answers leave one after
-        # another: to change between the two for each takes much more time under load.
-        await asyncio.sleep(0)
         await self.send({"type": "http.response.start", "status": 200, "headers": fields})
         await self.send({"type": "http.response.body", "body": content})
         self.record.outcome = "released"
@@ -308,20 +335,6 @@ class Handler:
         fields = self._allowed(reply) + self.identity
         await answer(self.send, reply.status, media, reply.body, fields, bare=self.method == "HEAD")
 
-    async def _defended(
-        self, answered: Answered, rows: int, inputs: Inputs, asker: Asker
-    ) -> Scores | None:
-        """Returns scores as they may leave."""
-        scores = answered.scores
-        if scores is not None:
-            scores = checked_scores(scores, rows, numbers=answered.numbers)
-        seen = None if answered.numbers else scores  # the detector knows confidences
-        alarmed = self.active.watch(self.record, inputs, seen)
-        await charge_classes(self.guarded.budgets, asker, seen)
-        if scores is None:
-            return None
-        return self.active.defend(inputs, scores, alarmed=alarmed)
-
     async def _stream(
         self, wire: Wire, scope: Scope, body: bytes, asked: Asked, asker: Asker, fields: Fields
     ) -> None:
@@ -343,7 +356,8 @@ class Handler:
             try:
                 await self._flow(events, fields)
             finally:  # whatever ends it: what was written beyond the first charge is charged
-                await self._corrected(asked.tokens, left=True)
+                if asked.tokens is not None:
+                    await self._corrected(asked.tokens, left=True)
             await self._piece(b"", last=True)
             self.record.outcome = "released"
             self.end()
@@ -363,10 +377,10 @@ class Handler:
     async def _piece(self, content: bytes, *, last: bool = False) -> None:
         """Sends a piece of a stream, which the client must take in time."""
         self.sending = True
-        self.active.deadlines.allow(self.task, self.active.send_seconds)
+        self.deadline.allow(self.active.send_seconds)
         message = {"type": "http.response.body", "body": content, "more_body": not last}
         await self.send(message)
-        self.active.deadlines.end(self.task)
+        self.deadline.end()
         self.sending = False
 
     def _allowed(self, reply: Reply) -> Fields:
@@ -377,20 +391,9 @@ class Handler:
             if name in reply.headers and name.encode() != self.active.id_header
         ]
 
-    def _request(self, scope: Scope) -> Request:
-        """Takes a request, and its identifier."""
-        header = self.active.id_header
-        request = Request(scope, self.active.apart)
-        if header:
-            told = self.record.id = identifier(request.apart, header)
-            self.identity = [(header, told.encode())]
-        return request
-
     def _apart(self, request: Request) -> Fields:
         """Returns those of a request's own headers that the application gets."""
         header, trace = self.active.id_header, self.record.trace
-        if not request.apart and trace is None:
-            return self.identity
         dropped = TRACING | {header} if trace else {header}
         kept = [one for one in request.apart if one[0] not in dropped]
         return kept + (trace.headers if trace else []) + self.identity

@@ -134,13 +134,13 @@ class Guard:
         try:
             await handler.serve(scope)
         except asyncio.CancelledError:
-            if not active.deadlines.end(handler.task):
+            if not handler.deadline.end():
                 raise
             await handler.failed(handler.late())
         except Exception as error:
             if handler.over:  # of what the application does after its answer
                 raise
-            active.deadlines.end(handler.task)
+            handler.deadline.end()
             await handler.failed(error)
         finally:
             if not handler.over:
@@ -218,7 +218,7 @@ class Guard:
             policy,
             Clients(policy),
             wires,
-            policy.pipeline(),
+            policy.pipelines(),
             policy.tightened(),
             self._detector_of(policy),
         )
@@ -247,8 +247,10 @@ class Guard:
 
     def _look(self) -> None:
         """Reads the policy again if its file has changed; a bad one is told and not used."""
+        if self._path is None:
+            return
         now = time.monotonic()
-        if self._path is None or now - self._looked < LOOK_EVERY:
+        if now - self._looked < LOOK_EVERY:
             return
         self._looked = now
         stamp = self._stamped()

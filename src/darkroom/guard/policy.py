@@ -23,6 +23,7 @@ from darkroom.errors import PlanError, nearest
 from darkroom.guard.budget_sections import BudgetSection, RouteSection, ServedModelSection
 from darkroom.guard.sections import (
     ClientSection,
+    DefenseSection,
     DetectorSection,
     LimitSection,
     LogSection,
@@ -53,7 +54,7 @@ class Policy(Section):
     model: list[ServedModelSection] = Field(default_factory=list)
     route: list[RouteSection] = Field(default_factory=list)
     wire: list[PartSection] = Field(default_factory=list)
-    defense: list[PartSection] = Field(default_factory=list)
+    defense: list[DefenseSection] = Field(default_factory=list)
     outputs: OutputsSection = OutputsSection()
     detector: DetectorSection | None = None
     log: LogSection | None = None
@@ -78,7 +79,7 @@ class Policy(Section):
         return self
 
     def _require_known(self) -> None:
-        """Refuses budgets of what the policy does not have.
+        """Refuses budgets and defences of what the policy does not have.
 
         Raises:
             ValueError: If there is one.
@@ -100,38 +101,59 @@ class Policy(Section):
                 for name in names or ():
                     if name not in known[what]:
                         raise ValueError(f"budget {budget.name}: no {what} is called {name!r}")
+        tighten = [] if self.detector is None else self.detector.tighten
+        for defense in (*self.defense, *tighten):
+            for name in defense.models or ():
+                if name not in known["model"]:
+                    raise ValueError(f"defence {defense.name}: no model is called {name!r}")
 
     @property
     def zone(self) -> ZoneInfo:
         """Whose midnight begins a day."""
         return ZoneInfo(self.guard.zone)
 
-    def pipeline(self) -> Pipeline:
-        """Makes the output defences, the same objects that an audit uses.
+    @property
+    def served(self) -> list[str | None]:
+        """The models: ``None`` stands for the only one."""
+        return [one.name for one in self.model] or [None]
+
+    def pipelines(self) -> dict[str | None, Pipeline]:
+        """Makes each model's output defences, the same objects that an audit uses.
 
         Raises:
             PlanError: If one does not exist, has a wrong parameter, or names what is missing.
         """
-        return self._pipeline(self.defense)
+        return {model: self._pipeline(self.defense, model) for model in self.served}
 
-    def tightened(self) -> Pipeline | None:
-        """Makes those that are in force while the detector alarms; ``None`` where it only alerts.
+    def tightened(self) -> dict[str | None, Pipeline]:
+        """Makes those that are in force while the detector alarms; none where it only alerts.
 
         Raises:
-            PlanError: As :meth:`pipeline`, or if an answer's form would tell of the alarm.
+            PlanError: As :meth:`pipelines`, or if an answer's form would tell of the alarm.
         """
         if self.detector is None or not self.detector.tighten:
-            return None
-        made = self._pipeline(self.detector.tighten)
-        if made.effect.leaves != self.pipeline().effect.leaves:
-            raise PlanError(
-                f"detector.tighten leaves {made.effect.leaves} where the policy leaves "
-                f"{self.pipeline().effect.leaves}: whoever is alarmed about would see it"
-            )
+            return {}
+        usual = self.pipelines()
+        made = {model: self._pipeline(self.detector.tighten, model) for model in usual}
+        for model, tight in made.items():
+            leaves = usual[model].effect.leaves
+            if tight.effect.leaves != leaves:
+                raise PlanError(
+                    f"detector.tighten leaves {tight.effect.leaves} where the policy leaves "
+                    f"{leaves}: whoever is alarmed about would see it"
+                )
         return made
 
-    def _pipeline(self, sections: list[PartSection]) -> Pipeline:
-        found = make_pipeline(sections, self._folder, registry=TABLE_DEFENSES)
+    def answers(self) -> str:
+        """Says in one line which output defences are in force."""
+        made = {model: chain.name for model, chain in self.pipelines().items()}
+        if len({*made.values()}) == 1:
+            return next(iter(made.values()))
+        return "; ".join(f"{model}: {name}" for model, name in made.items())
+
+    def _pipeline(self, sections: list[DefenseSection], model: str | None) -> Pipeline:
+        concerned = [one for one in sections if one.concerns(model)]
+        found = make_pipeline(concerned, self._folder, registry=TABLE_DEFENSES)
         made = list(found.defenses)
         if self.outputs.top_k is not None:
             made.append(TopK(self.outputs.top_k))
@@ -149,8 +171,10 @@ class Policy(Section):
             said.append(f"all budgets concern routes ({', '.join(routes)}): other paths are free")
         if any(one.name == "openai" for one in self.wire) and any(map(self._texts, self.budget)):
             said.append("a budget counts classes, which openai has not: answers are withheld")
-        if not self.pipeline().defenses:
-            said.append("no output defence: all confidences leave as they are")
+        bare = [model for model, chain in self.pipelines().items() if not chain.defenses]
+        if bare:
+            whose = f" for {', '.join(filter(None, bare))}" if any(bare) else ""
+            said.append(f"no output defence{whose}: all confidences leave as they are")
         if self.guard.shadow:
             said.append("shadow = true: nothing is refused, nothing is changed")
         return said
@@ -195,7 +219,7 @@ def parse_policy(table: dict[str, Any], where: str, folder: Path | None = None) 
     try:
         policy = Policy.model_validate(table)
         policy._folder = folder or Path()
-        policy.pipeline()
+        policy.pipelines()
         policy.tightened()
     except ValidationError as error:
         raise PlanError(

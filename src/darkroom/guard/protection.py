@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from darkroom.errors import PlanError
 from darkroom.guard.budget_sections import BudgetSection, spans
 from darkroom.guard.policy import Policy
+from darkroom.guard.sections import DefenseSection
 from darkroom.sections import PartSection
 
 KEPT_BACK = frozenset(
@@ -44,6 +45,8 @@ class Protection(BaseModel):
         models: Those of several, under whose names rows and classes are counted.
         routes: The paths of each route that a budget concerns.
         served: Of each of several models, its paths, and what requests call it.
+        own: Of models with a defence that others have not, all of theirs, as in ``defenses``, which
+            has those of all models.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -61,6 +64,7 @@ class Protection(BaseModel):
     models: list[str] = Field(default_factory=list)
     routes: dict[str, list[str]] = Field(default_factory=dict)
     served: list[tuple[str, list[str], list[str]]] = Field(default_factory=list)
+    own: dict[str, list[tuple[str, list[str]]]] = Field(default_factory=dict)
 
     @classmethod
     def of(cls, policy: Policy) -> Self:
@@ -69,7 +73,12 @@ class Protection(BaseModel):
             shadow=policy.guard.shadow,
             clients=[one.name for one in policy.client],
             budgets=policy.budget,
-            defenses=[(_called(one), sorted(one.parameters)) for one in policy.defense],
+            defenses=[_defense(one) for one in policy.defense if one.models is None],
+            own={
+                one.name: [_defense(each) for each in policy.defense if each.concerns(one.name)]
+                for one in policy.model
+                if any(each.models and one.name in each.models for each in policy.defense)
+            },
             top_k=policy.outputs.top_k,
             labels_only=policy.outputs.labels_only,
             detector=policy.detector is not None,
@@ -99,7 +108,7 @@ class Protection(BaseModel):
         lost += [f"model {name}" for name in self.models if name not in new.models]
         lost += [f"model {name}.paths" for name in self._moved(new)]
         lost += [f"route {name}.paths" for name in self._narrowed(new)]
-        lost += _fewer("defense", self.defenses, new.defenses)
+        lost += self._undefended(new)
         if self.labels_only and not new.labels_only:
             lost.append("outputs.labels_only")
         if self.top_k is not None and new.top_k is None and not new.labels_only:
@@ -117,6 +126,21 @@ class Protection(BaseModel):
                 if sum(key not in keys for keys in same) > sum(key not in keys for keys in old)
             ]
         return lost
+
+    def _undefended(self, new: Protection) -> list[str]:
+        """Names defences that a model has no more."""
+        lost = {
+            model: _fewer(self.own.get(model, self.defenses), new.own.get(model, new.defenses))
+            for model in new.models or self.models or [""]
+        }
+        first, *others = lost.values()
+        common = [one for one in first if all(one in each for each in others)]
+        return [f"defense {one}" for one in common] + [
+            f"model {model}.defense {one}"
+            for model, each in lost.items()
+            for one in each
+            if one not in common
+        ]
 
     def _narrowed(self, new: Protection) -> list[str]:
         """Names routes that budgets still concern, and that have lost a path."""
@@ -216,7 +240,7 @@ def announcement(policy: Policy) -> str:
     watched = "watched by a detector" if policy.detector is not None else "no detector"
     return (
         f"{policy.guard.model}: in force in process {os.getpid()}: {len(policy.client)} client(s); "
-        f"budgets: {'; '.join(budgets) or 'NONE'}; answers: {policy.pipeline().name}; {watched}"
+        f"budgets: {'; '.join(budgets) or 'NONE'}; answers: {policy.answers()}; {watched}"
         f"{'; SHADOW: nothing is refused or changed' if policy.guard.shadow else ''}"
     )
 
@@ -228,24 +252,26 @@ def _called(part: PartSection) -> str:
     return f"{name} {route}" if route is not None else name
 
 
+def _defense(section: DefenseSection) -> tuple[str, list[str]]:
+    return _called(section), sorted(section.parameters)
+
+
 def _keys_of(protection: Protection, name: str) -> list[list[str]]:
     """Returns the keys of each format with a name."""
     return [keys for called, keys in protection.wires if called == name]
 
 
-def _fewer(
-    what: str, old: list[tuple[str, list[str]]], new: list[tuple[str, list[str]]]
-) -> list[str]:
+def _fewer(old: list[tuple[str, list[str]]], new: list[tuple[str, list[str]]]) -> list[str]:
     """Names parts that are there no more, and keys that they have no more."""
     lost: list[str] = []
     left = list(new)
     for name, keys in old:
         same = next((one for one in left if one[0] == name), None)
         if same is None:
-            lost.append(f"{what} {name}")
+            lost.append(name)
             continue
         left.remove(same)
-        lost += [f"{what} {name}.{key}" for key in keys if key not in same[1]]
+        lost += [f"{name}.{key}" for key in keys if key not in same[1]]
     return lost
 
 

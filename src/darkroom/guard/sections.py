@@ -216,6 +216,20 @@ class TrustSection(Section):
         return None if value is None else checked_header(value)
 
 
+class DefenseSection(PartSection):
+    """An output defence, with parameters of its own.
+
+    Attributes:
+        models: Of several models, those whose answers it changes; all when left out.
+    """
+
+    models: list[str] | None = None
+
+    def concerns(self, model: str | None) -> bool:
+        """Tells whether it changes a model's answers; ``None`` is the only one."""
+        return self.models is None or model in self.models
+
+
 class OutputsSection(Section):
     """What may leave at all, after all defences.
 
@@ -239,7 +253,7 @@ class DetectorSection(Section):
     """
 
     path: Path
-    tighten: list[PartSection] = Field(default_factory=list)
+    tighten: list[DefenseSection] = Field(default_factory=list)
 
 
 class LogSection(Section):

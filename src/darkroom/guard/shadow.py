@@ -148,7 +148,7 @@ class ShadowHandler:
             record.asked = asked.rows
             asker = known_asker(self.active, record.client, head.path, asked)
             record.served = asker.model
-            inputs = seen_inputs(self.active, asked)
+            inputs = seen_inputs(self.active, asked, asker.model)
             record.tokens_most = 0 if asked.tokens is None else asked.tokens.most
             decision = await self.guarded.budgets.charge(asker, asked.rows, record.tokens_most)
             if not decision.granted:

@@ -185,7 +185,8 @@ def outlook(policy: Policy, clients: Sequence[Spender], cells: Sequence[Cell]) -
     from darkroom.report.budget import queries_to
 
     asking = [one for one in cells if one.access != "weights" and one.curve and not one.guarded]
-    alike = [cell for cell in asking if cell.defense == policy.pipeline().name]
+    defended = {one.name for one in policy.pipelines().values()}
+    alike = [cell for cell in asking if cell.defense in defended]
     if not asking or not clients:
         return None
     fastest = min(

@@ -22,6 +22,7 @@ from tests.guard.conftest import Bench, Hand, policy_table
 
 from darkroom.commands.guard import run
 from darkroom.errors import DarkroomError, PlanError
+from darkroom.guard.budgets.scopes import Asker
 from darkroom.guard.operating.changes import Operator, forgiving, raised, reset, taken_back
 from darkroom.guard.operating.standing import every_counted, one_counted, standings
 from darkroom.guard.policy import Policy, parse_policy
@@ -75,6 +76,10 @@ class Live:
     def left(self, who: str = "alice") -> int:
         found = [one for one in standings(self.policy, self.own) if one.holder == who]
         return found[0].left
+
+    def lefts(self, who: str = "alice") -> dict[str, int]:
+        found = [one for one in standings(self.policy, self.own) if one.holder == who]
+        return {one.counted.budget.name: one.left for one in found}
 
     @property
     def changes(self) -> list[dict[str, Any]]:
@@ -141,6 +146,39 @@ def test_a_reset_forgives_what_is_spent_and_no_more(live: Live) -> None:
     assert [one["rows"] for one in live.changes if one["outcome"] == "made"] == [5, 5]
     assert sum(one.rows for one in live.own.buckets("client/alice", 0)) == 15
     live.own.check()
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_a_reset_forgives_tokens_of_requests_on_their_way_once(
+    stores: Stores, model: str, hand: Hand, tmp_path: Path, before: bool
+) -> None:
+    budgets = [{"name": "daily", "tokens": 1000}, {"name": "hourly", "tokens": 900, "window": "1h"}]
+    wires = [{"name": "openai", "context": 400}]
+    live = Live(stores, model, hand, tmp_path, budget=budgets, wire=wires)
+    budgets_of = live.bench.guard.budgets
+
+    async def asked() -> None:
+        asker = Asker("alice")
+        first = await budgets_of.charge(asker, 1, 400)
+        assert first.ticket is not None
+        if before:  # what is given back before a reset is no part of it
+            await budgets_of.correct(first.ticket, 10)
+        await asyncio.to_thread(reset, live.policy, live.own, live.meant(), ME)
+        if not before:
+            await budgets_of.correct(first.ticket, 10)
+
+    asyncio.run(asked())
+    assert live.lefts() == {"daily": 1000, "hourly": 890 if before else 500}
+
+    async def later() -> None:
+        hand.time += 1
+        ticket = (await budgets_of.charge(Asker("alice"), 1, 400)).ticket
+        assert ticket is not None
+        await budgets_of.correct(ticket, 10)
+        await live.bench.guard.stop()
+
+    asyncio.run(later())
+    assert live.lefts()["daily"] == 990
 
 
 def test_a_reset_of_a_sliding_window_opens_no_further_later(

@@ -17,21 +17,23 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
 from darkroom.errors import DarkroomError, one_line
-from darkroom.guard.budgets.leases import NEVER, Instant, Lease
+from darkroom.guard.budgets.leases import NEVER, Instant, Lease, together
 from darkroom.guard.budgets.rules import (
+    RESET_ENDS,
     TOKENS,
     Counted,
     Decision,
     Rules,
     Ticket,
-    opened_subjects,
+    fits_again,
+    reset_subject,
     rules_of,
 )
 from darkroom.guard.budgets.scopes import Asker
@@ -111,7 +113,7 @@ class Budgets:
         """Takes back what was leased and disconnects."""
         await self.settled()
         leases, self._leases = self._leases, {}
-        rest = _together([entry for lease in leases.values() for entry in lease.rest])
+        rest = together([entry for lease in leases.values() for entry in lease.rest])
         try:
             if rest:
                 await self._stored(lambda: self._charged(lambda _: Charge((), (), rest)))
@@ -199,23 +201,40 @@ class Budgets:
         """
         more = tokens - ticket.tokens
         if more < 0:
-            back = tuple(Entry(one, ticket.until, -more) for one in ticket.subjects)
-            await self._stored(lambda: self._charged(lambda _: Charge((), (), back)))
+            await self._stored(lambda: self._give_back(ticket, -more))
         if more <= 0:
             return Decision(True)
         rules = self._of(ticket.asker)
         counted = rules.account(ticket.asker).tokens
 
         def owed(moment: int) -> Charge:
-            end = bucket_end(moment, rules.bucket)
-            entries = tuple(Entry(one, end, more) for one in ticket.subjects)
-            return Charge(entries, tuple(one.line(moment, rules.zone) for one in counted))
+            lines = tuple(one.line(moment, rules.zone) for one in counted)
+            return Charge(self._anew(ticket.subjects, more, moment), lines)
 
         receipt = await self._stored(lambda: self._charged(owed))
         if receipt.granted:
             return Decision(True)
         await self._stored(lambda: self._charged(lambda moment: owed(moment)._replace(lines=())))
         return await self._refusal([(one, more) for one in counted], receipt)
+
+    def _give_back(self, ticket: Ticket, tokens: int) -> None:
+        """Takes tokens back that were not taken; in the store's thread.
+
+        A reset since has forgiven them with all that was charged: then they are charged again.
+        """
+        back = tuple(Entry(one, ticket.until, tokens) for one in ticket.subjects)
+        self._charged(lambda _: Charge((), (), back))
+        forgiven = {
+            one.subject
+            for one in self.rules.account(ticket.asker).tokens
+            if self.store.buckets(reset_subject(*one), ticket.time + RESET_ENDS - 1)
+        }
+        if forgiven:
+            self._charged(lambda moment: Charge(self._anew(forgiven, tokens, moment), ()))
+
+    def _anew(self, subjects: Iterable[str], rows: int, moment: int) -> tuple[Entry, ...]:
+        until = bucket_end(moment, self.rules.bucket)
+        return tuple(Entry(one, until, rows) for one in subjects)
 
     def correct_soon(self, ticket: Ticket, tokens: int) -> None:
         """Does what :meth:`correct` does, while the answer leaves or has left."""
@@ -239,7 +258,8 @@ class Budgets:
             self._tell_of_raises(account.budgets, receipt)
             until = bucket_end(receipt.time, rules.bucket)
             subjects = tuple(TOKENS + one for one in account.subjects)
-            return Decision(True, allowances, ticket=Ticket(asker, subjects, until, tokens))
+            ticket = Ticket(asker, subjects, receipt.time, until, tokens)
+            return Decision(True, allowances, ticket=ticket)
         counted = [(one, rows) for one in account.rows] + [(one, tokens) for one in account.tokens]
         return (await self._refusal(counted, receipt))._replace(allowances=allowances)
 
@@ -333,29 +353,15 @@ class Budgets:
             return Decision(False, budget=name, never=True)
         moment = receipt.time
         try:
+            zone = self.rules.zone
             resets = await self._stored(
-                lambda: [self._reset(one, rows, moment) for one, rows, _ in spent]
+                lambda: [fits_again(self.store, zone, one, n, moment) for one, n, _ in spent]
             )
         except StoreError:
             return Decision(False, budget=name)
         waits = [math.ceil((one - moment) / 1000) for one in resets if one is not None]
         retry = max(1, *waits) if len(waits) == len(resets) else None
         return Decision(False, budget=name, retry=retry)
-
-    def _reset(self, counted: Counted, rows: int, moment: int) -> int | None:
-        """Returns when rows fit into a budget, if ever; in the store's thread."""
-        budget, zone = counted.budget, self.rules.zone
-
-        def found(subject: str, since: int) -> list[tuple[int, int]]:
-            return [(one.until, one.rows) for one in self.store.buckets(subject, since)]
-
-        opened = [
-            one
-            for subject in opened_subjects(counted.subject, budget)
-            for one in found(subject, moment)
-        ]
-        spent = found(counted.subject, budget.span.since(moment, zone))
-        return budget.span.reset(moment, zone, spent, budget.limit - rows, opened)
 
     def open_now(self) -> None:
         """Does what :meth:`open` does, in the thread that calls.
@@ -388,12 +394,3 @@ class Budgets:
             raise error if isinstance(error, StoreError) else StoreError(str(error)) from None
         except Exception as error:
             raise StoreError(f"the store failed ({one_line(error)})") from error
-
-
-def _together(entries: Sequence[Entry]) -> tuple[Entry, ...]:
-    """Adds up entries of the same subject and bucket."""
-    sums: dict[tuple[str, int], int] = {}
-    for entry in entries:
-        place = (entry.subject, entry.until)
-        sums[place] = sums.get(place, 0) + entry.rows
-    return tuple(Entry(subject, until, rows) for (subject, until), rows in sums.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from darkroom.guard.budgets.rules import Decision, Rules
@@ -78,7 +79,8 @@ class Lease:
         if passed >= self._span or clock() - wall >= self._span:
             return False
         self.passed = int(passed)
-        self.use(rows)
+        self.credit -= rows
+        self.used += rows
         return True
 
     def use(self, rows: int) -> None:
@@ -96,3 +98,12 @@ class Lease:
         if not self.credit:
             return self.behind
         return (*self.behind, *(Entry(place, self._until, self.credit) for place in self._places))
+
+
+def together(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """Adds up entries of the same subject and bucket."""
+    sums: dict[tuple[str, int], int] = {}
+    for entry in entries:
+        place = (entry.subject, entry.until)
+        sums[place] = sums.get(place, 0) + entry.rows
+    return tuple(Entry(subject, until, rows) for (subject, until), rows in sums.items())

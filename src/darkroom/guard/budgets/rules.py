@@ -11,11 +11,14 @@ from zoneinfo import ZoneInfo
 from darkroom.guard.budget_sections import BudgetSection
 from darkroom.guard.budgets.scopes import Asker
 from darkroom.guard.policy import Policy
-from darkroom.guard.stores.base import Charge, Entry, Line, Receipt
+from darkroom.guard.stores.base import Charge, Entry, Line, Receipt, Store
 from darkroom.guard.windows import bucket_end, bucket_length
 
 MODEL = "model"
 TOKENS = "tokens/"
+RESET_ENDS = 60_000
+"""Milliseconds: stores charge nothing whose bucket is over."""
+
 LEASED_SHARE = 64
 """A lease is at most this part of each limit, so that small budgets are never tied up in one."""
 
@@ -53,6 +56,18 @@ def opened_subjects(subject: str, budget: BudgetSection) -> tuple[str, str]:
     return f"raised/{budget.name}/{subject}", f"forgiven/{budget.name}/{subject}"
 
 
+def reset_subject(subject: str, budget: BudgetSection) -> str:
+    """Returns under which subject it is kept when operators reset a budget of tokens.
+
+    Each reset is a row whose bucket ends :data:`RESET_ENDS` after it.
+
+    Args:
+        subject: Whose tokens the budget counts.
+        budget: The budget.
+    """
+    return f"reset/{budget.name}/{subject}"
+
+
 class Allowance(NamedTuple):
     """What a client may still ask within one budget.
 
@@ -77,12 +92,14 @@ class Ticket(NamedTuple):
     Attributes:
         asker: Whose.
         subjects: Where they are kept.
+        time: When they were charged.
         until: When their bucket ends.
         tokens: How many.
     """
 
     asker: Asker
     subjects: tuple[str, ...]
+    time: int
     until: int
     tokens: int
 
@@ -294,6 +311,32 @@ def rules_of(policy: Policy) -> Rules:
         [one for one in policy.budget if one.per == "person"],
         {client.name: tuple(dict.fromkeys(client.groups)) for client in policy.client},
     )
+
+
+def fits_again(
+    store: Store, zone: ZoneInfo, counted: Counted, rows: int, moment: int
+) -> int | None:
+    """Returns when rows fit into a budget, if ever.
+
+    Args:
+        store: Where they are kept.
+        zone: Whose midnight begins a day.
+        counted: The budget, and whose rows it counts.
+        rows: How many.
+        moment: Now.
+    """
+    budget = counted.budget
+
+    def found(subject: str, since: int) -> list[tuple[int, int]]:
+        return [(one.until, one.rows) for one in store.buckets(subject, since)]
+
+    opened = [
+        one
+        for subject in opened_subjects(counted.subject, budget)
+        for one in found(subject, moment)
+    ]
+    spent = found(counted.subject, budget.span.since(moment, zone))
+    return budget.span.reset(moment, zone, spent, budget.limit - rows, opened)
 
 
 def _concerns(budget: BudgetSection, client: str, groups: Sequence[str]) -> bool:

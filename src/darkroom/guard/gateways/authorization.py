@@ -10,45 +10,32 @@ for it is refused.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from darkroom.errors import PlanError
-from darkroom.guard.admission import ActivePolicy, known_asker
+from darkroom.guard.admission import ActivePolicy
 from darkroom.guard.handler import Handler
 from darkroom.guard.http.requests import Receive, Scope, Send
 from darkroom.guard.http.responses import Fields, answer
 from darkroom.guard.middleware import Guard, Observer
 from darkroom.guard.policy import Policy
 from darkroom.guard.stores.base import Store
-from darkroom.guard.wire.base import Refused
 from darkroom.guard.wire.openai.completions import MOST_LOGPROBS, OpenAI
 from darkroom.guard.wire.registry import WIRES
 from darkroom.sections import PartSection
 
 
-@dataclass(slots=True, eq=False)
 class AuthorizationHandler(Handler):
     """One question, from the head of a request to yes or no."""
 
     async def serve(self, scope: Scope) -> None:
         """Charges what may pass and says so; see :meth:`Handler.serve`."""
-        active = self.active
-        request = self._request(scope)
-        known = active.heads.find(request) or self._understood(request)
-        length = self._noted(request, known)
+        request, known, length = self._arrived(scope)
         if known.client is None:  # harmless
             self.record.outcome = "passed"
             await self._allow([])
             return
-        if not self.guarded.slots.take(known.client):
-            raise Refused(503, "Busy", "too many requests at once: try again")
-        self._seated = True
-        body = await self._body(request, length)
-        asked = known.wire.read(known.head.path, known.head.headers, body)
-        self.record.asked = asked.rows
-        asker = known.asker or known_asker(active, known.client, known.head.path, asked)
-        self.record.served = asker.model
+        _, asked, asker = await self._read(request, known, length)
         fields = await self._charge(asker, asked, None)
         self.record.rows, self.record.outcome = asked.rows, "released"
         await self._allow(fields)

@@ -99,20 +99,18 @@ class Health:
             b"",
             served=scope[SERVED],
         )
-        found: list[Reply | Refused] = []
+        found: list[tuple[Message, bytes]] = []
 
-        async def settle(reply: Reply | Refused) -> None:
-            found.append(reply)
+        async def settle(start: Message, body: bytes) -> None:
+            found.append((start, body))
 
         try:
             async with asyncio.timeout(seconds):
-                left = await ask(self._app, within, b"", _nothing_more, limit, settle)
+                await ask(self._app, within, b"", _nothing_more, limit, settle)
         except TimeoutError:
             if not found:
                 raise too_late(f"no answer within {seconds:g} seconds") from None
-        else:
-            found += [] if left is None else [left]
-        return succeeded(found[0])
+        return succeeded(*found[0])
 
 
 class Readiness:

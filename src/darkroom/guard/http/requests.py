@@ -20,6 +20,7 @@ HOST = re.compile(
 )
 PATH = re.compile(r"(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9._~!$&'()*+,=:@-]+)*/?")
 SINGLE = (b"transfer-encoding", b"content-type", b"content-encoding", b"host")
+LENGTH = frozenset([b"content-length"])
 METHODS = ("GET", "HEAD", "POST", "PUT")
 
 
@@ -90,12 +91,12 @@ class Request:
 
     __slots__ = ("_lengths", "apart", "key", "pairs", "scope")
 
-    def __init__(self, scope: Scope, apart: frozenset[bytes] = frozenset()) -> None:
+    def __init__(self, scope: Scope, apart: frozenset[bytes] = LENGTH) -> None:
         """Takes the length apart from the rest of the head.
 
         Args:
             scope: As the server gave it.
-            apart: Names of headers that are kept apart too.
+            apart: Names of headers that are kept apart, the length among them.
         """
         self.scope = scope
         client = scope.get("client")
@@ -103,12 +104,12 @@ class Request:
         self.apart: list[Pair] = []
         self._lengths: list[bytes] = []
         for pair in scope["headers"]:
-            if pair[0] == b"content-length":
-                self._lengths.append(pair[1])
-            elif pair[0] in apart:
-                self.apart.append(pair)
-            else:
+            if pair[0] not in apart:
                 self.pairs.append(pair)
+            elif pair[0] == b"content-length":
+                self._lengths.append(pair[1])
+            else:
+                self.apart.append(pair)
         self.key = (
             scope["method"],
             scope["path"],

@@ -66,6 +66,8 @@ def allowance_head(allowances: Sequence[Allowance], leased: int = 0, passed: int
         b"%b;r=%d;t=%d" % (name, rows + leased * leases, max(1, reset - passed))
         for name, _, rows, reset, leases in allowances
     ]
+    if len(left) == 1:  # as most have
+        return [(b"ratelimit-policy", allowances[0].policy), (b"ratelimit", left[0])]
     policies = b", ".join([policy for _, policy, *_ in allowances])
     return [(b"ratelimit-policy", policies), (b"ratelimit", b", ".join(left))]
 

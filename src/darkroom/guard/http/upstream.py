@@ -49,7 +49,7 @@ class Reply:
     body: bytes
 
 
-Settle = Callable[[Reply | Refused], Awaitable[None]]
+Settle = Callable[[Message, bytes], Awaitable[None]]
 
 
 def kept(pairs: Iterable[Pair], *, shadow: bool = False) -> list[Pair]:
@@ -99,11 +99,10 @@ async def ask(
     receive: Receive,
     limit: int,
     settle: Settle,
-) -> Reply | Refused | None:
+) -> None:
     """Asks, collects the whole answer, and hands it over the moment it is whole.
 
-    Most applications end with their answer, and then it is returned. Where one goes on, as with
-    background tasks, a task of its own settles the answer meanwhile, and nothing is returned.
+    What the application does after its answer, such as background tasks, goes on after that.
 
     Args:
         app: The application.
@@ -111,91 +110,56 @@ async def ask(
         body: Of the request.
         receive: Of the connection, for what comes after the body.
         limit: The most bytes of the answer.
-        settle: Takes the answer, or why it is none, while the application goes on; raises nothing.
+        settle: Takes the start of the answer and its body, once; raises nothing.
 
     Raises:
         Refused: With 502, if there is no whole answer within the limit.
         Exception: Whatever the application raises after its answer.
     """
-    answer = _Answer(limit, settle)
+    start: Message | None = None
+    content, whole = bytearray(), False
+
+    async def take(message: Message) -> None:
+        nonlocal start, content, whole
+        kind = message["type"]
+        if whole:
+            return
+        if kind == "http.response.start":
+            start = message
+        elif kind == "http.response.body":
+            content += message.get("body", b"")
+            if len(content) > limit:
+                raise _too_long(limit)
+            if start is not None and not message.get("more_body", False):
+                whole = True
+                await settle(start, bytes(content))
+
     try:
-        await app(scope, replayed(body, receive), answer.take)
+        await app(scope, replayed(body, receive), take)
     except Refused:
         raise
     except Exception as error:
-        if answer.whole is None:
-            raise no_answer() from error
-        if answer.task is None:
-            answer.stay()
-            await settle(answer.whole)
-        else:
-            await answer.task
-        raise
-    if answer.whole is None:
+        if whole:
+            raise
+        raise no_answer() from error
+    if not whole:
         raise no_answer()
-    if answer.task is None:
-        answer.stay()
-        return answer.whole
-    await answer.task
-    return None
 
 
-class _Answer:
-    """An answer that is collected; a task settles it when the loop comes round before it is taken.
-
-    Attributes:
-        whole: All of it, or why it is none; ``None`` until it has come.
-        task: What settles it, where the application goes on.
-    """
-
-    __slots__ = ("_content", "_limit", "_settle", "_soon", "_start", "task", "whole")
-
-    def __init__(self, limit: int, settle: Settle) -> None:
-        self._limit, self._settle = limit, settle
-        self._start: Message = {}
-        self._content = bytearray()
-        self.whole: Reply | Refused | None = None
-        self._soon: asyncio.Handle | None = None
-        self.task: asyncio.Task[None] | None = None
-
-    async def take(self, message: Message) -> None:
-        """Takes a piece."""
-        kind = message["type"]
-        if self.whole is not None:
-            return
-        if kind == "http.response.start":
-            self._start = message
-        elif kind == "http.response.body":
-            self._content += message.get("body", b"")
-            if len(self._content) > self._limit:
-                raise _too_long(self._limit)
-            if self._start and not message.get("more_body", False):
-                self.whole = _reply(self._start, bytes(self._content))
-                self._soon = asyncio.get_running_loop().call_soon(self._begin, self.whole)
-
-    def _begin(self, whole: Reply | Refused) -> None:
-        async def settle() -> None:
-            await self._settle(whole)
-
-        self.task = asyncio.get_running_loop().create_task(settle())
-
-    def stay(self) -> None:
-        """Begins no task: whoever asked has the answer."""
-        assert self._soon is not None
-        self._soon.cancel()
-
-
-def succeeded(found: Reply | Refused) -> Reply:
+def succeeded(start: Message, body: bytes) -> Reply:
     """Returns an answer of success.
+
+    Args:
+        start: What it began with.
+        body: All of it.
 
     Raises:
         Refused: With the status of the answer, or 502, if it is none.
     """
-    if isinstance(found, Refused):
-        raise found
-    if not 200 <= found.status < 300:
-        raise failed_status(found.status)
-    return found
+    status = int(start["status"])
+    if not 200 <= status < 300:
+        raise failed_status(status)
+    return Reply(status, _head(start), body)
 
 
 class _Pieces:
@@ -343,20 +307,15 @@ def replayed(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-def _reply(start: Message, body: bytes) -> Reply | Refused:
-    try:
-        return Reply(int(start["status"]), _head(start), body)
-    except Refused as refused:
-        return refused
-
-
 def _head(start: Message) -> dict[str, str]:
     """Returns headers by name; one that says two things says nothing that can be understood."""
-    made: dict[str, str] = {}
-    for name, value in start.get("headers", ()):
-        key, text = bytes(name).decode("latin-1").lower(), bytes(value).decode("latin-1")
-        if made.setdefault(key, text) != text and key.startswith("content-"):
-            raise no_answer()
+    pairs = [*start.get("headers", ())]
+    made = {str(name, "latin-1").lower(): str(value, "latin-1") for name, value in reversed(pairs)}
+    if len(made) < len(pairs):
+        for name, value in pairs:
+            key = str(name, "latin-1").lower()
+            if made[key] != str(value, "latin-1") and key.startswith("content-"):
+                raise no_answer()
     return made
 
 

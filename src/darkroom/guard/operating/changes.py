@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from darkroom.errors import PlanError
-from darkroom.guard.budgets.rules import Counted, opened_subjects
+from darkroom.guard.budgets.rules import RESET_ENDS, Counted, opened_subjects, reset_subject
 from darkroom.guard.operating.standing import holder_of, opened_now
 from darkroom.guard.policy import Policy
 from darkroom.guard.stores.base import Charge, Entry, Line, NoLedgerError, Store, StoreError
@@ -140,7 +140,7 @@ def reset(policy: Policy, store: Store, counted: Counted, operator: Operator) ->
 
     Each part of it is forgiven for as long as it would have counted, and no longer, so that a
     sliding window opens no further later on. What workers have leased counts as spent, and is
-    forgiven too.
+    forgiven too; so are tokens of requests on their way, which give nothing back then.
 
     Args:
         policy: Whose log is written to.
@@ -151,6 +151,9 @@ def reset(policy: Policy, store: Store, counted: Counted, operator: Operator) ->
     Raises:
         DarkroomError: If nothing is spent, or it cannot be.
     """
+    if counted.budget.unit == "tokens":  # before anything is looked at: see Budgets._give_back
+        mark = reset_subject(*counted)
+        store.charge(lambda moment: Charge((Entry(mark, moment + RESET_ENDS, 1),), ()))
     now, span = store.now(), counted.budget.span
     before = opened_now(store, counted, now)[1]
     subject = opened_subjects(*counted)[1]

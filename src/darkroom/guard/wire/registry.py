@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from darkroom.defenses.base import OutputDefense
 from darkroom.errors import PlanError
 from darkroom.guard.budgets.scopes import Scopes
 from darkroom.guard.policy import Policy
@@ -45,9 +44,8 @@ def make_wires(policy: Policy) -> Sequence[Wire]:
             "the policy has no [[wire]]: name the format that the model's server speaks"
         )
     made = [WIRES.find(one) for one in policy.wire]
-    defenses = policy.pipeline().defenses
     for wire in made:
-        _require_fitting(policy, wire, defenses)
+        _require_fitting(policy, wire)
     _require_counting(policy, made)
     if any(one.per == "person" for one in policy.budget):
         _require_people([one for one in made if isinstance(one, PlainJson)])
@@ -86,13 +84,19 @@ def _require_counting(policy: Policy, made: Sequence[StrictWire]) -> None:
             )
 
 
-def _require_fitting(policy: Policy, wire: StrictWire, defenses: Sequence[OutputDefense]) -> None:
+def _require_fitting(policy: Policy, wire: StrictWire) -> None:
     """Refuses defences, outputs and budgets that a format's answers are not for.
 
     Raises:
         PlanError: If there is one.
     """
     told = "predicted numbers" if wire.numbers else "probabilities"
+    defenses = {
+        defense
+        for model, chain in policy.pipelines().items()
+        if _may_answer_for(policy, wire, None if model is None else [model])
+        for defense in chain.defenses
+    }
     for defense in defenses:
         if defense.numbers != wire.numbers and not isinstance(wire, OpenAI):
             raise PlanError(

@@ -132,4 +132,5 @@ def sentence(problem: Mapping[str, Any]) -> str:
 
 
 def _compressed(headers: Mapping[str, str]) -> bool:
-    return headers.get("content-encoding", "identity").strip().lower() != "identity"
+    coding = headers.get("content-encoding")
+    return coding is not None and coding.strip().lower() != "identity"
