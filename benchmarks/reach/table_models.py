@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.reach.planted.tables import INPUTS, leaks, plan_leaks, planted, together, write_plan
+from benchmarks.reach.notebook import in_a_notebook
+from benchmarks.reach.planted.tables import (
+    INPUTS,
+    Planted,
+    leaks,
+    plan_leaks,
+    planted,
+    together,
+    write_plan,
+)
 from benchmarks.reach.rows import Row
 
 Make = Callable[[], Any]
@@ -96,23 +107,34 @@ def _boosters() -> Iterator[Row]:
     yield Row("catboost", "native model", catboost)
 
 
-def _saved(
-    library: str, make: Make, file: str, save: Callable[[Any, str], Any], *, mlflow: bool = False
-) -> Row:
-    """Returns a row of a model in a file or in an MLflow folder."""
+def _saved(library: str, make: Make, file: str, save: Callable[[Any, str], Any]) -> Row:
+    """Returns a row of a model in a file."""
 
     def meet(folder: Path) -> bool:
-        data, place = planted(), folder
-        if mlflow:
-            place = folder / "model"
-            place.mkdir()
-            (place / "MLmodel").write_text("flavors:\n  python_function: {}\n")
-        save(make().fit(data.inputs, data.truth), str(place / file))
-        together(data).to_csv(folder / "rows.csv", index=False)
-        load = "model" if mlflow else file
-        return plan_leaks(write_plan(folder, load, data, str(folder / "rows.csv")))
+        data = planted()
+        save(make().fit(data.inputs, data.truth), str(folder / file))
+        return _planned(folder, file, data)
 
-    return Row(library, f"{'MLflow folder with ' if mlflow else ''}{file}", meet)
+    return Row(library, file, meet)
+
+
+def _by_mlflow(flavor: str, make: Make, way: str = "", **options: Any) -> Row:
+    """Returns a row of the folder that MLflow itself writes of a model."""
+
+    def meet(folder: Path) -> bool:
+        data = planted()
+        module = importlib.import_module(f"mlflow.{flavor}")
+        with contextlib.redirect_stderr(io.StringIO()):  # it warns of everything it guesses
+            module.save_model(make().fit(data.inputs, data.truth), folder / "model", **options)
+        return _planned(folder, "model", data)
+
+    words = ", ".join(["save_model", *(str(value) for value in options.values())])
+    return Row("MLflow", f"{flavor}.{words}", meet, way)
+
+
+def _planned(folder: Path, load: str, data: Planted) -> bool:
+    together(data).to_csv(folder / "rows.csv", index=False)
+    return plan_leaks(write_plan(folder, load, data, str(folder / "rows.csv")))
 
 
 def _files() -> Iterator[Row]:
@@ -122,18 +144,26 @@ def _files() -> Iterator[Row]:
         importlib.import_module("skops.io").dump(model, file)
 
     yield _saved("scikit-learn", linear, "model.skops", skops)
-    yield _saved("scikit-learn", linear, "model.skops", skops, mlflow=True)
+    yield _by_mlflow("sklearn", linear, serialization_format="skops")
+    yield _by_mlflow("sklearn", linear, "s.dump(joblib.load(", serialization_format="cloudpickle")
     xgboost = _made("xgboost", "XGBClassifier", n_estimators=20, n_jobs=1)
     yield _saved("xgboost", xgboost, "model.ubj", lambda model, file: model.save_model(file))
+    yield _by_mlflow("xgboost", xgboost)
     lightgbm = _made("lightgbm", "LGBMClassifier", n_estimators=20, n_jobs=1, verbose=-1)
     yield _saved(
         "lightgbm", lightgbm, "model.lgb", lambda model, file: model.booster_.save_model(file)
     )
+    yield _by_mlflow("lightgbm", lightgbm, "name it in [target] trusted")
     options = {"iterations": 60, "verbose": 0, "allow_writing_files": False}
     catboost = _made("catboost", "CatBoostClassifier", **options)
     save = lambda model, file: model.save_model(file)  # noqa: E731 - as in the other rows
-    yield _saved("catboost", catboost, "model.cbm", save, mlflow=True)
+    yield _saved("catboost", catboost, "model.cbm", save)
+    yield _by_mlflow("catboost", catboost)
 
+    yield from _onnx()
+
+
+def _onnx() -> Iterator[Row]:
     def onnx(folder: Path, attack: str = "auto") -> bool:
         import numpy as np
         from skl2onnx import to_onnx
@@ -180,14 +210,14 @@ def _others() -> Iterator[Row]:
         return leaks(lambda table: 3.0 * table["smoker"].to_numpy(), folder, data)
 
     yield Row("a function", "of a DataFrame", function)
+    yield Row("Jupyter", "an audit in a live notebook", in_a_notebook)
 
 
 def _refused() -> Iterator[Row]:
     def pickled(folder: Path) -> bool:
         data = planted()
         (folder / "model.joblib").write_bytes(pickle.dumps(INPUTS))
-        together(data).to_csv(folder / "rows.csv", index=False)
-        return plan_leaks(write_plan(folder, "model.joblib", data, str(folder / "rows.csv")))
+        return _planned(folder, "model.joblib", data)
 
     yield Row("joblib", "a pickle", pickled, "skops.io as s; s.dump(joblib.load(")
 

@@ -124,6 +124,10 @@ def beside(folder: Path) -> list[ModuleType]:
     return found
 
 
+HARMLESS = ("collections.OrderedDict",)
+"""Types of Python's own library that boosters hold, and that run no code."""
+
+
 def load_skops(file: Path, trusted: Sequence[str] = ()) -> Any:
     """Loads an estimator from a file that runs no code but that of trusted types.
 
@@ -143,9 +147,9 @@ def load_skops(file: Path, trusted: Sequence[str] = ()) -> Any:
     if not file.is_file():
         raise TargetError(f"{file}: no such file: check [target] load")
     try:
-        unknown = sorted(set(io.get_untrusted_types(file=file)) - set(trusted))
+        unknown = sorted(set(io.get_untrusted_types(file=file)) - {*trusted, *HARMLESS})
         if not unknown:
-            return io.load(file, trusted=list(trusted))
+            return io.load(file, trusted=[*trusted, *HARMLESS])
     except Exception as error:
         raise TargetError(
             f"{file}: not a readable skops file ({one_line(error)}): write it with skops.io.dump"

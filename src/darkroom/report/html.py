@@ -26,7 +26,7 @@ from darkroom.report import wording
 from darkroom.report.files import read_text
 from darkroom.report.kind_page import nouns_of
 from darkroom.report.results import collect, read_run, write_results
-from darkroom.report.verdict import judge, reach
+from darkroom.report.verdict.judged import reach
 
 if TYPE_CHECKING:
     from darkroom.report.view import Page
@@ -55,9 +55,9 @@ def write_report(run: Path, *, reveal: bool = False) -> Path:
 
     plan = wording.without_credentials(read_text(run / "plan.toml"))
     content = write_results(run).read_bytes()
-    judged = [judge(cell) for cell in collect(run).cells]
+    cells = collect(run).cells
     digest = hashlib.sha256(content).hexdigest()
-    page = build_page(run, read_run(run), judged, plan, digest, reveal=reveal)
+    page = build_page(run, read_run(run), cells, plan, digest, reveal=reveal)
     return write_private(run / "report.html", render(page).encode())
 
 

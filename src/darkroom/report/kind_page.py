@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from darkroom.auditing.record import Cell, Share
+from darkroom.auditing.record import Cell, Difference, Share
 from darkroom.auditing.run_record import Limit, TargetRecord
 from darkroom.kinds import KINDS, Nouns, imported
 from darkroom.report.wording import access_phrase
@@ -68,6 +69,39 @@ class Group(NamedTuple):
     baseline: Share
 
 
+class Finding(NamedTuple):
+    """One thing that a cell says of an attack, of which a verdict can be drawn.
+
+    Most kinds have one: what the attack recovers. Verifiers have two, as pictures may be accepted
+    and show nobody.
+
+    Attributes:
+        nouns: What sentences call it; those of one question have the same.
+        success: The share of goals for which the attack does it.
+        baseline: The share without the model.
+        advantage: The first less the second.
+        unsound: Why it supports no verdict; nothing where it does.
+        detectable: The smallest advantage above a limit that it would have shown, where it is one
+            of so many.
+        tells: Whether it is what the cell's bits and its worst-off goal are about.
+        without: What has the baseline, before its share.
+    """
+
+    nouns: Nouns
+    success: Share
+    baseline: Share
+    advantage: Difference
+    unsound: tuple[str, ...]
+    detectable: Callable[[float, int], float | None]
+    tells: bool = True
+    without: str = "without the model the same attacker gets"
+
+
+def nothing_else(cell: Any) -> tuple[Finding, ...]:  # noqa: ARG001 - others look at it
+    """Says nothing beside what the cell's own success does."""
+    return ()
+
+
 def no_groups(cell: Any) -> tuple[Group, ...]:  # noqa: ARG001 - others look at it
     """Takes all goals of a cell together."""
     return ()
@@ -95,8 +129,9 @@ class KindPage:
         groups: Divides the goals of a cell for the console, where a kind has such groups.
         curves: Whether an attack goes on asking, so that success has a curve over queries, and a
             limit of queries is worth something.
-        guesses: Whether the baseline gets what the attack is after. Where it does something else,
-            as strangers who are accepted do, one that is nearly always right tells nothing.
+        also: What else a cell says, of which a verdict can be drawn.
+        tells: Whether success is what the bits and the worst-off goal are about.
+        without: What has the baseline, before its share in sentences.
         access: What an attacker has at an access level, to follow "an attacker", where that is not
             the usual phrase.
         standards: Entries of catalogues that such attacks fall under, beside those of all: the
@@ -111,7 +146,9 @@ class KindPage:
     detectable: Callable[[Any, float, int], float | None] = of_counts
     groups: Callable[[Any], Sequence[Group]] = no_groups
     curves: bool = True
-    guesses: bool = True
+    also: Callable[[Any], Sequence[Finding]] = nothing_else
+    tells: bool = True
+    without: str = "without the model the same attacker gets"
     access: Mapping[str, str] | None = None
     standards: tuple[tuple[str, str, str], ...] = ()
     uncovered: str = "Membership inference, regurgitation and attribute inference"
@@ -123,11 +160,30 @@ def page_of(kind: str) -> KindPage:
     return page
 
 
-def smallest_detectable(cell: Cell, limit: Limit, looks: int, persons: int) -> float | None:
+def findings_of(cell: Cell) -> tuple[Finding, ...]:
+    """Returns all that a cell says of which a verdict can be drawn, its own success first."""
+    page = page_of(cell.kind)
+    own = Finding(
+        nouns_of(cell),
+        cell.success,
+        cell.baseline,
+        cell.advantage,
+        page.unsound(cell),
+        partial(page.detectable, cell),
+        page.tells,
+        page.without,
+    )
+    return (own, *page.also(cell))
+
+
+def smallest_detectable(
+    cell: Cell, finding: Finding, limit: Limit, looks: int, persons: int
+) -> float | None:
     """Returns the smallest advantage that a cell would have shown, on average or by one goal.
 
     Args:
         cell: The cell.
+        finding: What it is asked about.
         limit: What is allowed.
         looks: How many advantages are looked at.
         persons: How many goals that are worst off.
@@ -135,12 +191,11 @@ def smallest_detectable(cell: Cell, limit: Limit, looks: int, persons: int) -> f
     Returns:
         The advantage; ``None`` if none would have shown.
     """
-    page = page_of(cell.kind)
-    sizes = [page.detectable(cell, limit.advantage, looks)]
+    sizes = [finding.detectable(limit.advantage, looks)]
     worst = cell.details.worst_off
-    if limit.worst_off and worst is not None and page.guesses:
+    if limit.worst_off and worst is not None and finding.tells:
         rate = detectable_alone(cell.goals, worst.stands_out_alone(persons))
-        gained = max(0.0, worst.by_heart - cell.baseline.estimate)
+        gained = max(0.0, worst.by_heart - finding.baseline.estimate)
         sizes.append(None if rate is None else rate * gained)
     return min((size for size in sizes if size is not None), default=None)
 

@@ -13,7 +13,7 @@ from darkroom.auditing.run_record import Results, RunRecord
 from darkroom.files import write_private
 from darkroom.kinds import KINDS, imported
 from darkroom.report.files import damaged, read_text
-from darkroom.report.verdict import decide, judge
+from darkroom.report.verdict.decision import decide
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ def collect(run: Path) -> Results:
     """
     record = read_run(run)
     cells = [read_cell(run, key) for key in record.cells]
-    verdict = decide([judge(cell) for cell in cells], record.limit, record.checks)
+    verdict = decide(cells, record.limit, record.checks)
     return Results(
         schema="darkroom/results/2",
         run=record.run,

@@ -13,8 +13,8 @@ from darkroom.report.charts import MOST_SERIES, Chart, Series, bits_chart, curve
 from darkroom.report.defenses import Measure, measure_of
 from darkroom.report.defenses_view import DefensesView, defenses_view
 from darkroom.report.guard_view import GuardView, guard_view
-from darkroom.report.kind_page import KindPage, Part, Place, page_of
-from darkroom.report.verdict import Judged, Verdict, decide
+from darkroom.report.kind_page import KindPage, Part, Place, findings_of, page_of
+from darkroom.report.verdict.decision import Verdict, decide
 from darkroom.report.wording import amount, percent, spread
 
 
@@ -130,7 +130,7 @@ class Page:
 def build_page(
     run: Path,
     record: RunRecord,
-    judged: Sequence[Judged],
+    cells: Sequence[Cell],
     plan: str,
     digest: str,
     *,
@@ -141,7 +141,7 @@ def build_page(
     Args:
         run: The run folder.
         record: ``run.json``.
-        judged: Its cells, in order.
+        cells: Its cells, in order.
         plan: The plan's text, without credentials.
         digest: SHA-256 of ``results.json``.
         reveal: Whether single records of tables, and secrets in the clear, are shown.
@@ -149,16 +149,15 @@ def build_page(
     Raises:
         DarkroomError: If pictures, or what is to be revealed, are missing or damaged.
     """
-    threats = _shared_threats(judged)
-    cells = [one.cell for one in judged]
+    threats = _shared_threats(cells)
     curved = [cell for cell in cells if page_of(cell.kind).curves]
     return Page(
         record=record,
-        verdict=decide(judged, record.limit, record.checks),
+        verdict=decide(cells, record.limit, record.checks),
         threats=threats,
         cells=tuple(
-            _cell_view(one, Place(run, record.target, number, len(judged), reveal), threats)
-            for number, one in enumerate(judged, 1)
+            _cell_view(one, Place(run, record.target, number, len(cells), reveal), threats)
+            for number, one in enumerate(cells, 1)
         ),
         overview=_overview(curved),
         bits_overview=_bits_overview(curved),
@@ -170,19 +169,18 @@ def build_page(
     )
 
 
-def _shared_threats(judged: Sequence[Judged]) -> tuple[str, ...]:
-    models = [one.cell.details.threat_model for one in judged]
+def _shared_threats(cells: Sequence[Cell]) -> tuple[str, ...]:
+    models = [cell.details.threat_model for cell in cells]
     first = models[0] if models else ()
     return tuple(line for line in first if all(line in model for model in models))
 
 
-def _cell_view(judged: Judged, place: Place, threats: Sequence[str]) -> CellView:
-    cell = judged.cell
+def _cell_view(cell: Cell, place: Place, threats: Sequence[str]) -> CellView:
     page = page_of(cell.kind)
     return CellView(
         cell=cell,
         number=place.number,
-        unsound=judged.unsound,
+        unsound=tuple(why for one in findings_of(cell) for why in one.unsound),
         threats=tuple(line for line in cell.details.threat_model if line not in threats),
         chart=_curve(cell, place.number) if page.curves else None,
         bits_chart=_bits_curve(cell, place.number) if page.curves else None,

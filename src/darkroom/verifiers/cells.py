@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ from darkroom.auditing.record import (
 )
 from darkroom.ledger import Limit, QueryLedger
 from darkroom.named import parameters_of
-from darkroom.statistics.intervals import Interval, clopper_pearson
+from darkroom.verifiers.acceptance import Point, Read, places_read, read_acceptance, share_of
 from darkroom.verifiers.attacks.base import Knowledge, Progress
 from darkroom.verifiers.cell_plan import VerifierCellPlan
 from darkroom.verifiers.judging import VerifierBench
@@ -29,17 +29,17 @@ from darkroom.verifiers.record import (
     EnrolledPerson,
     Likeness,
     Milestone,
+    Reading,
     Threshold,
     VerifierCell,
     VerifierDetails,
 )
 from darkroom.verifiers.subject import VerifierSubject
-from darkroom.verifiers.targets.base import Floats, Images, Verifier
+from darkroom.verifiers.targets.base import Images, Verifier
 from darkroom.verifiers.targets.view import View
 from darkroom.verifiers.words import happened, threat_model
 from darkroom.vision.guesses import Guesses, advantage
 from darkroom.vision.judges.accuracy import Rate
-from darkroom.vision.judges.panel import Judgement
 from darkroom.vision.judging import measured
 from darkroom.vision.priors.base import ImagePrior
 from darkroom.vision.ranking import Ranked, bits_of, rank_people
@@ -55,31 +55,6 @@ MARKS = 24
 """Milestones that are measured, evenly over the logarithm of queries."""
 
 Arrays = dict[str, NDArray[Any]]
-
-
-class Point(NamedTuple):
-    """What an attack had at one milestone.
-
-    Attributes:
-        queries: Rows spent on the goal that cost most.
-        progress: What it had.
-        scores: What the verifier says of it, without any defence, ``(goals,)``.
-        other: The same against templates of other photos, or ``None``.
-        judged: What the judges say of it.
-        bits: How far it narrows down the people, where that is measured.
-    """
-
-    queries: int
-    progress: Progress
-    scores: Floats
-    other: NDArray[np.bool_] | None
-    judged: Judgement
-    bits: float | None
-
-    def accepted(self, subject: VerifierSubject) -> NDArray[np.bool_]:
-        """Tells which pictures are accepted, ``(goals,)``."""
-        found: NDArray[np.bool_] = self.scores >= subject.operating.threshold
-        return found
 
 
 class _Attacked(NamedTuple):
@@ -138,9 +113,7 @@ def run_cell(
         guessed.log_ranks,
         plan.seed,
     )
-    accepted = last.accepted(subject)
-    success = clopper_pearson(int(accepted.sum()), len(accepted))
-    dictionary = subject.operating.dictionary(last.queries)
+    read = read_acceptance(attacked.points, subject)
     cell = VerifierCell(
         key=key,
         target=subject.target.name,
@@ -149,22 +122,22 @@ def run_cell(
         attacker="naive" if plan.naive else "adaptive",
         access=plan.access,
         prior=plan.prior.name,
-        goals=len(accepted),
+        goals=len(subject.goals),
         queries=Queries(
             per_goal_median=float(np.median(last.progress.queries)), total=attacked.total
         ),
-        success=Share.of(success),
-        baseline=Share.of(dictionary),
-        advantage=Difference.of(advantage(success, dictionary)),
+        success=Share.of(share_of(read.point.accepted(subject))),
+        baseline=Share.of(subject.operating.dictionary(read.point.queries)),
+        advantage=read.gained,
         bits=None if ranked is None else ranked.bits,
         curve=tuple(
-            CurvePoint.at(point.queries, _share(point.accepted(subject)), point.bits)
+            CurvePoint.at(point.queries, share_of(point.accepted(subject)), point.bits)
             for point in attacked.points
             if point.queries
         ),
         utility=Utility(accuracy=_utility(subject)),
         seconds=attacked.seconds,
-        details=_details(plan, subject, bench, attacked, ranked, guessed),
+        details=_details(plan, subject, bench, attacked, read, ranked, guessed),
     )
     seen = subject.seen
     arrays: Arrays = {
@@ -187,19 +160,20 @@ def _attack(
 ) -> _Attacked:
     """Runs the attack and measures it at every milestone."""
     goals = len(subject.goals)
-    expected = plan.attack.expected_queries()
+    attack = plan.attack if plan.budget is None else plan.attack.within(plan.budget)
+    expected = attack.expected_queries()
     ledger = QueryLedger(
         goals, Limit(per_goal=plan.budget), lambda spent: advance(spent, expected * goals)
     )
     view = _view(plan, subject.target if endpoint is None else endpoint.target, ledger)
     knowledge = Knowledge(prior, subject.public.images, subject.public.people)
-    marks = _marks(min(expected, plan.budget or expected))
+    marks = _marks(min(expected, plan.budget or expected), places_read(subject))
     points: list[Point] = []
     latest: Progress | None = None
     if endpoint is not None:
         endpoint.begin()
     began = time.monotonic()
-    for progress in plan.attack.run(view, knowledge, rng=np.random.default_rng([plan.seed, 1])):
+    for progress in attack.run(view, knowledge, rng=np.random.default_rng([plan.seed, 1])):
         spent = int(ledger.alone.max())
         latest = progress._replace(queries=ledger.alone)
         if not points or (marks and spent >= marks[0]):
@@ -208,7 +182,7 @@ def _attack(
             marks = [mark for mark in marks if mark > spent]
     if latest is not None:
         points.append(_point(int(ledger.alone.max()), latest, subject, bench, guessed))
-    seconds, adaptation = time.monotonic() - began, plan.attack.adaptation(view)
+    seconds, adaptation = time.monotonic() - began, attack.adaptation(view)
     guard = None if endpoint is None else GuardRecord.of(endpoint.held(ledger.total))
     return _Attacked(points, ledger.total, seconds, adaptation, guard)
 
@@ -226,10 +200,10 @@ def _view(plan: VerifierCellPlan, verifier: Verifier, ledger: QueryLedger) -> Vi
     )
 
 
-def _marks(most: int) -> list[int]:
-    """Returns numbers of queries at which progress is measured."""
+def _marks(most: int, read: Sequence[int]) -> list[int]:
+    """Returns numbers of queries at which progress is measured, those to read at too."""
     found = np.geomspace(1, max(most, 2), MARKS).round().astype(np.int64)
-    round_ones = [n for n in (100, 300, 1000) if n < most]
+    round_ones = [n for n in (100, 300, 1000, *read) if n < most]
     return sorted({*found.tolist(), *round_ones})
 
 
@@ -258,13 +232,13 @@ def _details(
     subject: VerifierSubject,
     bench: VerifierBench,
     attacked: _Attacked,
+    read: Read,
     ranked: Ranked | None,
     guessed: Guesses,
 ) -> VerifierDetails:
     """Returns what the report shows beside the rates."""
     last, people = attacked.last, _people(attacked.last, subject, ranked)
-    accepted = Share.of(_share(last.accepted(subject)))
-    gained = advantage(_share(last.accepted(subject)), subject.operating.dictionary(last.queries))
+    accepted = Share.of(share_of(read.point.accepted(subject)))
     likeness = _likeness(last, subject, bench, guessed)
     return VerifierDetails(
         threat_model=(*threat_model(plan, subject), *attacked.adaptation),
@@ -275,9 +249,10 @@ def _details(
         ),
         prior=Component(name=plan.prior.name, parameters=parameters_of(plan.prior)),
         operating=threshold_record(subject),
+        reading=Reading(queries=read.point.queries, looks=read.looks),
         likeness=likeness,
-        other_template=None if last.other is None else Share.of(_share(last.other)),
-        happened=happened(accepted, gained, likeness.shown, likeness.guessed),
+        other_template=None if last.other is None else Share.of(share_of(last.other)),
+        happened=happened(accepted, read.gained, likeness.shown, likeness.advantage),
         course=tuple(_milestone(point, subject) for point in attacked.points if point.queries),
         judge_names=bench.panel.names,
         gate=GateMeasures.of(bench.panel.gate.limits),
@@ -309,11 +284,17 @@ def threshold_record(subject: VerifierSubject) -> Threshold:
 def _likeness(
     last: Point, subject: VerifierSubject, bench: VerifierBench, guessed: Guesses
 ) -> Likeness:
-    shown = last.judged.names(subject.goals)
+    shown = share_of(last.judged.names(subject.goals))
+    mistakes = [guessed.baseline.share]
+    if bench.likest.interval is not None:
+        mistakes.append(bench.likest.interval)
+    mistaken = max(mistakes)
     return Likeness(
-        shown=Share.of(_share(shown)),
+        shown=Share.of(shown),
+        mistaken=Share.of(mistaken),
+        advantage=Difference.of(advantage(shown, mistaken)),
         guessed=Share.of(guessed.baseline.share),
-        plausible=Share.of(_share(last.judged.plausible)),
+        plausible=Share.of(share_of(last.judged.plausible)),
         draws=guessed.baseline.draws,
         accuracy=measured(bench.accuracy.panel),
         others=measured(bench.others),
@@ -343,7 +324,7 @@ def _people(last: Point, subject: VerifierSubject, ranked: Ranked | None) -> lis
             goal=int(goal),
             name=subject.private.names[goal],
             queries=int(last.progress.queries[row]),
-            score=subject.target.metric.of_score(float(last.scores[row])),
+            score=_score(float(last.scores[row]), subject),
             accepted=bool(accepted[row]),
             other_template=None if last.other is None else bool(last.other[row]),
             measures=GateMeasures.of(
@@ -361,6 +342,11 @@ def _people(last: Point, subject: VerifierSubject, ranked: Ranked | None) -> lis
     ]
 
 
+def _score(found: float, subject: VerifierSubject) -> float | None:
+    """Returns a score in the owner's units, or nothing where no face was found."""
+    return subject.target.metric.of_score(found) if np.isfinite(found) else None
+
+
 def _photos(subject: VerifierSubject) -> NDArray[np.int64]:
     """Returns the place of the first enrolled photo of everybody among those enrolled."""
     return np.searchsorted(subject.seen.people, subject.goals)
@@ -370,10 +356,6 @@ def _utility(subject: VerifierSubject) -> float | None:
     """Returns the share of other photos of the people that are accepted."""
     refused = subject.operating.false_rejects
     return None if refused is None else 1 - refused.estimate
-
-
-def _share(hits: NDArray[np.bool_]) -> Interval:
-    return clopper_pearson(int(hits.sum()), len(hits))
 
 
 def _bytes(point: Point, subject: VerifierSubject) -> NDArray[np.uint8]:

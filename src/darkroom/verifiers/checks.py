@@ -9,11 +9,14 @@ import numpy as np
 from darkroom.auditing.record import Check
 from darkroom.statistics.intervals import clopper_pearson
 from darkroom.verifiers.subject import VerifierSubject
+from darkroom.vision.duplicates import check_duplicates
+from darkroom.vision.photos import spread
 
 LEAST_ACCEPTED = 0.5
 """Of photos of the people enrolled, without which it is no verifier of them."""
 
 _TOLERANCE = 1e-3  # of a score: rounding
+_SERVED = 12  # photos that a server is asked about
 
 
 def check_subject(
@@ -25,9 +28,35 @@ def check_subject(
         subject: The verifier and the photos.
         advance: Told how far it is.
     """
-    found = (_recognition(subject), _answers(subject), _strangers(subject))
+    found = (
+        _recognition(subject),
+        _faces(subject),
+        _answers(subject),
+        _strangers(subject),
+        check_duplicates(subject),
+    )
     advance(1, 1)
     return found
+
+
+def _faces(subject: VerifierSubject) -> Check:
+    """Says in how many photos of the people no face is found, or no number comes out."""
+    name, photos = "faces", subject.seen if subject.target.served else subject.private
+    photos = spread(photos, _SERVED if subject.target.served else len(photos.people))
+    people = np.searchsorted(subject.goals, photos.people)
+    missing = int((~np.isfinite(subject.target.scores(photos.images, people))).sum())
+    if not missing:
+        return Check(
+            name=name, outcome="passed", found=f"It answers all {len(people):,} photos tried."
+        )
+    return Check(
+        name=name,
+        outcome="failed" if missing > len(people) / 2 else "noted",
+        found=f"{missing:,} of {len(people):,} photos of the people get no score: there it finds "
+        "no face, or answers with what is no number.",
+        remedy="Give photos that show the face from the front, or set [target] detect = false "
+        "where they are cropped to it; a net that answers NaN needs another [target] range.",
+    )
 
 
 def _recognition(subject: VerifierSubject) -> Check:
@@ -68,7 +97,8 @@ def _answers(subject: VerifierSubject) -> Check:
     alone = [target.scores(photos[row : row + 1], people[row : row + 1]) for row in rows]
 
     def apart(other: np.ndarray) -> float:
-        return float(np.abs(together - other).max())
+        same = together == other  # no face, twice
+        return float(np.abs(together - other, where=~same, out=np.zeros(len(same))).max())
 
     twice, batch = apart(again), apart(np.concatenate(alone))
     if max(twice, batch) <= _TOLERANCE:

@@ -33,7 +33,8 @@ class VerifierBench:
         panel: The judges and the plausibility gate.
         accuracy: How often they name real photos rightly that they never saw.
         others: How often they take photos of strangers for one of the people.
-        likest: How often for the person, the stranger whom the verifier finds most alike.
+        likest: How often for the person, the stranger whom the verifier finds most alike; without a
+            trial where no strangers are held apart from the judges.
         held_out: Whether the judges learned from photos that were not enrolled.
         gallery: The people among whom the right one is ranked; ``None`` without enough others.
         by_heart: What the average of everybody's enrolled photos would give.
@@ -124,6 +125,9 @@ def _mistaken(subject: VerifierSubject, panel: Panel) -> tuple[Rate, Rate]:
     A stranger's photo is tried for one person, each in turn; the favourites are, for everybody, the
     photo of a stranger that the verifier finds most alike: that is what fools it.
     """
+    if subject.strangers is None:  # the judges learned that public photos are of nobody
+        none = Rate.of(np.zeros(0, np.bool_))
+        return none, none
     photos = subject.impostors.images
     rows = np.linspace(0, len(photos) - 1, min(MOST_OTHERS, len(photos))).astype(np.int64)
     turns = subject.goals[np.arange(len(rows)) % len(subject.goals)]

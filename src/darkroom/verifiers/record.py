@@ -11,6 +11,7 @@ from darkroom.auditing.record import (
     Cell,
     Count,
     Details,
+    Difference,
     Rate,
     Record,
     Share,
@@ -60,22 +61,45 @@ class Milestone(Record):
     other_template: Rate | None
 
 
+class Reading(Record):
+    """After which rows acceptance is read: success, baseline and advantage are of then.
+
+    A dictionary of strangers opens everything in the end. So acceptance is read where as many
+    strangers would open a quarter and half of the people, if the attack asks so much, and at its
+    end, and what shows most counts. These places are known before the attack, and the advantage's
+    interval is wide enough for all of them.
+
+    Attributes:
+        queries: The rows that the person who cost most had cost by then.
+        looks: At how many places it was read.
+    """
+
+    queries: Count
+    looks: Count
+
+
 class Likeness(Record):
     """Whether pictures show the people, to judges that are not the verifier.
 
     Attributes:
         shown: The share of people whom they show: past the gate, by most judges.
         guessed: The same for draws from the prior, without the verifier.
+        mistaken: The same without likeness: for the draws, or for the likest strangers, whichever
+            is more.
+        advantage: The share shown above that.
         plausible: The share of pictures that pass the gate.
         draws: How many draws that is known from.
         accuracy: How often the judges name real photos rightly.
         others: How often they take photos of strangers for the person.
-        likest: How often they take for the person the stranger whom the verifier finds most alike.
+        likest: How often they take for the person the stranger whom the verifier finds most alike;
+            unknown where no strangers were held apart from them.
         held_out: Whether the judges learned from photos that were not enrolled.
     """
 
     shown: Share
     guessed: Share
+    mistaken: Share
+    advantage: Difference
     plausible: Share
     draws: Count
     accuracy: MeasuredRate
@@ -87,14 +111,15 @@ class Likeness(Record):
 class EnrolledPerson(Record):
     """What one attack got of one person.
 
-    ``score`` is what the verifier says of the picture, in its own units, and ``accepted`` whether
-    that is enough; ``other_template`` whether it is against a template of other photos.
+    ``score`` is what the verifier says of the picture, in its own units, or ``None`` where it finds
+    no face in it, and ``accepted`` whether that is enough; ``other_template`` whether it is against
+    a template of other photos.
     """
 
     goal: Count
     name: str
     queries: Count
-    score: float
+    score: float | None
     accepted: bool
     other_template: bool | None
     measures: GateMeasures
@@ -113,6 +138,7 @@ class VerifierDetails(Details):
 
     Attributes:
         operating: The operating point.
+        reading: After which rows acceptance is read.
         likeness: Whether pictures show the people.
         other_template: The share of people for whom pictures are accepted against a template of
             other photos (type II of ISO/IEC 30136); success is against the one enrolled (type I).
@@ -127,6 +153,7 @@ class VerifierDetails(Details):
     """
 
     operating: Threshold
+    reading: Reading
     likeness: Likeness
     other_template: Share | None
     happened: Words

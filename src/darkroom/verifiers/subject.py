@@ -53,6 +53,9 @@ class VerifierSubject(PhotoSubject):
     impostors: Photos
     impostor_scores: Floats
 
+    key = "enrol"
+    saw = "that were enrolled"
+
     def __post_init__(self) -> None:
         """Refuses what cannot be judged.
 
@@ -64,8 +67,7 @@ class VerifierSubject(PhotoSubject):
                 f"photos of {len(self.goals)} person are enrolled: a judge needs at least two "
                 "people to choose from"
             )
-        if not np.isin(self.goals, self.private.people[self.trained]).all():
-            raise DataError("none of some person's photos is enrolled: check [private] enrol")
+        _require_enrolled(self.private, self.trained)
 
     @property
     def spec(self) -> ImageSpec:
@@ -96,6 +98,22 @@ class VerifierSubject(PhotoSubject):
         """Returns a hash of the verifier and all photos."""
         parts = [self.target.fingerprint(), self.rule, *self.parts]
         return hashlib.sha256("".join(parts).encode()).hexdigest()
+
+
+def _require_enrolled(photos: Photos, chosen: NDArray[np.bool_]) -> None:
+    """Refuses a person without an enrolled photo.
+
+    Raises:
+        DataError: If there is one; the message names that person.
+    """
+    people = np.unique(photos.people)
+    missing = people[~np.isin(people, photos.people[chosen])]
+    if len(missing):
+        raise DataError(
+            f"no photo of {photos.names[int(missing[0])]} is enrolled, nor of "
+            f"{len(missing) - 1} others: choose photos that everybody has ([private] enrol), or "
+            "leave these people out ([private] people)"
+        )
 
 
 def enrolled(encoder: Encoder, photos: Photos, metric: Metric, rule: Rule = "mean") -> Store:
@@ -158,6 +176,7 @@ def enrol(
         DataError: If photos do not fit, or there are too few.
     """
     _require_fitting(encoder.spec, private, public, strangers)
+    _require_enrolled(private, chosen)
     store = enrolled(encoder, private.select(chosen), metric, rule)
     return settled(
         EmbeddingVerifier(encoder, store, metric),

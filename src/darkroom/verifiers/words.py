@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from darkroom.access import VerifierAccess
-from darkroom.auditing.record import Share
-from darkroom.statistics.intervals import Interval
+from darkroom.auditing.record import Difference, Share
 from darkroom.verifiers.cell_plan import VerifierCellPlan
 from darkroom.verifiers.subject import VerifierSubject
 
@@ -54,16 +53,16 @@ def _asks(plan: VerifierCellPlan, name: str) -> str:
     )
 
 
-def happened(accepted: Share, gained: Interval, shown: Share, guessed: Share) -> str:
+def happened(accepted: Share, gained: Difference, shown: Share, more: Difference) -> str:
     """Says which of impersonation and likeness came about.
 
     Args:
         accepted: The share of people for whom pictures are accepted.
         gained: That above the share of as many strangers.
         shown: The share of people whom pictures show.
-        guessed: The same for draws from the prior.
+        more: That above the share of likest strangers and of guesses.
     """
-    opens, shows = gained.low > 0, shown.low > guessed.high
+    opens, shows = gained.low > 0, more.low > 0
     if opens and shows:
         if shown.estimate >= MANY * accepted.estimate:
             return "Impersonation and likeness: the pictures are accepted, and show the people."
@@ -83,5 +82,5 @@ def happened(accepted: Share, gained: Interval, shown: Share, guessed: Share) ->
         )
     return (
         "Neither: the pictures are accepted no more surely than one of as many strangers, and show "
-        "nobody more surely than a guess."
+        "nobody more surely than the likest strangers do."
     )

@@ -125,6 +125,28 @@ class Photos(NamedTuple):
         return digest.hexdigest()
 
 
+def evenly(photos: Photos, most: int) -> NDArray[np.bool_]:
+    """Chooses some photos: the first of everybody, then the second of everybody, and so on.
+
+    Args:
+        photos: Of whom; sorted by people.
+        most: How many to choose.
+
+    Returns:
+        Which they are, ``(photos,)``.
+    """
+    starts = np.searchsorted(photos.people, photos.people)
+    turn = np.arange(len(photos.people)) - starts
+    chosen = np.zeros(len(turn), np.bool_)
+    chosen[np.argsort(turn, kind="stable")[:most]] = True
+    return chosen
+
+
+def spread(photos: Photos, most: int) -> Photos:
+    """Keeps the photos that :func:`evenly` chooses."""
+    return photos.select(evenly(photos, most))
+
+
 def load_photos(
     path: Path,
     spec: ImageSpec,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,12 @@ class PhotoSubject(ABC):
         public: Photos of other people, or ``None``.
         strangers: Photos of people who take part in nothing, neither in a prior nor in a judge's
             training, or ``None``: among them the right person is ranked.
+        key: The key of ``[private]`` that says of which photos the model was made.
+        saw: What these are, after "photos".
     """
+
+    key: ClassVar[str] = "trained_on"
+    saw: ClassVar[str] = "that the model was trained on"
 
     private: Photos
     trained: NDArray[np.bool_]
@@ -97,8 +103,8 @@ class PhotoSubject(ABC):
         learn, test = self.private.select(even), self.private.select(~even)
         if not np.isin(self.goals, test.people).all():
             raise DataError(
-                "someone has a single private photo: judges need two a person at least, better "
-                "some that the target was not trained on ([private] trained_on)"
+                "someone has a single private photo, or none of some: judges need two a person at "
+                f"least, better some beside photos {self.saw} ([private] {self.key})"
             )
         return learn, test, False
 

@@ -25,6 +25,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from tests.support.needs import needed
 
 from darkroom.access import Access
 from darkroom.errors import DarkroomError, TargetError
@@ -403,6 +404,19 @@ def test_skops_files_hold_only_what_is_trusted(tmp_path: Path) -> None:
     with pytest.raises(TargetError, match="skops does not know to be safe"):
         load_skops(path)
     assert SklearnTableTarget(load_skops(path, [TREE_TYPE]), CLASSES).trees is not None
+
+
+def test_a_booster_in_skops_needs_trust_for_its_own_types_alone(tmp_path: Path) -> None:
+    from skops import io
+
+    numbers = np.arange(60.0).reshape(30, 2)
+    model = needed("lightgbm").LGBMClassifier(n_estimators=2, verbose=-1, n_jobs=1)
+    path = tmp_path / "model.skops"
+    io.dump(model.fit(numbers, numbers[:, 0] > 30), path)  # holds a dictionary too: no risk
+    with pytest.raises(TargetError, match=r"lightgbm\.basic\.Booster and 1 more.*trusted"):
+        load_skops(path)
+    own = ["lightgbm.basic.Booster", "lightgbm.sklearn.LGBMClassifier"]
+    assert (load_skops(path, own).predict(numbers) == model.predict(numbers)).all()
 
 
 @pytest.mark.parametrize(

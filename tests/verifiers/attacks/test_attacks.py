@@ -101,6 +101,16 @@ def test_a_budget_is_kept_to_the_row(
 
 
 @pytest.mark.parametrize("name", list(ATTACKS))
+def test_a_budget_below_its_first_batch_is_spent_all_the_same(
+    name: str, leaky: VerifierSubject, knowledge: Knowledge
+) -> None:
+    attack = ATTACKS[name].within(14)
+    assert attack.expected_queries() <= 14
+    _, ledger = ran(attack, leaky, knowledge, limit=Limit(per_goal=14))
+    assert 10 <= ledger.alone.max() <= 14
+
+
+@pytest.mark.parametrize("name", list(ATTACKS))
 def test_the_same_seed_gives_the_same_pictures(
     name: str, leaky: VerifierSubject, knowledge: Knowledge
 ) -> None:

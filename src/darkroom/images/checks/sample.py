@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from darkroom.access import Access
 from darkroom.images.targets.base import Target
-from darkroom.vision.photos import Photos
 from darkroom.vision.spec import ImageSpec
 
 Images = NDArray[np.float32]
@@ -55,28 +54,6 @@ def rows_for(target: Target) -> int:
     if target.served:
         return _SERVED
     return int(np.clip(_VALUES // np.prod(target.spec.shape), _LEAST, _MOST))
-
-
-def evenly(photos: Photos, most: int) -> NDArray[np.bool_]:
-    """Chooses some photos: the first of everybody, then the second of everybody, and so on.
-
-    Args:
-        photos: Of whom; sorted by people.
-        most: How many to choose.
-
-    Returns:
-        Which they are, ``(photos,)``.
-    """
-    starts = np.searchsorted(photos.people, photos.people)
-    turn = np.arange(len(photos.people)) - starts
-    chosen = np.zeros(len(turn), np.bool_)
-    chosen[np.argsort(turn, kind="stable")[:most]] = True
-    return chosen
-
-
-def spread(photos: Photos, most: int) -> Photos:
-    """Keeps the photos that :func:`evenly` chooses."""
-    return photos.select(evenly(photos, most))
 
 
 def unit(images: Images, spec: ImageSpec) -> Images:

@@ -8,15 +8,16 @@ import torch
 
 from darkroom.auditing.record import Check
 from darkroom.images.checks.accuracy import check_accuracy
-from darkroom.images.checks.duplicates import check_duplicates
 from darkroom.images.checks.gradients import check_gradient
 from darkroom.images.checks.knowledge import knowledge
 from darkroom.images.checks.outputs import check_outputs
 from darkroom.images.checks.pixels import check_photos
 from darkroom.images.checks.repeatability import check_answers
-from darkroom.images.checks.sample import ask, rows_for, spread
+from darkroom.images.checks.sample import ask, rows_for
 from darkroom.images.checks.trained_on import check_trained_on
 from darkroom.images.subject import Subject
+from darkroom.vision.duplicates import check_duplicates
+from darkroom.vision.photos import spread
 
 
 def check_subject(subject: Subject, advance: Callable[[int, int], None]) -> tuple[Check, ...]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from darkroom.auditing.record import Check
 from darkroom.images.checks.knowledge import knowledge
-from darkroom.images.checks.sample import Answers, ask, rows_for, spread
+from darkroom.images.checks.sample import Answers, ask, rows_for
 from darkroom.images.subject import Subject
 from darkroom.statistics.intervals import newcombe
-from darkroom.vision.photos import Photos
+from darkroom.vision.photos import Photos, spread
 
 NAME = "trained_on"
 

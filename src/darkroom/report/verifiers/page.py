@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from darkroom.report.kind_page import KindPage, Part, Place
+from darkroom.auditing.record import Share
+from darkroom.kinds import Nouns
+from darkroom.report.kind_page import Finding, KindPage, Part, Place
+from darkroom.report.wording import percent
 from darkroom.statistics.intervals import Interval, clopper_pearson
 from darkroom.statistics.power import detectable_rate
 from darkroom.verifiers.record import VerifierCell
@@ -17,9 +20,72 @@ def view(cell: VerifierCell, place: Place) -> Part:
     return verifier_view(cell, place)
 
 
+SHOWN = Nouns(
+    "person",
+    "people",
+    "person",
+    "makes pictures that show",
+    "gives the faces of its people away",
+    "gives the faces of some of its people away",
+)
+"""What sentences call likeness."""
+
+SMALLEST_ACCURACY = 0.8
+"""Of judges on real photos, below which it means little that they recognise nobody."""
+
+
+def unsound(cell: VerifierCell) -> tuple[str, ...]:
+    """Says why acceptance supports no verdict; nothing where it does."""
+    if cell.queries.total:
+        return ()
+    return (f"the attack {cell.attack} asked nothing: its budget is below what it asks at once",)
+
+
 def detectable(cell: VerifierCell, limit: float, looks: int) -> float | None:
     """Returns the smallest advantage that a cell would have shown; see :class:`KindPage`."""
-    baseline = Interval(cell.baseline.estimate, cell.baseline.low, cell.baseline.high)
+    return _detectable(cell, cell.baseline, limit, looks * cell.details.reading.looks)
+
+
+def likeness(cell: VerifierCell) -> tuple[Finding, ...]:
+    """Returns whether the pictures show the people, above what judges are fooled by."""
+    found = cell.details.likeness
+
+    def size(limit: float, looks: int) -> float | None:
+        return _detectable(cell, found.mistaken, limit, looks)
+
+    without = (
+        "of the strangers whom the verifier finds most alike, or of guesses, as many are taken"
+    )
+    doubts = unsound(cell) or _doubts(cell)
+    return (
+        Finding(
+            SHOWN,
+            found.shown,
+            found.mistaken,
+            found.advantage,
+            doubts,
+            size,
+            without=f"{without} for the person:",
+        ),
+    )
+
+
+def _doubts(cell: VerifierCell) -> tuple[str, ...]:
+    """Says why judges support no verdict on likeness."""
+    found = cell.details.likeness
+    if found.likest.n == 0:
+        return (
+            "no strangers were held apart from the judges, so it is not known whom they take for "
+            "whom: name photos of others in [judges] strangers",
+        )
+    high = found.accuracy.high
+    if found.advantage.low <= 0 and (high is None or high < SMALLEST_ACCURACY):
+        return (f"they name only {percent(found.accuracy.estimate or 0.0)} of real photos rightly",)
+    return ()
+
+
+def _detectable(cell: VerifierCell, without: Share, limit: float, looks: int) -> float | None:
+    baseline = Interval(without.estimate, without.low, without.high)
     return detectable_rate(cell.goals, baseline, limit, looks, of_rate=clopper_pearson)
 
 
@@ -28,7 +94,10 @@ PAGE = KindPage(
     view=view,
     templates=Path(__file__).parent / "templates",
     detectable=detectable,
-    guesses=False,
+    unsound=unsound,
+    also=likeness,
+    tells=False,
+    without="one of as many strangers as it had queries is, with a chance of",
     access={
         "weights": "with the encoder and the stored templates",
         "template": "who has the stored templates and may ask the encoder",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, final
+from typing import ClassVar, NamedTuple, Self, final
 
 import numpy as np
 import torch
@@ -80,6 +80,14 @@ class Attack(ABC):
     @abstractmethod
     def expected_queries(self) -> int:
         """Returns the rows a goal that the attack spends when nothing ends it early."""
+
+    def within(self, budget: int) -> Self:  # noqa: ARG002 - for those whose first batch is large
+        """Returns the attack as one who has no more rows a goal would run it.
+
+        Args:
+            budget: Rows a goal, at least one.
+        """
+        return self
 
     def adaptation(self, view: View) -> tuple[str, ...]:  # noqa: ARG002 - for those that adapt
         """Says, in sentences, what the attack does about what the view withholds."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from darkroom.errors import PlanError
 from darkroom.ledger import BudgetExhausted
 from darkroom.verifiers.attacks.base import Attack, Knowledge, Progress, decoded
 from darkroom.verifiers.attacks.probes import first_probes
-from darkroom.verifiers.targets.base import Floats
+from darkroom.verifiers.targets.base import Floats, Labels
 from darkroom.verifiers.targets.view import View
 
 _ASKED = 20  # rows of each search in a round
@@ -61,6 +61,10 @@ class DecisionAttack(Attack):
         """Returns the rows a goal."""
         return self.rows
 
+    def within(self, budget: int) -> Self:
+        """Submits no more strangers than there are rows; see :meth:`Attack.within`."""
+        return replace(self, rows=min(self.rows, budget))
+
     def _search(
         self, view: View, knowledge: Knowledge, rng: np.random.Generator
     ) -> Iterator[Progress]:
@@ -87,15 +91,17 @@ class _Search:
         yield self._progress()
         try:
             yield from self._strangers()
-            while self.entered.any() and self._left() >= _ASKED:
-                self._round()
+            while len(goals := np.flatnonzero(self.entered & (self._left() >= _ASKED))):
+                self._round(goals)
                 yield self._progress()
         except BudgetExhausted:
             pass
         yield self._progress()
 
-    def _left(self) -> int:
-        return self.attack.rows - int(self.view.ledger.alone[self.entered].max(initial=0))
+    def _left(self) -> Labels:
+        """Returns the rows that each goal may still cost, ``(goals,)``."""
+        left: Labels = self.attack.rows - self.view.ledger.alone
+        return left
 
     def _strangers(self) -> Iterator[Progress]:
         """Submits strangers for everybody until one is accepted."""
@@ -119,9 +125,8 @@ class _Search:
                     self.points[goal] = near.double().numpy()
             yield self._progress()
 
-    def _round(self) -> None:
-        """Asks around each point, and moves to the middle of what is accepted."""
-        goals = np.flatnonzero(self.entered)
+    def _round(self, goals: Labels) -> None:
+        """Asks around the points of some goals, and moves to the middle of what is accepted."""
         size = self.points.shape[1]
         draws = self.rng.standard_normal((len(goals), _ASKED - 1, size))
         around = self.points[goals, None] + self.radius[goals, None, None] * draws

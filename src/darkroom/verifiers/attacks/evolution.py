@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -76,6 +76,10 @@ class EvolutionAttack(Attack):
         """Returns the rows a goal."""
         return self.rows
 
+    def within(self, budget: int) -> Self:
+        """Spends no more on strangers than there are rows; see :meth:`Attack.within`."""
+        return replace(self, rows=min(self.rows, budget))
+
     def adaptation(self, view: View) -> tuple[str, ...]:
         """Says what it does about noise and rounding."""
         if view.effect.deviation:
@@ -115,7 +119,7 @@ class _Search:
         self.starts = np.tile(start.flatten().double().numpy(), (goals, 1))
         self.best = np.full(goals, -np.inf)
         self.pictures = np.repeat(decoded(self.prior, self.starts[:1]), goals, axis=0)
-        self.spread = 1.0
+        self.spread, self.lowest = 1.0, 0.0
         self.noisy = bool(view.effect.deviation)
 
     def run(self) -> Iterator[Progress]:
@@ -143,7 +147,7 @@ class _Search:
         if not len(photos):
             return
         goals = np.repeat(np.arange(len(self.best)), len(photos))
-        found = self.view.scores(np.tile(photos, (len(self.best), 1, 1, 1)), goals)
+        found = self._asked(np.tile(photos, (len(self.best), 1, 1, 1)), goals)
         scores = found.reshape(len(self.best), len(photos))
         likest = scores.argmax(axis=1)
         self.spread = float(max(scores.std(axis=1).mean(), 1e-6))
@@ -153,6 +157,13 @@ class _Search:
         latents = self.prior.project(latents.view(len(photos), *self.prior.latent_shape))
         # A stranger's own features are somebody else's: half of the way is enough to begin with.
         self.starts = 0.5 * latents.flatten(1)[likest].double().numpy()
+
+    def _asked(self, images: Images, goals: Labels) -> Floats:
+        """Returns scores; where no face is found, one below all that were seen."""
+        found = self.view.scores(images, goals)
+        faces = np.isfinite(found)
+        self.lowest = min(self.lowest, float(found.min(initial=self.lowest, where=faces)))
+        return np.where(faces, found, self.lowest - self.spread)
 
     def _strategy(self, row: int) -> Any:
         deviations = np.full(self.dimensions, self.attack.deviation * self.prior.spread)
@@ -169,7 +180,7 @@ class _Search:
         goals, each = asked.shape[:2]
         images = decoded(self.prior, asked.reshape(goals * each, -1))
         rows = np.repeat(np.arange(goals), each)
-        scores = self.view.scores(images, rows).reshape(goals, each)
+        scores = self._asked(images, rows).reshape(goals, each)
         self._keep(images.reshape(goals, each, *images.shape[1:]), scores)
         energies = self._energies(asked.reshape(goals * each, -1)).reshape(goals, each)
         losses = -scores / self.spread + self.attack.prior_weight * energies

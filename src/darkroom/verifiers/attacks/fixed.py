@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -55,6 +55,10 @@ class FixedAttack(Attack):
     def expected_queries(self) -> int:
         """Returns the rows a goal."""
         return self.photos
+
+    def within(self, budget: int) -> Self:
+        """Makes as small a set as may be submitted; see :meth:`Attack.within`."""
+        return replace(self, photos=min(self.photos, budget))
 
     def _search(
         self, view: View, knowledge: Knowledge, rng: np.random.Generator

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -74,6 +74,13 @@ class GradientAttack(Attack):
         """Returns the rows a goal."""
         return self.strangers + self.steps * self.restarts
 
+    def within(self, budget: int) -> Self:
+        """Asks fewer strangers, restarts less often and steps less; see :meth:`Attack.within`."""
+        strangers = min(self.strangers, budget // 4)
+        restarts = max(1, min(self.restarts, budget - strangers))
+        steps = max(1, min(self.steps, (budget - strangers) // restarts))
+        return replace(self, strangers=strangers, restarts=restarts, steps=steps)
+
     def _search(
         self, view: View, knowledge: Knowledge, rng: np.random.Generator
     ) -> Iterator[Progress]:
@@ -119,8 +126,9 @@ class GradientAttack(Attack):
         except BudgetExhausted:
             found = np.empty((0, view.size))
         aim = aims(view, found[np.isfinite(found).all(axis=1)], rng)
-        spread = float(view.metric.scores(found, aim).std()) if len(found) > 1 else 1.0
-        return max(spread, 1e-3), aim
+        scores = view.metric.scores(found, aim)
+        scores = scores[np.isfinite(scores)]
+        return (max(float(scores.std()), 1e-3) if scores.size > 1 else 1.0), aim
 
     def adaptation(self, view: View) -> tuple[str, ...]:
         """Says what it does about templates that are protected."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -19,7 +19,8 @@ from darkroom.verifiers.targets.base import Floats, Images
 from darkroom.verifiers.targets.metrics import Metric, unit
 from darkroom.verifiers.targets.view import View
 
-_FEWEST = 10  # photos with a face that teach anything
+_FEWEST = 10
+"""Photos from which a decoder learns anything."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,18 @@ class TemplateAttack(Attack):
         Raises:
             PlanError: If a number is out of its range.
         """
-        if self.photos < 10 or self.steps < 1:
-            raise PlanError("attack template: photos must be 10 or more, and steps positive")
+        if self.photos < _FEWEST or self.steps < 1:
+            raise PlanError(
+                f"attack template: photos must be {_FEWEST} or more, and steps positive"
+            )
 
     def expected_queries(self) -> int:
         """Returns the rows a goal, were it the only one."""
         return self.photos + 2
+
+    def within(self, budget: int) -> Self:
+        """Leaves two rows for what the decoders make; see :meth:`Attack.within`."""
+        return replace(self, photos=max(_FEWEST, min(self.photos, budget - 2)))
 
     def _search(
         self, view: View, knowledge: Knowledge, rng: np.random.Generator

@@ -47,6 +47,15 @@ class OperatingPoint(NamedTuple):
         """
         return Interval(*(one_of(rate, queries) for rate in self.false_accepts))
 
+    def rows_for(self, share: float) -> int:
+        """Returns how many strangers open so large a share of people; never none.
+
+        Args:
+            share: Between 0 and 1.
+        """
+        rate = min(self.false_accepts.estimate, 0.5)
+        return 2**31 if rate <= 0 else max(1, round(float(np.log1p(-share) / np.log1p(-rate))))
+
 
 def one_of(rate: float, queries: int) -> float:
     """Returns the chance of one hit or more in so many tries.
@@ -78,8 +87,13 @@ def threshold_at(scores: Floats, rate: float) -> float:
             f"{1 / len(ordered):.2g} or more"
         )
     # Between the last score that is accepted and the first that is not.
-    after = ordered[min(accepted, len(ordered) - 1)]
-    return float((ordered[accepted - 1] + after) / 2)
+    last, after = ordered[accepted - 1], ordered[min(accepted, len(ordered) - 1)]
+    if not np.isfinite(last):
+        raise DataError(
+            f"a false-accept rate of {rate:g} cannot be set: a face is found in too few photos of "
+            "strangers"
+        )
+    return float((last + after) / 2) if np.isfinite(after) else float(last)
 
 
 def operating_point(

@@ -10,7 +10,7 @@ from darkroom.named import identity
 from darkroom.verifiers.protection.base import Floats, Protection, own_key
 from darkroom.verifiers.targets.base import Labels
 from darkroom.verifiers.targets.embedding import EmbeddingVerifier, ProtectedStore, Store
-from darkroom.verifiers.targets.metrics import Metric, unit
+from darkroom.verifiers.targets.metrics import NO_FACE, Metric, unit
 
 
 class ProtectedVerifier(EmbeddingVerifier):
@@ -52,7 +52,7 @@ class ProtectedVerifier(EmbeddingVerifier):
     def of_templates(self, templates: Floats) -> Floats:
         """Protects, and compares; see :meth:`EmbeddingVerifier.of_templates`."""
         faces = np.isfinite(templates).all(axis=1)
-        found = np.full((len(templates), self.people), self.metric.lowest)
+        found = np.full((len(templates), self.people), NO_FACE)
         ready, rows = self._ready(templates[faces]), np.flatnonzero(faces)
         if not len(rows):
             return found

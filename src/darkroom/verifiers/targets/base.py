@@ -99,8 +99,8 @@ class Verifier(ABC):
             people: Whom each claims to show, ``(n,)``.
 
         Returns:
-            Float64 ``(n,)``: for distances their negative; the lowest where no face is found. Of a
-            verifier that answers decisions alone, 1 for accepted and 0 for refused.
+            Float64 ``(n,)``: for distances their negative; negative infinity where there is no
+            face. Of a verifier that answers decisions alone, 1 for accepted and 0 for refused.
         """
 
     def matrix(self, images: Images) -> Floats:

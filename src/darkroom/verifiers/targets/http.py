@@ -16,7 +16,7 @@ from darkroom.remote.delivery import Delivery
 from darkroom.remote.sender import Batch
 from darkroom.remote.target import ServedTarget
 from darkroom.verifiers.targets.base import Encoder, Floats, Images, Labels, Verifier
-from darkroom.verifiers.targets.metrics import Metric
+from darkroom.verifiers.targets.metrics import NO_FACE, Metric
 from darkroom.verifiers.targets.wire import FaceWire
 
 ACCEPTS = 0.5
@@ -153,8 +153,8 @@ class HttpVerifier(ServedFaces, Verifier):
     def scores(self, images: Images, people: Labels) -> Floats:
         """Asks about each photo; see :meth:`Verifier.scores`."""
         answers = self._ask(images, [self.ids[person] for person in people])
-        lowest, of_score = self.metric.lowest, self.metric.of_score
-        found = [lowest if one is None else of_score(float(one[0])) for one in answers]
+        of_score = self.metric.of_score
+        found = [NO_FACE if one is None else of_score(float(one[0])) for one in answers]
         return np.array(found, np.float64)
 
     def met(self, photo: Images) -> Self:

@@ -11,8 +11,8 @@ from torch.nn import functional
 
 Floats = NDArray[np.float64]
 
-FARTHEST = 2.0
-"""The distance of unit vectors that have nothing in common, and that of no face at all."""
+NO_FACE = -np.inf
+"""The score of a photo without a face, which no threshold accepts."""
 
 
 class Metric(StrEnum):
@@ -28,11 +28,6 @@ class Metric(StrEnum):
     DECISION = "decision"
 
     @property
-    def lowest(self) -> float:
-        """The score of a photo without a face."""
-        return {Metric.COSINE: -1.0, Metric.EUCLIDEAN: -FARTHEST, Metric.DECISION: 0.0}[self]
-
-    @property
     def unit(self) -> str:
         """What a score is called."""
         return {Metric.COSINE: "similarity", Metric.EUCLIDEAN: "distance"}.get(self, "decision")
@@ -45,14 +40,14 @@ class Metric(StrEnum):
             stored: ``(m, size)``.
 
         Returns:
-            ``(n, m)``; the lowest where a template is NaN.
+            ``(n, m)``; negative infinity where a template is NaN.
         """
         if self is Metric.COSINE:
             found = unit(templates) @ unit(stored).T
         else:
             squares = (templates**2).sum(axis=1)[:, None] + (stored**2).sum(axis=1)
             found = -np.sqrt(np.maximum(squares - 2 * templates @ stored.T, 0.0))
-        return np.nan_to_num(found, nan=self.lowest)
+        return np.where(np.isnan(found), NO_FACE, found)
 
     def of_score(self, score: float) -> float:
         """Returns a score in the owner's units, or what is in the owner's units as a score."""

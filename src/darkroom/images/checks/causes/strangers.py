@@ -8,9 +8,10 @@ import numpy as np
 
 from darkroom.images.checks.causes.orders import assigned
 from darkroom.images.checks.causes.weights import fresh_layers
-from darkroom.images.checks.sample import Answers, ask, rows_for, spread
+from darkroom.images.checks.sample import Answers, ask, rows_for
 from darkroom.images.subject import Subject
 from darkroom.images.targets.torch import TorchTarget
+from darkroom.vision.photos import spread
 
 # How many numbers face embeddings and the bodies of image models usually return.
 _EMBEDDINGS = frozenset({64, 128, 160, 192, 256, 320, 384, 512, 768, 1024, 1280, 1536, 2048})

@@ -14,9 +14,9 @@ from darkroom.images.checks.causes.orders import assigned, best_named, named_ord
 from darkroom.images.checks.causes.preprocessing import Change, changes
 from darkroom.images.checks.causes.statistics import misfit
 from darkroom.images.checks.knowledge import Knowledge, knowledge
-from darkroom.images.checks.sample import Answers, Images, Labels, ask, evenly
+from darkroom.images.checks.sample import Answers, Images, Labels, ask
 from darkroom.images.subject import Subject
-from darkroom.vision.photos import Photos
+from darkroom.vision.photos import Photos, evenly
 
 _TRIED, _TRIED_SERVED, _COMPARED = 24, 6, 64  # photos
 _CHANGES_SERVED, _KEPT = 7, 4  # changes

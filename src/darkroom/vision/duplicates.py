@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from darkroom.auditing.record import Check
-from darkroom.images.checks.sample import Images, evenly, spread, unit
-from darkroom.images.subject import Subject
-from darkroom.vision.photos import Photos
+from darkroom.vision.photos import Photos, evenly, spread
+from darkroom.vision.subject import PhotoSubject
 
 NAME = "duplicates"
 
@@ -29,29 +28,29 @@ _CLOSER = 0.3  # of what parts the most similar different people
 _COPY, _SAME = 0.95, 0.995  # least likeness of a copy, and of one beside others of the same person
 _SHOWN = 5
 
+Images = NDArray[np.float32]
 Vectors = NDArray[np.float32]
 
 
-def check_duplicates(subject: Subject) -> Check:
-    """Looks for private people among the public photos, and for copies among the private ones.
+def check_duplicates(subject: PhotoSubject) -> Check:
+    """Looks for private people among those of others, and for copies among the private photos.
 
     Args:
         subject: The model and the photos.
     """
     chosen = evenly(subject.private, _MOST)
-    private = subject.private.select(chosen)
-    vectors = [_vectors(private.images, subject)]
-    if subject.public is not None:
-        public = spread(subject.public, _MOST)
-        vectors.append(_vectors(public.images, subject))
-        mean = np.concatenate(vectors).mean(axis=0)
-        likeness = _Likeness([private, public], [_directions(one, mean) for one in vectors])
-        shared = np.unique(private.people[likeness.copied(0, 1)])
+    others = {"public photos": subject.public, "photos of strangers": subject.strangers}
+    names = [name for name, photos in others.items() if photos is not None]
+    sets = [subject.private.select(chosen)]
+    sets += [spread(photos, _MOST) for photos in others.values() if photos is not None]
+    vectors = [_vectors(photos.images, subject) for photos in sets]
+    mean = np.concatenate(vectors).mean(axis=0)
+    likeness = _Likeness(sets, [_directions(one, mean) for one in vectors])
+    for place, name in enumerate(names, 1):
+        shared = np.unique(sets[0].people[likeness.copied(0, place)])
         if len(shared):
-            return _public(private, public, shared, likeness.copied(1, 0))
-    else:
-        likeness = _Likeness([private], [_directions(vectors[0], vectors[0].mean(axis=0))])
-    return _within(private, subject.trained[chosen], likeness)
+            return _shared(sets[0], sets[place], name, shared, likeness.copied(place, 0))
+    return _within(subject, sets[0], subject.trained[chosen], likeness, ["private photos", *names])
 
 
 class _Likeness:
@@ -107,9 +106,9 @@ class _Likeness:
             yield rows, self.directions[of][rows] @ self.directions[among].T
 
 
-def _vectors(images: Images, subject: Subject) -> Vectors:
+def _vectors(images: Images, subject: PhotoSubject) -> Vectors:
     """Returns small grey pictures without their brightness and contrast, ``(n, values)``."""
-    grey = torch.from_numpy(unit(images, subject.target.spec).mean(axis=1, keepdims=True))
+    grey = torch.from_numpy(subject.unit(images).mean(axis=1, keepdims=True))
     height, width = (min(_SIDE, length) for length in grey.shape[2:])
     small = functional.adaptive_avg_pool2d(grey, (height, width)).flatten(1).numpy()
     return _directions(small - small.mean(axis=1, keepdims=True), np.zeros(1, np.float32))
@@ -134,26 +133,36 @@ def _digests(images: Images) -> Iterator[str]:
         yield hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()
 
 
-def _public(
-    private: Photos, public: Photos, shared: NDArray[np.int64], copies: NDArray[np.bool_]
+def _shared(
+    private: Photos,
+    others: Photos,
+    name: str,
+    shared: NDArray[np.int64],
+    copies: NDArray[np.bool_],
 ) -> Check:
-    """Reports people who are private and public at once."""
+    """Reports people who are private and among others at once."""
     who = ", ".join(private.names[person] for person in shared[:_SHOWN])
     who += " ..." if len(shared) > _SHOWN else ""
-    there = np.unique(public.people[copies])
-    names = ", ".join(public.names[person] for person in there[:_SHOWN])
+    there = np.unique(others.people[copies])
+    names = ", ".join(others.names[person] for person in there[:_SHOWN])
     names += " ..." if len(there) > _SHOWN else ""
     return Check(
         name=NAME,
         outcome="failed",
         found=f"{len(shared):,} of {len(np.unique(private.people)):,} private people are also "
-        f"among the public photos, by {int(copies.sum()):,} photos that are the same: {who}.",
+        f"among the {name}, by {int(copies.sum()):,} photos that are the same: {who}.",
         cause="shared photos",
-        remedy=f"Remove from the public photos the people {names}.",
+        remedy=f"Remove from the {name} the people {names}.",
     )
 
 
-def _within(private: Photos, trained: NDArray[np.bool_], likeness: _Likeness) -> Check:
+def _within(
+    subject: PhotoSubject,
+    private: Photos,
+    trained: NDArray[np.bool_],
+    likeness: _Likeness,
+    names: list[str],
+) -> Check:
     """Reports copies among the private photos: of two people, or seen and held out."""
     twins = likeness.repeated(same=False)
     if len(twins):
@@ -174,10 +183,10 @@ def _within(private: Photos, trained: NDArray[np.bool_], likeness: _Likeness) ->
             name=NAME,
             outcome="failed" if len(copies) > held_out / 2 else "noted",
             found=f"{len(copies):,} of {held_out:,} photos that were held out are copies of photos "
-            "that the model was trained on: they test neither model nor judges.",
+            f"{subject.saw}: they test neither model nor judges.",
             cause="shared photos",
-            remedy="Hold out photos of other moments ([private] trained_on).",
+            remedy=f"Hold out photos of other moments ([private] {subject.key}).",
         )
-    sets = "private and public" if len(likeness.sets) > 1 else "private"
-    found = f"No photo is twice among the {sets} photos."
+    sets = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+    found = f"No photo is twice among the {sets}."
     return Check(name=NAME, outcome="passed", found=found)

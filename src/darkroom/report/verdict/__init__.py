@@ -1,0 +1,1 @@
+"""What a run says in a sentence, and why."""
