@@ -97,7 +97,7 @@ def test_a_patient_is_guessed_and_then_revealed(lab: Lab, page: Page) -> None:
     page.locator("#bench").wait_for()
     page.locator("#values tr").nth(1).wait_for()
     assert page.locator(".hidden-value dd").inner_text() == "hidden"
-    shares = page.locator("#values td.bar .figure").all_inner_texts()
+    shares = page.locator("#values td.share .figure").all_inner_texts()
     assert len(shares) == 4
     assert all(one.endswith("%") for one in shares)
     page.get_by_role("button", name="Show the truth").click()

@@ -66,7 +66,7 @@ WAYS: dict[AttackName, Way] = {
         LanguageAccess.SAMPLES,
         AnswersDefense(),
         0.06,
-        "texts that the model wrote",
+        "texts that the model wrote,",
     ),
     "averaging": Way(
         Averaging(candidates=16, rows=400),

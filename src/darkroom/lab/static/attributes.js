@@ -15,7 +15,7 @@ const likeliest = (name) => patient.values.reduce((best, one) => (one[name] > be
 function bar(share, kind) {
   const fill = make("span", { className: `fill ${kind}` });
   fill.style.setProperty("--share", `${100 * share}%`);
-  return make("td", { className: "bar" }, make("span", { className: "rail", "aria-hidden": "true" }, fill), make("span", { className: "figure", textContent: percent(share) }));
+  return make("td", { className: "share" }, make("span", { className: "rail", "aria-hidden": "true" }, fill), make("span", { className: "figure", textContent: percent(share) }));
 }
 
 async function show() {
