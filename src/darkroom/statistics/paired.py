@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from math import sqrt
 
-from scipy.stats import binom
-
 from darkroom.statistics.intervals import Interval, wilson
 
 
@@ -63,4 +61,7 @@ def sign_test(first: int, second: int) -> float:
     >>> sign_test(5, 0)
     0.03125
     """
+    # It takes longer to import than all else of a report, which tests no signs.
+    from scipy.stats import binom
+
     return float(binom.sf(first - 1, first + second, 0.5)) if first + second else 1.0

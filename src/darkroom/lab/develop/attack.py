@@ -179,11 +179,17 @@ class LiveAttack(LiveWork[Event, Ended]):
     def _shown(
         self, parts: Parts, pixels: Pixels, said: Confidences | None, *, judged: bool
     ) -> tuple[Shown, ...]:
-        """Returns pictures with what is said of them; judges are not asked too often."""
+        """Returns pictures with what is said of them; judges are not asked too often.
+
+        Between two questions a passing picture has the votes of the one before it, never those of a
+        milestone, which may look otherwise.
+        """
         assert self._appraiser is not None
         bench, now = self._studio.bench, time.monotonic()
+        verdicts = None if judged else self._verdicts
         if bench is not None and (judged or now - self._judged_at > JUDGED_EVERY):
-            self._judged_at = now
             guessed = None if self._known is None else self._studio.guessed(self._known)
-            self._verdicts = self._appraiser.judge(parts.goals, pixels, bench, guessed)
-        return self._appraiser.show(parts.goals, pixels, self._verdicts, said)
+            verdicts = self._appraiser.judge(parts.goals, pixels, bench, guessed)
+            if not judged:
+                self._judged_at, self._verdicts = now, verdicts
+        return self._appraiser.show(parts.goals, pixels, verdicts, said)

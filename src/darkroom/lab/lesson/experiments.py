@@ -50,9 +50,9 @@ def average(rooms: Rooms, watch: Watch) -> Found:
     most = max(one.confidence or 0.0 for one in course.first)
     begun = sum(bool(one.recovered) for one in course.first)
     sentence = (
-        f"Nobody's in particular: the model is {percent(most)} sure at most that it is one of "
-        f"{len(rows)} people, and the judges recognise {begun} of them in it. After "
-        f"{count(course.spent)} queries each they recognise {course.recognised} of {len(rows)}."
+        f"The model is {percent(most)} sure at most that it is one of {len(rows)} people, and the "
+        f"judges recognise {begun} of them in it. After {count(course.spent)} queries each they "
+        f"recognise {course.recognised} of {len(rows)}."
     )
     titles = ("Person", "Model, average face", "Judges", "Model, at the end", "Judges")
     return Found(sentence, titles, rows)
@@ -95,9 +95,9 @@ def enhance(rooms: Rooms, watch: Watch) -> Found:
     ]
     free, faces = courses.values()
     sentence = (
-        "The model is as sure of both. From free pixels the judges recognise "
-        f"{_of(free)} people, and from eigenfaces {_of(faces)}: what is drawn in beside the person "
-        "is what the attacker knew of faces."
+        f"The model is {rows[0][1]} sure of what began with free pixels, on average, and "
+        f"{rows[1][1]} of what began with eigenfaces. In the former the judges recognise "
+        f"{_of(free)} people, in the latter {_of(faces)}."
     )
     titles = ("What it begins with", "Model, on average", "Recognised", "Bits narrowed down")
     return Found(sentence, titles, rows)
@@ -118,7 +118,7 @@ def certainty(rooms: Rooms, watch: Watch) -> Found:
     ]
     sure = sum((one.confidence or 0.0) >= 0.99 for one in noise.last)
     sentence = (
-        f"Not for that reason. The model is at least 99% sure of {sure} of {len(noise.last)} "
+        f"The model is at least 99% sure of {sure} of {len(noise.last)} "
         f"pictures of noise too; the judges recognise {_of(noise)} in noise, and {_of(faces)} in "
         "what the attack found."
     )

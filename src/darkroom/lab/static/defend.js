@@ -42,6 +42,7 @@ class Against extends Followed {
   }
 
   frame(event) {
+    this.sitter.pass(event.people[0], event.queries[0]);
     this.shown(event, `Now, after ${count(event.queries[0])} queries`);
   }
 
@@ -57,7 +58,6 @@ class Against extends Followed {
     const [shown] = event.people;
     this.queries = event.queries[0];
     if (!this.sitter.judges.length) this.sitter.judges = judges;
-    this.sitter.remember(shown, this.queries);
     this.sitter.show(shown, this.queries, words);
     redraw();
   }
@@ -69,7 +69,10 @@ class Against extends Followed {
       this.sitter.part(".outcome").textContent = event.sentence;
     } else speak(`${this.label}: ${this.sitter.part(".outcome").textContent}`);
     const last = this.sitter.milestones.at(-1);
-    if (last) this.sitter.show(last.shown, last.queries, caption(last.queries));
+    if (last) {
+      this.sitter.remember(last.shown, last.queries);
+      this.sitter.show(last.shown, last.queries, caption(last.queries));
+    }
     this.isOver = true;
     refresh();
     enable();

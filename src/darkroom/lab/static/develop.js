@@ -39,7 +39,7 @@ class Session extends Followed {
     event.people.forEach((shown, place) => {
       const sitter = this.sitters[place];
       if (!sitter.judges.length) sitter.judges = judges;
-      sitter.remember(shown, event.queries[place]);
+      sitter.pass(shown, event.queries[place]);
       if (this.viewed === null) sitter.show(shown, event.queries[place], `${event.paused ? "Paused at" : "Now, after"} ${count(event.queries[place])} queries`);
     });
     if (!this.choice.noise) this.redraw();
@@ -50,7 +50,6 @@ class Session extends Followed {
       const sitter = this.sitters[place];
       if (!sitter.judges.length) sitter.judges = judges;
       sitter.add(shown, event.queries[place], event.number, (number) => this.view(number));
-      sitter.remember(shown, event.queries[place]);
       if (this.viewed === null) sitter.show(shown, event.queries[place], caption(event.queries[place]));
     });
     if (this.choice.noise) return;

@@ -13,6 +13,7 @@ export class Sitter {
     this.isNoise = isNoise;
     this.judges = [];
     this.milestones = [];
+    this.hasFrames = false;
     this.confidences = [];
     this.bits = [];
     this.root = byId("sitter").content.cloneNode(true).querySelector("article");
@@ -86,6 +87,12 @@ export class Sitter {
     this.root.classList.toggle("fooled", !shown.recovered && shown.confidence >= 0.99);
   }
 
+  /** Remembers what passes by. */
+  pass(shown, queries) {
+    this.hasFrames ||= shown.confidence !== null;
+    this.remember(shown, queries);
+  }
+
   remember(shown, queries) {
     if (shown.confidence !== null) push(this.confidences, [queries, shown.confidence]);
     if (shown.bits !== null) push(this.bits, [queries, shown.bits]);
@@ -93,6 +100,8 @@ export class Sitter {
 
   add(shown, queries, number, choose) {
     this.milestones.push({ shown, queries });
+    // Of a served model, milestones alone tell something.
+    if (!this.hasFrames || number === 0) this.remember(shown, queries);
     const image = make("img", { src: shown.picture, alt: "" });
     const sure = shown.confidence === null ? "" : `, ${percent(shown.confidence)} sure`;
     const button = make("button", { type: "button", "aria-pressed": "false", "aria-label": `After ${count(queries)} queries${sure}` }, image);
@@ -114,7 +123,10 @@ function outcome(shown, agree, judges) {
 }
 
 function push(points, point) {
-  points.push(point);
+  // What passes by is told apart from milestones, and one may overtake the other.
+  let place = points.length;
+  while (place > 0 && points[place - 1][0] > point[0]) place -= 1;
+  points.splice(place, 0, point);
   if (points.length > MOST_POINTS) for (let place = points.length - 2; place > 0; place -= 2) points.splice(place, 1);
 }
 
