@@ -5,21 +5,18 @@ Judges train for a moment only: few tests here ask how good they are.
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from safetensors.torch import save_file
-from tests.support import examples  # noqa: F401 - loads the profile of Hypothesis
+from tests.support import charts, examples  # noqa: F401 - examples loads Hypothesis' profile
 from tests.support.needs import absent
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped,unused-ignore]
 from torch import nn
@@ -30,8 +27,16 @@ from darkroom.runs import audit_plan
 # The problems here are so small that threads cost more than they give.
 torch.set_num_threads(1)
 threadpool_limits(1)
+charts.leave_empty()
 
 PEOPLE, PHOTOS, TRAINED_ON, SIDE = 6, 6, 4, 16
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Decides before any fixture whether charts are drawn."""
+    charts.draw_for(item)
+
 
 MODEL = f"""\
 from torch import nn
@@ -175,16 +180,6 @@ def audited_folder(
     monkeypatch.chdir(tmp_path)
     yield tmp_path
     sys.modules.pop("tiny_model", None)
-
-
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leaves charts empty, which take most of a report's time: for tests that look at no page."""
-
-    def save(figure: Figure, buffer: io.StringIO, **options: Any) -> None:
-        buffer.write("<svg></svg>")
-
-    monkeypatch.setattr(Figure, "savefig", save)
 
 
 @pytest.fixture

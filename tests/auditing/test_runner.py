@@ -125,9 +125,8 @@ def test_a_run_stopped_between_cells_goes_on_and_ends_the_same(
 
 
 def test_another_process_joins_a_run_and_it_ends_the_same(
-    plan_folder: Path, finished_folder: Path, monkeypatch: pytest.MonkeyPatch, undrawn: None
+    plan_folder: Path, finished_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    del undrawn
     monkeypatch.setattr("darkroom.auditing.claims.PAUSE", 0.01)
     folder = plan_folder / "runs" / "tiny"
     with pytest.raises(RunError, match="no run was begun there"):

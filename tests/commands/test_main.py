@@ -132,9 +132,7 @@ def test_photos_from_a_folder_and_a_range_of_their_own(
         assert archive["images"].min() < 0
 
 
-def test_exit_status_tells_of_a_leak_above_the_limit(
-    darkroom: Call, audited_folder: Path, undrawn: None
-) -> None:
+def test_exit_status_tells_of_a_leak_above_the_limit(darkroom: Call, audited_folder: Path) -> None:
     plan = (audited_folder / "plan.toml").read_text()
     for low, stands_out, limit, status in [
         (0.3, 1.0, "[limit]\nadvantage = 0.05", 1),

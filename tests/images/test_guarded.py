@@ -159,6 +159,7 @@ def asked(
         return Asked(replace(run, folder=folder / run.folder), hidden.rows)
 
 
+@pytest.mark.drawn
 def test_one_plan_shows_success_with_the_guard_and_without(asked: Asked) -> None:
     free, held = asked.run.cells
     assert (free.defense, held.defense) == ("none", "guard")
@@ -184,7 +185,6 @@ def test_one_plan_shows_success_with_the_guard_and_without(asked: Asked) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("undrawn")
 def test_a_second_attack_finds_the_account_spent(
     plan_folder: Path, weights: dict[str, torch.Tensor]
 ) -> None:

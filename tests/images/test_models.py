@@ -22,8 +22,6 @@ from darkroom.images import models
 from darkroom.report import collect
 from darkroom.runs import Run, audit_plan
 
-pytestmark = pytest.mark.usefixtures("undrawn")
-
 MODEL = """\
 from torch import nn
 

@@ -42,7 +42,7 @@ def test_runs_are_listed_and_shown_with_what_they_came_to(lab: Lab, finished_fol
 
 
 def test_exported_pages_lead_to_one_another_and_nowhere_else(
-    tmp_path: Path, finished_folder: Path, undrawn: None
+    tmp_path: Path, finished_folder: Path
 ) -> None:
     runs = tmp_path / "runs"
     for name in ("tiny", "again"):
@@ -68,7 +68,7 @@ def test_nothing_is_exported_where_no_run_is_done(tmp_path: Path) -> None:
 
 @pytest.mark.medium
 def test_exported_pages_are_read_without_a_server(
-    tmp_path: Path, finished_folder: Path, browser: Browser, undrawn: None
+    tmp_path: Path, finished_folder: Path, browser: Browser
 ) -> None:
     export(finished_folder / "runs" / "tiny", tmp_path / "share")
     context = browser.new_context(viewport={"width": 400, "height": 800})

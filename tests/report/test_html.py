@@ -26,6 +26,8 @@ from darkroom.report import write_report
 if TYPE_CHECKING:
     from tests.report.conftest import RunFolder
 
+pytestmark = pytest.mark.drawn
+
 
 def test_rates_that_were_never_measured_are_said_to_be(run: RunFolder) -> None:
     """A null is neither zero nor a crash, wherever it may stand."""

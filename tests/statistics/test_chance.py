@@ -31,6 +31,61 @@ def test_classifiers() -> None:
     assert dead_classifier(alone, alone, "row") is None
 
 
+def test_a_rate_far_above_chance_is_something_however_few_there_are() -> None:
+    # A quarter of what chance leaves is the least: 5 of 8 where a guesser has half.
+    assert no_better_than_chance(5, 8, 0.5)
+    assert not no_better_than_chance(6, 8, 0.5)
+    assert not no_better_than_chance(0, 0, 0.5)
+
+
+def test_who_is_lucky_in_one_of_twenty_times_guesses() -> None:
+    # 62 of 100 heads or more come in 1% of all times, 58 or more in 7%.
+    assert not no_better_than_chance(62, 100, 0.5)
+    assert no_better_than_chance(58, 100, 0.5)
+
+
+def test_the_commonest_class_is_what_a_guesser_names() -> None:
+    truth = np.repeat([0, 1], [90, 10])
+    named = np.array([0] * 88 + [1] * 2 + [0] * 8 + [1] * 2)
+    said = dead_classifier(named, truth, "row")
+    assert said == "it is no better than naming the commonest class for every row"
+
+
+def test_two_classes_are_enough_to_tell_and_one_other_answer_too() -> None:
+    truth = np.repeat([0, 1], 20)
+    assert dead_classifier(np.zeros(40), truth, "row") == "it names the same class for every row"
+    first_only, last_only = np.zeros(40), np.zeros(40)
+    first_only[0] = last_only[-1] = 1
+    for named in (first_only, last_only):
+        said = dead_classifier(named, truth, "row")
+        assert said == "it is no better than naming the commonest class for every row"
+
+
+def test_two_rows_are_enough_to_tell_a_constant_and_one_is_not() -> None:
+    constant, truth = np.array([3.0, 3.0]), np.array([1.0, 2.0])
+    assert dead_regressor(constant, truth, "row") == "it predicts the same for every row"
+    assert dead_regressor(np.ones(1), np.ones(1), "row") is None
+    assert dead_regressor(np.ones(0), np.ones(0), "row") is None
+
+
+def test_predictions_that_differ_by_a_millionth_of_the_truth_are_the_same() -> None:
+    truth = np.linspace(0, 1000, 50)
+    assert dead_regressor(truth * 1e-7, truth, "row") == "it predicts the same for every row"
+    assert dead_regressor(truth * 1e-5, truth, "row") is None
+
+
+def test_a_median_far_from_zero_is_taken_off() -> None:
+    rng = np.random.default_rng(3)
+    for middle in (-50.0, 50.0):
+        truth = middle + rng.normal(size=200)
+        guesses = middle + rng.normal(size=200)
+        said = dead_regressor(guesses, truth, "row")
+        assert said == "it is no better than predicting the middle for every row"
+        # Nearer to the truth on average, and in no better order: it knows a few very well.
+        few = np.where(rng.random(200) < 0.2, truth, np.median(truth) + 1e-3 * guesses)
+        assert dead_regressor(few, truth, "row") is None
+
+
 def test_regressors() -> None:
     rng = np.random.default_rng(2)
     truth = rng.normal(size=200)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
-from darkroom.statistics.intervals import clopper_pearson, newcombe
+from darkroom.statistics.intervals import clopper_pearson, newcombe, wilson
 
 
 @st.composite
@@ -43,6 +43,14 @@ def test_newcombe_is_antisymmetric(a: tuple[int, int], b: tuple[int, int]) -> No
     assert there == pytest.approx((-back.estimate, -back.high, -back.low), abs=1e-12)
 
 
+@given(counts())
+def test_wilson_equals_statsmodels(sample: tuple[int, int]) -> None:
+    hits, n = sample
+    low, high = proportion_confint(hits, n, method="wilson")
+    assert wilson(hits, n) == pytest.approx((hits / n, low, high), abs=1e-9)
+    assert wilson(hits, n) == wilson(hits, n, 0.95)
+
+
 def test_newcombe_gives_the_published_example() -> None:
     assert newcombe(56, 70, 48, 80) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
 
@@ -61,7 +69,8 @@ def test_clopper_pearson_covers_at_least_its_level() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hits", "n", "level"), [(0, 0, 0.95), (3, 2, 0.95), (-1, 2, 0.95), (1, 2, 1.0), (1, 2, 95)]
+    ("hits", "n", "level"),
+    [(0, 0, 0.95), (3, 2, 0.95), (-1, 2, 0.95), (1, 2, 1.0), (1, 2, 95), (1, 2, 0.0)],
 )
 def test_impossible_counts_are_refused(hits: int, n: int, level: float) -> None:
     with pytest.raises(ValueError, match="give"):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkroom.statistics.intervals import Interval, difference_of
+from darkroom.statistics.intervals import Interval, difference_of, wilson
 from darkroom.statistics.paired import newcombe_paired, sign_test
 
 
@@ -45,3 +45,32 @@ def test_a_difference_of_differences() -> None:
 )
 def test_the_sign_test_is_exact(first: int, second: int, expected: float) -> None:
     assert sign_test(first, second) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("counts", "correlation"),
+    [
+        # 20 * 20 - 2 * 3 = 394 is more than half of 45, which is taken off.
+        ((20, 3, 2, 20), (394 - 22.5) / (23 * 22 * 22 * 23) ** 0.5),
+        # 5 * 4 - 2 * 3 = 14 is more than half of 14; and 3 * 2 - 2 * 2 = 2 is less than half of 9.
+        ((5, 3, 2, 4), (14 - 7) / (8 * 6 * 7 * 7) ** 0.5),
+        ((3, 2, 2, 2), 0.0),
+        ((2, 2, 2, 2), 0.0),
+        ((1, 5, 4, 2), (2 - 20) / (6 * 6 * 5 * 7) ** 0.5),
+        ((0, 5, 0, 7), 0.0),
+    ],
+)
+def test_the_correlation_is_corrected_for_continuity(
+    counts: tuple[int, int, int, int], correlation: float
+) -> None:
+    both, first, second, _ = counts
+    n = sum(counts)
+    a, b = wilson(both + first, n), wilson(both + second, n)
+
+    def reach(one: float, other: float) -> float:
+        return float((one**2 - 2 * correlation * one * other + other**2) ** 0.5)
+
+    difference = (first - second) / n
+    below = difference - reach(a.estimate - a.low, b.high - b.estimate)
+    above = difference + reach(a.high - a.estimate, b.estimate - b.low)
+    assert newcombe_paired(*counts) == pytest.approx((difference, below, above))

@@ -6,10 +6,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binom
 
-from darkroom.statistics.intervals import Interval, clopper_pearson, newcombe
+from darkroom.statistics.intervals import Interval, clopper_pearson, newcombe, wilson
 from darkroom.statistics.paired import newcombe_paired
-from darkroom.statistics.power import POWER, detectable_gain, detectable_rate, widened
+from darkroom.statistics.power import (
+    POWER,
+    detectable_alone,
+    detectable_gain,
+    detectable_rate,
+    widened,
+)
 
 
 @pytest.mark.parametrize(("n", "draws", "hits"), [(12, 2000, 20), (40, 2000, 0), (200, 400, 80)])
@@ -55,3 +62,75 @@ def test_a_gain_of_that_size_is_found_as_often_as_said(n: int, right: int, lost:
 
 def test_a_baseline_that_is_always_right_leaves_nothing_to_find() -> None:
     assert detectable_gain(50, 50, 0) is None
+
+
+def test_an_interval_is_widened_as_the_normal_quantile_is() -> None:
+    # Quantiles at 1 - 0.05 / 2 and 1 - 0.05 / 4: 1.959964 and 2.241403.
+    found = widened(Interval(0.3, 0.1, 0.9), 2)
+    assert found == pytest.approx(0.3 - 0.2 * 2.241403 / 1.959964, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("n", "limit", "looks"), [(20, 0.0, 1), (20, 0.1, 1), (20, 0.0, 5), (2, 0.0, 1), (2, 0.3, 9)]
+)
+def test_the_smallest_rate_is_that_of_the_first_count_that_shows(
+    n: int, limit: float, looks: int
+) -> None:
+    baseline = Interval(0.1, 0.05, 0.15)
+    found = detectable_rate(n, baseline, limit, looks)
+    expected = _first_that_shows(n, baseline, limit, looks)
+    assert found == (None if expected is None else pytest.approx(expected, abs=1e-6))
+    assert (found is None) == (limit == 0.3)
+
+
+def _first_that_shows(n: int, baseline: Interval, limit: float, looks: int) -> float | None:
+    """Does by counting and bisection what the function does with the quantile of a beta."""
+    for hits in range(n + 1):
+        rate = wilson(hits, n, 1 - 0.05 / looks)
+        reach = ((rate.estimate - rate.low) ** 2 + (baseline.high - baseline.estimate) ** 2) ** 0.5
+        if hits and rate.estimate - baseline.estimate - reach > limit:
+            low, high = 0.0, 1.0
+            for _ in range(60):
+                middle = (low + high) / 2
+                low, high = (middle, high) if binom.sf(hits - 1, n, middle) < 0.8 else (low, middle)
+            return float(low - baseline.estimate)
+    return None
+
+
+def test_nothing_below_zero_is_detectable() -> None:
+    assert detectable_rate(2000, Interval(0.5, 0.5, 0.5), limit=-0.4) == 0.0
+    assert detectable_gain(1000, 100, 50, limit=-0.9) == 0.0
+
+
+def test_a_higher_power_needs_more() -> None:
+    baseline = Interval(0.1, 0.05, 0.15)
+    half, often = (detectable_rate(20, baseline, power=one) for one in (0.5, 0.95))
+    usual = detectable_rate(20, baseline)
+    assert half is not None
+    assert usual is not None
+    assert often is not None
+    assert half < usual < often
+    assert detectable_rate(20, baseline, power=POWER) == usual
+
+
+def test_one_goal_that_stands_out_is_enough() -> None:
+    # 1 - (1 - p) ** 16 is 0.8 at p = 0.0957; half as often seen, twice as often needed.
+    assert detectable_alone(16, 1.0) == pytest.approx(0.0957, abs=1e-4)
+    assert detectable_alone(16, 0.5) == pytest.approx(2 * 0.0957, abs=2e-4)
+    assert detectable_alone(1, 0.8) == pytest.approx(1.0)
+    assert detectable_alone(1, 0.79) is None
+    assert detectable_alone(16, 1.0, power=0.5) == pytest.approx(0.0424, abs=1e-4)
+
+
+def test_the_smallest_gain_is_that_of_the_first_count_that_shows() -> None:
+    n, right, lost = 60, 30, 2
+    for limit, looks in ((0.0, 1), (0.1, 1), (0.0, 4)):
+        for won in range(n - right + 1):
+            found = newcombe_paired(right - lost, won, lost, n - right - won)
+            if widened(found, looks) > limit:
+                break
+        size = detectable_gain(n, right, lost, limit, looks)
+        assert size is not None
+        chance = (size * n + lost) / (n - right)
+        assert binom.sf(won - 1, n - right, chance) == pytest.approx(POWER)
+    assert detectable_gain(60, 30, 2, power=0.5) < detectable_gain(60, 30, 2)  # type: ignore[operator]

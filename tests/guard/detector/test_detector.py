@@ -281,7 +281,7 @@ def test_clients_and_their_memory_are_bounded(fitted: Detector) -> None:
     before = tracemalloc.get_traced_memory()[0]
     for client in range(100, 600):
         detector.watch(Batch(client, inputs, scores))
-    detector.watch(Batch("much", np.tile(inputs, (20_000, 1)), np.tile(scores, (20_000, 1))))
+    detector.watch(Batch("much", np.tile(inputs, (5_000, 1)), np.tile(scores, (5_000, 1))))
     assert tracemalloc.get_traced_memory()[0] - before < 50_000
     tracemalloc.stop()
     assert detector.clients == 50

@@ -67,6 +67,8 @@ def test_a_budget_says_what_it_counts() -> None:
     assert (spoken.limit, spoken.unit, spoken.span) == (50, "tokens", Window(3_600_000))
     assert budget(rows=1).limit == 1
     assert budget(rows=10**12).limit == 10**12
+    assert budget(rows=None, tokens=10**12).limit == 10**12
+    assert budget(rows=None, tokens=1).limit == 1
 
 
 @pytest.mark.parametrize(

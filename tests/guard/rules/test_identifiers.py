@@ -36,3 +36,9 @@ def test_anything_else_is_none_and_one_is_drawn(pairs: list[tuple[bytes, bytes]]
     assert DRAWN.fullmatch(first)
     assert DRAWN.fullmatch(second)
     assert first != second
+
+
+def test_all_128_bits_are_drawn() -> None:
+    drawn = [int(identifier([], HEADER), 16) for _ in range(64)]
+    for bit in (0, 1, 64, 126, 127):
+        assert {one >> bit & 1 for one in drawn} == {0, 1}

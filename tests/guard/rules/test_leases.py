@@ -69,7 +69,12 @@ def test_other_rules_end_it(rules: Rules, steady: Steady, hand: Hand) -> None:
 
 @pytest.mark.parametrize(
     ("steady_seconds", "wall_seconds", "taken", "passed"),
-    [(0.0, 0.0, True, 0), (39.9, 39.9, True, 39), (40.0, 0.0, False, 0), (0.0, 40.0, False, 0)],
+    [
+        (0.0, 0.0, True, 0),
+        (39.99, 39.99, True, 39),
+        (40.0, 0.0, False, 0),
+        (0.0, 40.0, False, 0),
+    ],
 )
 def test_it_ends_with_its_bucket_on_either_clock(
     rules: Rules,
@@ -85,6 +90,15 @@ def test_it_ends_with_its_bucket_on_either_clock(
     hand.time = BUCKET / 1000 + 20 + wall_seconds
     assert made.take(1, rules, hand) == taken
     assert made.passed == passed
+
+
+def test_a_bucket_may_end_within_a_second(rules: Rules, steady: Steady, hand: Hand) -> None:
+    made = lease(rules, 9, at=59_500)
+    hand.time = BUCKET / 1000 + 59.9
+    steady.time += 0.4
+    assert made.take(1, rules, hand)
+    steady.time += 0.2
+    assert not made.take(1, rules, hand)
 
 
 def test_what_is_left_is_taken_back_where_it_was_charged(rules: Rules) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from tests.guard.conftest import KEYS, policy_table
 
 from darkroom.errors import PlanError
@@ -293,6 +294,13 @@ def test_models_that_are_asked_by_name_go_to_the_first_that_matches() -> None:
     assert lost({"model": [free]}, {"model": [named, free]}) == ["model voices.paths"]
     apart = {**free, "paths": ["/v2/*"]}
     assert lost({"model": [named, apart]}, {"model": [apart, named]}) == []
+
+
+def test_what_is_kept_is_what_the_policy_says_and_is_not_changed() -> None:
+    made = protection(budget=[DAILY])
+    assert '"budgets":[{"name":"daily","rows":10}]' in made.text
+    with pytest.raises(ValidationError, match="frozen"):
+        made.shadow = True
 
 
 def test_what_is_given_up_must_be_named() -> None:

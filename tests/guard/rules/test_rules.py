@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -213,6 +214,11 @@ def test_a_line_is_what_a_budget_counts_at_a_moment() -> None:
     line = one.line(NOON, ZoneInfo("Europe/Berlin"))
     assert line == found.charge(BOB, 1, (), NOON).lines[0]
     assert line.since == NOON - 14 * HOUR
+
+
+def test_rules_in_force_are_not_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        rules().block = 1  # type: ignore[misc]
 
 
 def test_a_decision_tells_nothing_that_nobody_found_out() -> None:

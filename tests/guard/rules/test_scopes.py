@@ -82,3 +82,10 @@ def test_routes_count_paths_of_openai_however_they_are_written() -> None:
         assert asker is not None
         assert asker.routes == routes
     assert "all budgets concern routes (chat): other paths are free" in policy.warnings()
+
+
+def test_a_route_without_v1_has_the_paths_with_it_too() -> None:
+    found = scopes(route=[{"name": "chat", "paths": ["/chat/completions"]}])
+    for path in ("/chat/completions", "/v1/chat/completions"):
+        assert found.asker("alice", path) == Asker("alice", None, ("chat",))
+    assert found.asker("alice", "/v1/completions") == Asker("alice")

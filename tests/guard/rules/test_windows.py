@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import FrozenInstanceError
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -46,6 +47,15 @@ def test_units_are_what_they_are_called() -> None:
 def test_spans_are_read(text: str, length: int) -> None:
     assert parse_window(text) == Window(length)
     assert parse_window(text).seconds == length / 1000
+
+
+def test_a_window_is_told_in_seconds_and_parts_of_them() -> None:
+    assert Window(1500).seconds == 1.5
+
+
+def test_a_window_is_not_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Window(1500).length = 1  # type: ignore[misc]
 
 
 def test_a_day_is_a_calendar_day() -> None:

@@ -6,6 +6,8 @@ import pytest
 from tests.report.conftest import RunFolder
 from tests.report.text.cells import text_cell
 
+pytestmark = pytest.mark.drawn
+
 
 @pytest.fixture
 def text_run(run: RunFolder) -> RunFolder:
