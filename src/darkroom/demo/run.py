@@ -21,7 +21,7 @@ from darkroom.kinds import KINDS, imported
 from darkroom.report.results import collect
 from darkroom.runs import Run
 
-USUAL = ("images", "tables", "text", "secrets")
+USUAL = ("images", "tables", "text")
 """Kinds of audit that are shown unless others are asked for: two minutes for two processors."""
 
 COMMAND = "from darkroom.commands.main import main; main()"
@@ -36,8 +36,8 @@ def run_demo(
     same on machines with more processors.
 
     Args:
-        out: The folder of all runs: ``out/demo``, ``out/demo-table``, ``out/demo-text`` and
-            ``out/demo-secrets``, and ``out/demo-verifiers`` where that is asked for, each beside a
+        out: The folder of all runs: ``out/demo``, ``out/demo-table`` and ``out/demo-text``, and
+            ``out/demo-secrets`` and ``out/demo-verifiers`` where these are asked for, each beside a
             folder with its inputs.
         seed: Decides the data, the models, the judges and the attacks.
         progress: Whether to show bars on standard error.
