@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from darkroom.lab.develop.events import Shown
     from darkroom.lab.lesson.rooms import Rooms
 
-FEW, SEVERAL = 3, 6
-"""People of an experiment: of one that asks much, and of one that asks little."""
+PAIR, FEW, SEVERAL = 2, 3, 6
+"""People of an experiment: the more that each costs, the fewer."""
 
 DAY = 86_400
 NEVER = "not in what it asked"
@@ -154,7 +154,7 @@ def rounding(rooms: Rooms, watch: Watch) -> Found:
     plain = _attacked(rooms, watch, "No defence", FEW, access="scores")
     rows = [(labels["none"], _rate(plain.accuracy), _of(plain), DASH)]
     stood = []
-    for name in ("rounding-1", "noise", "sticky-noise", "label-only"):
+    for name in ("rounding-1", "noise", "sticky-noise"):
         told, untold = (
             _attacked(rooms, watch, labels[name], FEW, access="scores", defense=name, told=knows)
             for knows in (True, False)
@@ -176,7 +176,7 @@ def flat(rooms: Rooms, watch: Watch) -> Found:
     for training, words in (("none", "As it is"), ("uniform-confidence", TRAININGS[1].label)):
         for access, seen in (("scores", "every confidence"), ("label", "the name alone")):
             course = _attacked(
-                rooms, watch, f"{words}, {seen}", FEW, access=access, training=training
+                rooms, watch, f"{words}, {seen}", PAIR, access=access, training=training
             )
             rows.append((words, seen, _rate(course.accuracy), _of(course)))
     sentence = (
