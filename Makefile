@@ -8,7 +8,7 @@ SELECT := $(if $(DARKROOM_CI),,-m "not slow")
 # A process for each core, and one thread in each: the problems of the tests are small.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist worksteal
 
-.PHONY: demo test quick coverage lint docs reference newcomer lock release setup install clean
+.PHONY: demo test quick coverage lint docs reference newcomer lock vulnerabilities release setup install clean
 
 # An environment in .venv with what the start pages need.
 setup: .installed-demo
@@ -56,6 +56,13 @@ lock: .installed-test
 	$(LOCKED) --upgrade --generate-hashes --group dev --group docs --output-file locks/tests.txt
 	$(LOCKED) --generate-hashes --constraint locks/tests.txt --output-file locks/wheel.txt
 	$(LOCKED) --constraint locks/tests.txt --group dev --group docs --output-file locks/versions.txt
+
+# Asks PyPI's database what is known to be vulnerable of all that the wheel's extras bring. What the
+# database does not know fails too: a mirror without it would say that all is well.
+vulnerabilities: .venv/bin/python
+	$(PIP) constraints.txt 'pip>=25.1'
+	$(PIP) constraints.txt --group audit
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement locks/wheel.txt
 
 # Wheel and source distribution of the last commit, the same bytes every time, with what the wheel
 # is made of (CycloneDX), in dist/.

@@ -22,6 +22,7 @@ PLACES = {
     "lab": "benchmarks.lab.claims",
     "house": "benchmarks.house.claims",
     "verifiers": "benchmarks.verifiers.claims",
+    "mutation": "benchmarks.mutation.claims",
 }
 
 

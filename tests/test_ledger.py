@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
+
 import numpy as np
 import pytest
 from hypothesis import strategies as st
@@ -127,3 +129,8 @@ def test_a_limit_a_goal_is_about_what_one_alone_would_have_cost() -> None:
     with ledger.shared(np.arange(2)):
         ledger.charge(np.array([0, 0, 1, 1]))
     assert [ledger.remaining(goal) for goal in range(2)] == [1, 1]
+
+
+def test_a_limit_is_not_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Limit(3).total = 5  # type: ignore[misc]

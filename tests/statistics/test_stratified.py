@@ -41,6 +41,8 @@ def test_strata_are_of_equal_numbers() -> None:
 def test_strata_are_cut_where_they_say() -> None:
     values = np.arange(100, dtype=float)
     assert alike(values).tolist() == np.repeat(np.arange(5), 20).tolist()
+    assert alike(np.arange(39, dtype=float)).tolist() == [0] * 39
+    assert len(np.unique(alike(np.arange(400, dtype=float)))) == 10
     assert alike(values, least=50).tolist() == np.repeat([0, 1], 50).tolist()
     assert alike(values, least=1, most=4).tolist() == np.repeat(np.arange(4), 25).tolist()
     assert alike(values, least=101).tolist() == [0] * 100

@@ -22,6 +22,9 @@ from darkroom.text.lines import write_lines
 from darkroom.text.record import TextCell
 from darkroom.text.subject import TextSubject
 
+# What no byte of a page may tell, no chart may either.
+pytestmark = pytest.mark.drawn
+
 PLAN = """\
 [run]
 name = "text"

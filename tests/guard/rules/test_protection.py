@@ -191,6 +191,15 @@ def test_what_is_taken_away_is_named(
     assert lost(old, new) == expected
 
 
+def test_a_defence_of_ones_own_is_called_what_its_place_is() -> None:
+    own = {"load": "darkroom.defenses.rounding:Rounding", "decimals": 1}
+    assert lost({"defense": [own]}, {}) == ["defense darkroom.defenses.rounding:Rounding"]
+    other = {"load": "darkroom.defenses.temperature:Temperature", "degree": 2.0}
+    assert lost({"defense": [own]}, {"defense": [other]}) == [
+        "defense darkroom.defenses.rounding:Rounding"
+    ]
+
+
 OTHER_WIRE = {"name": "json", "route": "/other"}
 
 

@@ -24,6 +24,9 @@ from darkroom.runs import Run, open_run
 from darkroom.tables.data import load_diabetes_table
 from darkroom.tables.record import TableCell
 
+# What no byte of a page may tell, no chart may either.
+pytestmark = pytest.mark.drawn
+
 
 def _audit(folder: Path, model: Any, **options: Any) -> Run:
     frame = load_diabetes_table()

@@ -17,6 +17,9 @@ from darkroom.runs import Run, audit_plan, open_run
 from darkroom.text.real.record import RealCell
 from darkroom.text.real.secrets_file import write_secrets
 
+# What no byte of a page may tell, no chart may either.
+pytestmark = pytest.mark.drawn
+
 PLAN = """\
 [run]
 name = "own"

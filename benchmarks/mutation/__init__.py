@@ -1,0 +1,1 @@
+"""Whether tests notice when the code that they test is changed."""
