@@ -31,8 +31,10 @@ load = "tests.verifiers.conftest:Projection"
 false_accepts = 0.01
 [private]
 enrolled = "enrolled.npz"
+attributes = "private.csv"
 [public]
 images = "strangers.npz"
+attributes = "public.csv"
 [judges]
 steps = 5
 [[attack]]
@@ -40,9 +42,18 @@ name = "evolution"
 rows = 120
 [[attack]]
 name = "fixed"
+[[attack]]
+name = "template"
+steps = 5
 [[defense]]
 name = "match-rounding"
 """
+
+
+def write_attributes(folder: Path) -> None:
+    for name, people in (("private", 6), ("public", 60)):
+        rows = [f"person-{number},{'yes' if number % 3 else 'no'}" for number in range(people)]
+        (folder / f"{name}.csv").write_text("\n".join(["id,wide", *rows]))
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +61,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("gate")
     for name, photos in (("enrolled", photos_of(6, 6, 1)), ("strangers", photos_of(60, 2, 2))):
         np.savez(folder / f"{name}.npz", images=photos.images, people=photos.people)
+    write_attributes(folder)
     (folder / "plan.toml").write_text(PLAN.format(out=(folder / "runs").as_posix()))
     return folder
 
@@ -72,8 +84,18 @@ def test_the_kind_is_told_by_who_is_enrolled(folder: Path) -> None:
 
 
 def test_impersonation_and_likeness_stand_side_by_side(run: Run) -> None:
-    evolution, rounded, fixed = run.cells
-    assert [cell.defense for cell in run.cells] == ["none", "match-rounding(decimals=2)", "none"]
+    evolution, rounded, fixed, template = run.cells
+    assert [cell.defense for cell in run.cells] == [
+        "none",
+        "match-rounding(decimals=2)",
+        "none",
+        "none",
+    ]
+    assert isinstance(template, VerifierCell)
+    store = template.details.store
+    assert store is not None
+    assert (store.renewed.estimate, store.candidates) == (1, 21)
+    assert [one.name for one in store.attributes] == ["wide"]
     assert isinstance(evolution, VerifierCell)
     details = evolution.details
     assert details.operating.unit == "similarity"

@@ -19,6 +19,7 @@ from darkroom.runs import Run
 from darkroom.verifiers.acceptance import read_acceptance
 from darkroom.verifiers.record import VerifierCell
 from darkroom.verifiers.subject import VerifierSubject, enrol
+from darkroom.verifiers.targets.base import Encoder
 from darkroom.verifiers.targets.encoders import FunctionEncoder
 from darkroom.verifiers.targets.metrics import Metric
 from darkroom.vision.duplicates import check_duplicates
@@ -150,10 +151,15 @@ def test_an_attack_that_asked_nothing_found_nothing_out(tmp_path: Path) -> None:
     assert "asked nothing" in run.verdict.reasons[0]
 
 
+def encoder_of(subject: VerifierSubject) -> Encoder:
+    assert subject.embedding is not None
+    return subject.embedding.encoder
+
+
 def test_the_same_people_among_strangers_fail_the_check(leaky: VerifierSubject) -> None:
     def checked(private: Photos, public: Photos, strangers: Photos) -> Any:
         subject = enrol(
-            leaky.target.encoder, private, private.numbers < 3, public, strangers,
+            encoder_of(leaky), private, private.numbers < 3, public, strangers,
             false_accepts=0.05,
         )  # fmt: skip
         return check_duplicates(subject)
@@ -180,12 +186,12 @@ def test_a_person_without_an_enrolled_photo_is_named(leaky: VerifierSubject) -> 
     private = leaky.private
     chosen = (private.numbers < 3) & (private.people != 2)
     with pytest.raises(DataError, match=r"no photo of person-2 is enrolled, .*\[private\] enrol"):
-        enrol(leaky.target.encoder, private, chosen, leaky.public, leaky.strangers)
+        enrol(encoder_of(leaky), private, chosen, leaky.public, leaky.strangers)
 
 
 def test_no_face_is_accepted_at_no_distance(leaky: VerifierSubject) -> None:
     def blind(images: NDArray[np.float32]) -> NDArray[np.float64]:
-        found = leaky.target.encoder.templates(images)
+        found = encoder_of(leaky).templates(images)
         found[images.mean(axis=(1, 2, 3)) < 0.01] = np.nan
         return found
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from darkroom.access import VerifierAccess
 from darkroom.auditing.job import Advance, Arrays, Facts, Job, Model
 from darkroom.auditing.plan import parse_slice
 from darkroom.auditing.progress import Reporter
@@ -23,6 +24,9 @@ from darkroom.verifiers.cell_plan import VerifierCellPlan, cell_plans, protectio
 from darkroom.verifiers.cells import run_cell
 from darkroom.verifiers.checks import check_subject
 from darkroom.verifiers.judging import VerifierBench, set_up_bench
+from darkroom.verifiers.leaks import enrolled_templates, leaked_record
+from darkroom.verifiers.measures.attributes import read_attributes
+from darkroom.verifiers.measures.leaked import Enrolled, Values
 from darkroom.verifiers.plan import EnrolledSection, FacesSection, VerifierPlan
 from darkroom.verifiers.protection.base import Protection
 from darkroom.verifiers.record import VerifierCell
@@ -31,6 +35,7 @@ from darkroom.verifiers.targets.base import Encoder
 from darkroom.verifiers.targets.load import open_encoder, open_verifier
 from darkroom.verifiers.targets.metrics import Metric
 from darkroom.verifiers.targets.sections import ServedFacesSection, TargetSection
+from darkroom.verifiers.targets.stored import read_store
 from darkroom.vision.judges.base import Judge
 from darkroom.vision.judges.recognisers import JUDGES, own_judges
 from darkroom.vision.photos import Photos, load_photos, located
@@ -137,14 +142,38 @@ class VerifierJob(Job[VerifierPlan, VerifierSubject, VerifierCellPlan, VerifierB
         if protection is not None:
             subject = self._behind(subject, protection)
             bench = replace(bench, other_templates=subject.other_templates)
-        return run_cell(key, cell, subject, prior, bench, advance, where)
+        made, arrays = run_cell(key, cell, subject, prior, bench, advance, where)
+        if VerifierAccess.SCORE.includes(cell.access) or self._enrolled is None:
+            return made, arrays
+        told = leaked_record(subject, protection, self._enrolled, self._keys, *self._attributes)
+        details = made.details.model_copy(update={"store": told})
+        return made.model_copy(update={"details": details}), arrays
+
+    @cached_property
+    def _enrolled(self) -> Enrolled | None:
+        """Templates by which leaks of the store are measured."""
+        return enrolled_templates(self.subject)
+
+    @property
+    def _keys(self) -> tuple[int, int]:
+        """Of a store that is protected, and of the one that takes its place."""
+        drawn = np.random.default_rng([self.plan.run.seed, 12]).integers(2**62, size=2)
+        return int(drawn[0]), int(drawn[1])
+
+    @cached_property
+    def _attributes(self) -> tuple[dict[str, Values], dict[str, Values]]:
+        """Attributes of the people and of public ones, where the plan has them."""
+        theirs, public = self.plan.private.attributes, self.plan.public.attributes
+        if theirs is None or public is None:
+            return {}, {}
+        names = names_of(self.subject.private)
+        return read_attributes(theirs, names), read_attributes(public, self.subject.public.names)
 
     def _behind(self, subject: VerifierSubject, protection: Protection) -> VerifierSubject:
         """Returns the verifier with a protected store, found out once."""
         words = repr((subject.target.fingerprint(), protection))
         if words not in self._protected:
-            key = int(np.random.default_rng([self.plan.run.seed, 12]).integers(2**62))
-            self._protected[words] = behind(subject, protection, key)
+            self._protected[words] = behind(subject, protection, self._keys[0])
         return self._protected[words]
 
     @cached_property
@@ -249,9 +278,11 @@ def _enrolled(
             false_accepts=false_accepts,
             pairs=section.pairs,
         )
+    stored = section.templates
     return enrol(
         encoder,
         *photos,
+        store=None if stored is None else read_store(stored, names_of(photos[0])),
         metric=section.compared,
         rule=section.rule,
         threshold=section.accepts_from,

@@ -22,11 +22,14 @@ class FacesSection(Section):
         images: One folder a person, or ``.npz``.
         people: Which of them to take, such as ``"0:300"``.
         resize: How photos of another size are made to fit.
+        attributes: A table (``.csv``) with a column ``id``, the names of the folders, and one for
+            each attribute, from which an attacker learns to tell them from templates.
     """
 
     images: Path
     people: str | None = None
     resize: Resize = False
+    attributes: Path | None = None
 
     @field_validator("people")
     @classmethod
@@ -43,12 +46,14 @@ class EnrolledSection(Section):
             left out.
         people: Which of them to take.
         resize: How photos of another size are made to fit.
+        attributes: The truth about the people: a table as ``[public] attributes``.
     """
 
     enrolled: Path
     enrol: str | None = None
     people: str | None = None
     resize: Resize = False
+    attributes: Path | None = None
 
     @field_validator("people", "enrol")
     @classmethod
@@ -107,18 +112,28 @@ class VerifierPlan(BasePlan):
             )
         return self
 
+    @model_validator(mode="after")
+    def _both_attributes(self) -> Self:
+        if (self.private.attributes is None) != (self.public.attributes is None):
+            raise PlanError(
+                "[private] attributes and [public] attributes go together: an attacker learns from "
+                "the public ones"
+            )
+        return self
+
     def anchored(self, folder: Path) -> Self:
         """Returns the plan with the paths of its inputs made relative to a folder."""
 
-        def moved(section: Any, name: str) -> Any:
-            path = getattr(section, name)
-            return section.model_copy(update={name: None if path is None else folder / path})
+        def moved(section: Any, *names: str) -> Any:
+            paths = {name: getattr(section, name) for name in names}
+            found = {name: path and folder / path for name, path in paths.items()}
+            return section.model_copy(update=found)
 
         return self.model_copy(
             update={
                 "target": self.target.anchored(folder),
-                "private": moved(self.private, "enrolled"),
-                "public": moved(self.public, "images"),
+                "private": moved(self.private, "enrolled", "attributes"),
+                "public": moved(self.public, "images", "attributes"),
                 "judges": moved(self.judges, "strangers"),
             }
         )

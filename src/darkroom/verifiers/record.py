@@ -133,6 +133,46 @@ class EnrolledPerson(Record):
     confidence: None = None
 
 
+class ToldAttribute(Record):
+    """An attribute of people told from their stored templates.
+
+    Attributes:
+        name: The attribute.
+        right: How often rightly.
+        guessed: The same by the commonest value among public people.
+        people: Of how many.
+    """
+
+    name: Words
+    right: Share
+    guessed: Share
+    people: Count
+
+
+class LeakedStore(Record):
+    """What a leak of the stored templates tells, beside pictures.
+
+    Attributes:
+        first: How often the right person comes first for a leaked template, among candidates of
+            whom another photo is known.
+        candidates: How many these are.
+        median_rank: The median rank of the right one.
+        bits: The bits gained over a rank by lot.
+        linkable: Whether two stores with different keys can be linked, from 0 for not at all to 1
+            for fully: D-sys after Gomez-Barrero et al. 2018.
+        renewed: How often what leaked is accepted by a store with new keys.
+        attributes: What is told of the people.
+    """
+
+    first: Share
+    candidates: Count
+    median_rank: float
+    bits: float
+    linkable: Rate
+    renewed: Share
+    attributes: tuple[ToldAttribute, ...]
+
+
 class VerifierDetails(Details):
     """What stands behind a cell of verifiers.
 
@@ -150,6 +190,7 @@ class VerifierDetails(Details):
         people: Everybody.
         worst_off: Whom pictures give away most.
         ranking: How the right people rank among strangers.
+        store: What else the leaked templates tell, to an attacker who has them.
     """
 
     operating: Threshold
@@ -164,6 +205,7 @@ class VerifierDetails(Details):
     people: tuple[EnrolledPerson, ...]
     worst_off: WorstPerson | None
     ranking: Ranking | None
+    store: LeakedStore | None = None
 
 
 class VerifierCell(Cell):

@@ -158,6 +158,7 @@ def enrol(
     rule: Rule = "mean",
     threshold: float | None = None,
     false_accepts: float = 0.001,
+    store: Store | None = None,
 ) -> VerifierSubject:
     """Enrols people, and finds the operating point.
 
@@ -171,13 +172,18 @@ def enrol(
         rule: How several photos of a person are enrolled.
         threshold: The operating point in the owner's units, where it is given.
         false_accepts: The share of strangers whom the verifier may accept, where it is not.
+        store: Templates that are stored already, in place of those of the photos.
 
     Raises:
-        DataError: If photos do not fit, or there are too few.
+        DataError: If photos do not fit, or there are too few; or if the store is not this
+            encoder's.
     """
     _require_fitting(encoder.spec, private, public, strangers)
     _require_enrolled(private, chosen)
-    store = enrolled(encoder, private.select(chosen), metric, rule)
+    if store is None:
+        store = enrolled(encoder, private.select(chosen), metric, rule)
+    else:
+        store = _kept(store, encoder, metric, rule)
     return settled(
         EmbeddingVerifier(encoder, store, metric),
         private,
@@ -188,6 +194,23 @@ def enrol(
         threshold=threshold,
         false_accepts=false_accepts,
     )
+
+
+def _kept(store: Store, encoder: Encoder, metric: Metric, rule: Rule) -> Store:
+    """Returns templates that are stored already, as the rule keeps them.
+
+    Raises:
+        DataError: If the encoder makes others.
+    """
+    size = store.templates.shape[1]
+    if encoder.size not in (0, size):
+        raise DataError(
+            f"[target] templates have {size} numbers, and {encoder.name} makes {encoder.size}: "
+            "give the encoder that made them"
+        )
+    found = unit(store.templates) if metric is Metric.COSINE else store.templates
+    store = Store(found, store.people)
+    return store if rule == "best" else Store(store.means, store.everybody)
 
 
 # long: every choice is a parameter of its own

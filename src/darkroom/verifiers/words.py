@@ -31,12 +31,14 @@ def _asks(plan: VerifierCellPlan, name: str) -> str:
     match plan.access:
         case VerifierAccess.WEIGHTS:
             return (
-                f"The attacker holds the weights of {name} and its stored templates, and follows "
+                f"The attacker holds the weights of {name} and its stored templates{_kept(plan)}, "
+                "and follows "
                 f"gradients {often}; a gradient counts as one query."
             )
         case VerifierAccess.TEMPLATE:
             return (
-                f"The stored templates of {name} have leaked, and the attacker asks the encoder "
+                f"The stored templates of {name}{_kept(plan)} have leaked, and the attacker asks "
+                "the encoder "
                 f"for those of other photos {often}; a row counts as one query."
             )
         case VerifierAccess.SCORE:
@@ -51,6 +53,14 @@ def _asks(plan: VerifierCellPlan, name: str) -> str:
         f"The attacker asks {name}{behind} {often} and sees {seen}{told}; a row counts as one "
         "query, and photos of strangers that are submitted first count too."
     )
+
+
+def _kept(plan: VerifierCellPlan) -> str:
+    """Says how stored templates are protected."""
+    if not plan.defense.defenses:
+        return ""
+    told = ", which the attacker takes for plain ones" if plan.naive else ""
+    return f", protected by {plan.defense.name}{told},"
 
 
 def happened(accepted: Share, gained: Difference, shown: Share, more: Difference) -> str:

@@ -32,6 +32,10 @@ class VerifierTable(Section):
             ``best`` counts.
         threshold: The similarity from which on, or the distance up to which, it accepts.
         false_accepts: The share of strangers whom it may accept, where no threshold is given.
+        templates: Stored templates of the people, made by this encoder, in place of those that
+            are enrolled here: ``.npz`` with ``templates`` and ``ids``; ``.npy``, one row a person;
+            ``.csv`` or ``.parquet`` with a column ``id``, and a list in ``template`` or the numbers
+            in all others; or a folder of ``ID.npy``.
     """
 
     shape: Annotated[list[int], Field(min_length=3, max_length=3)] | None = None
@@ -40,6 +44,7 @@ class VerifierTable(Section):
     rule: Literal["mean", "best"] = "mean"
     threshold: float | None = None
     false_accepts: Annotated[float, Field(gt=0, lt=1)] | None = None
+    templates: Path | None = None
 
     @model_validator(mode="after")
     def _one_point(self) -> Self:
@@ -57,9 +62,10 @@ class VerifierTable(Section):
         """The threshold; ``None`` for one by false accepts."""
         return self.threshold
 
-    def anchored(self, folder: Path) -> Self:  # noqa: ARG002
+    def anchored(self, folder: Path) -> Self:
         """Returns the table with the files that it names made relative to a folder."""
-        return self
+        stored = None if self.templates is None else folder / self.templates
+        return self.model_copy(update={"templates": stored})
 
 
 class EncoderSection(VerifierTable):
@@ -105,7 +111,7 @@ class EncoderSection(VerifierTable):
         weights = None if self.weights is None else folder / self.weights
         file = Path(self.load).suffix in {".onnx", *PROGRAMS}
         load = str(folder / self.load) if file else self.load
-        return self.model_copy(update={"weights": weights, "load": load})
+        return super().anchored(folder).model_copy(update={"weights": weights, "load": load})
 
 
 class ServedFacesSection(VerifierTable, ServedSection):
@@ -153,6 +159,10 @@ class ServedFacesSection(VerifierTable, ServedSection):
     def _goes_together(self) -> Self:
         if self.answers == "decision" and (self.threshold, self.false_accepts) != (None, None):
             raise ValueError("a server that answers decisions has a threshold of its own")
+        if self.templates is not None and self.answers != "template":
+            raise ValueError(
+                'templates goes with answers = "template": a server that compares has its own'
+            )
         if self.accepts is not None and self.answers != "decision":
             raise ValueError('accepts goes with answers = "decision"')
         return self
