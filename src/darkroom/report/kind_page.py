@@ -77,6 +77,7 @@ class Finding(NamedTuple):
 
     Attributes:
         nouns: What sentences call it; those of one question have the same.
+        recovered: What heads the share of goals for which the attack does it.
         success: The share of goals for which the attack does it.
         baseline: The share without the model.
         advantage: The first less the second.
@@ -88,6 +89,7 @@ class Finding(NamedTuple):
     """
 
     nouns: Nouns
+    recovered: str
     success: Share
     baseline: Share
     advantage: Difference
@@ -165,6 +167,7 @@ def findings_of(cell: Cell) -> tuple[Finding, ...]:
     page = page_of(cell.kind)
     own = Finding(
         nouns_of(cell),
+        page.recovered,
         cell.success,
         cell.baseline,
         cell.advantage,

@@ -36,7 +36,7 @@ class Verdict:
         sentences: What else must be known to read it rightly.
         by_defense: One sentence a defence, when there are several.
         limit: Whether the plan's limit is kept, when it has one.
-        cell: The cell that decides the verdict; ``None`` where nothing was attacked.
+        judged: What decides the verdict; ``None`` where nothing was attacked.
         smallest: The smallest advantage that would have been found with a chance of 80%; ``None``
             where none would have been.
     """
@@ -48,7 +48,7 @@ class Verdict:
     sentences: tuple[str, ...] = ()
     by_defense: tuple[str, ...] = ()
     limit: str | None = None
-    cell: Cell | None = None
+    judged: Judged | None = None
     smallest: float | None = None
 
     @property
@@ -128,7 +128,7 @@ def _answer(cells: Sequence[Judged], limit: Limit | None, looks: int) -> Verdict
         sentences=tuple(sentences(standing, strongest, cells, sound)),
         by_defense=tuple(by_defense(sound)),
         limit=None if limit is None else limits(sound or cells, limit),
-        cell=strongest.cell,
+        judged=strongest,
         smallest=smallest,
     )
 

@@ -66,7 +66,7 @@ def reach(cell: Cell) -> str:
 
 def counted(judged: Judged) -> str:
     """Says the same of one thing that a cell says."""
-    cell, (nouns, success, *_) = judged
+    cell, (nouns, _, success, *_) = judged
     hits = round(success.estimate * cell.goals)
     goals = f"{hits} of {several(cell.goals, nouns.goal, nouns.goals)}"
     if hits == 0:

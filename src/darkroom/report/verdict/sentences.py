@@ -9,7 +9,7 @@ from darkroom.auditing.run_record import Limit
 from darkroom.kinds import Nouns
 from darkroom.report.kind_page import attacker
 from darkroom.report.verdict.judged import Judged, Standing, bits_told, counted, strength
-from darkroom.report.wording import amount, percent, points, several
+from darkroom.report.wording import amount, percent, points, several, spread
 from darkroom.statistics.intervals import Interval
 from darkroom.statistics.power import widened
 
@@ -72,10 +72,7 @@ def headline(standing: Standing, strongest: Judged, smallest: float | None) -> s
         case Standing.UNSUPPORTED:
             return f"Cannot tell: {finding.unsound[0]}."
         case Standing.WEAK:
-            return (
-                f"Cannot tell: {several(cell.goals, nouns.goal, nouns.goals)} are too few for any "
-                f"leak to stand out from chance; {found}."
-            )
+            return f"Cannot tell: {_too_little(strongest)}; {found}."
         case Standing.PERSON if finding.unsound:
             return (
                 f"At least one {nouns.group} stands out. The judges of this run are not good "
@@ -92,6 +89,18 @@ def headline(standing: Standing, strongest: Judged, smallest: float | None) -> s
         f"{start}: {found}; {without}, so the model adds at most "
         f"{_bare(max(strongest.advantage.high, 0.0))} percentage points.{_power(smallest)}"
     )
+
+
+def _too_little(judged: Judged) -> str:
+    """Says what there is too little of for any leak to stand out from chance."""
+    cell, (nouns, _, success, baseline, *_) = judged
+    if success.estimate == 1 and success.low > baseline.estimate:  # all, and surely more than that
+        return (
+            f"what comes of chance is known too badly, {percent(baseline.estimate)} with the "
+            f"interval {spread(baseline)}, for any leak to stand out"
+        )
+    few = several(cell.goals, nouns.goal, nouns.goals)
+    return f"{few} are too few for any leak to stand out from chance"
 
 
 def _bits(judged: Judged) -> str:

@@ -60,6 +60,7 @@ def likeness(cell: VerifierCell) -> tuple[Finding, ...]:
     return (
         Finding(
             SHOWN,
+            "Shown",
             found.shown,
             found.mistaken,
             found.advantage,
