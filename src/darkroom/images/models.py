@@ -17,7 +17,6 @@ from darkroom.images.targets.torch import TorchTarget
 from darkroom.images.training.augment import vary
 from darkroom.images.training.base import Undefended
 from darkroom.images.training.course import Augment, ImageCourse, Recipe, Strangers
-from darkroom.statistics.reconstruction_bound import Mechanism, reconstruction_bound
 from darkroom.training.defense import Advance, TrainingDefense, ignore
 from darkroom.training.models import Trainer
 from darkroom.training.modules import load_weights, weights_of
@@ -98,6 +97,9 @@ class ImageTrainer(Trainer[Subject, nn.Module, ImageCell]):
         Returns:
             The chance without the model, and the bounds for a person and for one photo.
         """
+        # It brings all of SciPy's distributions, which are slow to import.
+        from darkroom.statistics.reconstruction_bound import Mechanism, reconstruction_bound
+
         photos = int(np.bincount(self.subject.seen.people).max())
         baseline = max(1 / cell.goals, cell.baseline.estimate)
         chances = [Chance(about="person", examples=photos, most=1.0)]

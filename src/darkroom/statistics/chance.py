@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, spearmanr
 
 Named = NDArray[Any]
 
@@ -32,6 +31,9 @@ def no_better_than_chance(hits: int, n: int, chance: float) -> bool:
     """
     if not n or hits / n > chance + SLIGHT * (1 - chance):
         return False
+    # Slow to import, and not needed before.
+    from scipy.stats import binomtest
+
     return bool(binomtest(hits, n, chance, alternative="greater").pvalue > LEVEL)
 
 
@@ -66,6 +68,8 @@ def dead_regressor(predictions: Named, truth: Named, noun: str) -> str | None:
     if np.ptp(predictions) <= 1e-6 * np.ptp(truth):
         return f"it predicts the same for every {noun}"
     without = np.abs(truth - np.median(truth)).mean()
+    from scipy.stats import spearmanr
+
     rises = spearmanr(predictions, truth, alternative="greater").pvalue <= LEVEL
     if np.abs(predictions - truth).mean() >= without and not rises:
         return f"it is no better than predicting the middle for every {noun}"

@@ -6,7 +6,6 @@ from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
 from darkroom.statistics.intervals import Interval
 
@@ -42,5 +41,8 @@ def mean_interval(
 
 def _end(values: NDArray[np.float64], side: int, level: float) -> float:
     n = len(values)
+    # Slow to import, and not needed before.
+    from scipy.stats import t as student
+
     reach = float(student.ppf((1 + level) / 2, n - 1)) * float(values.std(ddof=1)) / sqrt(n)
     return float(values.mean()) + side * reach

@@ -62,7 +62,7 @@ def found_or_made(out: Path, reporter: Reporter) -> Path:
     from darkroom.demo.face_net import SMALL_CLASSES
     from darkroom.demo.images import Cast, make_inputs
 
-    cast = Cast(SMALL_CLASSES, 18, 12, 100, 2, 50, 2, epochs=18)
+    cast = Cast(SMALL_CLASSES, 18, 12, 100, 2, 50, 2, epochs=12)
     make_inputs(one.parent, cast, 0, reporter)
     text = PLAN.format(plan=one.as_posix(), out=out.as_posix(), trained_on=cast.trained_on)
     one.write_text(text, encoding="utf-8")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import Tensor
 
 from darkroom.vision.judges.base import Labels
 from darkroom.vision.judges.images import FaceSpace, Images, blur, shrink, standardise
+
+if TYPE_CHECKING:
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,9 @@ class DiscriminantSpace:
     def fit_coarse(cls, seen: Images, classes: Labels) -> DiscriminantSpace:
         """Finds the space of images that :func:`coarse` has made."""
         components = FaceSpace.fit(seen, 80)
+        # Slow to import, and not needed before.
+        from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
         discriminant = LinearDiscriminantAnalysis(solver="eigen", shrinkage=0.05)
         discriminant.fit(components.coordinates(seen) * components.deviations, classes)
         return cls(components, discriminant)

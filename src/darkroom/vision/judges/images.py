@@ -12,7 +12,6 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 from numpy.typing import NDArray
-from sklearn.utils.extmath import randomized_svd
 from torch import Tensor
 
 from darkroom.errors import DataError
@@ -132,6 +131,9 @@ def _principal(
         _, values, basis = np.linalg.svd(rows, full_matrices=False)
         return values[:components], basis[:components]
     # The whole decomposition grows with the cube of the size; three rounds are ample for photos.
+    # Slow to import, and not needed before.
+    from sklearn.utils.extmath import randomized_svd
+
     _, values, basis = randomized_svd(rows, components, n_iter=3, random_state=0)
     return values.astype(np.float32), basis.astype(np.float32)
 

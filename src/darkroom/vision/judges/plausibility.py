@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import t as student
 from torch import Tensor
 
 from darkroom.vision.judges.images import FaceSpace, Images, estimated_noise, standardise, variants
@@ -174,5 +173,8 @@ def _wider(one: Limits, other: Limits) -> Limits:
 def _above(values: Floats) -> float:
     """Returns what the next value stays below, but for a measure's part of what may fail."""
     count = len(values)
+    # Slow to import, and not needed before.
+    from scipy.stats import t as student
+
     reach = student.ppf(1 - (1 - _PASS) / len(Measures._fields), count - 1) * np.sqrt(1 + 1 / count)
     return float(values.mean() + reach * values.std(ddof=1))

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from darkroom.errors import TargetError
 from darkroom.images.checks.causes.orders import assigned, best_named, named_orders
@@ -54,6 +53,9 @@ class Fix(NamedTuple):
         gained, lost = int((gain > 0).sum()), int((gain < 0).sum())
         if not gained:
             return False
+        # Slow to import, and not needed before.
+        from scipy.stats import binomtest
+
         return bool(binomtest(gained, gained + lost, alternative="greater").pvalue < _SURE)
 
 
