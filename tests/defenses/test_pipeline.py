@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from darkroom.access import Access
@@ -12,7 +13,7 @@ from darkroom.defenses.noise import Noise
 from darkroom.defenses.pipeline import Pipeline
 from darkroom.defenses.purifier import Purify
 from darkroom.defenses.reverse_sigmoid import ReverseSigmoid
-from darkroom.defenses.rounding import Rounding
+from darkroom.defenses.rounding import FEW, Rounding
 from darkroom.defenses.sticky_noise import StickyNoise
 from darkroom.defenses.temperature import Temperature
 from darkroom.defenses.top_k import LabelOnly, TopK
@@ -83,3 +84,15 @@ def test_a_defence_that_says_nothing_is_unknown_and_makes_a_chain_so() -> None:
     assert len(chain.caveats) == 2
     assert "mine does not say what it does" in chain.caveats[0]
     assert UNCHANGED.caveats == ()
+
+
+@pytest.mark.parametrize("decimals", [0, 1, 2, 3, 15])
+def test_a_single_row_is_rounded_to_the_same_bits_as_among_others(decimals: int) -> None:
+    rng = np.random.default_rng(decimals)
+    for classes in (2, 10, FEW, FEW + 1):
+        scores = rng.dirichlet(np.full(classes, 0.3), 50)
+        scores[0] = [0.5, 0.5, *[0.0] * (classes - 2)]
+        scores[1] = 1 / classes
+        together = Rounding(decimals)(scores, rng)
+        alone = [Rounding(decimals)(row[None], rng)[0] for row in scores]
+        assert together.tobytes() == np.array(alone).tobytes()

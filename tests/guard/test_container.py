@@ -36,11 +36,17 @@ class Step(NamedTuple):
     rest: str
 
 
+KNOWN = frozenset(["FROM", "WORKDIR", "COPY", "RUN", "USER", "ENV", "EXPOSE", "ENTRYPOINT"])
+"""Instructions of which the steps here know what they do."""
+
+
 def steps() -> list[Step]:
-    """Reads the Containerfile: an instruction a line."""
+    """Reads the Containerfile strictly: an instruction a line, and none that is not known."""
     text = (ROOT / "Containerfile").read_text().replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-    return [Step(*line.split(maxsplit=1)) for line in lines]
+    found = [Step(*line.split(maxsplit=1)) for line in lines]
+    assert {step.name for step in found} <= KNOWN
+    return found
 
 
 def build() -> list[Step]:
@@ -58,6 +64,26 @@ def test_the_image_runs_as_somebody_who_may_write_to_the_policys_folder_alone() 
     assert image["WORKDIR"] == PLACE
     assert image["EXPOSE"] == "8000"
     assert HOME in image["COPY"]
+
+
+def test_every_stage_and_source_is_there() -> None:
+    stages: list[str] = []
+    for name, rest in steps():
+        words = rest.split()
+        if name == "FROM":
+            image, *named = words
+            assert re.fullmatch(r"[a-z.]+/[a-z/]+:[0-9][\w.-]+", image), "a registry and a version"
+            assert not named or (named[0], len(named)) == ("AS", 2)
+            stages.append(named[1] if named else "")
+        elif name == "COPY" and words[0].startswith("--"):
+            assert words[0].removeprefix("--from=") in stages[:-1]
+        elif name == "COPY":
+            assert all((ROOT / one).exists() for one in words[:-1])
+        elif name == "ENTRYPOINT":  # a list, so that signals reach the guard and no shell
+            assert json.loads(rest)[0].startswith(HOME)
+        elif name == "ENV":
+            assert all(re.fullmatch(r"[A-Z_]+=\S+", one) for one in words)
+    assert stages == ["build", ""]
 
 
 @pytest.fixture(scope="module")

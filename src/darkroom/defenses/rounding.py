@@ -11,6 +11,9 @@ from darkroom.defenses.base import OutputDefense, Scores, normalised
 from darkroom.defenses.effects import Effect
 from darkroom.errors import PlanError
 
+FEW = 32
+"""Classes up to which a single row is rounded without NumPy."""
+
 
 @dataclass(frozen=True)
 class Rounding(OutputDefense):
@@ -59,6 +62,16 @@ class Rounding(OutputDefense):
 
     def __call__(self, scores: Scores, rng: np.random.Generator) -> Scores:  # noqa: ARG002
         """Rounds; see :meth:`OutputDefense.__call__`."""
+        if len(scores) == 1 and scores.size <= FEW and self.step is None:
+            return self._few(scores)
         # How many steps each score is, whose shares are those of the rounded scores.
         steps = scores * 10.0**self.decimals if self.step is None else scores / self.step
         return normalised(np.rint(steps, steps))
+
+    def _few(self, scores: Scores) -> Scores:
+        """Does the same to a row of few: for these NumPy takes longer to begin than to compute."""
+        factor = 10.0**self.decimals
+        (row,) = scores.tolist()
+        steps = [round(one * factor) for one in row]  # halves to even, as NumPy rounds
+        total = sum(steps)
+        return np.array([[one / total for one in steps] if total else [1 / len(row)] * len(row)])

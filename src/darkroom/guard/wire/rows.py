@@ -193,8 +193,7 @@ def _usual(row: Any, classes: Classes) -> Reply | None:
     total = sum(row)
     if not abs(total - 1) <= TOLERANCE or (classes is not None and len(classes) != len(row)):
         return None
-    scores = np.array([row])
-    scores /= total
+    scores = np.array([row if total == 1 else [one / total for one in row]])
     return scores, partial(_listed, scores)
 
 
