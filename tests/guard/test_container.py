@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -181,3 +182,47 @@ def test_the_entry_point_guards_a_model(home: Path, tmp_path: Path) -> None:
         finally:
             running.terminate()
     upstream.close()
+
+
+@pytest.fixture(scope="module")
+def image() -> Iterator[list[str]]:
+    """Builds the image with buildah, from a base image that is here; gives what runs in it."""
+    base = next(step.rest.split()[0] for step in steps() if step.name == "FROM")
+    program = shutil.which("buildah")
+    if program is None:
+        pytest.skip("buildah is not installed: apt-get install buildah")
+    if subprocess.run([program, "images", base], capture_output=True, check=False).returncode:
+        pytest.skip(f"{base} is not here: buildah pull {base}")
+    # What pip needs to find packages here.
+    variables = {
+        name: text for name, text in os.environ.items() if name.startswith(("PIP_", "SSL_"))
+    }
+    files = [one for one in (*variables.values(), "/etc/pip.conf") if Path(one).is_absolute()]
+    within = [word for name in variables for word in ("--env", name)]
+    within += [word for one in files if Path(one).exists() for word in ("-v", f"{one}:{one}:ro")]
+    alone = ("--isolation", "chroot")
+    tag = "darkroom-guard-test"
+    _said(program, "build", *alone, "--pull=never", *within, "-t", tag, "-f", "Containerfile", ".")
+    container = _said(program, "from", "--pull=never", tag)
+    try:
+        yield [program, "run", *alone, container, "--"]
+    finally:
+        _said(program, "rm", container)
+        _said(program, "rmi", tag)
+
+
+def _said(*command: str) -> str:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.strip()
+
+
+@pytest.mark.slow
+def test_a_real_image_runs_the_guard_as_nobody_special(image: list[str]) -> None:
+    made = _said(*image, f"{HOME}/bin/darkroom", "guard", "key", "alice")
+    assert 'key = "sha256:' in made
+    assert "uid=10001" in _said(*image, "id")
+    with pytest.raises(AssertionError, match="Permission denied"):
+        _said(*image, "touch", f"{HOME}/bin/darkroom")
+    code = "import importlib.util as u, sys; print([m for m in sys.argv[1:] if u.find_spec(m)])"
+    assert _said(*image, f"{HOME}/bin/python", "-c", code, *HEAVY) == "[]"

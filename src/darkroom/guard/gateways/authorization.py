@@ -30,12 +30,13 @@ class AuthorizationHandler(Handler):
 
     async def serve(self, scope: Scope) -> None:
         """Charges what may pass and says so; see :meth:`Handler.serve`."""
-        request, known, length = self._arrived(scope)
+        request, known = self._arrived(scope)
         if known.client is None:  # harmless
+            request.length(known.head)  # refuses one that is ambiguous
             self.record.outcome = "passed"
             await self._allow([])
             return
-        _, asked, asker = await self._read(request, known, length)
+        _, asked, asker = await self._read(request, known)
         fields = await self._charge(asker, asked, None)
         self.record.rows, self.record.outcome = asked.rows, "released"
         await self._allow(fields)

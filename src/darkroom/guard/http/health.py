@@ -106,10 +106,12 @@ class Health:
 
         try:
             async with asyncio.timeout(seconds):
-                await ask(self._app, within, b"", _nothing_more, limit, settle)
+                left = await ask(self._app, within, b"", _nothing_more, limit, settle)
         except TimeoutError:
             if not found:
                 raise too_late(f"no answer within {seconds:g} seconds") from None
+        else:
+            found += [] if left is None else [left]
         return succeeded(*found[0])
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 from darkroom.guard.http.requests import App, Message, Pair, Receive, Scope
 from darkroom.guard.wire.base import Refused
@@ -49,7 +50,10 @@ class Reply:
     body: bytes
 
 
-Settle = Callable[[Message, bytes], Awaitable[None]]
+Whole = tuple[Message, bytes]
+"""The start of an answer, and its body."""
+
+Settle = Callable[[Message, bytes], Coroutine[Any, Any, None]]
 
 
 def kept(pairs: Iterable[Pair], *, shadow: bool = False) -> list[Pair]:
@@ -99,10 +103,11 @@ async def ask(
     receive: Receive,
     limit: int,
     settle: Settle,
-) -> None:
+) -> Whole | None:
     """Asks, collects the whole answer, and hands it over the moment it is whole.
 
-    What the application does after its answer, such as background tasks, goes on after that.
+    Most applications end with their answer, and then it is returned. Where one goes on, as with
+    background tasks, a task of its own settles the answer meanwhile, and nothing is returned.
 
     Args:
         app: The application.
@@ -110,40 +115,79 @@ async def ask(
         body: Of the request.
         receive: Of the connection, for what comes after the body.
         limit: The most bytes of the answer.
-        settle: Takes the start of the answer and its body, once; raises nothing.
+        settle: Takes the answer while the application goes on; raises nothing.
 
     Raises:
         Refused: With 502, if there is no whole answer within the limit.
         Exception: Whatever the application raises after its answer.
     """
-    start: Message | None = None
-    content, whole = bytearray(), False
-
-    async def take(message: Message) -> None:
-        nonlocal start, content, whole
-        kind = message["type"]
-        if whole:
-            return
-        if kind == "http.response.start":
-            start = message
-        elif kind == "http.response.body":
-            content += message.get("body", b"")
-            if len(content) > limit:
-                raise _too_long(limit)
-            if start is not None and not message.get("more_body", False):
-                whole = True
-                await settle(start, bytes(content))
-
+    answer = _Answer(limit, settle)
     try:
-        await app(scope, replayed(body, receive), take)
+        await app(scope, replayed(body, receive), answer.take)
     except Refused:
         raise
     except Exception as error:
-        if whole:
-            raise
-        raise no_answer() from error
-    if not whole:
+        if answer.whole is None:
+            raise no_answer() from error
+        await answer.settled()
+        raise
+    if answer.whole is None:
         raise no_answer()
+    if answer.task is None:
+        answer.soon.cancel()
+        return answer.whole
+    await answer.task
+    return None
+
+
+class _Answer:
+    """An answer that is collected, and settled once.
+
+    It is not settled within the application's own call: an application that gives up on what it
+    sends would stop that, and requests would take longer.
+
+    Attributes:
+        whole: All of it; ``None`` until it has come.
+        soon: Begins to settle it, if the loop comes round before it is taken.
+        task: What settles it, where the application goes on.
+    """
+
+    __slots__ = ("_content", "_limit", "_settle", "_start", "soon", "task", "whole")
+
+    soon: asyncio.Handle
+
+    def __init__(self, limit: int, settle: Settle) -> None:
+        self._limit, self._settle = limit, settle
+        self._start: Message | None = None
+        self._content = bytearray()
+        self.whole: Whole | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    async def take(self, message: Message) -> None:
+        """Takes a piece."""
+        kind = message["type"]
+        if self.whole is not None:
+            return
+        if kind == "http.response.start":
+            self._start = message
+        elif kind == "http.response.body":
+            self._content += message.get("body", b"")
+            if len(self._content) > self._limit:
+                raise _too_long(self._limit)
+            if self._start is not None and not message.get("more_body", False):
+                self.whole = self._start, bytes(self._content)
+                self.soon = asyncio.get_running_loop().call_soon(self._begin, self.whole)
+
+    def _begin(self, whole: Whole) -> None:
+        self.task = asyncio.get_running_loop().create_task(self._settle(*whole))
+
+    async def settled(self) -> None:
+        """Settles it, or waits for the task that does."""
+        if self.task is None and self.whole is not None:
+            self.soon.cancel()
+            await self._settle(*self.whole)
+        elif self.task is not None:
+            await self.task
 
 
 def succeeded(start: Message, body: bytes) -> Reply:
