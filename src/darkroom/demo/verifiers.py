@@ -17,6 +17,7 @@ from darkroom.runs import Run
 ENROLLED, PHOTOS, ENROL = 20, 10, 4
 STRANGERS, STRANGER_PHOTOS = 300, 2
 LEARNED, LEARNED_PHOTOS = 200, 5
+APART = 500
 
 PLAN = f"""\
 # Written by `darkroom demo --kind verifiers`. Repeat it with: darkroom audit {{plan}} --resume
@@ -36,6 +37,9 @@ enrol = "0:{ENROL}"
 
 [public]
 images = "strangers.npz"
+
+[judges]
+strangers = "others.npz"
 
 [[attack]]                      # who sees match scores
 name = "evolution"
@@ -68,15 +72,17 @@ def _make_inputs(inputs: Path, seed: int, reporter: Reporter) -> None:
     with reporter.stage("Rendering people") as advance:
         employees = render_faces(ENROLLED, PHOTOS, role="employees", seed=seed)
         advance(1, 3)
-        strangers = render_faces(STRANGERS, STRANGER_PHOTOS, role="strangers", seed=seed)
+        people, photos = STRANGERS + APART, STRANGER_PHOTOS
+        strangers = render_faces(people, photos, role="strangers", seed=seed).images
         advance(2, 3)
-        learned = render_faces(LEARNED, LEARNED_PHOTOS, role="bystanders", seed=seed)
+        learned = render_faces(LEARNED, LEARNED_PHOTOS, role="bystanders", seed=seed).images
     save_folder(employees, inputs / "employees")
-    pixels = np.rint(strangers.images * 255).astype(np.uint8)
-    np.savez_compressed(inputs / "strangers.npz", images=pixels)
+    for name, some in (("strangers", strangers[:STRANGERS]), ("others", strangers[STRANGERS:])):
+        pixels = np.rint(some * 255).astype(np.uint8)
+        np.savez_compressed(inputs / f"{name}.npz", images=pixels)
     with reporter.stage("Training the encoder") as advance:
         encoder = train_face_encoder(
-            learned.images.reshape(-1, *learned.images.shape[2:]),
+            learned.reshape(-1, *learned.shape[2:]),
             np.repeat(np.arange(LEARNED), LEARNED_PHOTOS),
             seed=seed,
             on_progress=advance,
