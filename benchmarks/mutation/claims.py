@@ -106,9 +106,9 @@ def _tried(
         tell(f"{subject.module}: {len(mutants)} mutants")
         limit = 5 + 5 * bench.seconds(subject)
         left = [one for one in mutants if bench.survives(subject, one.source, limit)]
-        changes = {Change(subject.module, one.was, one.becomes): one for one in left}
+        changes = [Change(subject.module, one.was, one.becomes) for one in left]
         known = [one for one in changes if one in reasons]
-        unknown = [one for change, one in changes.items() if change not in reasons]
+        unknown = [one for change, one in zip(changes, left, strict=True) if change not in reasons]
         yield Found(subject, len(mutants), known, unknown)
 
 

@@ -122,6 +122,7 @@ def _described(before: str, after: str) -> Mutant:
     first = next((n for n in range(shortest) if old[n] != new[n]), shortest)
     last = next(n for n in count(1) if n > shortest - first or old[-n] != new[-n]) - 1
     was, becomes = (
-        "\n".join(line.strip() for line in lines[first : len(lines) - last]) for lines in (old, new)
+        "\n".join(line.strip() for line in lines[first : len(lines) - last]).strip()
+        for lines in (old, new)
     )
     return Mutant(first + 1, was, becomes, after)

@@ -86,6 +86,21 @@ def test_a_median_far_from_zero_is_taken_off() -> None:
         assert dead_regressor(few, truth, "row") is None
 
 
+def test_who_knows_the_extremes_alone_is_not_dead() -> None:
+    # Ten of 200 are far out, and predicted; the others are predicted in the wrong order.
+    truth = np.append(np.linspace(-1, 1, 190), np.full(10, 1000.0))
+    predictions = np.append(-truth[:190], truth[190:])
+    assert dead_regressor(predictions, truth, "row") is None
+
+
+def test_as_far_off_as_the_middle_is_no_better() -> None:
+    truth, predictions = np.array([0.0, 1.0, 0.0, 1.0]), np.array([0.0, 0.0, 1.0, 1.0])
+    said = dead_regressor(predictions, truth, "row")
+    assert said == "it is no better than predicting the middle for every row"
+    same = dead_regressor(np.array([0.0, 1.0]), np.array([0.0, 1e6]), "row")
+    assert same == "it predicts the same for every row"
+
+
 def test_regressors() -> None:
     rng = np.random.default_rng(2)
     truth = rng.normal(size=200)

@@ -70,6 +70,12 @@ def test_the_variance_is_no_less_than_that_of_persons_with_columns() -> None:
     assert found == pytest.approx(clopper_pearson(4, 8))
 
 
+def test_where_nothing_varies_all_pairs_count() -> None:
+    # Of one person's two photos, one is like each stranger: no person and no stranger differs.
+    found = crossed_rate(np.eye(2, dtype=bool), np.array([0, 0]))
+    assert found == pytest.approx(clopper_pearson(2, 4))
+
+
 def test_a_higher_level_is_wider() -> None:
     hits = drawn(np.random.default_rng(1), 12, 10, 0.5)
     narrow, wide = (crossed_rate(hits, np.arange(12), level) for level in (0.8, 0.99))

@@ -57,6 +57,9 @@ def test_the_sign_test_is_exact(first: int, second: int, expected: float) -> Non
         ((3, 2, 2, 2), 0.0),
         ((2, 2, 2, 2), 0.0),
         ((1, 5, 4, 2), (2 - 20) / (6 * 6 * 5 * 7) ** 0.5),
+        ((1, 2, 1, 1), -1 / 6),
+        # 4 * 1 - 1 * 1 = 3 is more than a third of 7, and no more than half of it.
+        ((4, 1, 1, 1), 0.0),
         ((0, 5, 0, 7), 0.0),
     ],
 )

@@ -134,3 +134,9 @@ def test_the_smallest_gain_is_that_of_the_first_count_that_shows() -> None:
         chance = (size * n + lost) / (n - right)
         assert binom.sf(won - 1, n - right, chance) == pytest.approx(POWER)
     assert detectable_gain(60, 30, 2, power=0.5) < detectable_gain(60, 30, 2)  # type: ignore[operator]
+
+
+def test_winning_all_trials_may_be_what_it_takes() -> None:
+    # Of three trials that the baseline misses, all must be won: a chance of 0.8 ** (1 / 3) each.
+    assert detectable_gain(4, 1, 0) == pytest.approx(3 / 4 * 0.8 ** (1 / 3))
+    assert detectable_gain(3, 1, 0) is None

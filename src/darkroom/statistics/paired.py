@@ -34,13 +34,10 @@ def newcombe_paired(both: int, first: int, second: int, neither: int) -> Interva
     difference = (first - second) / n
     product = (both + first) * (second + neither) * (both + second) * (first + neither)
     determinant = both * neither - first * second
-    if product == 0:
-        correlation = 0.0
-    elif determinant > n / 2:
+    correlation = 0.0  # of nothing too: where the product is zero, so is the determinant
+    if determinant > n / 2:
         correlation = (determinant - n / 2) / sqrt(product)
-    elif determinant >= 0:
-        correlation = 0.0
-    else:
+    elif determinant < 0:
         correlation = determinant / sqrt(product)
 
     def reach(one: float, other: float) -> float:
