@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.guard.conftest import Hand, policy_table
 
-from darkroom.guard.budgets.leases import NEVER, Instant, Lease
+from darkroom.guard.budgets.leases import NEVER, Instant, Lease, together
 from darkroom.guard.budgets.rules import Rules, rules_of
 from darkroom.guard.budgets.scopes import Asker
 from darkroom.guard.policy import parse_policy
@@ -158,3 +158,9 @@ def test_no_lease_falls_to_never(rules: Rules) -> None:
     made = lease(rules, 1)
     made.use(1)
     assert made.credit > NEVER
+
+
+def test_entries_of_one_subject_and_bucket_are_added_up() -> None:
+    entries = [Entry("a", 60, 2), Entry("b", 60, 3), Entry("a", 60, 4), Entry("a", 120, 5)]
+    assert together(entries) == (Entry("a", 60, 6), Entry("b", 60, 3), Entry("a", 120, 5))
+    assert not together([])
