@@ -27,7 +27,7 @@ def run(*, quick: bool, seed: int) -> Outcome:
     courses = attacked(world, quick, seed)
     claims = rendered_claims(courses[0])
     controls, untaught = untrained(world, seed, 300 if quick else 2000)
-    stores, tables = store_claims(world)
+    stores, tables = store_claims(world, seed)
     claims += [*stores, *controls, *exchanged(world, seed)]
     lines = [line for one in [*courses, *untaught] for line in one.rows()]
     title = "Rendered people, 64 x 64, forty enrolled: accepted and shown by rows"

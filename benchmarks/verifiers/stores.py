@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from benchmarks.claims import Claim, Table, tell
 from benchmarks.verifiers.worlds import World
+from darkroom.demo.people.employees import attributes_of
 from darkroom.verifiers.measures.finding import Found, found_with_key, found_without_key
+from darkroom.verifiers.measures.leaked import Enrolled, told_attributes
 from darkroom.verifiers.measures.linking import linkage, unlinkability
 from darkroom.verifiers.protection.base import Floats, Protection
 from darkroom.verifiers.protection.binarised import BinarisedHash
 from darkroom.verifiers.protection.plain import Plain
 from darkroom.verifiers.protection.polyprotect import PolyProtect
 from darkroom.verifiers.protection.rotation import Rotation
+from darkroom.verifiers.protection.verifier import ProtectedVerifier
+from darkroom.verifiers.targets.embedding import Store
 from darkroom.verifiers.targets.metrics import unit
 
 PEOPLE = 300
@@ -26,7 +32,7 @@ PROTECTIONS: tuple[Protection, ...] = (
 )
 
 
-def store_claims(world: World) -> tuple[list[Claim], list[Table]]:
+def store_claims(world: World, seed: int) -> tuple[list[Claim], list[Table]]:
     """Finds people behind templates, and templates of one person in two stores.
 
     The store has strangers of the world, whom the attacker never saw: one photo of each is
@@ -53,7 +59,39 @@ def store_claims(world: World) -> tuple[list[Claim], list[Table]]:
         ("protection", "D-sys", "mated accepted at 1% after renewal"),
         [[_named(one), *_linked(one, stored, candidates, people)] for one in PROTECTIONS],
     )
-    return _claims(found, stored, candidates), [finding, linking]
+    numbers = strangers.people[strangers.numbers == 0][:PEOPLE]
+    attributes = Table(
+        f"Attributes told from one leaked template, of {len(stored)} people",
+        ("protection", "attacker", "attribute", "right", "low", "high", "by a guess"),
+        _told(world, stored, numbers, seed),
+    )
+    return _claims(found, stored, candidates), [finding, linking, attributes]
+
+
+def _told(world: World, stored: Floats, numbers: np.ndarray, seed: int) -> list[list[object]]:
+    """Tells sex, glasses and beard of rendered people, whose truth is known."""
+    embedding, public = world.subject.embedding, world.subject.public
+    assert embedding is not None
+    known = unit(embedding.encoder.templates(public.images))
+    everybody = attributes_of(int(numbers.max()) + 1, role="bystanders", seed=seed)
+    theirs = {name: [values[one] for one in numbers] for name, values in everybody.items()}
+    strangers = attributes_of(int(public.people.max()) + 1, role="strangers", seed=seed)
+    plain = embedding.enrolling(Store(stored, np.arange(len(stored))))
+    enrolled = Enrolled(stored, stored, np.arange(len(stored)), known, public.people)
+    lines: list[list[object]] = []
+    for protection in PROTECTIONS:
+        for key_known in (True, False) if protection != Plain() else (True,):
+            kept = replace(protection, key_known=key_known)
+            verifier = ProtectedVerifier(plain, kept, KEYS[0])
+            told = told_attributes(
+                verifier, enrolled, theirs, strangers, np.random.default_rng([seed, 11])
+            )
+            attacker = "key known" if key_known else "key not known"
+            lines += [
+                [_named(protection), attacker, one.name, *one.right, one.guessed.estimate]
+                for one in told
+            ]
+    return lines
 
 
 def _searched(stored: Floats, candidates: Floats, others: Floats) -> dict[tuple[str, str], Found]:

@@ -13,7 +13,7 @@ from PIL import Image
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from darkroom.demo.people.employees import Faces, render_faces, save_folder
+from darkroom.demo.people.employees import Faces, attributes_of, render_faces, save_folder
 from darkroom.errors import DataError
 
 Images: TypeAlias = NDArray[np.float32]
@@ -178,3 +178,17 @@ def _shrink(images: Images, size: int) -> Images:
     blocks = images.reshape(people, photos, channels, size, step, size, step)
     shrunk: Images = blocks.mean(axis=(4, 6))
     return shrunk
+
+
+def test_attributes_are_those_of_the_people_drawn() -> None:
+    found = attributes_of(40, role="strangers", seed=3)
+    assert {name: set(values) for name, values in found.items()} == {
+        "sex": {"m", "f"},
+        "glasses": {"yes", "no"},
+        "beard": {"yes", "no"},
+    }
+    assert attributes_of(10, role="strangers", seed=3)["sex"] == found["sex"][:10]
+    bearded = [
+        sex for sex, beard in zip(found["sex"], found["beard"], strict=True) if beard == "yes"
+    ]
+    assert bearded.count("m") > bearded.count("f")

@@ -79,6 +79,26 @@ def render_faces(
     return Faces(images, tuple(f"{role[:-1]}-{person:04d}" for person in range(people)))
 
 
+def attributes_of(people: int, *, role: Role = "employees", seed: int = 0) -> dict[str, list[str]]:
+    """Returns attributes of the people whom :func:`render_faces` draws, by number.
+
+    Args:
+        people: How many, at least 1.
+        role: Which population.
+        seed: As there.
+
+    Returns:
+        ``sex`` (by which head, hair and beard were drawn), ``glasses`` and ``beard``, in words.
+    """
+    drawn = [draw_identity(_stream(seed, role, person)) for person in range(people)]
+    beards = [one.beard.cheeks + one.beard.moustache + one.beard.goatee for one in drawn]
+    return {
+        "sex": ["m" if one.masculine > 0.5 else "f" for one in drawn],
+        "glasses": ["yes" if one.glasses.opacity > 0 else "no" for one in drawn],
+        "beard": ["yes" if much > 0 else "no" for much in beards],
+    }
+
+
 def save_folder(faces: Faces, folder: Path) -> None:
     """Writes one folder a person with ``00.png``, ``01.png``, ..., readable by the owner alone.
 

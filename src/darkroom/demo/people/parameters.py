@@ -140,7 +140,10 @@ class Glasses(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """Everything about a person that is the same in all of their photos."""
+    """Everything about a person that is the same in all of their photos.
+
+    ``masculine``, from 0 to 1, is what head, hair, eyes, mouth and beard were drawn by.
+    """
 
     head: Head
     skin: Skin
@@ -151,6 +154,7 @@ class Identity(NamedTuple):
     mouth: Mouth
     beard: Beard
     glasses: Glasses
+    masculine: float
 
 
 class Shots(NamedTuple):

@@ -112,6 +112,7 @@ def draw_identity(rng: Generator) -> Identity:
         _draw_mouth(rng, nose, head, skin.colour, masculine),
         _draw_beard(rng, colour, masculine),
         _draw_glasses(rng),
+        masculine,
     )
 
 

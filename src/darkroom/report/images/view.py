@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from darkroom.images.record import ImageCell, ImageDetails, Person
-from darkroom.report.faces.gate import gate_measures, gate_refusals
-from darkroom.report.faces.pictures import Development, Pictures, read_pictures
+from darkroom.report.faces.people import PersonView
+from darkroom.report.faces.pictures import Pictures, read_pictures
 from darkroom.report.images.soundness import explains, knows_too_few
 from darkroom.report.kind_page import Part, Place
 from darkroom.vision.record import MeasuredRate
@@ -27,25 +27,6 @@ class JudgeRow:
 
 
 @dataclass(frozen=True)
-class PersonView:
-    """A person with pictures and named votes.
-
-    Attributes:
-        record: The person.
-        development: The pictures.
-        votes: What each judge says.
-        measures: What the gate measured, with its limits, in words.
-        refusals: Those of them for which it refused the picture.
-    """
-
-    record: Person
-    development: Development
-    votes: tuple[tuple[str, bool], ...]
-    measures: tuple[str, ...]
-    refusals: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class ImageView(Part):
     """The part of a cell that only images have.
 
@@ -58,8 +39,8 @@ class ImageView(Part):
     """
 
     judge_rows: tuple[JudgeRow, ...]
-    people: tuple[PersonView, ...]
-    worst_off: PersonView | None
+    people: tuple[PersonView[Person], ...]
+    worst_off: PersonView[Person] | None
     passed_gate: int
     left_out: int
 
@@ -100,15 +81,13 @@ def _exposure(person: Person) -> tuple[float, float, int]:
     return person.p_value, -(person.confidence or 0.0), person.goal
 
 
-def _person_view(person: Person, details: ImageDetails, pictures: Pictures) -> PersonView:
-    names = [*details.judge_names]
-    names += [f"judge {place + 1}" for place in range(len(names), len(person.votes))]
-    return PersonView(
-        record=person,
-        development=pictures.develop(person.goal, details.snapshots),
-        votes=tuple(zip(names, person.votes, strict=False)),
-        measures=gate_measures(person.measures, details.gate),
-        refusals=() if person.plausible else gate_refusals(person.measures, details.gate),
+def _person_view(person: Person, details: ImageDetails, pictures: Pictures) -> PersonView[Person]:
+    return PersonView.of(
+        person,
+        pictures,
+        snapshots=details.snapshots,
+        judges=details.judge_names,
+        gate=details.gate,
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from darkroom.report.faces.gate import gate_measures, gate_refusals
-from darkroom.report.faces.pictures import Development, Pictures, read_pictures
+from darkroom.report.faces.people import PersonView
+from darkroom.report.faces.pictures import Pictures, read_pictures
 from darkroom.report.kind_page import Part, Place
 from darkroom.verifiers.record import EnrolledPerson, VerifierCell, VerifierDetails
 from darkroom.vision.record import MeasuredRate
@@ -13,25 +13,6 @@ from darkroom.vision.record import MeasuredRate
 _MOST_PEOPLE = 60
 _FEWEST_PEOPLE = 6
 _MOST_BYTES = 24_000_000
-
-
-@dataclass(frozen=True)
-class PersonView:
-    """A person with pictures and named votes.
-
-    Attributes:
-        record: The person.
-        development: The pictures.
-        votes: What each judge says.
-        measures: What the gate measured, with its limits, in words.
-        refusals: Those of them for which it refused the picture.
-    """
-
-    record: EnrolledPerson
-    development: Development
-    votes: tuple[tuple[str, bool], ...]
-    measures: tuple[str, ...]
-    refusals: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -50,8 +31,8 @@ class VerifierView(Part):
     """
 
     judge_rows: tuple[tuple[str, MeasuredRate], ...]
-    people: tuple[PersonView, ...]
-    worst_off: PersonView | None
+    people: tuple[PersonView[EnrolledPerson], ...]
+    worst_off: PersonView[EnrolledPerson] | None
     both: int
     accepted_alone: int
     shown_alone: int
@@ -100,13 +81,13 @@ def _exposure(person: EnrolledPerson) -> tuple[bool, bool, float, int]:
 
 def _person_view(
     person: EnrolledPerson, details: VerifierDetails, pictures: Pictures
-) -> PersonView:
-    return PersonView(
-        record=person,
-        development=pictures.develop(person.goal, details.snapshots),
-        votes=tuple(zip(details.judge_names, person.votes, strict=False)),
-        measures=gate_measures(person.measures, details.gate),
-        refusals=() if person.plausible else gate_refusals(person.measures, details.gate),
+) -> PersonView[EnrolledPerson]:
+    return PersonView.of(
+        person,
+        pictures,
+        snapshots=details.snapshots,
+        judges=details.judge_names,
+        gate=details.gate,
     )
 
 
