@@ -200,6 +200,16 @@ def test_a_defence_of_ones_own_is_called_what_its_place_is() -> None:
     ]
 
 
+def test_a_defence_of_one_model_is_a_loss_of_that_model() -> None:
+    shared, own = DEFENSES[1], {**DEFENSES[0], "models": ["faces"]}
+    before: dict[str, Any] = {"model": MODELS, "defense": [shared, own]}
+    assert lost(before, {**before, "defense": [shared]}) == ["model faces.defense rounding"]
+    assert lost(before, {**before, "defense": [own]}) == ["defense top-k"]
+    assert lost(before, {**before, "defense": [shared, DEFENSES[0]]}) == []
+    alone = lost(before, {"defense": [shared]})
+    assert alone == ["model faces", "model voices", "model faces.defense rounding"]
+
+
 OTHER_WIRE = {"name": "json", "route": "/other"}
 
 

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from tests.guard.conftest import KEYS, policy_table
+from tests.guard.conftest import KEYS, Hand, policy_table
 
 from darkroom.guard.api_keys import hashed
-from darkroom.guard.budgets.rules import Allowance, Counted, Decision, Rules, rules_of
+from darkroom.guard.budgets.rules import (
+    Allowance,
+    Counted,
+    Decision,
+    Rules,
+    fits_again,
+    rules_of,
+)
 from darkroom.guard.budgets.scopes import Asker
 from darkroom.guard.policy import parse_policy
-from darkroom.guard.stores.base import Entry, Line, Receipt
+from darkroom.guard.stores.base import Charge, Entry, Line, Receipt
+from darkroom.guard.stores.sqlite import SqliteStore
 
 NOON = 1_760_011_200_000
 """9 October 2025, 12:00 in UTC."""
@@ -157,6 +166,44 @@ def test_classes_are_counted_by_model_where_there_are_several() -> None:
     ]
     alone = rules({"name": "one", "per": "class", "rows": 5}, model=[])
     assert alone.charge_classes(BOB, {3: 2}, NOON).entries == (Entry("class/3", until, 2),)
+
+
+def test_people_are_counted_in_each_place_that_a_budget_names() -> None:
+    found = rules(
+        {"name": "each", "per": "person", "rows": 5},
+        {"name": "of-faces", "per": "person", "rows": 2, "models": ["faces"]},
+        {"name": "daily", "rows": 10},
+    )
+    assert [one.name for one in found.people] == ["each", "of-faces"]
+    charge = found.charge_person(Asker("bob", "faces"), "eve", 3, NOON)
+    until = NOON + 60_000
+    assert charge.entries == (
+        Entry("person/eve", until, 3),
+        Entry("person/eve/model/faces", until, 3),
+    )
+    assert [(one.subject, one.limit) for one in charge.lines] == [
+        ("person/eve", 5),
+        ("person/eve/model/faces", 2),
+    ]
+    elsewhere = found.counted_person(Asker("bob", "voices"), "eve")
+    assert [one.subject for one in elsewhere] == ["person/eve"]
+
+
+def test_rows_fit_again_when_enough_have_left_or_an_operator_opened_some(
+    tmp_path: Path, hand: Hand
+) -> None:
+    found = rules({"name": "hourly", "rows": 4, "window": "1h"})
+    one = found.account(BOB).rows[0]
+    store = SqliteStore("tiny", tmp_path / "g.sqlite", clock=hand, create=True)
+    store.charge(lambda _: Charge((Entry("client/bob", NOON + 60_000, 3),), ()))
+    zone = ZoneInfo("UTC")
+    assert fits_again(store, zone, one, 1, NOON) == NOON
+    assert fits_again(store, zone, one, 2, NOON) == NOON + 60_000 + HOUR
+    assert fits_again(store, zone, one, 5, NOON) is None
+    raised = one.line(NOON, zone).opened[0]
+    store.charge(lambda _: Charge((Entry(raised, NOON + HOUR, 1),), ()))
+    assert fits_again(store, zone, one, 2, NOON) == NOON
+    store.close()
 
 
 @pytest.mark.parametrize(
