@@ -16,8 +16,8 @@ from darkroom.lab.develop.events import Frame, Milestone
 
 pytestmark = pytest.mark.slow
 
-UPDATES = 6000
-"""Ten minutes of ten updates a second."""
+UPDATES = 3000
+"""Ten minutes of five updates a second."""
 
 WARM = 1000
 
@@ -37,7 +37,7 @@ def test_as_many_updates_as_ten_minutes_have_grow_the_lab_by_less_than_50_megaby
     judged(lab)
     updates, warm = 0, 0.0
     while updates < UPDATES:
-        attack = LiveAttack(lab.studio, Choice(people=(1, 2, 3), pace="full"))
+        attack = LiveAttack(lab.studio, Choice(people=(1,), pace="full"))
         attack.begin()
         while attack.ended is None or not attack.join(0):
             told = attack.events()
