@@ -141,7 +141,7 @@ def test_without_strangers_apart_likeness_cannot_be_told(tmp_path: Path) -> None
     assert run.verdict.outcome == "cannot tell"
     (cell,) = run.cells
     assert isinstance(cell, VerifierCell)
-    assert cell.details.likeness.likest.n == 0
+    assert cell.details.likeness.others.n == 0
 
 
 def test_an_attack_that_asked_nothing_found_nothing_out(tmp_path: Path) -> None:

@@ -286,8 +286,8 @@ def _likeness(
 ) -> Likeness:
     shown = share_of(last.judged.names(subject.goals))
     mistakes = [guessed.baseline.share]
-    if bench.likest.interval is not None:
-        mistakes.append(bench.likest.interval)
+    if bench.others.interval is not None:
+        mistakes.append(bench.others.interval)
     mistaken = max(mistakes)
     return Likeness(
         shown=Share.of(shown),

@@ -84,15 +84,17 @@ class Likeness(Record):
     Attributes:
         shown: The share of people whom they show: past the gate, by most judges.
         guessed: The same for draws from the prior, without the verifier.
-        mistaken: The same without likeness: for the draws, or for the likest strangers, whichever
-            is more.
+        mistaken: The same without likeness: for the draws, or for photos of strangers, whichever is
+            more.
         advantage: The share shown above that.
         plausible: The share of pictures that pass the gate.
         draws: How many draws that is known from.
         accuracy: How often the judges name real photos rightly.
-        others: How often they take photos of strangers for the person.
-        likest: How often they take for the person the stranger whom the verifier finds most alike;
-            unknown where no strangers were held apart from them.
+        others: How often they take photos of strangers for the person; unknown where no strangers
+            were held apart from the judges.
+        likest: How often they take for the person the stranger whom the verifier finds most alike.
+            That is no mistake: the likest of many does look like the person, and a dictionary of as
+            many strangers finds them too.
         held_out: Whether the judges learned from photos that were not enrolled.
     """
 

@@ -70,7 +70,7 @@ def happened(accepted: Share, gained: Difference, shown: Share, more: Difference
         accepted: The share of people for whom pictures are accepted.
         gained: That above the share of as many strangers.
         shown: The share of people whom pictures show.
-        more: That above the share of likest strangers and of guesses.
+        more: That above the share of guesses and of photos of strangers.
     """
     opens, shows = gained.low > 0, more.low > 0
     if opens and shows:
@@ -92,5 +92,5 @@ def happened(accepted: Share, gained: Difference, shown: Share, more: Difference
         )
     return (
         "Neither: the pictures are accepted no more surely than one of as many strangers, and show "
-        "nobody more surely than the likest strangers do."
+        "nobody more surely than a guess or a stranger's photo."
     )

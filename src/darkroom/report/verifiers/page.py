@@ -47,15 +47,12 @@ def detectable(cell: VerifierCell, limit: float, looks: int) -> float | None:
 
 
 def likeness(cell: VerifierCell) -> tuple[Finding, ...]:
-    """Returns whether the pictures show the people, above what judges are fooled by."""
+    """Returns whether the pictures show the people, above what judges mistake for them."""
     found = cell.details.likeness
 
     def size(limit: float, looks: int) -> float | None:
         return _detectable(cell, found.mistaken, limit, looks)
 
-    without = (
-        "of the strangers whom the verifier finds most alike, or of guesses, as many are taken"
-    )
     doubts = unsound(cell) or _doubts(cell)
     return (
         Finding(
@@ -66,7 +63,7 @@ def likeness(cell: VerifierCell) -> tuple[Finding, ...]:
             found.advantage,
             doubts,
             size,
-            without=f"{without} for the person:",
+            without="of guesses or photos of strangers, the judges take for the person",
         ),
     )
 
@@ -74,7 +71,7 @@ def likeness(cell: VerifierCell) -> tuple[Finding, ...]:
 def _doubts(cell: VerifierCell) -> tuple[str, ...]:
     """Says why judges support no verdict on likeness."""
     found = cell.details.likeness
-    if found.likest.n == 0:
+    if found.others.n == 0:
         return (
             "no strangers were held apart from the judges, so it is not known whom they take for "
             "whom: name photos of others in [judges] strangers",

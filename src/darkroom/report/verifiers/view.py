@@ -95,6 +95,6 @@ def _judge_rows(cell: VerifierCell) -> tuple[tuple[str, MeasuredRate], ...]:
     likeness = cell.details.likeness
     return (
         ("Right on real photos, by majority behind the gate", likeness.accuracy),
-        ("Fooled by photos of strangers", likeness.others),
-        ("Fooled by the stranger whom the verifier finds most alike", likeness.likest),
+        ("Photos of strangers taken for the person", likeness.others),
+        ("The likest of these strangers, as a dictionary finds them", likeness.likest),
     )
