@@ -90,12 +90,11 @@ def _drawn(moment: Moment) -> Image.Image:
         sent = Image.open(io.BytesIO(base64.b64decode(shown.picture.partition(",")[2])))
         face = sent.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
         picture.paste(face, (left, 0))
+        confidence = shown.confidence or 0.0  # known: the attack has the weights
         colour = LEAK if shown.recovered else CALM
         pen.rectangle((left, SIDE + 6, left + SIDE - 1, SIDE + 13), fill=LINE)
-        pen.rectangle(
-            (left, SIDE + 6, left + (SIDE - 1) * shown.confidence, SIDE + 13), fill=colour
-        )
-        sure = f"{int(shown.confidence * 1000) / 10:.1f}%"
+        pen.rectangle((left, SIDE + 6, left + (SIDE - 1) * confidence, SIDE + 13), fill=colour)
+        sure = f"{int(confidence * 1000) / 10:.1f}%"
         pen.text((left, SIDE + 17), sure, INK, large)
         votes = f"{sum(shown.votes or ())} of {len(shown.votes or ())} judges"
         pen.text((left + SIDE, SIDE + 21), votes, colour if shown.recovered else MUTED, font, "ra")
