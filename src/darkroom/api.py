@@ -229,6 +229,7 @@ def audit_verifier(
     Raises:
         DarkroomError: If an argument does not do; one sentence says which, why and how to mend it.
     """
+    from darkroom.images.given.models import unchanged
     from darkroom.images.given.photos import as_images, as_pair, as_public
     from darkroom.verifiers.job import VerifierJob, chosen_photos
     from darkroom.verifiers.plan import VerifierPlan
@@ -266,20 +267,21 @@ def audit_verifier(
     if apart is None:
         others, apart = hold_apart(others)
     assert others is not None
-    subject = enrolled(
-        as_encoder(encoder, spec),
-        photos,
-        chosen_photos(photos, enrol),
-        others,
-        apart,
-        metric=Metric(metric),
-        rule=rule,
-        threshold=threshold,
-        false_accepts=false_accepts or 0.001,
-    )
-    text = _text(table, "audit_verifier")
-    job = VerifierJob(plan, text, "darkroom.audit_verifier(...)", subject, Path.cwd())
-    return finished(job, resume, Reporter(shown=progress))
+    with unchanged(encoder):
+        subject = enrolled(
+            as_encoder(encoder, spec),
+            photos,
+            chosen_photos(photos, enrol),
+            others,
+            apart,
+            metric=Metric(metric),
+            rule=rule,
+            threshold=threshold,
+            false_accepts=false_accepts or 0.001,
+        )
+        text = _text(table, "audit_verifier")
+        job = VerifierJob(plan, text, "darkroom.audit_verifier(...)", subject, Path.cwd())
+        return finished(job, resume, Reporter(shown=progress))
 
 
 # long: every option is a parameter of its own, so that help shows it

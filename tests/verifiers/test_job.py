@@ -162,8 +162,9 @@ def test_mistakes_are_named(folder: Path, old: str, new: str, said: str) -> None
 
 def test_the_same_from_python(tmp_path: Path) -> None:
     private, public = photos_of(5, 4, 1), photos_of(44, 2, 2)
+    encoder = Projection().train()
     run = audit_verifier(
-        Projection(),
+        encoder,
         (private.images, private.people),
         public=(public.images, public.people),
         false_accepts=0.02,
@@ -175,3 +176,5 @@ def test_the_same_from_python(tmp_path: Path) -> None:
     )
     (cell,) = run.cells
     assert (cell.kind, cell.target, cell.goals) == ("verifiers", "Projection", 5)
+    assert encoder.training
+    assert all(weight.requires_grad for weight in encoder.parameters())
