@@ -144,9 +144,7 @@ def test_a_folder_that_is_one_run_is_read_like_one_of_all_runs(finished_folder: 
         assert client.get("/runs/other").status_code == 404
 
 
-def test_no_two_pairs_of_runs_share_a_page(
-    tmp_path: Path, finished_folder: Path, undrawn: None
-) -> None:
+def test_no_two_pairs_of_runs_share_a_page(tmp_path: Path, finished_folder: Path) -> None:
     runs = tmp_path / "runs"
     for name in ("compared", "a-b", "a", "b-compared", "run"):
         shutil.copytree(finished_folder / "runs" / "tiny", runs / name)

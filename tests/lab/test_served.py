@@ -87,12 +87,13 @@ def test_each_row_that_the_server_sees_is_the_attackers_or_a_milestones(
 def test_one_attack_at_a_time_asks_a_server(studio: Studio) -> None:
     first, second = (LiveAttack(studio, Choice(people=(one,), access="scores")) for one in (1, 2))
     first.begin()
-    until(lambda: first._parts is not None)
+    until(lambda: first._parts is not None, 60)
+    first.gate.pause()  # it must not be over before the second asks
     second.begin()
-    until(lambda: any("Waiting" in str(one) for one in second.events()))
+    until(lambda: any("Waiting" in str(one) for one in second.events()), 60)
     first.stop()
     assert first.join(10)
-    until(lambda: second._parts is not None)
+    until(lambda: second._parts is not None, 60)
     second.stop()
     assert second.join(10)
 

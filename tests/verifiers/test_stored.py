@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from tests.support.needs import needed
+from tests.support.needs import benched
 from tests.verifiers.conftest import photos_of
 from tests.verifiers.test_job import PLAN, write_attributes
 
@@ -60,7 +60,7 @@ def test_every_form_gives_the_same(
     name: str, write: Callable[[Path], None], tmp_path: Path
 ) -> None:
     if name.endswith("parquet"):
-        needed("pyarrow")
+        benched("pyarrow")
     write(tmp_path / name)
     store = read_store(tmp_path / name, NAMES)
     assert store.people.tolist() == [0, 1, 2]

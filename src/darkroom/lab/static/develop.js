@@ -40,9 +40,14 @@ class Session extends Followed {
       const sitter = this.sitters[place];
       if (!sitter.judges.length) sitter.judges = judges;
       sitter.pass(shown, event.queries[place]);
-      if (this.viewed === null) sitter.show(shown, event.queries[place], `${event.paused ? "Paused at" : "Now, after"} ${count(event.queries[place])} queries`);
+      if (this.viewed === null) this.showNow(sitter, place);
     });
     if (!this.choice.noise) this.redraw();
+  }
+
+  showNow(sitter, place) {
+    const queries = this.latest.queries[place];
+    sitter.show(this.latest.people[place], queries, `${this.latest.paused ? "Paused at" : "Now, after"} ${count(queries)} queries`);
   }
 
   milestone(event) {
@@ -80,7 +85,7 @@ class Session extends Followed {
       if (number !== null) {
         const { shown, queries } = sitter.milestones[number];
         sitter.show(shown, queries, caption(queries));
-      } else if (this.latest) sitter.show(this.latest.people[place], this.latest.queries[place], `Now, after ${count(this.latest.queries[place])} queries`);
+      } else if (this.latest) this.showNow(sitter, place);
       sitter.press(number);
     }
     if (this.choice.noise) return;
