@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from darkroom.images.record import ImageCell
+from darkroom.report.faces.accuracy import accuracy_doubts
 from darkroom.report.wording import percent, several
 from darkroom.statistics.intervals import newcombe
 from darkroom.vision.record import MeasuredRate
-
-SMALLEST_ACCURACY = 0.8
 
 
 def unsound(cell: ImageCell) -> tuple[str, ...]:
@@ -16,7 +15,11 @@ def unsound(cell: ImageCell) -> tuple[str, ...]:
     A cell with an advantage above zero shows a leak, any other none, and the two ask different
     things of judges.
     """
-    return leak_doubts(cell) if cell.advantage.low > 0 else clear_doubts(cell)
+    return (
+        leak_doubts(cell)
+        if cell.advantage.low > 0
+        else accuracy_doubts(cell.details.judges.accuracy)
+    )
 
 
 def leak_doubts(cell: ImageCell) -> tuple[str, ...]:
@@ -48,21 +51,6 @@ def leak_doubts(cell: ImageCell) -> tuple[str, ...]:
             f"nobody, too few to rule out that {percent(cell.success.estimate)} are mistakes"
         )
     return tuple(reasons)
-
-
-def clear_doubts(cell: ImageCell) -> tuple[str, ...]:
-    """Says why judges who find nothing mean nothing; nothing where they surely know real photos."""
-    accuracy = cell.details.judges.accuracy
-    if accuracy.estimate is None:
-        return ("their accuracy on real photos was not measured",)
-    if knows_too_few(accuracy):
-        return (f"they name only {percent(accuracy.estimate)} of real photos rightly",)
-    return ()
-
-
-def knows_too_few(accuracy: MeasuredRate) -> bool:
-    """Tells whether judges surely name too few real photos rightly: by its whole interval."""
-    return accuracy.high is not None and accuracy.high < SMALLEST_ACCURACY
 
 
 def explains(cell: ImageCell, rate: MeasuredRate) -> bool:

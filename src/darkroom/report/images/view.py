@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from darkroom.images.record import ImageCell, ImageDetails, Person
+from darkroom.report.faces.accuracy import knows_too_few
 from darkroom.report.faces.people import PersonView
 from darkroom.report.faces.pictures import Pictures, read_pictures
-from darkroom.report.images.soundness import explains, knows_too_few
+from darkroom.report.images.soundness import explains
 from darkroom.report.kind_page import Part, Place
 from darkroom.vision.record import MeasuredRate
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from darkroom.auditing.record import Share
 from darkroom.kinds import Nouns
+from darkroom.report.faces.accuracy import accuracy_doubts
 from darkroom.report.kind_page import Finding, KindPage, Part, Place
-from darkroom.report.wording import percent
 from darkroom.statistics.intervals import Interval, clopper_pearson
 from darkroom.statistics.power import detectable_rate
 from darkroom.verifiers.record import VerifierCell
@@ -29,9 +29,6 @@ SHOWN = Nouns(
     "gives the faces of some of its people away",
 )
 """What sentences call likeness."""
-
-SMALLEST_ACCURACY = 0.8
-"""Of judges on real photos, below which it means little that they recognise nobody."""
 
 
 def unsound(cell: VerifierCell) -> tuple[str, ...]:
@@ -76,10 +73,7 @@ def _doubts(cell: VerifierCell) -> tuple[str, ...]:
             "no strangers were held apart from the judges, so it is not known whom they take for "
             "whom: name photos of others in [judges] strangers",
         )
-    high = found.accuracy.high
-    if found.advantage.low <= 0 and (high is None or high < SMALLEST_ACCURACY):
-        return (f"they name only {percent(found.accuracy.estimate or 0.0)} of real photos rightly",)
-    return ()
+    return () if found.advantage.low > 0 else accuracy_doubts(found.accuracy)
 
 
 def _detectable(cell: VerifierCell, without: Share, limit: float, looks: int) -> float | None:
