@@ -12,7 +12,7 @@ from darkroom.auditing.record import Cell, Difference, Share
 from darkroom.auditing.run_record import Limit, TargetRecord
 from darkroom.kinds import KINDS, Nouns, imported
 from darkroom.report.wording import access_phrase
-from darkroom.statistics.intervals import Interval
+from darkroom.statistics.intervals import Interval, wilson
 from darkroom.statistics.power import detectable_alone, detectable_rate
 
 
@@ -111,8 +111,27 @@ def no_groups(cell: Any) -> tuple[Group, ...]:  # noqa: ARG001 - others look at 
 
 def of_counts(cell: Cell, limit: float, looks: int) -> float | None:
     """Returns the smallest advantage that a count of independent goals would have shown."""
-    baseline = Interval(cell.baseline.estimate, cell.baseline.low, cell.baseline.high)
-    return detectable_rate(cell.goals, baseline, limit, looks)
+    return detectable_above(cell.baseline, cell.goals, limit, looks)
+
+
+def detectable_above(
+    without: Share,
+    goals: int,
+    limit: float,
+    looks: int,
+    of_rate: Callable[[int, int, float], Interval] = wilson,
+) -> float | None:
+    """Returns the smallest advantage over a share that a count of goals would have shown.
+
+    Args:
+        without: The share without the model.
+        goals: How many there are.
+        limit: The advantage that is allowed.
+        looks: How many advantages are looked at.
+        of_rate: The interval of a rate, as the audit computes it.
+    """
+    baseline = Interval(without.estimate, without.low, without.high)
+    return detectable_rate(goals, baseline, limit, looks, of_rate=of_rate)
 
 
 @dataclass(frozen=True)

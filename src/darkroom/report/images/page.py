@@ -6,9 +6,8 @@ from pathlib import Path
 
 from darkroom.images.record import ImageCell
 from darkroom.report.images.soundness import unsound
-from darkroom.report.kind_page import KindPage, Part, Place
-from darkroom.statistics.intervals import Interval, clopper_pearson
-from darkroom.statistics.power import detectable_rate
+from darkroom.report.kind_page import KindPage, Part, Place, detectable_above
+from darkroom.statistics.intervals import clopper_pearson
 
 
 def view(cell: ImageCell, place: Place) -> Part:
@@ -20,8 +19,7 @@ def view(cell: ImageCell, place: Place) -> Part:
 
 def detectable(cell: ImageCell, limit: float, looks: int) -> float | None:
     """Returns the smallest advantage that a cell would have shown; see :class:`KindPage`."""
-    baseline = Interval(cell.baseline.estimate, cell.baseline.low, cell.baseline.high)
-    return detectable_rate(cell.goals, baseline, limit, looks, of_rate=clopper_pearson)
+    return detectable_above(cell.baseline, cell.goals, limit, looks, clopper_pearson)
 
 
 PAGE = KindPage(

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from darkroom.auditing.record import Share
 from darkroom.kinds import Nouns
 from darkroom.report.faces.accuracy import accuracy_doubts
-from darkroom.report.kind_page import Finding, KindPage, Part, Place
-from darkroom.statistics.intervals import Interval, clopper_pearson
-from darkroom.statistics.power import detectable_rate
+from darkroom.report.kind_page import Finding, KindPage, Part, Place, detectable_above
+from darkroom.statistics.intervals import clopper_pearson
 from darkroom.verifiers.record import VerifierCell
 
 
@@ -40,7 +38,9 @@ def unsound(cell: VerifierCell) -> tuple[str, ...]:
 
 def detectable(cell: VerifierCell, limit: float, looks: int) -> float | None:
     """Returns the smallest advantage that a cell would have shown; see :class:`KindPage`."""
-    return _detectable(cell, cell.baseline, limit, looks * cell.details.reading.looks)
+    return detectable_above(
+        cell.baseline, cell.goals, limit, looks * cell.details.reading.looks, clopper_pearson
+    )
 
 
 def likeness(cell: VerifierCell) -> tuple[Finding, ...]:
@@ -48,7 +48,7 @@ def likeness(cell: VerifierCell) -> tuple[Finding, ...]:
     found = cell.details.likeness
 
     def size(limit: float, looks: int) -> float | None:
-        return _detectable(cell, found.mistaken, limit, looks)
+        return detectable_above(found.mistaken, cell.goals, limit, looks, clopper_pearson)
 
     doubts = unsound(cell) or _doubts(cell)
     return (
@@ -74,11 +74,6 @@ def _doubts(cell: VerifierCell) -> tuple[str, ...]:
             "whom: name photos of others in [judges] strangers",
         )
     return () if found.advantage.low > 0 else accuracy_doubts(found.accuracy)
-
-
-def _detectable(cell: VerifierCell, without: Share, limit: float, looks: int) -> float | None:
-    baseline = Interval(without.estimate, without.low, without.high)
-    return detectable_rate(cell.goals, baseline, limit, looks, of_rate=clopper_pearson)
 
 
 PAGE = KindPage(
