@@ -18,13 +18,14 @@ import pytest
 import torch
 from benchmarks.guard.servers import served
 from tests.support.records import known
+from tests.support.served import body_of
 
 from darkroom.auditing.plan import validate
 from darkroom.auditing.record import GuardLimit, Utility
 from darkroom.commands.main import main
 from darkroom.errors import PlanError, TargetError
 from darkroom.guard.api_keys import hashed
-from darkroom.guard.http.requests import Message, Receive, Scope, Send
+from darkroom.guard.http.requests import Receive, Scope, Send
 from darkroom.guard.middleware import Guard
 from darkroom.guard.policy import parse_policy
 from darkroom.guard.stores.sqlite import SqliteStore
@@ -62,13 +63,9 @@ class Model:
         self.rows = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await lifespan(receive, send)
+        body = await body_of(scope, receive, send)
+        if body is None:
             return
-        body, more = b"", True
-        while more:
-            message = await receive()
-            body, more = body + message.get("body", b""), message.get("more_body", False)
         rows = np.array(orjson.loads(body)["inputs"]).reshape(-1, self.matrix.shape[1])
         self.rows += len(rows)
         logits = rows @ self.matrix.T + self.bias
@@ -77,13 +74,6 @@ class Model:
         head = [(b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": 200, "headers": head})
         await send({"type": "http.response.body", "body": orjson.dumps(answer)})
-
-
-async def lifespan(receive: Receive, send: Send) -> None:
-    for name in ("startup", "shutdown"):
-        message: Message = await receive()
-        assert message["type"] == f"lifespan.{name}"
-        await send({"type": f"lifespan.{name}.complete"})
 
 
 POLICY = f"""\

@@ -11,6 +11,8 @@ from typing import Any
 
 import uvicorn
 
+from darkroom.guard.http.requests import Message, Receive, Scope, Send
+
 
 @contextmanager
 def served(application: Any) -> Iterator[str]:
@@ -37,3 +39,24 @@ def served(application: Any) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join(10)
+
+
+async def body_of(scope: Scope, receive: Receive, send: Send) -> bytes | None:
+    """Returns the whole body of a request; of a server's start and end, which it answers, nothing.
+
+    Args:
+        scope: As an ASGI server gives it.
+        receive: Gives messages.
+        send: Takes answers.
+    """
+    if scope["type"] == "lifespan":
+        for name in ("startup", "shutdown"):
+            begun: Message = await receive()
+            assert begun["type"] == f"lifespan.{name}"
+            await send({"type": f"lifespan.{name}.complete"})
+        return None
+    body, more = b"", True
+    while more:
+        message: Message = await receive()
+        body, more = body + message.get("body", b""), message.get("more_body", False)
+    return body

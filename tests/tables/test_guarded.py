@@ -11,6 +11,7 @@ import orjson
 import pandas as pd
 import pytest
 from benchmarks.guard.servers import served
+from tests.support.served import body_of
 
 from darkroom.auditing.plan import validate
 from darkroom.errors import PlanError
@@ -71,15 +72,9 @@ class Doses:
         self.rows = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            for name in ("startup", "shutdown"):
-                await receive()
-                await send({"type": f"lifespan.{name}.complete"})
+        body = await body_of(scope, receive, send)
+        if body is None:
             return
-        body, more = b"", True
-        while more:
-            message = await receive()
-            body, more = body + message.get("body", b""), message.get("more_body", False)
         rows = orjson.loads(body)["inputs"]
         self.rows += len(rows)
         high = [0.9 if row["gene"] == "A" else 0.1 for row in rows]

@@ -8,6 +8,7 @@ import httpx
 import orjson
 import pytest
 from benchmarks.guard.servers import served
+from tests.support.served import body_of
 from tests.support.tiny_language import memoriser
 from tests.text.targets.test_openai import Server
 
@@ -47,15 +48,9 @@ class Endpoint:
         self.server, self.most = Server(), most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            for name in ("startup", "shutdown"):
-                await receive()
-                await send({"type": f"lifespan.{name}.complete"})
+        body = await body_of(scope, receive, send)
+        if body is None:
             return
-        body, more = b"", True
-        while more:
-            message = await receive()
-            body, more = body + message.get("body", b""), message.get("more_body", False)
         head = [(b"content-type", b"application/json")]
         if self.most is not None:
             left = max(0, self.most - self.server.rows - 1)

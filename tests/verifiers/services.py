@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import orjson
 from PIL import Image
+from tests.support.served import body_of
 from tests.verifiers.conftest import Projection, photos_of
 
 from darkroom.guard.http.requests import Receive, Scope, Send
@@ -37,15 +38,9 @@ class FaceService:
         self.authorization: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            for name in ("startup", "shutdown"):
-                await receive()
-                await send({"type": f"lifespan.{name}.complete"})
+        body = await body_of(scope, receive, send)
+        if body is None:
             return
-        body, more = b"", True
-        while more:
-            message = await receive()
-            body, more = body + message.get("body", b""), message.get("more_body", False)
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         self.authorization.add(headers.get("authorization", ""))
         status, answer = self.answered(scope["path"], headers, body)
