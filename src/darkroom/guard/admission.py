@@ -28,7 +28,7 @@ from darkroom.guard.policy import Policy
 from darkroom.guard.telemetry.record import Record
 from darkroom.guard.wire.base import Asked, Refused, Wire
 from darkroom.guard.wire.either import Either
-from darkroom.wire.answers import extremes
+from darkroom.wire.answers import FEW, extremes
 
 Inputs = Scores | None
 """What a request holds, ``(rows, features)``, where anything looks at it."""
@@ -184,8 +184,13 @@ def checked_scores(
         return scores
     if numbers or scores.ndim != 2 or len(scores) != rows or not scores.shape[1]:
         raise Refused(502, "Upstream answer not understood", "it has other rows than were asked")
-    least, largest = extremes(scores)
-    if not (least >= 0 and largest < math.inf):  # NaN fails both
+    if scores.size <= FEW:
+        told = scores.ravel().tolist()
+        sound = min(told) >= 0 and sum(told) < math.inf  # the sum is NaN where one is
+    else:
+        least, largest = extremes(scores)
+        sound = least >= 0 and largest < math.inf
+    if not sound:
         raise Refused(502, "Upstream answer not understood", "it holds no probabilities")
     return scores
 

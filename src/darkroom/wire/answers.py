@@ -14,6 +14,9 @@ Outputs = Literal["logits", "probabilities"]
 TOLERANCE = 1e-3
 """How far from one a row of probabilities may sum: half-precision servers are that far off."""
 
+FEW = 64
+"""Scores up to which Python's own sums are faster than those of arrays."""
+
 
 class AnswerError(Exception):
     """An answer that cannot be used; its text is the reason, for the target's own message."""

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from darkroom.guard.wire.rows import (
     beside,
     check_label,
     class_name,
+    usual_row,
     vectors,
 )
 from darkroom.guard.wire.strict_json import (
@@ -42,6 +44,8 @@ _FLOATS = ("FP16", "BF16", "FP32", "FP64")
 _WHOLE = tuple(f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64))
 _DATATYPES = (*_FLOATS, *_WHOLE, "BOOL", "BYTES")
 _CONTENT_TYPES = ("np", "pd", "str", "base64", "datetime")
+_OF_REQUESTS = frozenset(["content_type", "binary_data_output"])
+_OF_TENSORS = frozenset(["content_type", "binary_data"])
 _MOST_TENSORS = 256
 
 
@@ -87,31 +91,27 @@ class OpenInference(StrictWire):
             raise Unclear("binary tensors are not taken: send JSON", 415)
         request = self._json(headers, body)
         only(request, ("id", "parameters", "inputs", "outputs"), "the request")
-        _no_more(request, "the request", {"content_type", "binary_data_output"})
+        _no_more(request, "the request", _OF_REQUESTS)
         inputs = as_list(request.get("inputs"), "inputs")
         if len(inputs) > _MOST_TENSORS:
             raise Unclear(f"inputs holds more than {_MOST_TENSORS} tensors", 413)
-        tensors = [self._tensor(as_object(one, "an input")) for one in inputs]
-        if len({one["name"] for one in inputs}) != len(inputs):
-            raise Unclear("two inputs have the same name")
-        rows = {count for count, _ in tensors}
-        if len(rows) != 1:
-            raise Unclear("the first dimensions of the inputs differ, so the rows are not clear")
-        found = _INFER.fullmatch(path)
-        assert found is not None, "only routes that match are read"
         told = request.get("id")
-        memo = _Memo(
-            found["model"],
-            found["version"],
-            None if told is None else as_text(told, "id"),
-            _wanted(request.get("outputs")),
-        )
-        return Asked(rows.pop(), beside([made for _, made in tensors]), False, memo)
+        identifier = None if told is None else as_text(told, "id")
+        memo = _Memo(*_model_of(path), identifier, _wanted(request.get("outputs")))
+        tensors = [self._tensor(as_object(one, "an input")) for one in inputs]
+        rows, made = tensors[0]
+        if len(tensors) > 1:
+            if len({one["name"] for one in inputs}) != len(inputs):
+                raise Unclear("two inputs have the same name")
+            if {count for count, _ in tensors} != {rows}:
+                raise Unclear("the first dimensions of the inputs differ: how many rows is unclear")
+            made = beside([one for _, one in tensors])
+        return Asked(rows, made, False, memo)
 
     def _tensor(self, tensor: dict[str, Any]) -> tuple[int, Inputs | None]:
         """Returns a tensor's rows, and what makes an array of its numbers."""
         only(tensor, ("name", "shape", "datatype", "parameters", "data"), "an input")
-        _no_more(tensor, "an input", {"content_type", "binary_data"})
+        _no_more(tensor, "an input", _OF_TENSORS)
         as_text(tensor.get("name"), "an input's name")
         if tensor.get("datatype") not in _DATATYPES:
             raise Unclear("an input's datatype is none of the protocol's")
@@ -140,8 +140,7 @@ class OpenInference(StrictWire):
             as_object(one, "an output")
             for one in as_list(as_object(body, "the answer").get("outputs"), "outputs")
         ]
-        names = [one.get("name") for one in outputs]
-        if len(set(map(str, names))) != len(names):
+        if len({str(one.get("name")) for one in outputs}) != len(outputs):
             raise Unclear("two outputs have the same name")
         allowed = [
             one
@@ -151,45 +150,47 @@ class OpenInference(StrictWire):
         ]
         scored = [one for one in allowed if one.get("datatype") in _FLOATS]
         if scored:
-            self._name(asked.memo, scored[0])
             return self._scored(asked, scored[0])
         labelled = [one for one in allowed if one.get("datatype") in (*_WHOLE, "BYTES")]
         if not labelled:
             raise Unclear("it has no output that may leave")
-        self._name(asked.memo, labelled[0])
         return self._labelled(asked, labelled[0])
 
     def _scored(self, asked: Asked, tensor: dict[str, Any]) -> Answered:
-        shape = _shape(tensor)
+        shape, name = _shape(tensor), self._name(asked.memo, tensor)
         if self.numbers:
             return self._predicted(asked, tensor, shape)
         if len(shape) != 2 or shape[0] != asked.rows or shape[1] < 2:
             raise Unclear("its output is not one row of probabilities for each row asked about")
         if self.classes is not None and shape[1] != len(self.classes):
             raise Unclear("it has more or fewer classes than declared")
-        scores, write = vectors(_numbers(tensor, shape))
+        data = tensor.get("data")
+        alone = asked.rows == 1 and isinstance(data, list) and len(data) == shape[1]
+        usual = usual_row(data, None) if alone else None
+        scores, write = vectors(_numbers(tensor, shape)) if usual is None else usual
         kind = np.float64 if tensor["datatype"] == "FP64" else np.float32
 
         def rebuild(changed: Scores | None) -> bytes:
-            scores = np.stack(write(changed)).astype(kind)
-            return self._body(asked.memo, tensor, list(scores.shape), scores.ravel())
+            told = np.array(write(changed), kind)
+            return self._body(asked.memo, name, tensor, list(told.shape), told.ravel())
 
         return Answered(scores, rebuild)
 
     def _predicted(self, asked: Asked, tensor: dict[str, Any], shape: list[int]) -> Answered:
         if shape not in ([asked.rows], [asked.rows, 1]):
             raise Unclear("its output is not one number for each row asked about")
+        name = self._name(asked.memo, tensor)
         kind = np.float64 if tensor["datatype"] == "FP64" else np.float32
         values = _numbers(tensor, shape).reshape(asked.rows, 1)
 
         def rebuild(changed: Scores | None) -> bytes:
             told = (values if changed is None else changed).astype(kind)
-            return self._body(asked.memo, tensor, shape, told.ravel())
+            return self._body(asked.memo, name, tensor, shape, told.ravel())
 
         return self._answered(values, rebuild)
 
     def _labelled(self, asked: Asked, tensor: dict[str, Any]) -> Answered:
-        shape = _shape(tensor)
+        shape, name = _shape(tensor), self._name(asked.memo, tensor)
         if shape not in ([asked.rows], [asked.rows, 1]):
             raise Unclear("its output is not one label for each row asked about")
         data = as_list(tensor.get("data"), "an output's data")
@@ -199,7 +200,7 @@ class OpenInference(StrictWire):
             raise Unclear("its output does not hold what its shape and type say")
         for label in flat:
             check_label(label, self.classes)
-        return Answered(None, lambda _: self._body(asked.memo, tensor, shape, flat))
+        return Answered(None, lambda _: self._body(asked.memo, name, tensor, shape, flat))
 
     def _name(self, memo: _Memo, tensor: dict[str, Any]) -> str:
         """Returns an output's name, if it is one that was asked for, or looks like a name."""
@@ -208,9 +209,10 @@ class OpenInference(StrictWire):
             return told
         return class_name(told)
 
-    def _body(self, memo: _Memo, tensor: dict[str, Any], shape: list[int], data: object) -> bytes:
+    def _body(
+        self, memo: _Memo, name: str, tensor: dict[str, Any], shape: list[int], data: object
+    ) -> bytes:
         """Writes an answer with one output and nothing else of what came."""
-        name = self._name(memo, tensor)
         output = {"name": name, "shape": shape, "datatype": tensor["datatype"], "data": data}
         body: dict[str, Any] = {"model_name": memo.model, "outputs": [output]}
         if memo.version is not None:
@@ -220,7 +222,15 @@ class OpenInference(StrictWire):
         return dumped(body)
 
 
-def _no_more(holder: Mapping[str, Any], what: str, known: set[str]) -> None:
+@lru_cache(256)
+def _model_of(path: str) -> tuple[str, str | None]:
+    """Returns the model and the version that a route names."""
+    found = _INFER.fullmatch(path)
+    assert found is not None, "only routes that match are read"
+    return found["model"], found["version"]
+
+
+def _no_more(holder: Mapping[str, Any], what: str, known: frozenset[str]) -> None:
     """Refuses parameters that ask for more than JSON with the same values.
 
     Raises:
@@ -245,7 +255,7 @@ def _wanted(outputs: object) -> tuple[str, ...]:
     for one in as_list(outputs, "outputs")[: _MOST_TENSORS + 1]:
         tensor = as_object(one, "an output")
         only(tensor, ("name", "parameters"), "an output")
-        _no_more(tensor, "an output", {"binary_data", "content_type"})
+        _no_more(tensor, "an output", _OF_TENSORS)
         names.append(as_text(tensor.get("name"), "an output's name"))
     if len(names) > _MOST_TENSORS or len(set(names)) != len(names):
         raise Unclear("outputs names one twice, or too many")

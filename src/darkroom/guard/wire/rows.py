@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from darkroom.guard.wire.base import Asked, Inputs
 from darkroom.guard.wire.strict_json import Unclear, as_list, as_object, numeric
-from darkroom.wire.answers import TOLERANCE, probabilities
+from darkroom.wire.answers import FEW, TOLERANCE, probabilities
 from darkroom.wire.base import listed
 from darkroom.wire.rows import matrix
 
@@ -24,9 +24,6 @@ SINGLE = {int, float, str, bool, type(None)}
 """What a column of a table may hold."""
 
 _LONGEST_NAME = 100
-_FEW = 64
-"""Classes up to which Python's own sums are faster than those of arrays."""
-
 _LARGEST_LABEL = 1_000_000
 _FRACTION = re.compile(r"\d\s*[.,:eE]\s*[-+]?\d|\d{9}")
 """What looks like a score and not like the name of a class."""
@@ -144,7 +141,7 @@ def understand(entries: object, rows: int, classes: Classes) -> Reply:
         AnswerError: Likewise.
     """
     if rows == 1 and type(entries) is list and len(entries) == 1:
-        usual = _usual(entries[0], classes)
+        usual = usual_row(entries[0], classes)
         if usual is not None:
             return usual
     found = listed(entries, rows, "the answer")
@@ -183,18 +180,43 @@ def predicted(entries: object, rows: int) -> Reply:
     return values, write
 
 
-def _usual(row: Any, classes: Classes) -> Reply | None:
+def usual_row(row: Any, classes: Classes) -> Reply | None:
     """Reads a single row of a few probabilities, as most answers are, in few steps.
 
-    Whatever is wrong is found, and told, by :func:`vectors`.
+    Args:
+        row: A list of probabilities; or, of declared classes, all by name.
+        classes: The names of the classes in order; ``None`` when not declared.
+
+    Returns:
+        ``None`` if it is anything else, or anything is wrong: :func:`understand` finds what.
     """
-    if type(row) is not list or not 1 < len(row) <= _FEW or not _floats(row) or min(row) < 0:
+    write: Callable[..., list[Any]] = _listed
+    if classes is not None and type(row) is dict:
+        row, write = _in_order(row, classes), partial(_written_rows, classes, "object")
+    elif classes is not None and type(row) is list and row and type(row[0]) is dict:
+        row, write = _in_order(_named_once(row), classes), partial(_written_rows, classes, "pairs")
+    if type(row) is not list or not 1 < len(row) <= FEW or not _floats(row) or min(row) < 0:
         return None
     total = sum(row)
     if not abs(total - 1) <= TOLERANCE or (classes is not None and len(classes) != len(row)):
         return None
     scores = np.array([row if total == 1 else [one / total for one in row]])
-    return scores, partial(_listed, scores)
+    return scores, partial(write, scores)
+
+
+def _in_order(row: dict[Any, Any], classes: tuple[str, ...]) -> list[Any]:
+    """Returns what a row has for each class, ``None`` for none; nothing if it has others."""
+    return [row.get(name) for name in classes] if len(row) == len(classes) else []
+
+
+def _named_once(row: list[Any]) -> dict[Any, Any]:
+    """Returns the scores of objects with ``label`` and ``score``; none if a label is odd."""
+    if set(map(type, row)) != {dict}:
+        return {}
+    labels = [one.get("label") for one in row]
+    if set(map(type, labels)) != {str} or len(set(labels)) != len(labels):
+        return {}
+    return dict(zip(labels, [one.get("score") for one in row], strict=True))
 
 
 def vectors(scores: Scores) -> Reply:
@@ -223,11 +245,7 @@ def _named(found: list[Any], classes: Classes, form: Literal["object", "pairs"])
         for name, score in row.items():
             scores[number, place[name]] = score
     checked = probabilities(_completed(scores, declared=classes is not None), "probabilities")
-
-    def write(changed: Scores | None) -> list[Any]:
-        return [_written(row, names, form) for row in (checked if changed is None else changed)]
-
-    return checked, write
+    return checked, partial(_written_rows, names, form, checked)
 
 
 def _completed(scores: Scores, *, declared: bool) -> Scores:
@@ -273,17 +291,24 @@ def _declared(name: object, classes: Classes) -> str:
     return name
 
 
-def _written(row: Scores, names: Sequence[str], form: Literal["object", "pairs"]) -> Any:
+def _written_rows(
+    names: Sequence[str], form: Literal["object", "pairs"], scores: Scores, changed: Scores | None
+) -> list[Any]:
+    told = (scores if changed is None else changed).tolist()
+    return [_written(row, names, form) for row in told]
+
+
+def _written(row: list[float], names: Sequence[str], form: Literal["object", "pairs"]) -> Any:
     """Writes a row with the best first.
 
     What has no probability is left out, and equals stand in the order of the classes: which
     classes the model put among its best, and in what order, would tell of its own scores.
     """
-    order = np.argsort(-row, kind="stable")
-    kept = [int(column) for column in order if row[column] > 0]
+    order = sorted(range(len(row)), key=row.__getitem__, reverse=True)  # leaves equals in order
+    kept = [column for column in order if row[column] > 0]
     if form == "object":
-        return {names[column]: float(row[column]) for column in kept}
-    return [{"label": names[column], "score": float(row[column])} for column in kept]
+        return {names[column]: row[column] for column in kept}
+    return [{"label": names[column], "score": row[column]} for column in kept]
 
 
 def _labels(found: list[Any], classes: Classes) -> Reply:
