@@ -20,6 +20,9 @@ from scipy import special, stats
 from darkroom.errors import PlanError
 
 _GRID = 2**17
+_TABLE, _NEWTON = 4096, 5
+"""Points between which a loss is first looked for, and steps from there."""
+
 _TAIL = 1e-10
 """The chance that is given to the attacker for what the grid of privacy losses leaves out."""
 
@@ -201,13 +204,23 @@ def _loss(points: Floats, sigma: float, members: NDArray[np.int64], log_weights:
 def _inverse(
     losses: Floats, ends: Floats, sigma: float, members: NDArray[np.int64], log_weights: Floats
 ) -> Floats:
-    """Returns where each loss is reached, by halving; the nearer end where it is nowhere."""
-    low, high = np.full(len(losses), ends[0]), np.full(len(losses), ends[1])
-    for _ in range(42):
-        middle = (low + high) / 2
-        above = _loss(middle, sigma, members, log_weights) > losses
-        low, high = np.where(above, low, middle), np.where(above, middle, high)
-    found: Floats = (low + high) / 2
+    """Returns where each loss is reached; the nearer end where it is nowhere.
+
+    The loss is convex and rises, so that Newton's method, begun above, comes down to the place and
+    never goes beyond it.
+    """
+    table = np.linspace(ends[0], ends[1], _TABLE)
+    above = np.searchsorted(_loss(table, sigma, members, log_weights), losses)
+    low, high = (table[(above + one).clip(0, _TABLE - 1)] for one in (-1, 0))
+    found: Floats = high
+    for _ in range(_NEWTON):
+        exponents = (2 * members * found[:, None] - members**2) / (2 * sigma**2) + log_weights
+        most = exponents.max(axis=1, keepdims=True)
+        powers = np.exp(exponents - most)
+        total = powers.sum(axis=1)
+        slope = (powers @ members) / total / sigma**2
+        over = np.log(total) + most[:, 0] - losses
+        found = np.clip(found - over / np.maximum(slope, 1e-300), low, high)
     return found
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from typing import ClassVar, NamedTuple, final
+from collections.abc import Hashable, Iterator, Sequence
+from functools import lru_cache
+from typing import ClassVar, NamedTuple, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,7 +91,9 @@ NOTHING = Found((), certain=False, floor=0.0)
 class Places:
     """The places of goals in their texts, as a view's tokenizer cuts them.
 
-    Goals that share a format share what is known of its spelling.
+    Goals that share a format share what is known of its spelling, and all that ask with one
+    tokenizer share the places. A server's tokens are learned as it names them, so there nothing is
+    shared.
     """
 
     def __init__(self, view: LanguageView) -> None:
@@ -100,7 +103,7 @@ class Places:
             view: Whose tokenizer cuts.
         """
         self._view = view
-        self._known = Known()
+        self._shared = _shared(cast("Hashable", view.codec)) if view.knows_tokens else _Shared()
 
     def of(self, goal: SecretGoal, also: Sequence[str] = ()) -> SecretTokens:
         """Returns a goal's place.
@@ -113,15 +116,37 @@ class Places:
             TargetError: If the tokenizer cannot spell the format there.
         """
         kind = FillTokens if self._view.masked else SecretTokens
-        return kind(
-            goal.secrets,
-            self._view.codec,
-            goal.before,
-            goal.after,
-            knows_tokens=self._view.knows_tokens,
-            known=self._known,
-            also=also,
-        )
+        key = (kind, id(goal.secrets), goal.before, goal.after, tuple(also))
+        place = self._shared.places.get(key)
+        if place is None:
+            place = self._shared.places[key] = kind(
+                goal.secrets,
+                self._view.codec,
+                goal.before,
+                goal.after,
+                knows_tokens=self._view.knows_tokens,
+                known=self._shared.known,
+                also=also,
+            )
+        return place
+
+
+class _Shared:
+    """What is known of a tokenizer, and the places found with it.
+
+    Attributes:
+        known: Of formats.
+        places: By all that decides them. A place keeps its format alive, whose identity is a part.
+    """
+
+    def __init__(self) -> None:
+        self.known = Known()
+        self.places: dict[tuple[object, ...], SecretTokens] = {}
+
+
+@lru_cache(maxsize=4)
+def _shared(codec: Hashable) -> _Shared:  # noqa: ARG001 - the key
+    return _Shared()
 
 
 class SecretAttack(ABC):

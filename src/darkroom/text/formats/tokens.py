@@ -35,12 +35,15 @@ _TRIED = 256
 
 
 class Known:
-    """What is known of formats and a tokenizer, shared by all places of an audit."""
+    """What is known of formats and a tokenizer, shared by all places of an audit.
+
+    Formats are kept by the identity of their automata, which what is kept keeps alive.
+    """
 
     def __init__(self) -> None:
         """Starts empty."""
         self._spellings: dict[tuple[int, bytes, tuple[bytes, ...]], Spelling] = {}
-        self._tried: dict[tuple[int, bytes, bytes], list[str]] = {}
+        self._tried: dict[tuple[int, bytes, bytes], tuple[SecretFormat, list[str]]] = {}
         self._reach: Reach | None = None
 
     def tried(self, secrets: SecretFormat, codec: Codec, before: str, after: str) -> list[str]:
@@ -51,14 +54,13 @@ class Known:
         key = (id(secrets.automaton), lead, rest)
         if key not in self._tried:
             own = self._reach.joined(secrets, lead, rest)
-            self._tried[key] = list(dict.fromkeys([*probes(secrets), *own]))
-        return self._tried[key]
+            self._tried[key] = secrets, list(dict.fromkeys([*probes(secrets), *own]))
+        return self._tried[key][1]
 
     def spelling(
         self, secrets: SecretFormat, codec: Codec, tail: bytes, heads: Sequence[bytes]
     ) -> Spelling:
         """Returns the spelling of every secret between a tail and one of some heads."""
-        # The automaton is kept alive by the spelling, so its identity stays its own.
         key = (id(secrets.automaton), tail, tuple(heads))
         if key not in self._spellings:
             parts: list[Automaton] = [secrets.automaton]
