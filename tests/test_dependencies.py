@@ -79,8 +79,13 @@ def _groups(*names: str) -> set[str]:
     return {one for name in names for one in _distributions(_project()["dependency-groups"][name])}
 
 
-def _imported(folder: str) -> Iterator[str]:
-    """Yields the top-level names that modules import anywhere, but for Python's and our own."""
+@cache
+def _imported(folder: str) -> frozenset[str]:
+    """Returns the top-level names that modules import anywhere, but for Python's and our own."""
+    return frozenset(_named(folder))
+
+
+def _named(folder: str) -> Iterator[str]:
     for path in (ROOT / folder).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):

@@ -28,9 +28,9 @@ def play(address: tuple[str, str], rounds: int, seed: int) -> list[dict[str, int
 
 
 def test_never_over(address: tuple[str, str]) -> None:
-    played = play(address, 3, 7)
-    assert len(played) == 3
-    assert sum(one["released"] for one in played) > 50
+    played = play(address, 1, 7)
+    assert len(played) == 1
+    assert sum(one["released"] for one in played) > 15
 
 
 @pytest.mark.slow

@@ -249,8 +249,10 @@ def test_a_redis_that_forgets_while_it_runs_is_refused(hand: Hand) -> None:
             store.charge(charge(1, 5))
         # One who trusts it all the same misses what was evicted.
         trusting = RedisStore("m", url, clock=hand, trust_durability=True)
-        for number in range(4000):
-            client.set(f"other-{number}", "x" * 1000)
+        with client.pipeline(transaction=False) as many:
+            for number in range(4000):
+                many.set(f"other-{number}", "x" * 1000)
+            many.execute()
         with pytest.raises(StoreError):
             trusting.charge(charge(1, 50))
         for one in (store, trusting, client):

@@ -42,7 +42,7 @@ def test_a_watched_attack_answers_what_it_answers_unwatched(
     watched = parts.attack.run(
         parts.view, parts.prior, parts.goals, rng=np.random.default_rng([0, 1])
     )
-    for _ in range(4):
+    for _ in range(3):
         expected, found = next(plain), next(watched)
         assert isinstance(expected, Progress)
         np.testing.assert_array_equal(found.reconstructions, expected.reconstructions)

@@ -23,7 +23,7 @@ pytestmark = [
     ),
 ]
 
-SLOW = ("images-defenses", "images-trainings", "text-trainings")
+SLOW = ("text", "images-defenses", "images-trainings", "text-trainings")
 
 
 @pytest.fixture(scope="module")

@@ -553,6 +553,7 @@ def test_the_example_is_a_plan() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_demo_finds_the_leak(tmp_path: Path) -> None:
     plan = table_demo_plan(tmp_path / "inputs", tmp_path / "runs")
     run = audit_plan(plan, resume=True, progress=False)

