@@ -3,6 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint
 
+# Python keeps what it has compiled, whatever the environment says: tests start many processes that
+# import the same modules.
+export PYTHONDONTWRITEBYTECODE :=
+
 # Whole audits and long searches run in CI alone.
 SELECT := $(if $(DARKROOM_CI),,-m "not slow")
 # A process for each core, and one thread in each: the problems of the tests are small.
