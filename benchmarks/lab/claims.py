@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks.claims import Claim, Outcome, Table, tell
+from benchmarks.lab.lesson import lesson_claims
 from darkroom.errors import RunError
 
 if TYPE_CHECKING:
@@ -99,7 +100,9 @@ def run(*, quick: bool, seed: int) -> Outcome:
         tell("use for a while")
         grown = _growth(browser, out, seconds=60 if quick else 600)
         browser.close()
-    return Outcome(_claims(first, later, rows, grown), _tables(first, later, rows))
+        lesson, told = lesson_claims(out, quick=quick)
+    claims = [*_claims(first, later, rows, grown), *lesson]
+    return Outcome(claims, [*_tables(first, later, rows), told])
 
 
 class Start(NamedTuple):

@@ -208,7 +208,7 @@ def test_no_secret_is_in_any_byte_that_is_written(
 def test_revealing_shows_them(folder: Path) -> None:
     plan = folder / "shown.toml"
     text = (folder / "plan.toml").read_text().replace('"text"', '"shown"')
-    plan.write_text(text.split("[[defense]]")[0].split("[[attack]]\nname = \"sampling\"")[0])
+    plan.write_text(text.split("[[defense]]")[0].split('[[attack]]\nname = "sampling"')[0])
     run, canaries = audit_plan(plan, progress=False), load_key(folder / "key.json")
     page = open_run(run.folder, reveal=True).report.read_text()
     assert all(canary.secret in page for canary in canaries.inserted)
