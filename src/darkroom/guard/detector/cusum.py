@@ -18,6 +18,9 @@ QUANTILES = 1024
 SURE = 0.95
 """How sure it is that a tail falls no more slowly than it is taken to."""
 
+_LOW, _BOTH = (np.array([TAILS.get(name) == end for name in FEATURES]) for end in ("low", "both"))
+"""Which features are odd where they are small, or at either end."""
+
 _LEAST_DRIFT, _MARGIN = 1.25, 1.1
 _TAIL = 20
 
@@ -80,19 +83,17 @@ class Charts(NamedTuple):
 
     def oddness(self, features: Floats) -> Floats:
         """Returns how odd each feature and their mean are, ``(rows, charts)``, NaN for unknown."""
-        odd = np.full((len(features), len(CHARTS)), np.nan)
-        for place, name in enumerate(FEATURES):
-            column, table = features[:, place], self.tables[place]
-            if np.isnan(table[0]):
-                continue
-            low = (1 + np.searchsorted(table, column, "right")) / (QUANTILES + 1)
-            high = (1 + QUANTILES - np.searchsorted(table, column, "left")) / (QUANTILES + 1)
-            tail = {"low": low, "both": 2 * np.minimum(low, high)}.get(TAILS.get(name, ""), high)
-            odd[:, place] = np.where(np.isfinite(column), -np.log(np.minimum(tail, 1)), np.nan)
-        told = np.isfinite(odd[:, :-1])
-        total = np.where(told, odd[:, :-1], 0).sum(axis=1)
-        count = told.sum(axis=1)
-        odd[:, -1] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+        low, high = np.empty(features.shape), np.empty(features.shape)
+        for place, (column, table) in enumerate(zip(features.T, self.tables, strict=True)):
+            low[:, place] = table.searchsorted(column, "right")
+            high[:, place] = QUANTILES - table.searchsorted(column, "left")
+        tail = np.where(_LOW, low, np.where(_BOTH, 1 + 2 * np.minimum(low, high), high))
+        told = np.isfinite(features) & np.isfinite(self.tables[:, 0])
+        each = np.where(told, np.log((QUANTILES + 1) / np.minimum(1 + tail, QUANTILES + 1)), 0.0)
+        count = told.sum(axis=1, keepdims=True)
+        mean = each.sum(axis=1, keepdims=True) / np.maximum(count, 1)
+        odd: Floats = np.concatenate([each, mean], axis=1)
+        odd[~np.concatenate([told, count > 0], axis=1)] = np.nan
         return odd
 
     def sums(self, levels: Floats, oddness: Floats) -> Floats:

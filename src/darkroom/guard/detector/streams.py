@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -117,9 +117,11 @@ def _steps(places: NDArray[np.float32], new: NDArray[np.float32]) -> Floats:
     lengths = np.einsum("ij,ij->i", places, places, dtype=np.float64)
     products = places.astype(np.float64) @ new.T.astype(np.float64)
     squares = lengths[:, None] + lengths[None, len(places) - len(new) :] - 2 * products
-    window = sliding_window_view(squares, WINDOW, axis=0)
-    number = np.arange(len(new))
-    before = window[number, number]
+    if len(new) == 1:
+        before = squares[:WINDOW].T
+    else:
+        number = np.arange(len(new))
+        before = sliding_window_view(squares, WINDOW, axis=0)[number, number]
     known = np.isfinite(before)
     nearest = np.where(known, before, np.inf).min(axis=1, initial=np.inf)
     told = known.sum(axis=1) >= LEAST
@@ -128,7 +130,7 @@ def _steps(places: NDArray[np.float32], new: NDArray[np.float32]) -> Floats:
 
 def _shares(winners: NDArray[np.int64], new: NDArray[np.int64]) -> Floats:
     """Returns the share of the rows before that ended in the same class."""
-    before = sliding_window_view(winners, WINDOW)[: len(new)]
+    before = _windows(winners[:-1])
     known = (before >= 0).sum(axis=1)
     same = (before == new[:, None]).sum(axis=1)
     told = (known >= LEAST) & (new >= 0)
@@ -137,7 +139,7 @@ def _shares(winners: NDArray[np.int64], new: NDArray[np.int64]) -> Floats:
 
 def _climbs(confidence: Floats) -> Floats:
     """Returns Fisher's transform of the correlation with time, the row itself among the last."""
-    window = sliding_window_view(confidence, WINDOW)[1:]
+    window = _windows(confidence[1:])
     known = np.isfinite(window)
     count = known.sum(axis=1)
     time = np.where(known, np.arange(WINDOW), 0.0)
@@ -150,6 +152,12 @@ def _climbs(confidence: Floats) -> Floats:
     # Few rows correlate by chance: the transform has a deviation of one over the root of n - 3.
     score = np.arctanh(correlation.clip(-0.999, 0.999)) * np.sqrt(np.maximum(count - 3, 0))
     return np.where(count >= 2 * LEAST, score, np.nan)
+
+
+def _windows(values: NDArray[Any]) -> NDArray[Any]:
+    """Returns every :data:`WINDOW` values that follow one another, ``(windows, WINDOW)``."""
+    # Of a single row, as most requests have, the view takes longer than all that is done with it.
+    return values[None] if len(values) == WINDOW else sliding_window_view(values, WINDOW)
 
 
 class Streams:
