@@ -183,6 +183,7 @@ def audit_verifier(
     false_accepts: float | None = None,
     attacks: Sequence[Part] = ("evolution",),
     defenses: Sequence[Part] = (),
+    leak: Mapping[str, Any] | None = None,
     judges: Mapping[str, Any] | None = None,
     naive: bool = False,
     ignore_checks: Sequence[str] = (),
@@ -214,6 +215,8 @@ def audit_verifier(
             0.001 when left out.
         attacks: Names, mappings as a plan's ``[[attack]]`` has them, or attacks themselves.
         defenses: Names, mappings as a plan's ``[[defense]]`` has them, or defences themselves.
+        leak: How many templates of each person have leaked, as a plan's ``[leak]`` has it; one of
+            each when left out.
         judges: How the judges are trained, as a plan's ``[judges]`` has it.
         naive: Whether attackers who are not told of the defences are run too.
         ignore_checks: Checks of the subject whose failure is put up with, by name.
@@ -232,6 +235,7 @@ def audit_verifier(
     from darkroom.images.given.models import unchanged
     from darkroom.images.given.photos import as_images, as_pair, as_public
     from darkroom.verifiers.job import VerifierJob, chosen_photos
+    from darkroom.verifiers.many_leaked import leaking
     from darkroom.verifiers.plan import VerifierPlan
     from darkroom.verifiers.subject import enrol as enrolled
     from darkroom.verifiers.targets.load import as_encoder
@@ -257,7 +261,7 @@ def audit_verifier(
         "public": {"images": "(array)"},
         "attack": _tables(attacks),
         "defense": _tables(defenses),
-        **_given(judges=judges, limit=limit),
+        **_given(judges=judges, limit=limit, leak=leak),
     }
     plan = validate(VerifierPlan, table, "darkroom.audit_verifier")
     known, places = np.unique(np.asarray(labels), return_inverse=True)
@@ -279,6 +283,8 @@ def audit_verifier(
             threshold=threshold,
             false_accepts=false_accepts or 0.001,
         )
+        if plan.leak is not None:
+            subject = leaking(subject, plan.leak)
         text = _text(table, "audit_verifier")
         job = VerifierJob(plan, text, "darkroom.audit_verifier(...)", subject, Path.cwd())
         return finished(job, resume, Reporter(shown=progress))

@@ -37,6 +37,8 @@ images = "strangers.npz"
 attributes = "public.csv"
 [judges]
 steps = 5
+[leak]
+templates = 3
 [[attack]]
 name = "evolution"
 rows = 120
@@ -96,6 +98,9 @@ def test_impersonation_and_likeness_stand_side_by_side(run: Run) -> None:
     assert store is not None
     assert (store.renewed.estimate, store.candidates) == (1, 21)
     assert [one.name for one in store.attributes] == ["wide"]
+    assert store.many is not None
+    assert (store.many.one.templates, store.many.together.templates) == (1, 3)
+    assert store.many.together.shown == template.details.likeness.shown
     assert isinstance(evolution, VerifierCell)
     details = evolution.details
     assert details.operating.unit == "similarity"
@@ -115,7 +120,10 @@ def test_the_run_and_its_page_are_whole(run: Run) -> None:
     document = json.loads((run.folder / "results.json").read_text())
     jsonschema.validate(document, load_schema())
     page = run.report.read_text()
-    for words in ("Impersonation and likeness, side by side", "type II", "person-5"):
+    for words in (
+        *("Impersonation and likeness, side by side", "type II", "person-5"),
+        "One leaked template against 3",
+    ):
         assert words in page
     with np.load(run.folder / "cells" / run.cells[0].key / "reconstructions.npz") as arrays:
         assert arrays["images"].shape == (6, 1, 28, 24)
@@ -131,7 +139,7 @@ def test_every_field_of_the_record_is_shown(run: Run, read: set[Field]) -> None:
 def test_every_check_passes_on_a_verifier_that_knows_its_people(folder: Path) -> None:
     found = check_plan(folder / "plan.toml", progress=False)
     assert [check.name for check in found] == [
-        *("recognition", "faces", "answers", "strangers", "duplicates")
+        *("recognition", "faces", "answers", "strangers", "duplicates", "leak")
     ]
     assert {check.outcome for check in found} <= {"passed", "noted"}
 
@@ -152,6 +160,9 @@ def test_a_verifier_that_does_not_know_its_people_is_not_attacked(folder: Path) 
         ('name = "fixed"', 'name = "gradient"\naccess = "score"', "needs weights"),
         ('name = "fixed"', 'name = "fixd"', "did you mean 'fixed'"),
         ('name = "match-rounding"', 'name = "rounding"', "match-rounding"),
+        ("templates = 3", "templates = 1", "templates"),
+        ("templates = 3", "templates = 5", "has 3: enrol more"),
+        ('name = "template"\nsteps = 5', 'name = "fixed"', "none is planned"),
         ("[judges]", '[[training]]\nname = "dp-sgd"\n[judges]', "not for verifiers yet"),
     ],
 )
@@ -168,7 +179,8 @@ def test_the_same_from_python(tmp_path: Path) -> None:
         (private.images, private.people),
         public=(public.images, public.people),
         false_accepts=0.02,
-        attacks=[{"name": "fixed", "photos": 5}],
+        attacks=[{"name": "template", "photos": 30, "steps": 2}],
+        leak={"templates": 2},
         judges={"steps": 2},
         ignore_checks=["recognition"],
         out=tmp_path,
@@ -176,5 +188,8 @@ def test_the_same_from_python(tmp_path: Path) -> None:
     )
     (cell,) = run.cells
     assert (cell.kind, cell.target, cell.goals) == ("verifiers", "Projection", 5)
+    assert isinstance(cell, VerifierCell)
+    assert cell.details.store is not None
+    assert cell.details.store.many is not None
     assert encoder.training
     assert all(weight.requires_grad for weight in encoder.parameters())

@@ -74,6 +74,11 @@ def cell_plans(
             yield replace(cell, naive=True)
 
     cells = list(crossed(plan.attack, [Pipeline(), *defenses], cells_of))
+    if plan.leak is not None and all(_asks(cell) for cell in cells):
+        raise PlanError(
+            "[leak] is for attacks on stored templates, and none is planned: add [[attack]] "
+            f'name = "{TemplateAttack.name}"'
+        )
     if plan.guarded is None:
         return cells
     decides = plan.guarded.answers == "decision"

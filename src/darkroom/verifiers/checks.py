@@ -8,7 +8,9 @@ import numpy as np
 
 from darkroom.auditing.record import Check
 from darkroom.statistics.intervals import clopper_pearson
+from darkroom.verifiers.protection.outliers import unlike
 from darkroom.verifiers.subject import VerifierSubject
+from darkroom.verifiers.targets.metrics import Metric, unit
 from darkroom.vision.duplicates import check_duplicates
 from darkroom.vision.photos import spread
 
@@ -17,6 +19,7 @@ LEAST_ACCEPTED = 0.5
 
 _TOLERANCE = 1e-3  # of a score: rounding
 _SERVED = 12  # photos that a server is asked about
+_PUBLIC = 300  # photos of strangers that say how alike two people are
 
 
 def check_subject(
@@ -34,9 +37,38 @@ def check_subject(
         _answers(subject),
         _strangers(subject),
         check_duplicates(subject),
+        *_leak(subject),
     )
     advance(1, 1)
     return found
+
+
+def _leak(subject: VerifierSubject) -> tuple[Check, ...]:
+    """Says who has a leaked template that is unlike the others of theirs, if several leaked."""
+    target = subject.embedding
+    if target is None or target.leak is None:
+        return ()
+    name, metric, leak = "leak", target.metric, target.leak
+    photos = spread(subject.public, _PUBLIC)
+    known = target.encoder.templates(photos.images)
+    known = known[np.isfinite(known).all(axis=1)]
+    odd = unlike(leak.templates, unit(known) if metric is Metric.COSINE else known)
+    count, people = leak.templates.shape[:2]
+    if not odd.any():
+        found = f"All {count:,} leaked templates of each of {people:,} people are alike."
+        return (Check(name=name, outcome="passed", found=found),)
+    worst = int(odd.sum(axis=0).argmax())
+    who = subject.private.names[int(subject.goals[worst])]
+    return (
+        Check(
+            name=name,
+            outcome="noted",
+            found=f"{int(odd.sum()):,} of {count * people:,} leaked templates are unlike the "
+            f"others of their person; {who} has {int(odd[:, worst].sum())} of them.",
+            remedy="Look whether they are somebody else's, or of a photo that shows no face. Who "
+            "has three or more is attacked without them.",
+        ),
+    )
 
 
 def _faces(subject: VerifierSubject) -> Check:

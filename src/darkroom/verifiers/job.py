@@ -25,6 +25,7 @@ from darkroom.verifiers.cells import run_cell
 from darkroom.verifiers.checks import check_subject
 from darkroom.verifiers.judging import VerifierBench, set_up_bench
 from darkroom.verifiers.leaks import enrolled_templates, leaked_record
+from darkroom.verifiers.many_leaked import Attacked, leaking
 from darkroom.verifiers.measures.attributes import read_attributes
 from darkroom.verifiers.measures.leaked import Enrolled, Values
 from darkroom.verifiers.plan import EnrolledSection, FacesSection, VerifierPlan
@@ -32,6 +33,7 @@ from darkroom.verifiers.protection.base import Protection
 from darkroom.verifiers.record import VerifierCell
 from darkroom.verifiers.subject import VerifierSubject, behind, enrol, settled
 from darkroom.verifiers.targets.base import Encoder
+from darkroom.verifiers.targets.embedding import Store
 from darkroom.verifiers.targets.load import open_encoder, open_verifier
 from darkroom.verifiers.targets.metrics import Metric
 from darkroom.verifiers.targets.sections import ServedFacesSection, TargetSection
@@ -145,7 +147,14 @@ class VerifierJob(Job[VerifierPlan, VerifierSubject, VerifierCellPlan, VerifierB
         made, arrays = run_cell(key, cell, subject, prior, bench, advance, where)
         if VerifierAccess.SCORE.includes(cell.access) or self._enrolled is None:
             return made, arrays
-        told = leaked_record(subject, protection, self._enrolled, self._keys, *self._attributes)
+        embedding, cells = subject.embedding, None
+        if embedding is not None and embedding.leak is not None:
+            alone = subject.with_leak(embedding.leak.first(1))
+            one, _ = run_cell(key, cell, alone, prior, bench, lambda *_: None)
+            cells = Attacked(one, made)
+        told = leaked_record(
+            subject, protection, self._enrolled, self._keys, *self._attributes, cells
+        )
         details = made.details.model_copy(update={"store": told})
         return made.model_copy(update={"details": details}), arrays
 
@@ -254,6 +263,8 @@ def load_job(plan: VerifierPlan, plan_path: Path, reporter: Reporter) -> Verifie
     photos = private, chosen_photos(private, plan.private.enrol), public, strangers
     with reporter.stage("Enrolling people") as advance:
         subject = _enrolled(section, encoder, photos, spec, leave)
+        if plan.leak is not None:
+            subject = leaking(subject, plan.leak, _stored(section, photos[0]))
         advance(1, 1)
     return VerifierJob.of_file(plan, plan_path, subject)
 
@@ -278,16 +289,21 @@ def _enrolled(
             false_accepts=false_accepts,
             pairs=section.pairs,
         )
-    stored = section.templates
     return enrol(
         encoder,
         *photos,
-        store=None if stored is None else read_store(stored, names_of(photos[0])),
+        store=_stored(section, photos[0]),
         metric=section.compared,
         rule=section.rule,
         threshold=section.accepts_from,
         false_accepts=false_accepts,
     )
+
+
+def _stored(section: TargetSection, private: Photos) -> Store | None:
+    """Returns the templates that a plan says are stored already, if it names any."""
+    stored = section.templates
+    return None if stored is None else read_store(stored, names_of(private))
 
 
 def names_of(photos: Photos) -> list[str]:

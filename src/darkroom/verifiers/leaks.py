@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from darkroom.auditing.record import Share
+from darkroom.verifiers.many_leaked import Attacked, bits_found, many_record
 from darkroom.verifiers.measures.leaked import Enrolled, Values, leaked, told_attributes
 from darkroom.verifiers.protection.base import Protection
 from darkroom.verifiers.protection.plain import Plain
@@ -63,6 +64,7 @@ def leaked_record(
     keys: tuple[int, int],
     theirs: Mapping[str, Values],
     public: Mapping[str, Values],
+    cells: Attacked | None = None,
 ) -> LeakedStore:
     """Returns what the report says of a store that has leaked.
 
@@ -73,6 +75,7 @@ def leaked_record(
         keys: Of the store, and of the one that takes its place.
         theirs: Attributes of the people.
         public: Those of public people.
+        cells: What attacks made of one template and of several, where several have leaked.
     """
     verifier = subject.embedding
     assert verifier is not None, "the caller has checked this"
@@ -83,7 +86,7 @@ def leaked_record(
         first=Share.of(measured.found.first),
         candidates=measured.found.candidates,
         median_rank=measured.found.median,
-        bits=measured.found.bits,
+        bits=bits_found(measured.found),
         linkable=measured.linkable,
         renewed=Share.of(measured.renewed),
         attributes=tuple(
@@ -95,4 +98,7 @@ def leaked_record(
             )
             for one in told
         ),
+        many=None
+        if cells is None or verifier.leak is None
+        else many_record(verifier.leak, protection, enrolled, keys[0], cells),
     )

@@ -61,6 +61,22 @@ class EnrolledSection(Section):
         return None if told is None else checked_slice(told)
 
 
+class LeakSection(Section):
+    """Several stored templates of each person that have leaked together.
+
+    Without this table one of each has leaked, as the store has it. Attacks on templates take all
+    together, and the report shows one against all.
+
+    Attributes:
+        templates: Of each person, of as many enrolled photos; or of as many stores.
+        renewed: Whether they are one template of each person from several stores that were renewed,
+            each with keys of its own.
+    """
+
+    templates: int = Field(ge=2, le=100)
+    renewed: bool = False
+
+
 class VerifierAttackSection(AttackSection):
     """An attack by name; its access is one of a verifier's.
 
@@ -100,6 +116,7 @@ class VerifierPlan(BasePlan):
     guarded: ServedFacesSection | None = None
     private: EnrolledSection
     public: FacesSection
+    leak: LeakSection | None = None
     attack: Annotated[list[VerifierAttackSection], Field(min_length=1)]  # type: ignore[assignment]
     judges: VerifierJudges = VerifierJudges()
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from darkroom.access import VerifierAccess
 from darkroom.auditing.record import (
+    Bits,
     Cell,
     Count,
     Details,
@@ -151,6 +152,48 @@ class ToldAttribute(Record):
     people: Count
 
 
+class LeakedSoMany(Record):
+    """What so many leaked templates of each person tell.
+
+    Attributes:
+        templates: Of each person.
+        first: How often the right person comes first of the candidates.
+        median_rank: Their median rank.
+        bits: The bits gained over a rank by lot.
+        accepted: The share of people for whom the picture made of them is accepted.
+        shown: The share of people whom that picture shows, to the judges.
+        picture_bits: The bits that it gains among strangers over a guess; ``None`` where nobody is
+            ranked.
+    """
+
+    templates: Count
+    first: Share
+    median_rank: float
+    bits: Bits
+    accepted: Share
+    shown: Share
+    picture_bits: Bits | None
+
+
+class ManyLeaked(Record):
+    """One leaked template of each person against several.
+
+    Attributes:
+        renewed: Whether they are one template from several stores, each with keys of its own; else
+            templates of several photos in one store.
+        candidates: Among how many the right person is looked for.
+        unlike: How many of all templates are unlike the others of their person.
+        one: What the first of each person tells.
+        together: What all of each person tell.
+    """
+
+    renewed: bool
+    candidates: Count
+    unlike: Count
+    one: LeakedSoMany
+    together: LeakedSoMany
+
+
 class LeakedStore(Record):
     """What a leak of the stored templates tells, beside pictures.
 
@@ -164,15 +207,17 @@ class LeakedStore(Record):
             for fully: D-sys after Gomez-Barrero et al. 2018.
         renewed: How often what leaked is accepted by a store with new keys.
         attributes: What is told of the people.
+        many: What several templates of each person tell, where the plan has them leak.
     """
 
     first: Share
     candidates: Count
     median_rank: float
-    bits: float
+    bits: Bits
     linkable: Rate
     renewed: Share
     attributes: tuple[ToldAttribute, ...]
+    many: ManyLeaked | None = None
 
 
 class VerifierDetails(Details):

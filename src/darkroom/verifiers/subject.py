@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ from darkroom.verifiers.measures.operating import OperatingPoint, operating_poin
 from darkroom.verifiers.protection.base import Protection
 from darkroom.verifiers.protection.verifier import ProtectedVerifier
 from darkroom.verifiers.targets.base import Encoder, Floats, Verifier
-from darkroom.verifiers.targets.embedding import EmbeddingVerifier, Store
+from darkroom.verifiers.targets.embedding import EmbeddingVerifier, Leak, Store
 from darkroom.verifiers.targets.metrics import Metric, unit
 from darkroom.vision.photos import Photos
 from darkroom.vision.spec import ImageSpec
@@ -79,7 +80,7 @@ class VerifierSubject(PhotoSubject):
         """The verifier, if it compares templates here."""
         return self.target if isinstance(self.target, EmbeddingVerifier) else None
 
-    @property
+    @cached_property
     def other_templates(self) -> EmbeddingVerifier | None:
         """The same verifier with people enrolled from their other photos.
 
@@ -93,6 +94,16 @@ class VerifierSubject(PhotoSubject):
         except DataError:  # no face is found in them
             return None
         return target.enrolling(store)
+
+    def with_leak(self, leak: Leak) -> VerifierSubject:
+        """Returns the same people, of whom other templates have leaked.
+
+        Args:
+            leak: They; the verifier compares templates here.
+        """
+        target = self.embedding
+        assert target is not None, "the caller has checked this"
+        return replace(self, target=target.leaking(leak))
 
     def digest(self) -> str:
         """Returns a hash of the verifier and all photos."""

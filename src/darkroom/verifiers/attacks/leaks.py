@@ -6,6 +6,7 @@ import numpy as np
 
 from darkroom.verifiers.protection.recovery import recovered
 from darkroom.verifiers.targets.base import Floats
+from darkroom.verifiers.targets.embedding import ProtectedStore
 from darkroom.verifiers.targets.metrics import Metric, unit
 from darkroom.verifiers.targets.view import View
 
@@ -19,7 +20,7 @@ def aims(view: View, templates: Floats, rng: np.random.Generator) -> Floats:
         rng: The attack's.
     """
     known = unit(templates) if view.metric is Metric.COSINE else templates
-    return recovered(view.leaked, view.store, known, rng)
+    return recovered(view.leaks, known, rng)
 
 
 def asked_behind(view: View, usual: int, most: int = 500) -> int:
@@ -35,7 +36,18 @@ def asked_behind(view: View, usual: int, most: int = 500) -> int:
 
 def adapted(view: View) -> tuple[str, ...]:
     """Says in a sentence what is done about templates that are protected."""
-    store = view.store
+    many = len(view.leaks)
+    if many == 1:
+        return _traced(view.store)
+    together = (
+        f"{many} templates of each person have leaked and are taken together. One that is unlike "
+        "the others of its person is left out."
+    )
+    return (together, *_traced(view.store))
+
+
+def _traced(store: ProtectedStore | None) -> tuple[str, ...]:
+    """Says how stored templates are traced back."""
     if store is None:
         return ()
     if store.protect is not None:

@@ -9,12 +9,18 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from darkroom.statistics.intervals import Interval, clopper_pearson
-from darkroom.verifiers.measures.finding import Found, found_with_key, found_without_key
+from darkroom.verifiers.measures.finding import (
+    Found,
+    found_together,
+    found_with_key,
+    found_without_key,
+)
 from darkroom.verifiers.measures.linking import linkage, unlinkability
-from darkroom.verifiers.protection.base import Floats, Protection
+from darkroom.verifiers.protection.base import Floats, Protection, renewed_key
+from darkroom.verifiers.protection.outliers import trusted
 from darkroom.verifiers.protection.recovery import recovered
 from darkroom.verifiers.targets.base import Labels
-from darkroom.verifiers.targets.embedding import EmbeddingVerifier
+from darkroom.verifiers.targets.embedding import EmbeddingVerifier, Leak
 
 Values = Sequence[str | None]
 """A person's attribute in words, by number; ``None`` where it is not known."""
@@ -103,6 +109,42 @@ def leaked(
     return Leaked(found, linkable, clopper_pearson(accepted, len(scores)))
 
 
+def leaked_together(
+    protection: Protection, leak: Leak, enrolled: Enrolled, key: int
+) -> list[Found]:
+    """Ranks candidates for one leaked template of each person, and for all of them together.
+
+    The people are those of the leak; candidates are they, and whoever else is enrolled. A template
+    that is unlike the others of its person is left out.
+
+    Args:
+        protection: Of the store; says whether the keys are known.
+        leak: The templates.
+        enrolled: Templates of other photos, of the people of the leak first.
+        key: Of the first store.
+
+    Returns:
+        Where the right person stands by the first template, and by all.
+    """
+    people = np.arange(leak.templates.shape[1])
+    count = len(leak.templates)
+    keys = [renewed_key(key, number if leak.renewed else 0) for number in range(count)]
+    kept = trusted(leak.templates, enrolled.known)
+    firsts = np.unique(enrolled.who, return_index=True)[1]
+    return [
+        found_together(
+            protection,
+            leak.templates[:many],
+            enrolled.other,
+            people,
+            keys[:many],
+            kept=kept if many == count else np.ones((many, len(people)), np.bool_),
+            others=enrolled.known[firsts],
+        )
+        for many in (1, count)
+    ]
+
+
 def told_attributes(
     verifier: EmbeddingVerifier,
     enrolled: Enrolled,
@@ -122,8 +164,7 @@ def told_attributes(
         public: The same for public people.
         rng: Draws what :func:`.recovered` draws.
     """
-    store = verifier.protecting(np.arange(verifier.people))
-    rows = recovered(verifier.leaked, store, enrolled.known, rng)
+    rows = recovered(verifier.leaks(np.arange(verifier.people)), enrolled.known, rng)
     found = []
     for name in [one for one in theirs if one in public]:
         seen = np.array([public[name][who] is not None for who in enrolled.who])

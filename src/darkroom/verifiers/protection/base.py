@@ -107,6 +107,11 @@ def own_key(key: int, person: int) -> int:
     return int(np.random.default_rng([key, person, 4]).integers(2**62))
 
 
+def renewed_key(key: int, number: int) -> int:
+    """Returns the key of a store that was renewed so often; the store's own for 0."""
+    return int(np.random.default_rng([key, number, 8]).integers(2**62)) if number else key
+
+
 def _unit(rows: Floats) -> Floats:
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     one: Floats = rows / np.maximum(length, 1e-12)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from darkroom.verifiers.protection.alignment import laid_over, procrustes, regressed
+from darkroom.verifiers.protection.outliers import mean_of, trusted
 from darkroom.verifiers.targets.base import Floats
-from darkroom.verifiers.targets.embedding import ProtectedStore
+from darkroom.verifiers.targets.embedding import LeakedRows, ProtectedStore, joint
 from darkroom.verifiers.targets.metrics import unit
 
 _DRAWN = 4000
@@ -17,10 +19,91 @@ _DRAWN = 4000
 _RIDGE, _CLEAR = 1e-5, 0.02
 
 
-def recovered(
-    leaked: Floats, store: ProtectedStore | None, known: Floats, rng: np.random.Generator
-) -> Floats:
+def recovered(leaks: Sequence[LeakedRows], known: Floats, rng: np.random.Generator) -> Floats:
     """Returns templates before they were protected, as near as an attacker comes.
+
+    Several templates of a person are taken together. Where they stay comparable as they are
+    stored, their mean is traced back; where each is traced back alone, the mean of what comes out
+    is taken. Stores of one template under several keys are solved together: what leads back is
+    learned from all its protected forms at once, so that each store adds equations. A template that
+    is unlike the others of its person is left out first (:func:`.trusted`).
+
+    Args:
+        leaks: What is stored of each goal, one for each template of a goal.
+        known: Templates of public photos, ``(n, size)``, of length one where angles count.
+        rng: Draws templates like these.
+
+    Returns:
+        ``(goals, size)``.
+    """
+    first = leaks[0]
+    if len(leaks) == 1:
+        return _alone(first.rows, first.store, known, rng)
+    store = first.store
+    one_store = all(one.store is store for one in leaks)
+    if one_store and (store is None or store.keeps):
+        stored = np.stack([one.rows for one in leaks])
+        # Angles are what they were, so that those of public templates say who is unlike whom.
+        mean = mean_of(stored, _comparable(stored, store, known))
+        return _alone(mean, store, known, rng)
+    if store is not None and store.protect is None and (store.own_keys or not store.pairs):
+        # Nothing leads back, or nothing but axes without signs: other stores say no more.
+        return _alone(first.rows, store, known, rng)
+    if one_store or store is None or store.keeps:
+        found = np.stack([_alone(one.rows, one.store, known, rng) for one in leaks])
+        return mean_of(found, trusted(found, known))
+    return _together(leaks, known, rng)
+
+
+def _comparable(stored: Floats, store: ProtectedStore | None, known: Floats) -> NDArray[np.bool_]:
+    """Tells which templates count that are compared as they are stored."""
+    if stored.shape[2] != known.shape[1]:
+        return np.ones(stored.shape[:2], np.bool_)
+    return trusted(stored, known, turned=store is not None)
+
+
+def _together(leaks: Sequence[LeakedRows], known: Floats, rng: np.random.Generator) -> Floats:
+    """Solves several stores of the same templates at once, each goal by those that fit."""
+    rows = _joined(leaks, known, rng)
+    kept = _fitting(leaks, rows)
+    for pattern in np.unique(kept, axis=1).T:
+        if not pattern.all():
+            goals = (kept == pattern[:, None]).all(axis=0)
+            chosen = [leak for leak, fits in zip(leaks, pattern, strict=True) if fits]
+            rows[goals] = _joined(chosen, known, rng)[goals]
+    return rows
+
+
+def _joined(leaks: Sequence[LeakedRows], known: Floats, rng: np.random.Generator) -> Floats:
+    side_by_side = np.concatenate([one.rows for one in leaks], axis=1)
+    return _alone(side_by_side, joint([one.store for one in leaks]), known, rng)
+
+
+def _fitting(leaks: Sequence[LeakedRows], rows: Floats) -> NDArray[np.bool_]:
+    """Tells which stores fit what was solved, ``(leaks, goals)``; all where keys are not known.
+
+    One of three or more does not where what was solved is less than half as like its own there as
+    in the median store.
+    """
+    alike = np.ones((len(leaks), len(rows)))
+    for place, leak in enumerate(leaks):
+        protect = None if leak.store is None else leak.store.protect
+        if protect is not None:
+            made = np.concatenate([protect(row[None], goal) for goal, row in enumerate(rows)])
+            alike[place] = (unit(made) * unit(leak.rows)).sum(axis=1)
+    if len(leaks) < 3:
+        return np.ones(alike.shape, np.bool_)
+    fits: NDArray[np.bool_] = alike >= np.median(alike, axis=0) / 2
+    return fits
+
+
+def _alone(
+    leaked: Floats,
+    store: ProtectedStore | None,
+    known: Floats,
+    rng: np.random.Generator,
+) -> Floats:
+    """Traces back one stored template of each goal.
 
     Who is not told of a protection takes what is stored for templates, cut or filled up with zeros
     to their length. Who knows the keys protects as many made-up templates as are wanted, learns by

@@ -7,9 +7,15 @@ import hashlib
 import numpy as np
 
 from darkroom.named import identity
-from darkroom.verifiers.protection.base import Floats, Protection, own_key
+from darkroom.verifiers.protection.base import Floats, Protection, own_key, renewed_key
 from darkroom.verifiers.targets.base import Labels
-from darkroom.verifiers.targets.embedding import EmbeddingVerifier, ProtectedStore, Store
+from darkroom.verifiers.targets.embedding import (
+    EmbeddingVerifier,
+    Leak,
+    LeakedRows,
+    ProtectedStore,
+    Store,
+)
 from darkroom.verifiers.targets.metrics import NO_FACE, Metric, unit
 
 
@@ -33,7 +39,9 @@ class ProtectedVerifier(EmbeddingVerifier):
             key: The store's.
         """
         metric = plain.metric if protection.keeps else Metric.COSINE
-        super().__init__(plain.encoder, plain.store, metric, threshold=plain.threshold)
+        super().__init__(
+            plain.encoder, plain.store, metric, threshold=plain.threshold, leak=plain.leak
+        )
         self.plain, self.protection, self._key = plain, protection, key
         store = plain.store
         self._stored = protection.stored(self._ready(store.templates), store.people, key)
@@ -75,6 +83,29 @@ class ProtectedVerifier(EmbeddingVerifier):
         """
         key = own_key(self._key, person) if self.protection.own_keys else self._key
         return self.protection.protected(self._ready(templates), key)
+
+    def leaks(self, people: Labels) -> list[LeakedRows]:
+        """Returns what has leaked, protected as it was stored; see the base."""
+        if self.leak is None:
+            return super().leaks(people)
+        own, everybody = self.protecting(people), np.arange(self.people)
+        found = []
+        for number, templates in enumerate(self.leak.templates):
+            kept = self._renewed(number) if self.leak.renewed and number else self
+            rows = self.protection.stored(self._ready(templates), everybody, kept._key)
+            store = own if kept is self else kept.protecting(people)
+            found.append(LeakedRows(rows[people], store))
+        return found
+
+    def leaking(self, leak: Leak) -> ProtectedVerifier:
+        """Returns the same verifier, of which other templates have leaked; see the base."""
+        made = ProtectedVerifier(self.plain.leaking(leak), self.protection, self._key)
+        made.threshold = self.threshold
+        return made
+
+    def _renewed(self, number: int) -> ProtectedVerifier:
+        """Returns the same verifier with the keys of a later store, 1 for the next."""
+        return ProtectedVerifier(self.plain, self.protection, renewed_key(self._key, number))
 
     def enrolling(self, store: Store) -> ProtectedVerifier:
         """Returns the same verifier with other templates; see the base."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -61,12 +61,62 @@ class ProtectedStore:
     pairs: int
 
 
+@dataclass(frozen=True)
+class Leak:
+    """Several templates of everybody that have leaked, before any protection.
+
+    Attributes:
+        templates: ``(templates, people, size)``; of length one where angles are compared.
+        renewed: Whether each comes from a store with new keys; else all stand in one store.
+    """
+
+    templates: Floats
+    renewed: bool
+
+    def first(self, count: int) -> Leak:
+        """Returns the first so many templates of everybody."""
+        return replace(self, templates=self.templates[:count])
+
+
+def joint(stores: Sequence[ProtectedStore | None]) -> ProtectedStore:
+    """Returns what is known of several stores of the same templates, laid side by side.
+
+    Args:
+        stores: Each with keys of its own.
+    """
+    known = [one for one in stores if one is not None]
+    protects = [one.protect for one in known if one.protect is not None]
+    return ProtectedStore(
+        keeps=False,
+        own_keys=known[0].own_keys,
+        protect=None
+        if len(protects) < len(known)
+        else lambda rows, goal: np.concatenate([one(rows, goal) for one in protects], axis=1),
+        accounts=lambda rows: np.concatenate([one.accounts(rows) for one in known], axis=1),
+        pairs=known[0].pairs,
+    )
+
+
+@dataclass(frozen=True)
+class LeakedRows:
+    """One stored template of each goal, as an attacker has it.
+
+    Attributes:
+        rows: ``(goals, length)``.
+        store: What is known of how they are protected; ``None`` for nothing.
+    """
+
+    rows: Floats
+    store: ProtectedStore | None
+
+
 class EmbeddingVerifier(Verifier):
     """An encoder, a store of templates, and a threshold.
 
     Attributes:
         encoder: Turns photos into templates.
         store: The templates of the people enrolled.
+        leak: Which templates of them have leaked; ``None`` for one of each, as the store has it.
     """
 
     def __init__(
@@ -76,6 +126,7 @@ class EmbeddingVerifier(Verifier):
         metric: Metric,
         *,
         threshold: float | None = None,
+        leak: Leak | None = None,
     ) -> None:
         """Puts them together.
 
@@ -84,11 +135,12 @@ class EmbeddingVerifier(Verifier):
             store: Of the people enrolled, numbered from 0.
             metric: How templates are compared.
             threshold: The score from which on it accepts, if it is known.
+            leak: Several templates of each person that have leaked.
         """
         self.encoder, self.store, self.metric = encoder, store, metric
         self.name, self.spec, self.notes = encoder.name, encoder.spec, encoder.notes
         self.people = len(store.everybody)
-        self.threshold = threshold
+        self.threshold, self.leak = threshold, leak
         self.access = VerifierAccess.WEIGHTS if encoder.differentiable else VerifierAccess.TEMPLATE
 
     @property
@@ -100,6 +152,26 @@ class EmbeddingVerifier(Verifier):
     def leaked(self) -> Floats:
         """What is stored of each person, ``(people, length)``; of several templates the mean."""
         return self.store.means
+
+    def leaks(self, people: Labels) -> list[LeakedRows]:
+        """Returns what has leaked of some people: one entry for each template of a person.
+
+        Args:
+            people: The person that each goal is.
+        """
+        if self.leak is None:
+            return [LeakedRows(self.leaked[people], self.protecting(people))]
+        return [LeakedRows(one[people], None) for one in self.leak.templates]
+
+    def leaking(self, leak: Leak) -> EmbeddingVerifier:
+        """Returns the same verifier, of which other templates have leaked.
+
+        Args:
+            leak: They.
+        """
+        return EmbeddingVerifier(
+            self.encoder, self.store, self.metric, threshold=self.threshold, leak=leak
+        )
 
     def enrolling(self, store: Store) -> EmbeddingVerifier:
         """Returns the same verifier with other templates.
@@ -146,4 +218,7 @@ class EmbeddingVerifier(Verifier):
         digest = hashlib.sha256(self.encoder.fingerprint().encode())
         digest.update(repr((self.metric, self.threshold, self.store.people.tolist())).encode())
         digest.update(np.ascontiguousarray(self.store.templates).tobytes())
+        if self.leak is not None:
+            digest.update(repr((self.leak.renewed, self.leak.templates.shape)).encode())
+            digest.update(np.ascontiguousarray(self.leak.templates).tobytes())
         return digest.hexdigest()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from torch import Tensor
 
@@ -11,7 +13,7 @@ from darkroom.defenses.pipeline import Pipeline
 from darkroom.errors import TargetError
 from darkroom.ledger import QueryLedger
 from darkroom.verifiers.targets.base import Floats, Images, Labels, Verifier
-from darkroom.verifiers.targets.embedding import EmbeddingVerifier, ProtectedStore
+from darkroom.verifiers.targets.embedding import EmbeddingVerifier, LeakedRows, ProtectedStore
 from darkroom.verifiers.targets.metrics import Metric
 from darkroom.vision.spec import ImageSpec
 
@@ -156,14 +158,15 @@ class View:
         """
         return self._open(VerifierAccess.TEMPLATE).encoder.size
 
-    @property
-    def leaked(self) -> Floats:
-        """What is stored of each goal, ``(goals, length)``.
+    @cached_property
+    def leaks(self) -> list[LeakedRows]:
+        """What is stored of each goal and has leaked: an entry for each template of a goal.
 
         Raises:
             TargetError: If the access level does not allow it.
         """
-        return self._open(VerifierAccess.TEMPLATE).leaked[self.people]
+        found = self._open(VerifierAccess.TEMPLATE).leaks(self.people)
+        return found if self._told else [LeakedRows(one.rows, None) for one in found]
 
     @property
     def store(self) -> ProtectedStore | None:
@@ -172,8 +175,7 @@ class View:
         Raises:
             TargetError: If the access level does not allow it.
         """
-        verifier = self._open(VerifierAccess.TEMPLATE)
-        return verifier.protecting(self.people) if self._told else None
+        return self.leaks[0].store
 
     def _open(self, access: VerifierAccess) -> EmbeddingVerifier:
         self._require(access)
