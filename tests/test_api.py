@@ -269,6 +269,7 @@ IMPORTED_BEFORE = (
 )
 
 
+@pytest.mark.slow
 def test_audit_can_be_called_whatever_was_imported_before() -> None:
     # PyTorch, which takes most of the time, is imported once; the package each time anew.
     anew = (

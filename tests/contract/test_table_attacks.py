@@ -57,7 +57,7 @@ def test_every_attack_keeps_its_promises_on_every_model(attack: str, model: str)
 
 
 @pytest.mark.parametrize(("attack", "model"), PAIRS)
-@pytest.mark.parametrize("unknown", [(), ("b",), ("a", "b")])
+@pytest.mark.parametrize("unknown", [(), pytest.param(("b",), marks=pytest.mark.slow), ("a", "b")])
 def test_blocks_change_no_answer(attack: str, model: str, unknown: tuple[str, ...]) -> None:
     table = small_table(MODELS[model](), unknown=unknown)
     options = {"draws": 5, **({"model": "logistic"} if attack == "lomia" else {})}

@@ -50,7 +50,12 @@ CASES = {
 }
 
 
-@pytest.fixture(params=CASES)
+@pytest.fixture(
+    params=[
+        pytest.param(one, marks=pytest.mark.slow if one == "best-first on masks" else ())
+        for one in CASES
+    ]
+)
 def case(request: pytest.FixtureRequest) -> Trial:
     return CASES[request.param]
 
@@ -83,6 +88,7 @@ def test_a_model_of_the_wrong_kind_is_refused() -> None:
         Trial(FillMask(), LanguageAccess.LOGPROBS).run()
 
 
+@pytest.mark.slow
 def test_an_averaged_answer_is_called_certain_only_for_a_whole_format() -> None:
     known = memoriser()
     canary = known.canaries.inserted[0]

@@ -78,7 +78,12 @@ KINDS = {
     ),
 }
 ALL = [(kind, name) for kind, one in KINDS.items() for name in one.defenses.own]
-every = pytest.mark.parametrize(("kind", "name"), ALL)
+LONG = {("images", "dp-sgd"), ("text", "dp-sgd")}
+
+every = pytest.mark.parametrize(
+    ("kind", "name"),
+    [pytest.param(*one, marks=pytest.mark.slow if one in LONG else ()) for one in ALL],
+)
 
 
 def make(kind: str, name: str, **parameters: object) -> TrainingDefense[Any, Any]:

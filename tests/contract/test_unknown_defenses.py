@@ -87,6 +87,7 @@ def check(run: Run) -> None:
     assert "lower bound" in run.report.read_text()
 
 
+@pytest.mark.slow
 def test_an_audit_of_images_says_that_it_is_not_adapted(plan_folder: Path) -> None:
     (plan_folder / "own_defenses.py").write_text(OWN)
     plan = plan_folder / "plan.toml"
@@ -124,6 +125,7 @@ def test_an_audit_of_tables_says_that_it_is_not_adapted(tmp_path: Path) -> None:
     assert [one.queries.per_goal_median for one in run.cells] == [2, 6, 2]
 
 
+@pytest.mark.slow
 def test_an_audit_of_text_says_that_it_is_not_adapted(tmp_path: Path) -> None:
     known = memoriser()
     save_key(tmp_path / "key.json", known.canaries)

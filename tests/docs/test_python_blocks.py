@@ -14,6 +14,8 @@ PAGES = sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md"), *ROOT.glob("exam
 
 SLOW = {
     "README.md",
+    "docs/start/image.md",
+    "docs/start/table.md",
     "docs/start/language-model.md",
     "docs/understand/tables.md",
     "docs/understand/training-defences.md",

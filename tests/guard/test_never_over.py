@@ -27,8 +27,8 @@ def play(address: tuple[str, str], rounds: int, seed: int) -> list[dict[str, int
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_never_over(address: tuple[str, str]) -> None:
-    played = play(address, 1, 7)
+def test_never_over(tmp_path: Path) -> None:
+    played = play(("sqlite", str(tmp_path / "guard.sqlite")), 1, 7)
     assert len(played) == 1
     assert sum(one["released"] for one in played) > 15
 

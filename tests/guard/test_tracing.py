@@ -124,6 +124,7 @@ class Collector(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.mark.medium
+@pytest.mark.slow
 def test_a_guard_sends_its_spans_and_ends_though_nobody_takes_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

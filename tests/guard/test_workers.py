@@ -69,6 +69,7 @@ def _counted(url: str) -> Counter[int]:
 
 
 @pytest.mark.medium
+@pytest.mark.slow
 def test_a_worker_that_dies_takes_no_ledger_with_it(tmp_path: Path) -> None:
     upstream = Recorder()
     port, path = free_port(), tmp_path / "guard.sqlite"

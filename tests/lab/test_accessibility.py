@@ -29,7 +29,7 @@ def unguarded(lab: Lab, browser: Browser, scheme: str) -> Iterator[Page]:
     context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_axe_finds_nothing(lab: Lab, unguarded: Page) -> None:
     axe = benched("axe_playwright_python.sync_playwright").Axe()
     found: dict[str, list[Any]] = {}

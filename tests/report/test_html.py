@@ -313,7 +313,7 @@ def chromium() -> str:
     return found
 
 
-@pytest.mark.parametrize("width", [400, 1280])
+@pytest.mark.parametrize("width", [400, pytest.param(1280, marks=pytest.mark.slow)])
 def test_no_page_scrolls_sideways(
     run: RunFolder, chromium: str, tmp_path: Path, width: int
 ) -> None:

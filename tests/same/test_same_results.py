@@ -23,7 +23,7 @@ pytestmark = [
     ),
 ]
 
-SLOW = ("text", "images-defenses", "images-trainings", "text-trainings")
+QUICK = ("tables", "images")
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(one, marks=pytest.mark.slow if one in SLOW else ()) for one in PLANS]
+    "name", [pytest.param(one, marks=() if one in QUICK else pytest.mark.slow) for one in PLANS]
 )
 def test_a_plan_gives_the_same_results(name: str, folder: Path) -> None:
     found = "\n".join(differences(expected(name), run(name, folder)))

@@ -29,7 +29,10 @@ def test_almost_full_batches_agree_with_the_closed_form(steps: int, records: int
 
 @pytest.mark.parametrize(
     ("baseline", "mechanism", "records"),
-    [(0.1, Mechanism(1.0, 0.1, 20), 1), (0.05, Mechanism(1.5, 0.05, 30), 5)],
+    [
+        (0.1, Mechanism(1.0, 0.1, 20), 1),
+        pytest.param(0.05, Mechanism(1.5, 0.05, 30), 5, marks=pytest.mark.slow),
+    ],
 )
 def test_the_likelihood_ratio_test_of_who_knows_all_meets_the_bound(
     baseline: float, mechanism: Mechanism, records: int
@@ -68,6 +71,7 @@ def test_choosing_the_best_of_ten_candidates_stays_below_the_bound() -> None:
     assert 0.25 < right < bound
 
 
+@pytest.mark.slow
 def test_equal_epsilon_and_delta_can_mean_different_chances() -> None:
     # Both spend epsilon 4 at delta 1e-5: one full step, or many on small samples.
     one = _noise(lambda sigma: Mechanism(sigma, 1.0, 1))

@@ -69,6 +69,7 @@ class Endpoint:
         await send({"type": "http.response.body", "body": answer})
 
 
+@pytest.mark.slow
 def test_a_search_has_what_it_found_when_it_was_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

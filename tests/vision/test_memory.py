@@ -114,6 +114,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, target.batch)
 """
 
 
+@pytest.mark.slow
 def test_a_model_stays_within_its_memory() -> None:
     """All rows at once would take about 1.2 GB."""
     told = subprocess.run(

@@ -183,7 +183,10 @@ class Frozen(nn.Module):
         return answer
 
 
-@pytest.mark.parametrize("kind", [InPlace, Unused, Added, Functional])
+@pytest.mark.parametrize(
+    "kind",
+    [InPlace, *(pytest.param(one, marks=pytest.mark.slow) for one in (Unused, Added, Functional))],
+)
 def test_private_training_trains(kind: type[nn.Module]) -> None:
     module = kind()
     before = {name: value.clone() for name, value in module.state_dict().items()}

@@ -323,6 +323,7 @@ def test_dp_refuses_batch_normalisation_or_replaces_it(
     assert isinstance(trained.model[1], nn.GroupNorm)  # type: ignore[index]
 
 
+@pytest.mark.slow
 def test_dp_after_training_on_strangers_leaves_frozen_layers_to_them(
     module: nn.Module,
     photos: tuple[NDArray[np.float32], NDArray[np.int64]],

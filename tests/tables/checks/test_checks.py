@@ -100,8 +100,8 @@ SOUND_CLASSES = (
 )
 
 
-@pytest.mark.parametrize("noise", [False, True])
-@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize("noise", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("wrapped", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_sound_model_is_never_accused(noise: bool, wrapped: bool) -> None:
     rng = np.random.default_rng(3)
     for frame, models in ((people(), SOUND), (ill(), SOUND_CLASSES)):

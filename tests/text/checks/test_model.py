@@ -45,7 +45,7 @@ WRONG: dict[str, tuple[Callable[[bool], Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("fills", [False, True])
+@pytest.mark.parametrize("fills", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", WRONG)
 def test_a_folder_whose_model_knows_nothing_is_told_why(
     name: str, fills: bool, tmp_path: Path

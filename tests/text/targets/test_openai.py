@@ -145,7 +145,12 @@ FORMS: dict[str, tuple[str, dict[str, Any], LanguageAccess]] = {
 }
 
 
-@pytest.mark.parametrize("form", FORMS)
+OFTEN = ("completions", "chat with prefill", "text alone")
+
+
+@pytest.mark.parametrize(
+    "form", [pytest.param(one, marks=() if one in OFTEN else pytest.mark.slow) for one in FORMS]
+)
 def test_a_secret_found_in_process_is_found_through_every_form(form: str) -> None:
     dialect, options, access = FORMS[form]
     server = Server(dialect)

@@ -149,6 +149,7 @@ def test_a_language_model_that_mixes_lines_is_refused() -> None:
         PrivateText(epsilon=math.inf).train(course)
 
 
+@pytest.mark.slow
 def test_dp_language_model_learns_and_forgets_with_noise() -> None:
     transformers = needed("transformers")
     needed("opacus")

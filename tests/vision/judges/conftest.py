@@ -5,6 +5,7 @@ import torch
 from tests.support.crowd import Crowd, make_crowd
 
 from darkroom.vision.judges.panel import Panel
+from darkroom.vision.judges.recognisers import own_judges
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -39,4 +40,5 @@ def panel(staff: Crowd, strangers: Crowd) -> Panel:
         low=-1.0,
         high=1.0,
         seed=3,
+        judges=own_judges(250),
     )
