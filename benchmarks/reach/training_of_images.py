@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.reach.rows import Row
-from darkroom.images.training.base import ImageTraining, Undefended
-from darkroom.images.training.course import ImageCourse, Recipe
-from darkroom.images.training.dp_sgd import PrivateSGD
 from darkroom.images.training.erasing import RandomErasing
+from darkroom.vision.training.base import ImageTraining, Undefended
+from darkroom.vision.training.course import ImageCourse, Recipe
+from darkroom.vision.training.dp_sgd import PrivateSGD
 
 CLASSES, SIDE = 4, 12
 PIXELS = SIDE * SIDE

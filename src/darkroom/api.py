@@ -234,7 +234,8 @@ def audit_verifier(
     """
     from darkroom.images.given.models import unchanged
     from darkroom.images.given.photos import as_images, as_pair, as_public
-    from darkroom.verifiers.job import VerifierJob, chosen_photos
+    from darkroom.verifiers.enrolment import chosen_photos
+    from darkroom.verifiers.job import VerifierJob
     from darkroom.verifiers.many_leaked import leaking
     from darkroom.verifiers.plan import VerifierPlan
     from darkroom.verifiers.subject import enrol as enrolled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,9 +20,11 @@ from darkroom.testing.tables.trainings import fitted
 from darkroom.testing.trainings import tells_true_facts, trains_a_copy_the_same_again
 from darkroom.text.training.registry import TEXT_TRAINING_DEFENSES
 from darkroom.training.defense import CONTROL, Course, TrainingDefense, with_control
+from darkroom.verifiers.training.registry import ENCODER_TRAININGS
 
 PRIVATE = {
     ("images", "dp-sgd"): "photo",
+    ("verifiers", "dp-sgd"): "photo",
     ("tables", "dp-linear"): "row",
     ("tables", "dp-tree"): "row",
     ("text", "dp-sgd"): "line",
@@ -44,6 +47,19 @@ def photos(_: str) -> Course[Any]:
     return small_course()
 
 
+def headed_photos(_: str) -> Course[Any]:
+    from darkroom.testing.images.trainings import small_course
+    from darkroom.verifiers.targets.metrics import Metric
+    from darkroom.verifiers.training.heads import headed
+
+    course = small_course()
+    return replace(
+        course,
+        model=(head := headed(course.model, 3, 3, Metric.COSINE, 0)),
+        learns=frozenset(name for name, _ in head.named_parameters()),
+    )
+
+
 def rows(name: str) -> Course[Any]:
     from darkroom.testing.tables.trainings import small_course
 
@@ -64,6 +80,7 @@ KINDS = {
         {"dp-sgd": {"epochs": 2, "epsilon": 4.0}, "transfer": {"pretrain_epochs": 1}},
         weights,
     ),
+    "verifiers": Kind(ENCODER_TRAININGS, headed_photos, {"dp-sgd": {"epochs": 2}}, weights),
     "tables": Kind(
         TABLE_TRAINING_DEFENSES,
         rows,

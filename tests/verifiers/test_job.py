@@ -163,7 +163,6 @@ def test_a_verifier_that_does_not_know_its_people_is_not_attacked(folder: Path) 
         ("templates = 3", "templates = 1", "templates"),
         ("templates = 3", "templates = 5", "has 3: enrol more"),
         ('name = "template"\nsteps = 5', 'name = "fixed"', "none is planned"),
-        ("[judges]", '[[training]]\nname = "dp-sgd"\n[judges]', "not for verifiers yet"),
     ],
 )
 def test_mistakes_are_named(folder: Path, old: str, new: str, said: str) -> None:

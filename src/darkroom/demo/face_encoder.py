@@ -13,8 +13,8 @@ from torch.nn import functional
 
 from darkroom.demo.face_net import face_net
 from darkroom.errors import DataError
-from darkroom.images.training.augment import vary
 from darkroom.training.schedules import one_cycle
+from darkroom.vision.training.augment import vary
 
 _SHAPE = (3, 64, 64)
 _SIZE = 64

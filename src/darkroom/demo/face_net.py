@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from darkroom.errors import DataError
-from darkroom.images.training.augment import vary
 from darkroom.training.schedules import one_cycle
+from darkroom.vision.training.augment import vary
 
 _DEMO_CLASSES = 40
 SMALL_CLASSES = 8

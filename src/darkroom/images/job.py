@@ -31,8 +31,6 @@ from darkroom.images.plan import ImagePlan, PublicSection
 from darkroom.images.record import ImageCell
 from darkroom.images.subject import Subject
 from darkroom.images.targets.load import open_target
-from darkroom.images.training.base import ImageTraining, Undefended
-from darkroom.images.training.course import Recipe
 from darkroom.images.training.registry import TRAINING_DEFENSES
 from darkroom.named import identity
 from darkroom.training.defense import with_control
@@ -46,6 +44,8 @@ from darkroom.vision.priors.build import Materials
 from darkroom.vision.reading.classes import class_names
 from darkroom.vision.spec import ImageSpec
 from darkroom.vision.subject import hold_apart
+from darkroom.vision.training.base import ImageTraining, Undefended
+from darkroom.vision.training.course import Recipe
 
 if TYPE_CHECKING:
     from darkroom.images.targets.http import HttpTarget

@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from darkroom.auditing.record import Bound, Chance, Privacy
+from darkroom.auditing.record import Bound, Privacy
 from darkroom.images.record import ImageCell
 from darkroom.images.subject import Subject
 from darkroom.images.targets.torch import TorchTarget
-from darkroom.images.training.augment import vary
-from darkroom.images.training.base import Undefended
-from darkroom.images.training.course import Augment, ImageCourse, Recipe, Strangers
 from darkroom.training.defense import Advance, TrainingDefense, ignore
 from darkroom.training.models import Trainer
 from darkroom.training.modules import load_weights, weights_of
+from darkroom.vision.training.augment import varying
+from darkroom.vision.training.base import Undefended
+from darkroom.vision.training.course import ImageCourse, Recipe, Strangers
+from darkroom.vision.training.guarantees import chances
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class ImageTrainer(Trainer[Subject, nn.Module, ImageCell]):
             recipe=replace(
                 self.recipe,
                 value_range=(spec.low, spec.high),
-                augment=_varying(spec.low, spec.high) if self.varied else None,
+                augment=varying(spec.low, spec.high) if self.varied else None,
             ),
             advance=advance,
             learns=self._target.learns,
@@ -97,27 +97,13 @@ class ImageTrainer(Trainer[Subject, nn.Module, ImageCell]):
         Returns:
             The chance without the model, and the bounds for a person and for one photo.
         """
-        # It brings all of SciPy's distributions, which are slow to import.
-        from darkroom.statistics.reconstruction_bound import Mechanism, reconstruction_bound
-
         photos = int(np.bincount(self.subject.seen.people).max())
         baseline = max(1 / cell.goals, cell.baseline.estimate)
-        chances = [Chance(about="person", examples=photos, most=1.0)]
-        if privacy.noise_multiplier > 0:
-            noise = Mechanism(privacy.noise_multiplier, privacy.sample_rate, privacy.steps)
-            alone = reconstruction_bound(baseline, noise)
-            if privacy.unit == "person":
-                chances = [Chance(about="person", examples=photos, most=alone)]
-            else:
-                together = reconstruction_bound(baseline, noise, records=photos)
-                chances = [
-                    Chance(about="person", examples=photos, most=together),
-                    Chance(about="photo", examples=1, most=alone),
-                ]
+        found = chances(privacy, baseline, photos)
         return Bound(
             baseline=baseline,
-            chances=tuple(chances),
-            exceeded=cell.success.low > chances[0].most,
+            chances=found,
+            exceeded=cell.success.low > found[0].most,
         )
 
     @property
@@ -125,12 +111,3 @@ class ImageTrainer(Trainer[Subject, nn.Module, ImageCell]):
         target = self.subject.target
         assert isinstance(target, TorchTarget), "the plan has checked this"
         return target
-
-
-def _varying(low: float, high: float) -> Augment:
-    """Returns :func:`vary` for images of another range."""
-
-    def varied(images: Tensor, generator: torch.Generator) -> Tensor:
-        return vary((images - low) / (high - low), generator) * (high - low) + low
-
-    return varied

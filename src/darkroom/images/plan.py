@@ -13,6 +13,7 @@ from darkroom.images.targets.sections import TargetSection, TorchSection
 from darkroom.sections import PartSection, as_bytes
 from darkroom.vision.memory import DEFAULT
 from darkroom.vision.reading.pictures import Resize, as_range, as_resize
+from darkroom.vision.training.sections import RecipeSection
 
 LEAST_MEMORY = 1 << 30
 """Libraries take about half of that before anything is read."""
@@ -72,24 +73,6 @@ class PrivateSection(PublicSection):
     def _trained_on(cls, told: str | list[str]) -> str | list[str]:
         listed = isinstance(told, list) or told.endswith((".txt", ".csv", ".lst"))
         return told if listed else checked_slice(str(told))
-
-
-class RecipeSection(Section):
-    """How every ``[[training]]`` trains the module that ``[target] load`` builds.
-
-    Attributes:
-        epochs: Passes over the photos.
-        batch: Photos a step.
-        learning_rate: Of the optimiser at its highest.
-        weight_decay: Of the optimiser.
-        augment: Whether photos are moved, turned and mirrored at random.
-    """
-
-    epochs: int = Field(default=24, ge=1)
-    batch: int = Field(default=40, ge=2)
-    learning_rate: float = Field(default=3e-3, gt=0)
-    weight_decay: float = Field(default=0.02, ge=0)
-    augment: bool = True
 
 
 class JudgesSection(Section):

@@ -16,6 +16,7 @@ def dressed(
     control: TrainingFacts,
     defense: TrainingDefense[Any, Any],
     bound: Bound | None,
+    beside: tuple[str, ...] = (),
 ) -> C:
     """Returns a cell with the training of its model, its cost and what it guarantees.
 
@@ -25,6 +26,7 @@ def dressed(
         control: Of the training without a defence.
         defense: It was trained with.
         bound: What training guarantees of this cell, if anything.
+        beside: Sentences on what the guarantee leaves out.
     """
     training = Training(
         **dict(facts),
@@ -33,7 +35,7 @@ def dressed(
         time_factor=facts.times_longer_than(control),
         bound=bound,
     )
-    said = () if defense.is_control else _said(facts)
+    said = () if defense.is_control else (*_said(facts), *beside)
     details = cell.details.model_copy(
         update={"training": training, "threat_model": (*cell.details.threat_model, *said)}
     )

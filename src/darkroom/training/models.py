@@ -121,6 +121,14 @@ class Trainer(ABC, Generic[S, M, R]):
             cell: One of its cells.
         """
 
+    def beside(self, privacy: Privacy) -> tuple[str, ...]:  # noqa: ARG002
+        """Says in sentences what a guarantee leaves out; nothing where it leaves out nothing.
+
+        Args:
+            privacy: The guarantee.
+        """
+        return ()
+
     def torch_seed(self) -> int:
         """Returns the seed of a training in PyTorch, which is not the run's own."""
         return int(np.random.default_rng([self.seed, 7]).integers(2**31))
@@ -198,5 +206,7 @@ class TrainedModel(Generic[S, R]):
     def dress(self, cell: R) -> R:
         """Names the training in a cell, with its cost and what it guarantees."""
         facts, control = self.stored.facts(), self.control.stored.facts()
-        bound = None if facts.privacy is None else self.trainer.bound(facts.privacy, cell)
-        return dressed(cell, facts, control, self.defense, bound)
+        privacy, trainer = facts.privacy, self.trainer
+        bound = None if privacy is None else trainer.bound(privacy, cell)
+        beside = () if privacy is None else trainer.beside(privacy)
+        return dressed(cell, facts, control, self.defense, bound, beside)

@@ -10,34 +10,43 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from darkroom.access import VerifierAccess
-from darkroom.auditing.job import Advance, Arrays, Facts, Job, Model
-from darkroom.auditing.plan import parse_slice
+from darkroom.auditing.job import Advance, Arrays, Facts, Job, Model, trained_row
 from darkroom.auditing.progress import Reporter
 from darkroom.auditing.record import Check
 from darkroom.auditing.run_record import TargetRecord
 from darkroom.errors import PlanError
 from darkroom.named import identity
-from darkroom.training.models import GivenModel
+from darkroom.training.defense import with_control
+from darkroom.training.models import GivenModel, TrainedModel
 from darkroom.verifiers.cell_plan import VerifierCellPlan, cell_plans, protection_in
 from darkroom.verifiers.cells import run_cell
 from darkroom.verifiers.checks import check_subject
+from darkroom.verifiers.enrolment import (
+    chosen_photos,
+    enrolled_at,
+    names_of,
+    photos_in,
+    stored_in,
+)
 from darkroom.verifiers.judging import VerifierBench, set_up_bench
 from darkroom.verifiers.leaks import enrolled_templates, leaked_record
 from darkroom.verifiers.many_leaked import Attacked, leaking
 from darkroom.verifiers.measures.attributes import read_attributes
 from darkroom.verifiers.measures.leaked import Enrolled, Values
-from darkroom.verifiers.plan import EnrolledSection, FacesSection, VerifierPlan
+from darkroom.verifiers.models import EncoderTrainer
+from darkroom.verifiers.plan import VerifierPlan
 from darkroom.verifiers.protection.base import Protection
 from darkroom.verifiers.record import VerifierCell
-from darkroom.verifiers.subject import VerifierSubject, behind, enrol, settled
+from darkroom.verifiers.subject import VerifierSubject, behind, enrol
 from darkroom.verifiers.targets.base import Encoder
-from darkroom.verifiers.targets.embedding import Store
+from darkroom.verifiers.targets.encoders import TorchEncoder
 from darkroom.verifiers.targets.load import open_encoder, open_verifier
 from darkroom.verifiers.targets.metrics import Metric
-from darkroom.verifiers.targets.sections import ServedFacesSection, TargetSection
-from darkroom.verifiers.targets.stored import read_store
+from darkroom.verifiers.targets.sections import ServedFacesSection
+from darkroom.verifiers.training.registry import ENCODER_TRAININGS
 from darkroom.vision.judges.base import Judge
 from darkroom.vision.judges.recognisers import JUDGES, own_judges
 from darkroom.vision.photos import Photos, load_photos, located
@@ -46,6 +55,8 @@ from darkroom.vision.priors.build import Materials
 from darkroom.vision.reading.shapes import shape_of
 from darkroom.vision.spec import ImageSpec
 from darkroom.vision.subject import hold_apart
+from darkroom.vision.training.base import ImageTraining, Undefended
+from darkroom.vision.training.course import Recipe
 
 # What servers are asked with is installed only where one is asked.
 if TYPE_CHECKING:
@@ -58,8 +69,52 @@ class VerifierJob(Job[VerifierPlan, VerifierSubject, VerifierCellPlan, VerifierB
     """An audit of a verifier; see :class:`Job`."""
 
     def models(self) -> Sequence[Model[VerifierSubject]]:
-        """Returns the verifier, which is given; see :meth:`Job.models`."""
-        return [GivenModel(self.subject)]
+        """Returns the verifier that is given, or those to train; see :meth:`Job.models`."""
+        plan, subject = self.plan, self.subject
+        if not plan.training:
+            return [GivenModel(subject)]
+        embedding = subject.embedding
+        if embedding is None or not isinstance(embedding.encoder, TorchEncoder):
+            raise PlanError(
+                f"[[training]] trains a PyTorch module, and {subject.target.name} is none: let "
+                "[target] load return one"
+            )
+        if not embedding.encoder.differentiable:
+            raise PlanError(
+                f"[[training]] needs a gradient, and none goes through {subject.target.name}: "
+                "remove no_grad, detach and NumPy from its forward pass"
+            )
+        recipe = plan.recipe
+        shared = Recipe(recipe.epochs, recipe.batch, recipe.learning_rate, recipe.weight_decay)
+        trainer = EncoderTrainer(
+            subject, self._learned, self._at, shared, recipe.augment, plan.run.seed
+        )
+        return [
+            TrainedModel(trainer, one, plan.models_folder)
+            for one in training_defenses(plan, self.folder)
+        ]
+
+    @cached_property
+    def _learned(self) -> Photos:
+        """Photos of those from whom encoders learn."""
+        path, spec = self.plan.recipe.images, self.subject.spec
+        if path is None:
+            return self.subject.seen
+        return load_photos(path, spec, resize=self.plan.private.resize)
+
+    def _at(self, encoder: Encoder) -> VerifierSubject:
+        """Returns the same people at another encoder."""
+        old, section = self.subject, self.plan.target
+        assert old.embedding is not None, "what is trained compares here"
+        made = enrol(
+            encoder,
+            *(old.private, old.trained, old.public, old.strangers),
+            metric=old.embedding.metric,
+            rule=old.rule,
+            threshold=section.accepts_from,
+            false_accepts=section.false_accepts or 0.001,
+        )
+        return made if self.plan.leak is None else leaking(made, self.plan.leak)
 
     def cells(self) -> Sequence[VerifierCellPlan]:
         """Returns every attack against every output defence; see :meth:`Job.cells`."""
@@ -88,7 +143,7 @@ class VerifierJob(Job[VerifierPlan, VerifierSubject, VerifierCellPlan, VerifierB
                 f"{channels} \N{MULTIPLICATION SIGN} {height} \N{MULTIPLICATION SIGN} {width}, "
                 f"values {spec.low:g} to {spec.high:g}",
             ),
-            ("Accepts", _accepts(subject)),
+            ("Accepts", _accepts(subject, found=not self.plan.training)),
             (
                 "Enrolled",
                 f"{len(subject.goals):,} people; {int((~subject.trained).sum()):,} other photos of "
@@ -99,11 +154,21 @@ class VerifierJob(Job[VerifierPlan, VerifierSubject, VerifierCellPlan, VerifierB
                 "Strangers who take part in nothing",
                 "nobody" if subject.strangers is None else _people(subject.strangers),
             ),
+            *self._taught(),
         ]
         about = TargetRecord(
             name=target.name, kind=self.plan.target.kind, range=(spec.low, spec.high)
         )
         return Facts(about, tested)
+
+    def _taught(self) -> list[tuple[str, str]]:
+        """Says from whom encoders learn, and how; nothing where none is trained."""
+        if not self.plan.training:
+            return []
+        learned = self._learned
+        whose = "enrolled photos" if self.plan.recipe.images is None else "photos"
+        on = f"{len(learned.people):,} {whose} of {len(np.unique(learned.people)):,} people: "
+        return trained_row(training_defenses(self.plan, self.folder), on)
 
     def check(self, subject: VerifierSubject, advance: Advance) -> Sequence[Check]:
         """Asks whether verifier and photos are what their owner thinks; see :meth:`Job.check`."""
@@ -140,28 +205,34 @@ class VerifierJob(Job[VerifierPlan, VerifierSubject, VerifierCellPlan, VerifierB
     ) -> tuple[VerifierCell, Arrays]:
         """Attacks all people and judges what comes out; see :meth:`Job.run_cell`."""
         where = None if cell.guarded is None else self._endpoint
-        protection = protection_in(cell.defense)
+        protection, plain = protection_in(cell.defense), subject
         if protection is not None:
             subject = self._behind(subject, protection)
             bench = replace(bench, other_templates=subject.other_templates)
         made, arrays = run_cell(key, cell, subject, prior, bench, advance, where)
-        if VerifierAccess.SCORE.includes(cell.access) or self._enrolled is None:
+        enrolled = None if VerifierAccess.SCORE.includes(cell.access) else self._enrolled(plain)
+        if enrolled is None:
             return made, arrays
         embedding, cells = subject.embedding, None
         if embedding is not None and embedding.leak is not None:
             alone = subject.with_leak(embedding.leak.first(1))
             one, _ = run_cell(key, cell, alone, prior, bench, lambda *_: None)
             cells = Attacked(one, made)
-        told = leaked_record(
-            subject, protection, self._enrolled, self._keys, *self._attributes, cells
-        )
+        told = leaked_record(subject, protection, enrolled, self._keys, *self._attributes, cells)
         details = made.details.model_copy(update={"store": told})
         return made.model_copy(update={"details": details}), arrays
 
+    def _enrolled(self, subject: VerifierSubject) -> Enrolled | None:
+        """Returns templates by which leaks of a store are measured, found out once a verifier."""
+        words = subject.target.fingerprint()
+        if words not in self._templates:
+            self._templates[words] = enrolled_templates(subject)
+        return self._templates[words]
+
     @cached_property
-    def _enrolled(self) -> Enrolled | None:
-        """Templates by which leaks of the store are measured."""
-        return enrolled_templates(self.subject)
+    def _templates(self) -> dict[str, Enrolled | None]:
+        """What :meth:`_enrolled` has found out."""
+        return {}
 
     @property
     def _keys(self) -> tuple[int, int]:
@@ -220,11 +291,14 @@ def _template(subject: VerifierSubject) -> str:
     return f"{size:,} numbers, compared by {unit}; {photos}"
 
 
-def _accepts(subject: VerifierSubject) -> str:
+def _accepts(subject: VerifierSubject, *, found: bool) -> str:
+    """Says from which score on it accepts; of verifiers yet to be trained that is not found."""
     point, metric = subject.operating, subject.target.metric
     if metric is Metric.DECISION:
         return "as the server decides"
     chosen = "as given" if point.wanted is None else f"for {point.wanted:.2%} false accepts"
+    if not found and point.wanted is not None:
+        return f"{metric.unit}, {chosen}"
     way = "up to" if metric is Metric.EUCLIDEAN else "from"
     return f"{way} {metric.unit} {metric.of_score(point.threshold):.4g}, {chosen}"
 
@@ -241,20 +315,22 @@ def load_job(plan: VerifierPlan, plan_path: Path, reporter: Reporter) -> Verifie
     """
     # A mistyped attack or prior shows before anything is read.
     cell_plans(plan, folder=plan_path.parent)
-    if plan.training:
-        raise PlanError("[[training]] is not for verifiers yet: audit encoders that are trained")
+    training_defenses(plan, plan_path.parent)
     section = plan.target
     spec = ImageSpec.of(section.shape or shape_of(located(plan.private.enrolled)), section.range)
     leave = plan.run.authorized_by
     compares = isinstance(section, ServedFacesSection) and section.answers != "template"
     encoder: Encoder | None = None
     if not compares:
-        encoder = open_encoder(section, spec, folder=plan_path.parent, authorized_by=leave)
+        with torch.random.fork_rng(devices=[]):
+            # An encoder that is to be trained begins with the weights that its code draws.
+            torch.default_generator.manual_seed(plan.run.seed)
+            encoder = open_encoder(section, spec, folder=plan_path.parent, authorized_by=leave)
         spec = encoder.spec
     with reporter.stage("Reading photos") as advance:
-        private = _photos(plan.private, plan.private.enrolled, spec)
+        private = photos_in(plan.private, plan.private.enrolled, spec)
         advance(1, 2)
-        public: Photos | None = _photos(plan.public, plan.public.images, spec)
+        public: Photos | None = photos_in(plan.public, plan.public.images, spec)
         if plan.judges.strangers is None:
             public, strangers = hold_apart(public)
         else:
@@ -262,69 +338,23 @@ def load_job(plan: VerifierPlan, plan_path: Path, reporter: Reporter) -> Verifie
     assert public is not None
     photos = private, chosen_photos(private, plan.private.enrol), public, strangers
     with reporter.stage("Enrolling people") as advance:
-        subject = _enrolled(section, encoder, photos, spec, leave)
+        subject = enrolled_at(section, encoder, photos, spec, leave)
         if plan.leak is not None:
-            subject = leaking(subject, plan.leak, _stored(section, photos[0]))
+            subject = leaking(subject, plan.leak, stored_in(section, photos[0]))
         advance(1, 1)
     return VerifierJob.of_file(plan, plan_path, subject)
 
 
-def _enrolled(
-    section: TargetSection,
-    encoder: Encoder | None,
-    photos: tuple[Photos, np.ndarray, Photos, Photos | None],
-    spec: ImageSpec,
-    leave: str | None,
-) -> VerifierSubject:
-    """Enrols people here, or asks a server that has enrolled them."""
-    false_accepts = section.false_accepts or 0.001
-    if encoder is None:
-        assert isinstance(section, ServedFacesSection)
-        verifier = open_verifier(section, spec, names_of(photos[0]), authorized_by=leave)
-        return settled(
-            verifier,
-            *photos,
-            rule="the server's choice",
-            threshold=section.accepts_from if verifier.threshold is None else verifier.threshold,
-            false_accepts=false_accepts,
-            pairs=section.pairs,
-        )
-    return enrol(
-        encoder,
-        *photos,
-        store=_stored(section, photos[0]),
-        metric=section.compared,
-        rule=section.rule,
-        threshold=section.accepts_from,
-        false_accepts=false_accepts,
-    )
-
-
-def _stored(section: TargetSection, private: Photos) -> Store | None:
-    """Returns the templates that a plan says are stored already, if it names any."""
-    stored = section.templates
-    return None if stored is None else read_store(stored, names_of(private))
-
-
-def names_of(photos: Photos) -> list[str]:
-    """Returns what people's folders are called, in the order of their numbers."""
-    return [photos.names[person] for person in np.unique(photos.people)]
-
-
-def chosen_photos(photos: Photos, told: str | None) -> np.ndarray:
-    """Tells which photos are enrolled, bool ``(photos,)``.
+def training_defenses(plan: VerifierPlan, folder: Path) -> list[ImageTraining]:
+    """Returns the training defences of a plan, without any first; none if it trains nothing.
 
     Args:
-        photos: Of the people.
-        told: A slice of each person's, or ``None`` for the first half, one at least.
+        plan: The plan.
+        folder: Where modules that they name are looked for.
+
+    Raises:
+        PlanError: If a name or a parameter is wrong.
     """
-    if told is not None:
-        return photos.numbered(parse_slice(told))
-    counts = np.bincount(photos.people)[photos.people]
-    half: np.ndarray = photos.numbers < np.maximum(1, counts // 2)
-    return half
-
-
-def _photos(section: EnrolledSection | FacesSection, path: Path, spec: ImageSpec) -> Photos:
-    people = None if section.people is None else parse_slice(section.people)
-    return load_photos(path, spec, people=people, resize=section.resize)
+    return with_control(
+        Undefended(), [ENCODER_TRAININGS.find(one, folder) for one in plan.training]
+    )

@@ -11,8 +11,13 @@ from darkroom.access import VerifierAccess
 from darkroom.auditing.plan import AttackSection, BasePlan, Section, checked_slice
 from darkroom.errors import PlanError
 from darkroom.sections import PartSection
-from darkroom.verifiers.targets.sections import ServedFacesSection, TargetSection
+from darkroom.verifiers.targets.sections import (
+    EncoderSection,
+    ServedFacesSection,
+    TargetSection,
+)
 from darkroom.vision.reading.pictures import Resize
+from darkroom.vision.training.sections import RecipeSection
 
 
 class FacesSection(Section):
@@ -59,6 +64,19 @@ class EnrolledSection(Section):
     @classmethod
     def _slices(cls, told: str | None) -> str | None:
         return None if told is None else checked_slice(told)
+
+
+class EncoderRecipe(RecipeSection):
+    """How every ``[[training]]`` trains the encoder that ``[target] load`` builds.
+
+    A linear layer on top tells people apart while it learns, and is dropped.
+
+    Attributes:
+        images: Photos of the people from whom it learns: one folder a person, or ``.npz``. The
+            enrolled photos when left out.
+    """
+
+    images: Path | None = None
 
 
 class LeakSection(Section):
@@ -117,6 +135,7 @@ class VerifierPlan(BasePlan):
     private: EnrolledSection
     public: FacesSection
     leak: LeakSection | None = None
+    recipe: EncoderRecipe = EncoderRecipe()
     attack: Annotated[list[VerifierAttackSection], Field(min_length=1)]  # type: ignore[assignment]
     judges: VerifierJudges = VerifierJudges()
 
@@ -126,6 +145,23 @@ class VerifierPlan(BasePlan):
             raise PlanError(
                 '[guarded] answers templates, which nobody compares there: set answers = "score" '
                 'or "decision"'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _trainable(self) -> Self:
+        if not self.training:
+            return self
+        target = self.target
+        if not isinstance(target, EncoderSection) or ":" not in target.load:
+            raise PlanError(
+                "[[training]] trains a PyTorch module: set [target] load to the code that builds "
+                "the encoder, such as mymodels:face_encoder"
+            )
+        if target.weights is not None or target.templates is not None:
+            raise PlanError(
+                "[[training]] trains the encoder itself, and enrols people at it: remove [target] "
+                "weights and templates, or the trainings"
             )
         return self
 
@@ -152,5 +188,6 @@ class VerifierPlan(BasePlan):
                 "private": moved(self.private, "enrolled", "attributes"),
                 "public": moved(self.public, "images", "attributes"),
                 "judges": moved(self.judges, "strangers"),
+                "recipe": moved(self.recipe, "images"),
             }
         )

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from darkroom.errors import PlanError
-from darkroom.images.training.base import ImageTraining, Undefended
-from darkroom.images.training.course import ImageCourse, Recipe
-from darkroom.images.training.dp_sgd import PrivateSGD
 from darkroom.images.training.erasing import RandomErasing
 from darkroom.training.frozen import learning, released
 from darkroom.training.record_gradients import RecordGradients
+from darkroom.vision.training.base import ImageTraining, Undefended
+from darkroom.vision.training.course import ImageCourse, Recipe
+from darkroom.vision.training.dp_sgd import PrivateSGD
 
 CLASSES, SIDE = 3, 8
 PIXELS = SIDE * SIDE

@@ -17,9 +17,6 @@ from torch import nn
 
 from darkroom.auditing.record import Privacy, TrainingFacts
 from darkroom.errors import DataError, PlanError
-from darkroom.images.training.course import ImageCourse, Recipe, Strangers
-from darkroom.images.training.dp_sgd import PrivateSGD
-from darkroom.images.training.modules import hidden_layers, output_layer, weighted_layers
 from darkroom.images.training.not_people import averaged, blurred, noise
 from darkroom.images.training.registry import TRAINING_DEFENSES
 from darkroom.images.training.regularised import (
@@ -28,11 +25,14 @@ from darkroom.images.training.regularised import (
     NegativeLabelSmoothing,
     alignment,
 )
-from darkroom.images.training.transfer import Transfer, freeze
 from darkroom.images.training.uniform import UniformConfidence
 from darkroom.named import describe
 from darkroom.training.defense import Trained
 from darkroom.training.modules import load_weights, weights_of
+from darkroom.vision.training.course import ImageCourse, Recipe, Strangers
+from darkroom.vision.training.dp_sgd import PrivateSGD
+from darkroom.vision.training.modules import hidden_layers, output_layer, weighted_layers
+from darkroom.vision.training.transfer import Transfer, freeze
 
 QUICK = Recipe(epochs=40, batch=8, learning_rate=0.01)
 

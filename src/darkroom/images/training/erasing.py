@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from darkroom.auditing.record import Privacy
 from darkroom.errors import PlanError
-from darkroom.images.training.base import ImageTraining, run_epochs
-from darkroom.images.training.course import ImageCourse
+from darkroom.vision.training.base import ImageTraining, run_epochs
+from darkroom.vision.training.course import ImageCourse
 
 
 @dataclass(frozen=True)

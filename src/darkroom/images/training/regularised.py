@@ -13,9 +13,9 @@ from torch.nn import functional
 
 from darkroom.auditing.record import Privacy
 from darkroom.errors import PlanError
-from darkroom.images.training.base import ImageTraining, run_epochs
-from darkroom.images.training.course import ImageCourse
-from darkroom.images.training.modules import hidden_layers, output_layer, replace_layer
+from darkroom.vision.training.base import ImageTraining, run_epochs
+from darkroom.vision.training.course import ImageCourse
+from darkroom.vision.training.modules import hidden_layers, output_layer, replace_layer
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from torch.nn import functional
 
 from darkroom.auditing.record import Privacy
 from darkroom.errors import PlanError
-from darkroom.images.training.base import ImageTraining, run_epochs
-from darkroom.images.training.course import ImageCourse
 from darkroom.images.training.not_people import averaged, blurred, noise
+from darkroom.vision.training.base import ImageTraining, run_epochs
+from darkroom.vision.training.course import ImageCourse
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from darkroom.images.training.base import ImageTraining
-from darkroom.images.training.course import ImageCourse, Recipe, Strangers
 from darkroom.testing.trainings import check_training
+from darkroom.vision.training.base import ImageTraining
+from darkroom.vision.training.course import ImageCourse, Recipe, Strangers
 
 
 def small_course() -> ImageCourse:

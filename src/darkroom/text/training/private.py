@@ -24,7 +24,7 @@ class PrivateText(TextTraining):
 
     DP-SGD (Abadi et al. 2016) with Adam on the noisy gradients, as Li et al. 2022 (Large Language
     Models Can Be Strong Differentially Private Learners) do; see
-    :class:`darkroom.images.training.dp_sgd.PrivateSGD`. What is protected is one *line*: a secret
+    :class:`darkroom.vision.training.dp_sgd.PrivateSGD`. What is protected is one *line*: a secret
     that stands in k lines is protected like a group of k, so deduplicate first.
 
     Where Opacus cannot tell lines' gradients apart, as of experts and of some embeddings of places,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from darkroom.errors import TargetError, one_line
 from darkroom.named import origin
+from darkroom.training.frozen import learning
 from darkroom.verifiers.targets.base import Encoder, Floats, Images
 from darkroom.vision.memory import DEFAULT, SHARE, most_rows
 from darkroom.vision.networks.checkpoints import bare
@@ -59,6 +60,7 @@ class TorchEncoder(Encoder):
                 f"target {name}: device {device!r} cannot be used ({one_line(error)}): set "
                 '[target] device = "cpu"'
             ) from error
+        self.learns = learning(self.model)
         for weight in self.model.parameters():
             weight.requires_grad_(False)
         probe = torch.from_numpy(probe_images(spec)).to(self.device)

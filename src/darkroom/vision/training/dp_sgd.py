@@ -13,11 +13,11 @@ from torch.nn import functional
 
 from darkroom.auditing.record import Privacy
 from darkroom.errors import MissingExtraError, PlanError, one_line
-from darkroom.images.training.base import ImageTraining
-from darkroom.images.training.course import ImageCourse
-from darkroom.images.training.transfer import freeze, pretrain
 from darkroom.training.mixing import MOST, require_apart
 from darkroom.training.private_sgd import Descent, noise_for
+from darkroom.vision.training.base import ImageTraining
+from darkroom.vision.training.course import ImageCourse
+from darkroom.vision.training.transfer import freeze, pretrain
 
 
 @dataclass(frozen=True)

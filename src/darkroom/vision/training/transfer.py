@@ -11,10 +11,10 @@ from torch import nn
 
 from darkroom.auditing.record import Privacy
 from darkroom.errors import DataError, PlanError
-from darkroom.images.training.base import ImageTraining, plain_loss, run_epochs
-from darkroom.images.training.course import ImageCourse
-from darkroom.images.training.modules import output_layer, replace_layer, weighted_layers
 from darkroom.training.defense import ignore
+from darkroom.vision.training.base import ImageTraining, plain_loss, run_epochs
+from darkroom.vision.training.course import ImageCourse
+from darkroom.vision.training.modules import output_layer, replace_layer, weighted_layers
 
 
 @dataclass(frozen=True)

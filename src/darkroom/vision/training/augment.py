@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -21,6 +23,20 @@ def vary(images: Tensor, generator: torch.Generator) -> Tensor:
         The same shape and range.
     """
     return _relight(_MOVE(images, generator), generator)
+
+
+def varying(low: float, high: float) -> Callable[[Tensor, torch.Generator], Tensor]:
+    """Returns :func:`vary` for images of another range.
+
+    Args:
+        low: The value of black.
+        high: That of full intensity.
+    """
+
+    def varied(images: Tensor, generator: torch.Generator) -> Tensor:
+        return vary((images - low) / (high - low), generator) * (high - low) + low
+
+    return varied
 
 
 def _relight(images: Tensor, generator: torch.Generator) -> Tensor:

@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from darkroom.auditing.record import Privacy
-from darkroom.images.training.course import ImageCourse
 from darkroom.training.defense import CONTROL, TrainingDefense
 from darkroom.training.frozen import in_training
 from darkroom.training.schedules import one_cycle
+from darkroom.vision.training.course import ImageCourse
 
 Objective = Callable[[Tensor, Tensor, float], Tensor]
 """Turns images, who is on them and the share of training that is over into a loss."""

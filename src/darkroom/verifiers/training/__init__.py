@@ -1,0 +1,1 @@
+"""Training encoders of faces: a head that tells people apart, and defences."""

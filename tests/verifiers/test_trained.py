@@ -1,0 +1,186 @@
+"""Encoders that an audit trains: what is guaranteed of whom, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from tests.support.needs import needed
+from tests.verifiers.conftest import SPEC, photos_of
+from torch import nn
+
+from darkroom.auditing.progress import Reporter
+from darkroom.errors import PlanError
+from darkroom.kinds import load_job
+from darkroom.runs import Run, audit_plan
+from darkroom.verifiers.job import VerifierJob
+from darkroom.verifiers.record import VerifierCell
+from darkroom.verifiers.targets.encoders import TorchEncoder
+from darkroom.verifiers.targets.metrics import Metric
+from darkroom.verifiers.training.heads import SCALE, headed
+
+PLAN = """\
+[run]
+name = "gate"
+out = "{out}"
+[target]
+load = "tests.verifiers.test_trained:encoder"
+false_accepts = 0.01
+[private]
+enrolled = "enrolled.npz"
+[public]
+images = "strangers.npz"
+[recipe]
+epochs = 30
+batch = 9
+[judges]
+steps = 2
+[check]
+ignore = ["recognition"]
+[[attack]]
+name = "template"
+photos = 30
+steps = 2
+[[training]]
+name = "dp-sgd"
+epsilon = 4.0
+epochs = 3
+"""
+
+
+def encoder() -> nn.Module:
+    return nn.Sequential(nn.AvgPool2d(2), nn.Flatten(), nn.Linear(14 * 12, 24))
+
+
+def fixed() -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
+    return lambda images: images.reshape(len(images), -1)[:, :24].astype(np.float64)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    given = {"enrolled": (6, 6, 1), "strangers": (60, 2, 2), "learned": (9, 4, 5)}
+    for name, sizes in given.items():
+        photos = photos_of(*sizes)
+        np.savez(folder / f"{name}.npz", images=photos.images, people=photos.people)
+    (folder / "plan.toml").write_text(PLAN.format(out=(folder / "runs").as_posix()))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(folder: Path) -> Run:
+    needed("opacus")
+    return audit_plan(folder / "plan.toml", progress=False)
+
+
+def job_of(folder: Path, old: str, new: str) -> VerifierJob:
+    text = (folder / "plan.toml").read_text()
+    assert old in text
+    (folder / "changed.toml").write_text(text.replace(old, new))
+    found = load_job(folder / "changed.toml", Reporter(shown=False))
+    assert isinstance(found, VerifierJob)
+    return found
+
+
+@pytest.mark.medium
+def test_the_guarantee_and_what_it_leaves_out_stand_in_the_record(run: Run) -> None:
+    control, private = run.cells
+    assert isinstance(control, VerifierCell)
+    assert isinstance(private, VerifierCell)
+    assert [cell.defense for cell in run.cells] == ["none", "dp-sgd(epsilon=4, epochs=3)"]
+    training = private.details.training
+    assert training is not None
+    assert training.privacy is not None
+    assert training.privacy.unit == "photo"
+    assert 3 < training.privacy.epsilon <= 4
+    assert training.bound is not None
+    person, photo = training.bound.chances
+    assert (person.examples, photo.examples) == (3, 1)
+    assert training.bound.baseline == pytest.approx(1 / 6)
+    assert 1 / 6 < photo.most < person.most <= 1
+    assert not training.bound.exceeded
+    assert control.details.training is not None
+    assert control.details.training.bound is None
+    assert any("is no part of it" in one for one in private.details.threat_model)
+    assert any("like a group of 3" in one for one in private.details.threat_model)
+    assert not any("no part of it" in one for one in control.details.threat_model)
+
+
+@pytest.mark.medium
+def test_the_page_shows_epsilon_bound_and_the_cost_in_recognition(run: Run) -> None:
+    page = run.report.read_text()
+    assert "for each photo" in page
+    assert "by the encoder alone with 3 examples" in page
+    control, private = (
+        cell.details.operating.false_rejects.estimate
+        for cell in run.cells
+        if isinstance(cell, VerifierCell)
+    )
+    assert control is not None
+    assert private is not None
+    assert private > control  # three noisy epochs of a handful of photos recognise worse
+    assert f'<span class="est">{private:.0%}</span>' in page
+
+
+@pytest.mark.medium
+def test_the_head_is_dropped(run: Run, folder: Path) -> None:
+    files = sorted((folder / "runs/gate/models").glob("*.safetensors"))
+    assert [sorted(load_file(one)) for one in files] == [["2.bias", "2.weight"]] * 2
+
+
+def test_it_learns_from_others_where_the_plan_names_them(folder: Path) -> None:
+    job = job_of(folder, "[recipe]", '[recipe]\nimages = "learned.npz"')
+    said = dict(job.facts().tested)["Trained by Darkroom"]
+    assert said == "36 photos of 9 people: none, dp-sgd(epsilon=4, epochs=3)"
+    digests = {model.digest for model in job.models()}
+    assert digests.isdisjoint(
+        model.digest for model in job_of(folder, "[recipe]", "[recipe]").models()
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (":encoder", ":fixed", "fixed is none"),
+        (':encoder"', ':encoder"\nweights = "a.safetensors"', "remove .target. weights"),
+        ("tests.verifiers.test_trained:encoder", "encoder.onnx", "code that builds the encoder"),
+        ('"dp-sgd"', '"dp-sdg"', "did you mean 'dp-sgd'"),
+        ("epsilon = 4.0", "epsilon = 0", "epsilon 0"),
+    ],
+)
+def test_mistakes_are_named(folder: Path, old: str, new: str, said: str) -> None:
+    with pytest.raises(PlanError, match=said):
+        job_of(folder, old, new).models()
+
+
+def test_a_head_of_cosines_sees_directions_alone() -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        images, inner = torch.rand(3, *SPEC.shape), encoder()
+        longer = nn.Sequential(inner, Longer())
+        state = torch.get_rng_state()
+        one, other = (headed(net, 24, 5, Metric.COSINE, 3) for net in (inner, longer))
+        assert torch.equal(torch.get_rng_state(), state)
+    assert torch.allclose(one(images), other(images), atol=1e-4)
+    assert one.head.bias is None
+    apart = headed(longer, 24, 5, Metric.EUCLIDEAN, 3)
+    assert torch.allclose(apart(images), apart.head(longer(images)))
+    assert one(images).abs().max() <= SCALE * one.head.weight.norm(dim=1).max()
+
+
+class Longer(nn.Module):
+    """Makes templates longer, and leaves their direction."""
+
+    def forward(self, templates: torch.Tensor) -> torch.Tensor:
+        return 7 * templates
+
+
+def test_what_the_owner_froze_stays_frozen() -> None:
+    net = encoder()
+    net.get_parameter("2.weight").requires_grad_(False)
+    assert TorchEncoder(net, SPEC).learns == {"2.bias"}
