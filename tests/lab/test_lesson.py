@@ -76,7 +76,8 @@ def test_an_experiment_ends_with_its_stream(lab: Lab, client: httpx.Client) -> N
     judged(lab)
     running = lab.state.lesson.running.works
     with client.stream("POST", "/lesson/experiments", json={"question": "rounding"}) as answer:
-        identity = json.loads(next(answer.iter_lines()))["identity"]
+        lines = answer.iter_lines()  # the stream is closed with what reads it
+        identity = json.loads(next(lines))["identity"]
         work = running[identity]
     until(lambda: identity not in running)
     assert work.join(10)
