@@ -19,6 +19,7 @@ from darkroom.errors import PlanError
 from darkroom.images.attacks.auto import AutoAttack
 from darkroom.images.attacks.base import Attack, Progress
 from darkroom.images.attacks.boundary import BoundaryAttack
+from darkroom.images.attacks.distillation import DistillationAttack
 from darkroom.images.attacks.evolution import EvolutionAttack
 from darkroom.images.attacks.finite_difference import FiniteDifferenceAttack
 from darkroom.images.attacks.gradient import GradientAttack
@@ -324,6 +325,9 @@ def test_a_prior_of_another_range_is_refused(simple_case: Case) -> None:
 
 BLIND: dict[str, Attack] = {
     "evolution": EvolutionAttack(rows=300),
+    "distillation": DistillationAttack(
+        rows=300, shared=60, units=8, epochs=1, least_steps=20, steps=10
+    ),
     "finite-difference": FiniteDifferenceAttack(rows=300),
     "auto": AutoAttack(rows=300),
     "boundary": BoundaryAttack(rows=300),

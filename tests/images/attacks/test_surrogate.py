@@ -193,7 +193,7 @@ def test_surrogates_learn_labels() -> None:
         ensemble = Ensemble(features, 2, members=3, width=16)
     before = float((ensemble(images).argmax(dim=1) == labels).float().mean())
     train(
-        ensemble,
+        ensemble.members,
         features(images[:300]),
         labels[:300],
         epochs=5,

@@ -98,18 +98,18 @@ class EvolutionAttack(ScoreAttack):
         """
         super().__post_init__()
         if self.population < 4:
-            raise PlanError("attack evolution: population must be 4 or more")
+            raise PlanError(f"attack {self.name}: population must be 4 or more")
         if not (self.deviation > 0 and self.step > 0):
-            raise PlanError("attack evolution: deviation and step must be positive")
+            raise PlanError(f"attack {self.name}: deviation and step must be positive")
 
     def _search(
         self, view: View, prior: ImagePrior, goals: NDArray[np.int64], rng: np.random.Generator
     ) -> Iterator[Progress]:
-        return _Search(self, view, prior, goals, rng).run()
+        return EvolutionSearch(self, view, prior, goals, rng).run()
 
 
-class _Search(ScoreSearch):
-    """A strategy of the library and a regression for each search."""
+class EvolutionSearch(ScoreSearch):
+    """A strategy of the library and a regression for each search; see :class:`EvolutionAttack`."""
 
     attack: EvolutionAttack
 
@@ -121,6 +121,7 @@ class _Search(ScoreSearch):
         goals: NDArray[np.int64],
         rng: np.random.Generator,
     ) -> None:
+        """Asks nothing yet; arguments as :class:`.ScoreSearch`."""
         super().__init__(attack, view, prior, goals, rng)
         visible = self.coordinates.visible
         scale = visible**-0.5
@@ -171,6 +172,16 @@ class _Search(ScoreSearch):
         self.challenger[rows] = self.coordinates.bounded(
             self._follow(rows, asked, centres) if self.attack.regression else centres
         )
+
+    def begin_at(self, points: Tensor) -> None:
+        """Lets every search begin at a point of its own; one that does not show its goal seeks it.
+
+        Args:
+            points: ``(searches, dimensions)``, within the prior's bounds.
+        """
+        self.challenger = points.clone()
+        self.strategies = [self._begin(row, point) for row, point in enumerate(points)]
+        self.seen = torch.ones_like(self.seen)
 
     def _sight(self, rows: Tensor, asked: Asked) -> None:
         """Begins a search where its goal's score is first told, and seeks anew where it is lost."""

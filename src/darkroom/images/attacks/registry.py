@@ -5,6 +5,7 @@ from __future__ import annotations
 from darkroom.images.attacks.auto import AutoAttack
 from darkroom.images.attacks.base import Attack
 from darkroom.images.attacks.boundary import BoundaryAttack
+from darkroom.images.attacks.distillation import DistillationAttack
 from darkroom.images.attacks.evolution import EvolutionAttack
 from darkroom.images.attacks.finite_difference import FiniteDifferenceAttack
 from darkroom.images.attacks.gradient import GradientAttack
@@ -19,6 +20,7 @@ ATTACKS: Registry[Attack] = Registry(
     GradientAttack,
     MIFaceAttack,
     EvolutionAttack,
+    DistillationAttack,
     FiniteDifferenceAttack,
     BoundaryAttack,
     SurrogateAttack,

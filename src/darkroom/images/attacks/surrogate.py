@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from darkroom.access import Access
 from darkroom.errors import PlanError
@@ -247,23 +247,22 @@ class _Search:
                 self.features, self.view.classes, self.attack.members, self.attack.units
             )
         train(
-            surrogates,
+            surrogates.members,
             self.seen,
             labels,
             epochs=self.attack.epochs,
             least_steps=self.attack.least_steps,
             generator=self.generator,
         )
-        spec = self.prior.spec
-        own = TorchTarget(surrogates, spec.shape, value_range=(spec.low, spec.high))
-        view = View(own, Access.WEIGHTS, QueryLedger(len(self.goals)))
-        inversion = GradientAttack(
+        latents = inverted(
+            surrogates,
+            self.prior,
+            self.goals,
             steps=self.attack.steps,
             prior_weight=self.attack.prior_weight,
-            settle=self.attack.steps,
             memory=self.attack.memory,
+            rng=self.rng,
         )
-        latents = inversion.best_latents(view, self.prior, self.goals, rng=self.rng)
         self.candidates = self.coordinates.points(latents)
 
     @torch.no_grad()
@@ -291,6 +290,36 @@ class _Search:
         """Returns the best of each goal; its confidence is not known."""
         unknown = np.full(len(self.goals), np.nan)
         return Progress(self.view.ledger.spent, self.feedback.images(self.best), unknown)
+
+
+def inverted(
+    own: nn.Module,
+    prior: ImagePrior,
+    goals: Labels,
+    *,
+    steps: int,
+    prior_weight: float,
+    memory: int,
+    rng: np.random.Generator,
+) -> Tensor:
+    """Inverts a model that the attacker owns by :class:`.GradientAttack`; the target is not asked.
+
+    Args:
+        own: Takes the prior's images, returns logits ``(n, classes)``.
+        prior: What the attacker knows beforehand.
+        goals: The classes to reconstruct, ``(goals,)``.
+        steps: Of the inversion, all of which are taken.
+        prior_weight: The weight of the prior's energy.
+        memory: Bytes that activations may take.
+        rng: The source of the moves.
+
+    Returns:
+        What decodes to the answers, ``(goals, *latent_shape)``.
+    """
+    target = TorchTarget(own, prior.spec.shape, value_range=(prior.spec.low, prior.spec.high))
+    view = View(target, Access.WEIGHTS, QueryLedger(len(goals)))
+    inversion = GradientAttack(steps=steps, prior_weight=prior_weight, settle=steps, memory=memory)
+    return inversion.best_latents(view, prior, goals, rng=rng)
 
 
 def _blend(points: Tensor, noise: Tensor, shares: Tensor) -> Tensor:

@@ -184,7 +184,7 @@ def affordable(ledger: QueryLedger, positions: NDArray[np.int64]) -> int | None:
     """
     left = []
     if ledger.limit.per_goal is not None:
-        left.append(ledger.limit.per_goal - int(ledger.spent[positions].max()))
+        left.append(ledger.limit.per_goal - int(ledger.alone[positions].max()))
     if ledger.limit.total is not None:
         left.append((ledger.limit.total - ledger.total) // len(positions))
     return min(left) if left else None

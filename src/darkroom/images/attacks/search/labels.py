@@ -282,9 +282,22 @@ class Pool:
 
     def points(self, n: int) -> Tensor:
         """Draws points from the prior, ``(n, dimensions)``; asks nothing."""
-        coordinates = self._feedback.coordinates
-        points = coordinates.points(self._prior.draw(n, self._generator))
-        # A prior of free pixels draws its average only; then the coordinates themselves vary.
-        if float(points.abs().max()) == 0:
-            points = torch.randn(n, coordinates.dimensions, generator=self._generator)
-        return points
+        return draws(self._prior, self._feedback.coordinates, n, self._generator)
+
+
+def draws(
+    prior: ImagePrior, coordinates: Coordinates, n: int, generator: torch.Generator
+) -> Tensor:
+    """Draws points from a prior, ``(n, dimensions)``; asks nothing.
+
+    Args:
+        prior: What is drawn from.
+        coordinates: Of its latents.
+        n: How many.
+        generator: The source of the draws.
+    """
+    points = coordinates.points(prior.draw(n, generator))
+    # A prior of free pixels draws its average only; then the coordinates themselves vary.
+    if float(points.abs().max()) == 0:
+        points = torch.randn(n, coordinates.dimensions, generator=generator)
+    return points

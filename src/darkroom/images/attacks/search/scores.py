@@ -179,9 +179,13 @@ class ScoreSearch(ABC):
     def run(self) -> Iterator[Progress]:
         """Searches until every goal is settled or nothing is left to spend."""
         yield self.progress()
+        yield from self.search()
+
+    def search(self) -> Iterator[Progress]:
+        """Searches from the challengers on, as :meth:`run` does."""
         self.compare(final=False)
         ahead = marks()
-        mark = next(ahead)
+        mark = next(mark for mark in ahead if mark > self.spent)
         while bool(self.active.any()):
             size = self._affordable_candidates(self._left())
             until_mark = mark - self.spent

@@ -1,8 +1,9 @@
-"""Models of a target that an attacker trains on the labels of images drawn from a prior."""
+"""Models of a target that an attacker trains on its answers to images drawn from a prior."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -78,7 +79,7 @@ class Ensemble(nn.Module):
         super().__init__()
         self.features = features
         self.members = nn.ModuleList(
-            _network(features.size, classes, width, number % 3) for number in range(members)
+            network(features.size, classes, width, number % 3) for number in range(members)
         )
 
     def forward(self, images: Tensor) -> Tensor:
@@ -87,7 +88,15 @@ class Ensemble(nn.Module):
         return torch.stack([member(seen).log_softmax(dim=1) for member in self.members]).mean(dim=0)
 
 
-def _network(inputs: int, classes: int, width: int, hidden: int) -> nn.Sequential:
+def network(inputs: int, classes: int, width: int, hidden: int) -> nn.Sequential:
+    """Returns a network from features ``(n, inputs)`` to ``(n, classes)``, from global randomness.
+
+    Args:
+        inputs: How many features it sees.
+        classes: How many numbers it gives.
+        width: Units of a hidden layer.
+        hidden: How many of them; none makes it linear.
+    """
     layers: list[nn.Module] = []
     for _ in range(hidden):
         layers += [nn.Linear(inputs, width), nn.SiLU()]
@@ -96,34 +105,34 @@ def _network(inputs: int, classes: int, width: int, hidden: int) -> nn.Sequentia
 
 
 def train(
-    ensemble: Ensemble,
+    members: nn.ModuleList,
     seen: Tensor,
-    labels: Tensor,
+    answers: Tensor,
     *,
     epochs: int,
     least_steps: int,
     generator: torch.Generator,
+    loss: Callable[[Tensor, Tensor], Tensor] = functional.cross_entropy,
 ) -> None:
-    """Teaches every member of an ensemble the labels.
+    """Teaches every network what the target answers.
 
     Args:
-        ensemble: What learns.
+        members: What learns, each from features to ``(n, classes)``.
         seen: Features of images, ``(n, size)``.
-        labels: What the target names in them, ``(n,)``.
+        answers: What the target names in them, ``(n,)``, or a number a class, ``(n, classes)``.
         epochs: How often each row is seen, about.
         least_steps: Steps at least, so that few rows are seen more often.
         generator: The order of the rows.
+        loss: Of what a network gives and the answers, one number.
     """
     batch = min(BATCH, len(seen))
     steps = max(least_steps, epochs * len(seen) // batch)
-    optimizer = torch.optim.AdamW(
-        ensemble.members.parameters(), lr=3e-3, weight_decay=0.05, fused=True
-    )
+    optimizer = torch.optim.AdamW(members.parameters(), lr=3e-3, weight_decay=0.05, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(steps):
         rows = torch.randint(len(seen), (batch,), generator=generator)
-        inputs, answers = seen[rows], labels[rows]
-        losses = [functional.cross_entropy(member(inputs), answers) for member in ensemble.members]
+        inputs, wanted = seen[rows], answers[rows]
+        losses = [loss(member(inputs), wanted) for member in members]
         optimizer.zero_grad()
         torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
