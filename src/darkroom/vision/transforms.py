@@ -70,7 +70,7 @@ class RandomAffine:
 def move(images: Tensor, matrices: Tensor) -> Tensor:
     """Applies one drawn move to each image, ``(n, channels, height, width)``."""
     # The same grid as functional.affine_grid's, whose matrix product takes twice as long.
-    down, across = (_centres(side) for side in images.shape[2:])
+    down, across = (_centres(side, images.device) for side in images.shape[2:])
     lines = matrices[:, None, :, 1] * down[:, None] + matrices[:, None, :, 2]
     grid = lines[:, :, None] + matrices[:, None, None, :, 0] * across[:, None]
     return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
@@ -95,6 +95,6 @@ def move_alike(images: Tensor, matrix: Tensor) -> Tensor:
     return move(stacked, matrix.expand(apart, 2, 3)).reshape(images.shape)
 
 
-def _centres(side: int) -> Tensor:
+def _centres(side: int, device: torch.device) -> Tensor:
     """Returns where the middle of each pixel of a side lies, between -1 and 1, ``(side,)``."""
-    return (2 * torch.arange(side) + 1) / side - 1
+    return (2 * torch.arange(side, device=device) + 1) / side - 1

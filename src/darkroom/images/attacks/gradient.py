@@ -25,6 +25,9 @@ Loss = Literal["margin", "cross-entropy"]
 AHEAD = 32
 """Steps for which moves are drawn at a time."""
 
+FUSED = ("cpu", "cuda", "mps", "xpu")
+"""Devices on which Adam takes its step in one kernel."""
+
 
 @dataclass(frozen=True)
 class GradientAttack(Attack):
@@ -118,12 +121,12 @@ class GradientAttack(Attack):
     ) -> Tensor:
         """Runs to the end and returns what decodes to the answer, ``(goals, *latent_shape)``.
 
-        For attacks that go on from there; arguments as :meth:`run`.
+        For attacks that go on from there, on the processor; arguments as :meth:`run`.
         """
         search = _Search(self, view, prior, goals, rng)
         for _ in self._steps(search):
             pass
-        return search.best[search.best_rows()]
+        return search.best[search.best_rows().to(view.device)].cpu()
 
     def _search(
         self, view: View, prior: ImagePrior, goals: NDArray[np.int64], rng: np.random.Generator
@@ -161,7 +164,11 @@ def milestones(steps: int) -> list[int]:
 
 
 class _Search:
-    """The state of one search: every goal times every restart is a row of one tensor."""
+    """The state of one search: every goal times every restart is a row of one tensor.
+
+    Latents, moves and gradients are where the target is, and stay there from step to step; only
+    when candidates are compared do a few numbers of each row come back.
+    """
 
     def __init__(
         self,
@@ -171,32 +178,43 @@ class _Search:
         goals: NDArray[np.int64],
         rng: np.random.Generator,
     ) -> None:
-        self.attack, self.view, self.prior = attack, view, prior
+        self.attack, self.view, self.device = attack, view, view.device
+        self.prior = prior.to(self.device)
         root = int(rng.integers(2**62))
         self.moves = RandomAffine(attack.shift, attack.turn, attack.zoom, attack.flip)
         generator = torch.Generator().manual_seed(root)
-        self.probes = self.moves.matrices(attack.probes, generator)
+        self.probes = self.moves.matrices(attack.probes, generator).to(self.device)
         # A source a goal: its answer must not hang on which others are attacked beside it.
         self.sources = [np.random.default_rng([root, int(goal)]) for goal in goals]
         self.ahead: Iterator[Tensor] = iter(())
         self.positions = np.repeat(np.arange(len(goals)), attack.restarts)
-        self.classes = torch.from_numpy(np.repeat(goals, attack.restarts))
-        self.latents = self._starts()
+        self.classes = torch.from_numpy(np.repeat(goals, attack.restarts)).to(self.device)
+        self.latents = self._starts(prior).to(self.device)
         self.optimizer = torch.optim.Adam(
-            [self.latents], lr=attack.learning_rate * prior.spread, fused=True
+            [self.latents],
+            lr=attack.learning_rate * prior.spread,
+            fused=self.device.type in FUSED,
         )
         self.budget = RowBudget(attack.memory)
         rows = len(self.positions)
         self.active = torch.ones(rows, dtype=torch.bool)
+        self._follow()
         self.settled_at = torch.full((len(goals),), -1)
         self.best = self.latents.clone()
         self.best_objective = torch.full((rows,), torch.inf)
         self.best_confidence = torch.full((rows,), torch.nan, dtype=torch.float64)
         self.best_worst = torch.zeros(rows, dtype=torch.float64)
 
-    def _starts(self) -> Tensor:
+    def _follow(self) -> None:
+        """Notes which rows go on, here and where the target is."""
+        self.rows = self.active.nonzero()[:, 0]
+        self.rows_there = self.rows.to(self.device)
+        still = ~self.active.view(-1, *[1] * (self.latents.ndim - 1))
+        self.still = still.to(self.device)
+
+    def _starts(self, prior: ImagePrior) -> Tensor:
         """Returns the first latents: the prior's own for restart 0, near it for the others."""
-        attack, prior = self.attack, self.prior
+        attack = self.attack
         noise = torch.zeros(len(self.sources), attack.restarts, *prior.latent_shape)
         if attack.restarts > 1:
             shape = (attack.restarts - 1, *prior.latent_shape)
@@ -229,16 +247,15 @@ class _Search:
 
     def differentiate(self) -> None:
         """Leaves the gradient of the objective at every active row's latents; zero elsewhere."""
-        rows = self.active.nonzero()[:, 0]
-        matrices = None if self.moves.is_identity else self._draw_moves()[rows]
+        matrices = None if self.moves.is_identity else self._draw_moves()[self.rows_there]
         self.latents.grad = torch.zeros_like(self.latents)
-        for part in self.budget.chunks(len(rows)):
-            chosen = rows[part]
+        for part in self.budget.chunks(len(self.rows)):
+            chosen = self.rows_there[part]
             latents = self.latents[chosen].requires_grad_(True)
             with self.budget.measured(len(chosen)):
                 images = self.prior.decode(latents)
                 seen = images if matrices is None else move(images, matrices[part])
-                log_scores = self.view.log_scores(seen, self.positions[chosen.numpy()])
+                log_scores = self.view.log_scores(seen, self.positions[self.rows[part].numpy()])
                 loss = self._objective(log_scores, self.classes[chosen])
                 total = (loss + self._regularizer(latents, images)).sum()
             self.latents.grad[chosen] = torch.autograd.grad(total, latents)[0]
@@ -249,7 +266,7 @@ class _Search:
         if uniform is None:
             shape = (AHEAD, NUMBERS, self.attack.restarts)
             drawn = np.stack([source.random(shape, np.float32) for source in self.sources], axis=2)
-            self.ahead = iter(torch.from_numpy(drawn).flatten(2))
+            self.ahead = iter(torch.from_numpy(drawn).flatten(2).to(self.device))
             uniform = next(self.ahead)
         return self.moves.drawn(uniform)
 
@@ -259,37 +276,38 @@ class _Search:
         kept = self.latents.clone()
         self.optimizer.step()
         moved = self.prior.project(self.latents)
-        still = ~self.active.view(-1, *[1] * (self.latents.ndim - 1))
-        self.latents.copy_(torch.where(still, kept, moved))
+        self.latents.copy_(torch.where(self.still, kept, moved))
 
     @torch.no_grad()
     def compare(self, step: int) -> None:
         """Puts the current latents of active rows in place of the best where they are better."""
-        rows = self.active.nonzero()[:, 0]
-        for part in self.budget.chunks(len(rows)):
-            self._compare_rows(rows[part])
+        for part in self.budget.chunks(len(self.rows)):
+            self._compare_rows(self.rows[part], self.rows_there[part])
         reached = self.best_worst.view(-1, self.attack.restarts).amax(dim=1)
         newly = (reached >= self.attack.confidence) & (self.settled_at < 0)
         self.settled_at[newly] = step
         done = (self.settled_at >= 0) & (step >= self.settled_at + self.attack.settle)
         self.active &= ~done.repeat_interleave(self.attack.restarts)
+        self._follow()
 
-    def _compare_rows(self, rows: Tensor) -> None:
-        latents, classes = self.latents[rows], self.classes[rows]
+    def _compare_rows(self, rows: Tensor, there: Tensor) -> None:
+        latents, classes = self.latents[there], self.classes[there]
         images = self.prior.decode(latents)
-        objective = torch.zeros(len(rows))
+        objective = torch.zeros(len(rows), device=self.device)
         confidences = []
         for matrix in [None, *self.probes]:
             seen = images if matrix is None else move_alike(images, matrix)
             log_scores = self.view.log_scores(seen, self.positions[rows.numpy()])
             objective += self._objective(log_scores, classes) / (1 + len(self.probes))
-            goal = log_scores.double().gather(1, classes[:, None])[:, 0]
-            confidences.append(goal.exp())
+            goal = log_scores.gather(1, classes[:, None])[:, 0]
+            confidences.append(goal.cpu().double().exp())
         objective += self._regularizer(latents, images)
-        better = objective < self.best_objective[rows]
+        found = objective.cpu()
+        better = found < self.best_objective[rows]
+        kept = better.to(self.device).view(-1, *[1] * (latents.ndim - 1))
+        self.best[there] = torch.where(kept, latents, self.best[there])
         chosen = rows[better]
-        self.best[chosen] = latents[better]
-        self.best_objective[chosen] = objective[better]
+        self.best_objective[chosen] = found[better]
         self.best_confidence[chosen] = confidences[0][better]
         self.best_worst[chosen] = torch.stack(confidences).amin(dim=0)[better]
 
@@ -303,8 +321,9 @@ class _Search:
     def progress(self) -> Progress:
         """Returns the best restart of each goal."""
         rows = self.best_rows()
+        best = self.best[rows.to(self.device)]
         parts = [
-            self.prior.decode(part) for part in torch.split(self.best[rows], self.budget.rows or 64)
+            self.prior.decode(part).cpu() for part in torch.split(best, self.budget.rows or 64)
         ]
         return Progress(
             self.view.ledger.spent,

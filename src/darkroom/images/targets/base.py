@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -32,6 +33,7 @@ class Target(ABC):
         outputs: What the model itself returns: ``logits``, ``probabilities`` or ``labels``.
         served: Whether others serve it, so that every row costs somebody's quota.
         notes: What was found out about the model without being told, in words that follow "it".
+        device: Where :meth:`log_scores` takes images best, and answers.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Target(ABC):
     outputs: str
     served: ClassVar[bool] = False
     notes: tuple[str, ...] = ()
+    device: torch.device = torch.device("cpu")
 
     @property
     def largest_k(self) -> int:

@@ -190,7 +190,7 @@ class TorchTarget(Target):
         with torch.no_grad():
             for start in range(0, len(images), self.batch):
                 rows = torch.from_numpy(images[start : start + self.batch]).to(self.device)
-                log_scores = self._log_scores(rows).double().cpu()
+                log_scores = self._log_scores(rows).cpu().double()
                 answers.append(log_scores.softmax(dim=1).numpy())
         return np.concatenate(answers)
 
@@ -201,5 +201,5 @@ class TorchTarget(Target):
 
 def _are_probabilities(answers: Tensor) -> bool:
     """Tells whether every row is non-negative and sums to one; true of no rows."""
-    sums = answers.double().sum(dim=1)
+    sums = answers.float().sum(dim=1)
     return bool((answers >= 0).all() and ((sums - 1).abs() < 1e-3).all())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -86,6 +87,11 @@ class View:
     def spec(self) -> ImageSpec:
         """The images that the target takes."""
         return self._target.spec
+
+    @property
+    def device(self) -> torch.device:
+        """Where the target takes images best; answers with a gradient come from where they were."""
+        return self._target.device
 
     @property
     def classes(self) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from darkroom.errors import PlanError
 from darkroom.vision.spec import ImageSpec
@@ -82,3 +83,29 @@ class ImagePrior(ABC):
     def project(self, latents: Tensor) -> Tensor:
         """Returns the nearest latents that the prior allows; the same ones unless bounded."""
         return latents
+
+    def to(self, device: torch.device) -> Self:
+        """Returns the same prior that decodes, weighs and bounds latents on a device.
+
+        What it holds is copied there, this prior stays where it is. Starts and draws are asked of
+        a prior on the processor, whose generators decide them.
+
+        Args:
+            device: Where latents will be.
+        """
+        moved = {name: _there(value, device) for name, value in vars(self).items()}
+        if all(value is vars(self)[name] for name, value in moved.items()):
+            return self
+        other = copy.copy(self)
+        vars(other).update(moved)
+        return other
+
+
+def _there(value: Any, device: torch.device) -> Any:
+    """Returns a tensor, a module or another prior on a device; anything else as it is."""
+    if isinstance(value, nn.Module):
+        tensors = [*value.parameters(), *value.buffers()]
+        if all(tensor.device == device for tensor in tensors):
+            return value
+        return copy.deepcopy(value).to(device)
+    return value.to(device) if isinstance(value, Tensor | ImagePrior) else value
