@@ -64,7 +64,8 @@ class Folded(nn.Module):
     """Answers an image as it does the one opposite, which no linear model does."""
 
     def forward(self, images: Tensor) -> Tensor:
-        return Softmax()(images).abs()
+        found: Tensor = Softmax()(images).abs()
+        return found
 
 
 class Lottery(nn.Module):
