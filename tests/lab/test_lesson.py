@@ -108,3 +108,9 @@ def test_the_lesson_is_gone_through_and_printed(lab: Lab, page: Page) -> None:
     assert section.locator(".measured table").is_visible()
     assert not section.get_by_role("textbox").is_visible()
     assert not section.get_by_role("button").first.is_visible()
+    # On paper it is dark on white and as wide as the sheet, also for who reads light on dark.
+    page.emulate_media(media="print", color_scheme="dark")
+    ink = "parseInt(getComputedStyle(document.querySelector('h1')).color.match(/\\d+/)[0])"
+    assert page.evaluate(ink) < 60
+    page.set_viewport_size({"width": 700, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 700
