@@ -5,6 +5,8 @@ from __future__ import annotations
 from benchmarks.claims import Claim, Outcome, Table, tell
 from benchmarks.verifiers.controls import exchanged, untrained
 from benchmarks.verifiers.courses import COLUMNS, Course, follow
+from benchmarks.verifiers.leaks import leak_claims
+from benchmarks.verifiers.private import private_claims
 from benchmarks.verifiers.stores import store_claims
 from benchmarks.verifiers.worlds import FULL, QUICK, World, rendered
 from darkroom.defenses.match_scores import MatchNoise, MatchRounding
@@ -26,12 +28,18 @@ def run(*, quick: bool, seed: int) -> Outcome:
     world = rendered(QUICK if quick else FULL, seed)
     courses = attacked(world, quick, seed)
     claims = rendered_claims(courses[0])
-    controls, untaught = untrained(world, seed, 300 if quick else 2000)
+    controls, recognising, untaught = untrained(world, seed, 300 if quick else 2000)
+    swapped, exchange = exchanged(world, seed)
     stores, tables = store_claims(world, seed)
-    claims += [*stores, *controls, *exchanged(world, seed)]
-    lines = [line for one in [*courses, *untaught] for line in one.rows()]
+    leaks, against = leak_claims(world, seed)
+    private, trained, taught = private_claims(world, quick=quick, seed=seed)
+    claims += [*stores, *leaks, *private, *controls, *swapped]
+    lines = [line for one in [*courses, *taught, *untaught] for line in one.rows()]
     title = "Rendered people, 64 x 64, forty enrolled: accepted and shown by rows"
-    tables = [Table(title, COLUMNS, lines), *tables]
+    tables = [
+        Table(title, COLUMNS, lines),
+        *[*tables, *against, *trained, *recognising, *exchange],
+    ]
     try:
         from benchmarks.verifiers.library import library_claims
     except ModuleNotFoundError:

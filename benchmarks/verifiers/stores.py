@@ -51,13 +51,16 @@ def store_claims(world: World, seed: int) -> tuple[list[Claim], list[Table]]:
     found = _searched(stored, candidates, others)
     finding = Table(
         f"Rank of the right person for one leaked template, among {len(stored)}",
-        ("protection", "attacker", "first", "low", "high", "median rank", "bits"),
+        (
+            *("protection", "attacker", "first", "low", "high"),
+            *("median rank", "bits", "low", "high"),
+        ),
         [[*name, *_row(one)] for name, one in found.items()],
     )
     linking = Table(
         "Two stores with different keys: linkable from 0 to 1 (D-sys), and templates renewed",
         ("protection", "D-sys", "mated accepted at 1% after renewal"),
-        [[_named(one), *_linked(one, stored, candidates, people)] for one in PROTECTIONS],
+        [[named(one), *_linked(one, stored, candidates, people)] for one in PROTECTIONS],
     )
     numbers = strangers.people[strangers.numbers == 0][:PEOPLE]
     attributes = Table(
@@ -88,7 +91,7 @@ def _told(world: World, stored: Floats, numbers: np.ndarray, seed: int) -> list[
             )
             attacker = "key known" if key_known else "key not known"
             lines += [
-                [_named(protection), attacker, one.name, *one.right, one.guessed.estimate]
+                [named(protection), attacker, one.name, *one.right, one.guessed.estimate]
                 for one in told
             ]
     return lines
@@ -98,7 +101,7 @@ def _searched(stored: Floats, candidates: Floats, others: Floats) -> dict[tuple[
     """Returns where the right person stands, by protection and by what the attacker knows."""
     found, people = dict[tuple[str, str], Found](), np.arange(len(stored))
     for protection in PROTECTIONS:
-        name = _named(protection)
+        name = named(protection)
         known = found_with_key(protection, stored, candidates, people, KEYS[0])
         found[name, "key known"] = known
         for pairs in (0, 10, 50) if protection != Plain() else ():
@@ -128,13 +131,14 @@ def _claims(found: dict[tuple[str, str], Found], stored: Floats, candidates: Flo
     ]
 
 
-def _named(protection: Protection) -> str:
+def named(protection: Protection) -> str:
+    """Returns what a table calls a protection."""
     overlap = getattr(protection, "overlap", None)
     return protection.name if overlap is None else f"{protection.name}(overlap={overlap})"
 
 
 def _row(found: Found) -> list[object]:
-    return [*found.first, found.median, found.bits]
+    return [*found.first, found.median, *found.bits]
 
 
 def _linked(

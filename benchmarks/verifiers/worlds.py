@@ -59,6 +59,7 @@ class World(NamedTuple):
         people: The judges, and the strangers among whom people are ranked.
         guessed: The expected log2 of everybody's rank without the verifier.
         at_one_percent: The threshold at a false-accept rate of 1%.
+        learned: Photos of those from whom the encoder learned; ``None`` where others made it.
     """
 
     subject: VerifierSubject
@@ -66,6 +67,7 @@ class World(NamedTuple):
     people: People
     guessed: Floats
     at_one_percent: float
+    learned: Photos | None = None
 
     @property
     def panel(self) -> Panel:
@@ -89,7 +91,7 @@ def rendered(sizes: Sizes, seed: int) -> World:
     apart = others.select((others.people >= sizes.learned) & (others.numbers < 2))
     tell("training the encoder")
     encoder = train_face_encoder(learned.images, learned.people, seed=seed, epochs=sizes.epochs)
-    return world_of(encoder, private, public, apart, sizes, seed)
+    return world_of(encoder, private, public, apart, sizes, seed)._replace(learned=learned)
 
 
 def world_of(
