@@ -51,6 +51,7 @@ class Elsewhere(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     Attributes:
         crossings: The operations by which tensors of more than one number came or went.
+        doubles: The operations that made a float64 there.
         scalars: How often a single number was looked at.
         sealed: Whether a crossing, and a float64 there, is an error.
     """
@@ -60,6 +61,7 @@ class Elsewhere(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.crossings: list[str] = []
+        self.doubles: list[str] = []
         self.scalars = 0
         self.sealed = False
 
@@ -123,7 +125,9 @@ class Elsewhere(TorchDispatchMode):  # type: ignore[no-untyped-call]
         def place(one: Any) -> Any:
             if not isinstance(one, Tensor):
                 return one
-            assert not (self.sealed and one.dtype == torch.float64), f"{func} makes a float64"
+            if one.dtype == torch.float64:
+                self.doubles.append(str(func))
+                assert not self.sealed, f"{func} makes a float64"
             return known[id(one)] if id(one) in known else There(one)
 
         return tree_map(place, found)

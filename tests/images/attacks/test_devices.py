@@ -14,6 +14,7 @@ from torch import nn
 from darkroom.access import Access
 from darkroom.images.attacks.base import Progress
 from darkroom.images.attacks.gradient import GradientAttack, _Search
+from darkroom.images.false_positives import _ascend_chunk
 from darkroom.images.targets.torch import TorchTarget
 from darkroom.images.targets.view import View
 from darkroom.ledger import QueryLedger
@@ -113,6 +114,34 @@ def test_crossings_do_not_grow_with_the_steps() -> None:
                 pass
         counts.append(len(elsewhere.crossings))
     assert counts[0] == counts[1] > 0
+
+
+@pytest.mark.parametrize("outputs", ["logits", "probabilities"])
+def test_scores_are_made_in_32_bits_and_widened_here(outputs: Any) -> None:
+    images = small_photos(5)
+    expected = make_view(torch.device("cpu"), outputs).scores(images, np.zeros(5, np.int64))
+    with Elsewhere() as elsewhere:
+        found = make_view(DEVICE, outputs).scores(images, np.zeros(5, np.int64))
+        assert elsewhere.doubles == []
+        torch.ones(2).to(DEVICE).double()
+        assert len(elsewhere.doubles) == 1
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_pictures_that_fool_the_target_are_grown_where_it_is() -> None:
+    starts, goals = torch.from_numpy(small_photos(4)), torch.arange(4)
+    here = make_view(torch.device("cpu"))._target
+    assert isinstance(here, TorchTarget)
+    expected = _ascend_chunk(here, starts, goals, 0.3, 9, None)
+    assert expected[1].any()
+    with Elsewhere() as elsewhere:
+        there = make_view(DEVICE)._target
+        assert isinstance(there, TorchTarget)
+        moved, wanted = starts.to(DEVICE), goals.to(DEVICE)
+        with elsewhere.seal():
+            images, done = _ascend_chunk(there, moved, wanted, 0.3, 9, None)
+        np.testing.assert_allclose(images.cpu(), expected[0], atol=1e-5)
+        assert torch.equal(done.cpu(), expected[1])
 
 
 def test_a_prior_goes_along_and_stays_where_it_was() -> None:
