@@ -42,6 +42,8 @@ class VerifierSubject(PhotoSubject):
         impostors: Photos of strangers by whom the operating point was found: of those apart, if
             there are.
         impostor_scores: What it says of these for everybody, ``(photos, people)``.
+        faceless: How many photos of the people get no score; ``None`` where enrolment did not ask
+            about all.
     """
 
     target: Verifier
@@ -53,6 +55,7 @@ class VerifierSubject(PhotoSubject):
     operating: OperatingPoint
     impostors: Photos
     impostor_scores: Floats
+    faceless: int | None = None
 
     key = "enrol"
     saw = "that were enrolled"
@@ -153,8 +156,8 @@ def enrolled(encoder: Encoder, photos: Photos, metric: Metric, rule: Rule = "mea
     found, people = found[faces], people[faces]
     if metric is Metric.COSINE:
         found = unit(found)
-    store = Store(found, people)
-    return store if rule == "best" else Store(store.means, store.everybody)
+    store = Store(found, people, int((~faces).sum()))
+    return store if rule == "best" else Store(store.means, store.everybody, store.faceless)
 
 
 # long: every choice of an enrolment is a parameter of its own
@@ -204,6 +207,7 @@ def enrol(
         rule=rule,
         threshold=threshold,
         false_accepts=false_accepts,
+        faceless=store.faceless,
     )
 
 
@@ -236,6 +240,7 @@ def settled(
     threshold: float | None = None,
     false_accepts: float = 0.001,
     pairs: int | None = None,
+    faceless: int | None = None,
 ) -> VerifierSubject:
     """Finds the operating point of a verifier that has enrolled people.
 
@@ -249,6 +254,7 @@ def settled(
         threshold: The operating point in the owner's units, where it is given.
         false_accepts: The share of strangers whom the verifier may accept, where it is not.
         pairs: The most pairs of a stranger's photo and a person to ask about; all when left out.
+        faceless: In how many of the enrolled photos no face was found, where that is known.
 
     Raises:
         DataError: If photos do not fit, or there are too few.
@@ -260,16 +266,18 @@ def settled(
     scores = target.matrix(impostors.images)
     others = private.select(~chosen)
     places = np.searchsorted(np.unique(private.people), others.people)
+    genuine = target.scores(others.images, places)
     operating = operating_point(
         scores,
         impostors.people,
-        target.scores(others.images, places),
+        genuine,
         threshold=None if threshold is None else target.metric.of_score(threshold),
         rate=false_accepts,
     )
     target.threshold = operating.threshold
+    missing = None if faceless is None else faceless + int((~np.isfinite(genuine)).sum())
     return VerifierSubject(
-        target, private, chosen, public, strangers, rule, operating, impostors, scores
+        target, private, chosen, public, strangers, rule, operating, impostors, scores, missing
     )
 
 

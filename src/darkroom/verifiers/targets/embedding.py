@@ -22,10 +22,12 @@ class Store:
     Attributes:
         templates: ``(templates, size)``.
         people: Whose each is, ``(templates,)``, sorted.
+        faceless: In how many photos no face was found when people were enrolled here.
     """
 
     templates: Floats
     people: Labels
+    faceless: int | None = None
 
     @property
     def means(self) -> Floats:
