@@ -80,25 +80,15 @@ def private_claims(
         lines.append(row)
         courses.append(course)
         refused.append(float(str(row[7])))
-    plain, private, without = refused
-    return (
-        [
-            Claim(
-                "dp-sgd, epsilon 8 a person: people refused more than without a defence",
-                0.2,
-                private - plain,
-                at_most=True,
-            ),
-            Claim(
-                "dp-sgd, epsilon 8 a person: people refused more than by public people alone",
-                0.0,
-                private - without,
-                at_most=True,
-            ),
-        ],
-        [_table(lines)],
-        courses,
-    )
+    return _claims(*refused), [_table(lines)], courses
+
+
+def _claims(plain: float, private: float, without: float) -> list[Claim]:
+    said = "dp-sgd, epsilon 8 a person: people refused more than"
+    return [
+        Claim(f"{said} without a defence", 0.2, private - plain, at_most=True),
+        Claim(f"{said} by public people alone", 0.0, private - without, at_most=True),
+    ]
 
 
 def _table(lines: list[list[object]]) -> Table:
