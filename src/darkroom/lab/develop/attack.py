@@ -40,7 +40,11 @@ JUDGED_EVERY = 0.3
 """Seconds from one question to the judges to the next, between milestones."""
 
 LOOKED_AT = 24
-"""Pictures a person of a batch among which the best is shown."""
+"""Pictures a person of a batch among which the best is shown, where the attack is slowed down."""
+
+REST = 20
+"""How many times as long as they took judges rest while the attack runs as fast as it can: they
+share its processors."""
 
 
 class _Mark(NamedTuple):
@@ -84,7 +88,7 @@ class LiveAttack(LiveWork[Event, Ended]):
         self._marks: list[_Mark] = []
         self._shown_marks, self._last_frame = 0, (-1, False)
         self._verdicts: list[Verdict] | None = None
-        self._judged_at = -1.0
+        self._judged_next = 0.0
         self._began: float | None = None
 
     def end(self, ending: Ending) -> Ended:
@@ -132,6 +136,9 @@ class LiveAttack(LiveWork[Event, Ended]):
     def _news(self, parts: Parts) -> list[Event]:
         found: list[Event] = []
         marks = self._marks[self._shown_marks :]
+        if self._is_fast and self.ended is None and self._studio.bench is not None:
+            # The rest is told when the judges have rested, or the attack is over.
+            marks = marks[: int(time.monotonic() > self._judged_next)]
         if self._appraiser is None:
             if not marks:
                 return found
@@ -159,13 +166,13 @@ class LiveAttack(LiveWork[Event, Ended]):
         self._last_frame = (looked.number, paused)
         subject, chosen = self._subject, []
         for place, person in enumerate(parts.goals):
-            rows = np.flatnonzero(looked.positions == place)[-LOOKED_AT:]
+            rows = np.flatnonzero(looked.positions == place)[-(1 if self._is_fast else LOOKED_AT) :]
             if len(rows) == 0:  # it is done with this person
                 chosen.append(self._marks[-1].pixels[place])
                 continue
             images = looked.images[rows].numpy().astype(np.float32, copy=False)
             best = len(rows) - 1
-            if not self._studio.is_remote:
+            if len(rows) > 1 and not self._studio.is_remote:
                 best = int(subject.target.scores(images)[:, person].argmax())
             chosen.append(as_pixels(subject, images[best : best + 1])[0])
         # Nobody asks a server for the sake of a passing picture.
@@ -175,6 +182,18 @@ class LiveAttack(LiveWork[Event, Ended]):
             people=self._shown(parts, np.stack(chosen), unasked, judged=False),
             paused=paused,
         )
+
+    def _rest(self, seconds: float, *, judged: bool) -> None:
+        """Lets the judges rest, who took so long for a milestone or for a passing picture."""
+        if self._is_fast:
+            self._judged_next = time.monotonic() + max(JUDGED_EVERY, REST * seconds)
+        elif not judged:
+            self._judged_next = time.monotonic() + JUDGED_EVERY
+
+    @property
+    def _is_fast(self) -> bool:
+        """Whether the attack goes as fast as it can."""
+        return self.choice.pace == "full"
 
     def _shown(
         self, parts: Parts, pixels: Pixels, said: Confidences | None, *, judged: bool
@@ -187,9 +206,11 @@ class LiveAttack(LiveWork[Event, Ended]):
         assert self._appraiser is not None
         bench, now = self._studio.bench, time.monotonic()
         verdicts = None if judged else self._verdicts
-        if bench is not None and (judged or now - self._judged_at > JUDGED_EVERY):
+        is_time = judged or verdicts is None or now > self._judged_next
+        if bench is not None and is_time:
             guessed = None if self._known is None else self._studio.guessed(self._known)
             verdicts = self._appraiser.judge(parts.goals, pixels, bench, guessed)
+            self._rest(time.monotonic() - now, judged=judged)
             if not judged:
-                self._judged_at, self._verdicts = now, verdicts
+                self._verdicts = verdicts
         return self._appraiser.show(parts.goals, pixels, verdicts, said)

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-UPDATES = 10
+UPDATES = 6
 """The most updates a second that a page is sent."""
 
 SILENCE = 5.0
