@@ -16,7 +16,6 @@ from darkroom.images.targets.torch import TorchTarget
 from darkroom.training.defense import Advance, TrainingDefense, ignore
 from darkroom.training.models import Trainer
 from darkroom.training.modules import load_weights, weights_of
-from darkroom.vision.training.augment import varying
 from darkroom.vision.training.base import Undefended
 from darkroom.vision.training.course import ImageCourse, Recipe, Strangers
 from darkroom.vision.training.guarantees import chances
@@ -43,8 +42,7 @@ class ImageTrainer(Trainer[Subject, nn.Module, ImageCell]):
 
     def words(self) -> list[Any]:
         """Returns the recipe as JSON holds it; see :meth:`Trainer.words`."""
-        recipe = {key: value for key, value in vars(self.recipe).items() if key != "augment"}
-        return [recipe, self.varied, sorted(self._target.learns)]
+        return [self.recipe.words(), self.varied, sorted(self._target.learns)]
 
     def course(self, advance: Advance) -> ImageCourse:
         """Returns module, photos and recipe; see :meth:`Trainer.course`."""
@@ -55,11 +53,7 @@ class ImageTrainer(Trainer[Subject, nn.Module, ImageCell]):
             seen.people,
             seed=self.torch_seed(),
             strangers=None if public is None else Strangers(public.images, public.people),
-            recipe=replace(
-                self.recipe,
-                value_range=(spec.low, spec.high),
-                augment=varying(spec.low, spec.high) if self.varied else None,
-            ),
+            recipe=self.recipe.within(spec.low, spec.high, varied=self.varied),
             advance=advance,
             learns=self._target.learns,
         )

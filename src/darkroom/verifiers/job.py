@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from darkroom.access import VerifierAccess
 from darkroom.auditing.job import Advance, Arrays, Facts, Job, Model, trained_row
@@ -52,6 +51,7 @@ from darkroom.vision.judges.recognisers import JUDGES, own_judges
 from darkroom.vision.photos import Photos, load_photos, located
 from darkroom.vision.priors.base import ImagePrior
 from darkroom.vision.priors.build import Materials
+from darkroom.vision.randomness import OwnRandomness
 from darkroom.vision.reading.shapes import shape_of
 from darkroom.vision.spec import ImageSpec
 from darkroom.vision.subject import hold_apart
@@ -322,9 +322,8 @@ def load_job(plan: VerifierPlan, plan_path: Path, reporter: Reporter) -> Verifie
     compares = isinstance(section, ServedFacesSection) and section.answers != "template"
     encoder: Encoder | None = None
     if not compares:
-        with torch.random.fork_rng(devices=[]):
-            # An encoder that is to be trained begins with the weights that its code draws.
-            torch.default_generator.manual_seed(plan.run.seed)
+        # An encoder that is to be trained begins with the weights that its code draws.
+        with OwnRandomness(plan.run.seed)():
             encoder = open_encoder(section, spec, folder=plan_path.parent, authorized_by=leave)
         spec = encoder.spec
     with reporter.stage("Reading photos") as advance:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,7 +20,6 @@ from darkroom.verifiers.targets.base import Encoder
 from darkroom.verifiers.targets.encoders import TorchEncoder
 from darkroom.verifiers.training.heads import HeadedEncoder, headed
 from darkroom.vision.photos import Photos
-from darkroom.vision.training.augment import varying
 from darkroom.vision.training.base import Undefended
 from darkroom.vision.training.course import ImageCourse, Recipe, Strangers
 from darkroom.vision.training.guarantees import chances
@@ -51,8 +50,12 @@ class EncoderTrainer(Trainer[VerifierSubject, nn.Module, VerifierCell]):
 
     def words(self) -> list[Any]:
         """Returns recipe and photos as JSON holds them; see :meth:`Trainer.words`."""
-        recipe = {key: value for key, value in vars(self.recipe).items() if key != "augment"}
-        return [recipe, self.varied, sorted(self._encoder.learns), self.photos.digest()]
+        return [
+            self.recipe.words(),
+            self.varied,
+            sorted(self._encoder.learns),
+            self.photos.digest(),
+        ]
 
     def course(self, advance: Advance) -> ImageCourse:
         """Returns the encoder with a head, photos and recipe; see :meth:`Trainer.course`."""
@@ -69,11 +72,7 @@ class EncoderTrainer(Trainer[VerifierSubject, nn.Module, VerifierCell]):
             labels.astype(np.int64),
             seed=seed,
             strangers=Strangers(public.images, public.people),
-            recipe=replace(
-                self.recipe,
-                value_range=(spec.low, spec.high),
-                augment=varying(spec.low, spec.high) if self.varied else None,
-            ),
+            recipe=self.recipe.within(spec.low, spec.high, varied=self.varied),
             advance=advance,
             learns=frozenset({f"encoder.{name}" for name in encoder.learns} | head),
         )

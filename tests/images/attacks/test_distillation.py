@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
+from tests.support.latent_people import (
+    DIMENSIONS,
+    PEOPLE,
+    SIDE,
+    SPEC,
+    latents,
+    make_prior,
+    people,
+)
 from torch import Tensor, nn
 
 from darkroom.access import Access
@@ -28,29 +36,8 @@ from darkroom.images.attacks.search.surrogate_models import Features
 from darkroom.images.targets.torch import TorchTarget
 from darkroom.images.targets.view import View
 from darkroom.ledger import Limit, QueryLedger
-from darkroom.vision.priors.spaces import EigenfacePrior
-from darkroom.vision.spec import ImageSpec
 
-SIDE, DIMENSIONS, PEOPLE = 8, 12, 6
-SPEC = ImageSpec((1, SIDE, SIDE))
 SMALL = DistillationAttack(rows=20, shared=60, units=8, epochs=1, least_steps=20, steps=40)
-
-
-def basis() -> Tensor:
-    """Orthonormal images, ``(dimensions, pixels)``, scaled so that none is clipped."""
-    drawn = torch.randn(SIDE * SIDE, DIMENSIONS, generator=torch.Generator().manual_seed(0))
-    rows: Tensor = torch.linalg.qr(drawn)[0].T * 0.1
-    return rows
-
-
-def people() -> Tensor:
-    """Where each person is, ``(people, dimensions)``, at a typical distance from the middle."""
-    drawn = torch.randn(PEOPLE, DIMENSIONS, generator=torch.Generator().manual_seed(1))
-    return drawn / drawn.square().mean(dim=1, keepdim=True).sqrt()
-
-
-def latents(images: Tensor | NDArray[np.float32]) -> Tensor:
-    return (torch.as_tensor(images).flatten(1) - 0.5) @ basis().T / 0.01
 
 
 class Softmax(nn.Module):
@@ -86,10 +73,6 @@ def make_view(
     target = TorchTarget(model or Softmax(), SPEC.shape)
     behind = Pipeline((defense,)) if defense else None
     return View(target, access, QueryLedger(PEOPLE, limit), defense=behind)
-
-
-def make_prior() -> EigenfacePrior:
-    return EigenfacePrior(torch.full(SPEC.shape, 0.5), basis(), SPEC)
 
 
 def run(

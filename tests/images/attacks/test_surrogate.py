@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.support.latent_people import PEOPLE, SIDE, SPEC, latents, make_prior
+from tests.support.latent_people import people as centroids
 from torch import Tensor, nn
 
 from darkroom.access import Access
@@ -23,42 +25,20 @@ from darkroom.images.attacks.surrogate import SurrogateAttack, _blend, _Search
 from darkroom.images.targets.torch import TorchTarget
 from darkroom.images.targets.view import View
 from darkroom.ledger import Limit, QueryLedger
-from darkroom.vision.priors.spaces import EigenfacePrior
-from darkroom.vision.spec import ImageSpec
 
-SIDE, DIMENSIONS, PEOPLE = 8, 12, 6
-SPEC = ImageSpec((1, SIDE, SIDE))
 SMALL = SurrogateAttack(rows=100, units=16, members=2, least_steps=60, epochs=3, steps=30)
-
-
-def basis() -> Tensor:
-    """Orthonormal images, ``(dimensions, pixels)``, scaled so that none is clipped."""
-    drawn = torch.randn(SIDE * SIDE, DIMENSIONS, generator=torch.Generator().manual_seed(0))
-    rows: Tensor = torch.linalg.qr(drawn)[0].T * 0.1
-    return rows
-
-
-def centroids() -> Tensor:
-    """Where each person is, ``(people, dimensions)``, at a typical distance from the middle."""
-    drawn = torch.randn(PEOPLE, DIMENSIONS, generator=torch.Generator().manual_seed(1))
-    return drawn / drawn.square().mean(dim=1, keepdim=True).sqrt()
 
 
 class NearestCentroid(nn.Module):
     """Answers minus the squared distance of an image's latents to each person's."""
 
     def forward(self, images: Tensor) -> Tensor:
-        latents = (images.flatten(1) - 0.5) @ basis().T / 0.01
-        return -torch.cdist(latents, centroids()).square()
+        return -torch.cdist(latents(images), centroids()).square()
 
 
 def make_view(access: Access = Access.LABEL, limit: Limit | None = None, **defense: Any) -> View:
     target = TorchTarget(NearestCentroid(), SPEC.shape)
     return View(target, access, QueryLedger(PEOPLE, limit), **defense)
-
-
-def make_prior() -> EigenfacePrior:
-    return EigenfacePrior(torch.full(SPEC.shape, 0.5), basis(), SPEC)
 
 
 def run(
@@ -71,9 +51,7 @@ def run(
 
 def likeness(progress: Progress) -> Tensor:
     """The cosine of what was found and of who is meant, ``(people,)``."""
-    images = torch.from_numpy(progress.reconstructions)
-    latents = (images.flatten(1) - 0.5) @ basis().T
-    return torch.cosine_similarity(latents, centroids())
+    return torch.cosine_similarity(latents(progress.reconstructions), centroids())
 
 
 def margin(progress: Progress) -> Tensor:

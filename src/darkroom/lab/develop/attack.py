@@ -206,8 +206,7 @@ class LiveAttack(LiveWork[Event, Ended]):
         assert self._appraiser is not None
         bench, now = self._studio.bench, time.monotonic()
         verdicts = None if judged else self._verdicts
-        is_time = judged or verdicts is None or now > self._judged_next
-        if bench is not None and is_time:
+        if bench is not None and (verdicts is None or now > self._judged_next):
             guessed = None if self._known is None else self._studio.guessed(self._known)
             verdicts = self._appraiser.judge(parts.goals, pixels, bench, guessed)
             self._rest(time.monotonic() - now, judged=judged)

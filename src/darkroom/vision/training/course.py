@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from darkroom.errors import DataError, PlanError, one_line
 from darkroom.training.defense import Advance, Course, ignore
 from darkroom.training.frozen import learning, released
 from darkroom.training.modules import seeded
+from darkroom.vision.training.augment import varying
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 """Changes each image a little, at random: ``(n, channels, height, width)`` to the same shape."""
@@ -68,6 +69,22 @@ class Recipe:
             )
         if not self.value_range[0] < self.value_range[1]:
             raise PlanError(f"training: range {list(self.value_range)}: give black, then white")
+
+    def words(self) -> dict[str, Any]:
+        """Returns it as JSON holds it, without what photos go through."""
+        return {key: value for key, value in vars(self).items() if key != "augment"}
+
+    def within(self, low: float, high: float, *, varied: bool) -> Recipe:
+        """Returns the same for photos of a range.
+
+        Args:
+            low: The value of black.
+            high: That of full intensity.
+            varied: Whether photos are moved, lit and coloured a little otherwise at each step.
+        """
+        return replace(
+            self, value_range=(low, high), augment=varying(low, high) if varied else None
+        )
 
 
 @dataclass(frozen=True)
