@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from darkroom.guard.http.requests import App, Message, Pair, Receive, Scope
@@ -121,7 +122,7 @@ async def ask(
         Refused: With 502, if there is no whole answer within the limit.
         Exception: Whatever the application raises after its answer.
     """
-    answer = _Answer(limit, settle)
+    answer = _Answer(limit, settle, asyncio.get_running_loop())
     try:
         await app(scope, replayed(body, receive), answer.take)
     except Refused:
@@ -152,12 +153,12 @@ class _Answer:
         task: What settles it, where the application goes on.
     """
 
-    __slots__ = ("_content", "_limit", "_settle", "_start", "soon", "task", "whole")
+    __slots__ = ("_content", "_limit", "_loop", "_settle", "_start", "soon", "task", "whole")
 
     soon: asyncio.Handle
 
-    def __init__(self, limit: int, settle: Settle) -> None:
-        self._limit, self._settle = limit, settle
+    def __init__(self, limit: int, settle: Settle, loop: asyncio.AbstractEventLoop) -> None:
+        self._limit, self._settle, self._loop = limit, settle, loop
         self._start: Message | None = None
         self._content = bytearray()
         self.whole: Whole | None = None
@@ -176,10 +177,10 @@ class _Answer:
                 raise _too_long(self._limit)
             if self._start is not None and not message.get("more_body", False):
                 self.whole = self._start, bytes(self._content)
-                self.soon = asyncio.get_running_loop().call_soon(self._begin, self.whole)
+                self.soon = self._loop.call_soon(self._begin, self.whole)
 
     def _begin(self, whole: Whole) -> None:
-        self.task = asyncio.get_running_loop().create_task(self._settle(*whole))
+        self.task = self._loop.create_task(self._settle(*whole))
 
     async def settled(self) -> None:
         """Settles it, or waits for the task that does."""
@@ -351,9 +352,18 @@ def replayed(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-def _head(start: Message) -> dict[str, str]:
+def _head(start: Message) -> Mapping[str, str]:
     """Returns headers by name; one that says two things says nothing that can be understood."""
-    pairs = [*start.get("headers", ())]
+    pairs = (*start.get("headers", ()),)
+    try:
+        return _by_name(pairs)
+    except TypeError:  # an application that gives lists where tuples are usual
+        return _by_name(tuple((bytes(name), bytes(value)) for name, value in pairs))
+
+
+@lru_cache(64)
+def _by_name(pairs: tuple[Pair, ...]) -> Mapping[str, str]:
+    """Does so; most answers of an application have the same headers."""
     made = {str(name, "latin-1").lower(): str(value, "latin-1") for name, value in reversed(pairs)}
     if len(made) < len(pairs):
         for name, value in pairs:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -42,7 +43,7 @@ _INFER = re.compile(_MODEL + "/infer")
 _HARMLESS = re.compile(rf"/v2/?|/v2/health/(?:live|ready)|(?!/v2/models/stats){_MODEL}(?:/ready)?")
 _FLOATS = ("FP16", "BF16", "FP32", "FP64")
 _WHOLE = tuple(f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64))
-_DATATYPES = (*_FLOATS, *_WHOLE, "BOOL", "BYTES")
+_DATATYPES = frozenset([*_FLOATS, *_WHOLE, "BOOL", "BYTES"])
 _CONTENT_TYPES = ("np", "pd", "str", "base64", "datetime")
 _OF_REQUESTS = frozenset(["content_type", "binary_data_output"])
 _OF_TENSORS = frozenset(["content_type", "binary_data"])
@@ -113,17 +114,17 @@ class OpenInference(StrictWire):
         only(tensor, ("name", "shape", "datatype", "parameters", "data"), "an input")
         _no_more(tensor, "an input", _OF_TENSORS)
         as_text(tensor.get("name"), "an input's name")
-        if tensor.get("datatype") not in _DATATYPES:
+        datatype = tensor.get("datatype")
+        if not isinstance(datatype, str) or datatype not in _DATATYPES:
             raise Unclear("an input's datatype is none of the protocol's")
-        shape = [
+        shape = as_list(tensor.get("shape"), "an input's shape")
+        for one in shape:
             as_count(one, "a length in a shape", 1, 2**31)
-            for one in as_list(tensor.get("shape"), "an input's shape")
-        ]
         if self.row_shape is not None and tuple(shape[1:]) != tuple(self.row_shape):
             raise Unclear(f"an input's rows should have shape {list(self.row_shape)}")
         data = as_list(tensor.get("data"), "an input's data")
-        if tensor["datatype"] in ("BYTES", "BOOL"):
-            if _leaves(data, bool if tensor["datatype"] == "BOOL" else str) != math.prod(shape):
+        if datatype in ("BYTES", "BOOL"):
+            if _leaves(data, bool if datatype == "BOOL" else str) != math.prod(shape):
                 raise Unclear("an input does not hold as many values as its shape says")
             return shape[0], None
         found = numeric(data, "an input's data")
@@ -171,8 +172,10 @@ class OpenInference(StrictWire):
         kind = np.float64 if tensor["datatype"] == "FP64" else np.float32
 
         def rebuild(changed: Scores | None) -> bytes:
-            told = np.array(write(changed), kind)
-            return self._body(asked.memo, name, tensor, list(told.shape), told.ravel())
+            flat: Any = [*chain.from_iterable(write(changed))]
+            if kind is np.float32:  # whose numbers take fewer digits
+                flat = np.array(flat, kind)
+            return self._body(asked.memo, name, tensor, shape, flat)
 
         return Answered(scores, rebuild)
 
