@@ -183,6 +183,8 @@ def audit_verifier(
     false_accepts: float | None = None,
     attacks: Sequence[Part] = ("evolution",),
     defenses: Sequence[Part] = (),
+    training: Sequence[Part] = (),
+    recipe: Mapping[str, Any] | None = None,
     leak: Mapping[str, Any] | None = None,
     judges: Mapping[str, Any] | None = None,
     naive: bool = False,
@@ -215,6 +217,11 @@ def audit_verifier(
             0.001 when left out.
         attacks: Names, mappings as a plan's ``[[attack]]`` has them, or attacks themselves.
         defenses: Names, mappings as a plan's ``[[defense]]`` has them, or defences themselves.
+        training: Names, mappings as a plan's ``[[training]]`` has them, or training defences
+            themselves; with any, ``encoder`` is an untrained module, and Darkroom trains it without
+            a defence and with each.
+        recipe: How to train, as a plan's ``[recipe]`` has it; on the enrolled photos unless its
+            ``images`` names others.
         leak: How many templates of each person have leaked, as a plan's ``[leak]`` has it; one of
             each when left out.
         judges: How the judges are trained, as a plan's ``[judges]`` has it.
@@ -234,13 +241,11 @@ def audit_verifier(
     """
     from darkroom.images.given.models import unchanged
     from darkroom.images.given.photos import as_images, as_pair, as_public
-    from darkroom.verifiers.enrolment import chosen_photos
+    from darkroom.verifiers.enrolment import chosen_photos, enrolled_at
     from darkroom.verifiers.job import VerifierJob
     from darkroom.verifiers.many_leaked import leaking
     from darkroom.verifiers.plan import VerifierPlan
-    from darkroom.verifiers.subject import enrol as enrolled
     from darkroom.verifiers.targets.load import as_encoder
-    from darkroom.verifiers.targets.metrics import Metric
     from darkroom.vision.photos import Photos
     from darkroom.vision.spec import ImageSpec
     from darkroom.vision.subject import hold_apart
@@ -251,7 +256,7 @@ def audit_verifier(
         "run": _run(name, out, seed, naive, None, cache),
         "check": {"ignore": list(ignore_checks)},
         "target": {
-            "load": "(from Python)",
+            "load": f"(object):{getattr(encoder, '__name__', type(encoder).__name__)}",
             "shape": list(spec.shape),
             "range": list(value_range),
             "metric": metric,
@@ -262,7 +267,8 @@ def audit_verifier(
         "public": {"images": "(array)"},
         "attack": _tables(attacks),
         "defense": _tables(defenses),
-        **_given(judges=judges, limit=limit, leak=leak),
+        "training": _tables(training),
+        **_given(judges=judges, limit=limit, leak=leak, recipe=recipe),
     }
     plan = validate(VerifierPlan, table, "darkroom.audit_verifier")
     known, places = np.unique(np.asarray(labels), return_inverse=True)
@@ -273,17 +279,8 @@ def audit_verifier(
         others, apart = hold_apart(others)
     assert others is not None
     with unchanged(encoder):
-        subject = enrolled(
-            as_encoder(encoder, spec),
-            photos,
-            chosen_photos(photos, enrol),
-            others,
-            apart,
-            metric=Metric(metric),
-            rule=rule,
-            threshold=threshold,
-            false_accepts=false_accepts or 0.001,
-        )
+        given = photos, chosen_photos(photos, enrol), others, apart
+        subject = enrolled_at(plan.target, as_encoder(encoder, spec), given, spec, None)
         if plan.leak is not None:
             subject = leaking(subject, plan.leak)
         text = _text(table, "audit_verifier")

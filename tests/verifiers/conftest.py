@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -56,6 +57,12 @@ def one_thread() -> Iterator[None]:
 def photos_of(people: int, each: int, seed: int) -> Photos:
     images, who = make_crowd(people, seed).draw(each, seed + 100)
     return Photos.of(images, who)
+
+
+def write_photos(folder: Path) -> None:
+    """Writes ``enrolled.npz`` with six people and ``strangers.npz`` with sixty."""
+    for name, photos in (("enrolled", photos_of(6, 6, 1)), ("strangers", photos_of(60, 2, 2))):
+        np.savez(folder / f"{name}.npz", images=photos.images, people=photos.people)
 
 
 @pytest.fixture(scope="session")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-import numpy as np
 import pytest
 from tests.support.served import served
-from tests.verifiers.conftest import SPEC, photos_of
+from tests.verifiers.conftest import SPEC, write_photos
 from tests.verifiers.services import FaceService
 
 from darkroom.errors import PlanError
@@ -73,8 +72,7 @@ strangers = 10
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, FaceService]:
     folder, hidden = tmp_path_factory.mktemp("gate"), FaceService(SPEC)
-    for name, photos in (("enrolled", photos_of(6, 6, 1)), ("strangers", photos_of(60, 2, 2))):
-        np.savez(folder / f"{name}.npz", images=photos.images, people=photos.people)
+    write_photos(folder)
     policy = parse_policy(tomllib.loads(POLICY), "policy")
     store = SqliteStore("gate", folder / "guard.sqlite", create=True)
     with (

@@ -11,7 +11,7 @@ import httpx
 import numpy as np
 import pytest
 from tests.support.served import served
-from tests.verifiers.conftest import SPEC, photos_of
+from tests.verifiers.conftest import SPEC, photos_of, write_photos
 from tests.verifiers.services import FaceService
 
 from darkroom.auditing.progress import Reporter
@@ -173,8 +173,7 @@ name = "{attack}"
 @pytest.fixture
 def planned(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     monkeypatch.setenv("FACES_KEY", "secret-of-the-tests")
-    for name, photos in (("enrolled", photos_of(6, 6, 1)), ("strangers", photos_of(60, 2, 2))):
-        np.savez(tmp_path / f"{name}.npz", images=photos.images, people=photos.people)
+    write_photos(tmp_path)
 
     def plan(keys: str = "", attack: str = "evolution", rows: str = "rows = 40") -> Path:
         out = (tmp_path / "runs").as_posix()

@@ -9,7 +9,7 @@ import jsonschema  # type: ignore[import-untyped,unused-ignore]
 import numpy as np
 import pytest
 from tests.report.test_every_field import ALIKE, Field, asked, read, unread
-from tests.verifiers.conftest import Projection, photos_of
+from tests.verifiers.conftest import Projection, photos_of, write_photos
 
 from darkroom.api import audit_verifier
 from darkroom.auditing.progress import Reporter
@@ -61,8 +61,7 @@ def write_attributes(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("gate")
-    for name, photos in (("enrolled", photos_of(6, 6, 1)), ("strangers", photos_of(60, 2, 2))):
-        np.savez(folder / f"{name}.npz", images=photos.images, people=photos.people)
+    write_photos(folder)
     write_attributes(folder)
     (folder / "plan.toml").write_text(PLAN.format(out=(folder / "runs").as_posix()))
     return folder

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from tests.support.needs import benched
-from tests.verifiers.conftest import photos_of
+from tests.verifiers.conftest import write_photos
 from tests.verifiers.test_job import PLAN, write_attributes
 
 from darkroom.auditing.progress import Reporter
@@ -96,8 +96,7 @@ def test_what_is_wrong_is_one_line(
 
 @pytest.fixture
 def planned(tmp_path: Path) -> Path:
-    for name, photos in (("enrolled", photos_of(6, 6, 1)), ("strangers", photos_of(60, 2, 2))):
-        np.savez(tmp_path / f"{name}.npz", images=photos.images, people=photos.people)
+    write_photos(tmp_path)
     write_attributes(tmp_path)
     one = PLAN.format(out="runs").replace("[leak]\ntemplates = 3\n", "")
     (tmp_path / "plan.toml").write_text(one)

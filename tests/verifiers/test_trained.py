@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 from tests.support.needs import needed
-from tests.verifiers.conftest import SPEC, photos_of
+from tests.verifiers.conftest import SPEC, photos_of, write_photos
 from torch import nn
 
+from darkroom.api import audit_verifier
 from darkroom.auditing.progress import Reporter
 from darkroom.errors import PlanError
 from darkroom.kinds import load_job
@@ -23,7 +24,9 @@ from darkroom.verifiers.record import VerifierCell
 from darkroom.verifiers.targets.encoders import TorchEncoder
 from darkroom.verifiers.targets.metrics import Metric
 from darkroom.verifiers.training.heads import SCALE, headed
+from darkroom.vision.randomness import OwnRandomness
 
+# DP-SGD takes all photos in each step: to account for a sample of them takes seconds.
 PLAN = """\
 [run]
 name = "gate"
@@ -49,7 +52,8 @@ steps = 2
 [[training]]
 name = "dp-sgd"
 epsilon = 4.0
-epochs = 3
+epochs = 9
+batch = 18
 """
 
 
@@ -64,10 +68,9 @@ def fixed() -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
-    given = {"enrolled": (6, 6, 1), "strangers": (60, 2, 2), "learned": (9, 4, 5)}
-    for name, sizes in given.items():
-        photos = photos_of(*sizes)
-        np.savez(folder / f"{name}.npz", images=photos.images, people=photos.people)
+    write_photos(folder)
+    learned = photos_of(9, 4, 5)
+    np.savez(folder / "learned.npz", images=learned.images, people=learned.people)
     (folder / "plan.toml").write_text(PLAN.format(out=(folder / "runs").as_posix()))
     return folder
 
@@ -92,7 +95,7 @@ def test_the_guarantee_and_what_it_leaves_out_stand_in_the_record(run: Run) -> N
     control, private = run.cells
     assert isinstance(control, VerifierCell)
     assert isinstance(private, VerifierCell)
-    assert [cell.defense for cell in run.cells] == ["none", "dp-sgd(epsilon=4, epochs=3)"]
+    assert [cell.defense for cell in run.cells] == ["none", "dp-sgd(epsilon=4, batch=18, epochs=9)"]
     training = private.details.training
     assert training is not None
     assert training.privacy is not None
@@ -123,8 +126,39 @@ def test_the_page_shows_epsilon_bound_and_the_cost_in_recognition(run: Run) -> N
     )
     assert control is not None
     assert private is not None
-    assert private > control  # three noisy epochs of a handful of photos recognise worse
+    assert private > control  # nine noisy steps on a handful of photos recognise worse
     assert f'<span class="est">{private:.0%}</span>' in page
+
+
+@pytest.mark.medium
+def test_the_same_from_python(run: Run, tmp_path: Path) -> None:
+    private, public = photos_of(6, 6, 1), photos_of(60, 2, 2)
+    with OwnRandomness(0)():
+        untrained = encoder()
+    before = {name: value.clone() for name, value in untrained.state_dict().items()}
+    found = audit_verifier(
+        untrained,
+        (private.images, private.people),
+        public=(public.images, public.people),
+        false_accepts=0.01,
+        attacks=[{"name": "template", "photos": 30, "steps": 2}],
+        training=[{"name": "dp-sgd", "epsilon": 4.0, "batch": 18, "epochs": 9}],
+        recipe={"epochs": 30, "batch": 9},
+        judges={"steps": 2},
+        ignore_checks=["recognition"],
+        out=tmp_path,
+        progress=False,
+    )
+    for one, other in zip(found.cells, run.cells, strict=True):
+        assert isinstance(one, VerifierCell)
+        assert isinstance(other, VerifierCell)
+        assert one.defense == other.defense
+        assert one.success == other.success
+        assert one.details.operating == other.details.operating
+        assert one.details.training is not None
+        assert other.details.training is not None
+        assert one.details.training.privacy == other.details.training.privacy
+    assert all(value.equal(before[name]) for name, value in untrained.state_dict().items())
 
 
 @pytest.mark.medium
@@ -136,7 +170,7 @@ def test_the_head_is_dropped(run: Run, folder: Path) -> None:
 def test_it_learns_from_others_where_the_plan_names_them(folder: Path) -> None:
     job = job_of(folder, "[recipe]", '[recipe]\nimages = "learned.npz"')
     said = dict(job.facts().tested)["Trained by Darkroom"]
-    assert said == "36 photos of 9 people: none, dp-sgd(epsilon=4, epochs=3)"
+    assert said == "36 photos of 9 people: none, dp-sgd(epsilon=4, batch=18, epochs=9)"
     digests = {model.digest for model in job.models()}
     assert digests.isdisjoint(
         model.digest for model in job_of(folder, "[recipe]", "[recipe]").models()

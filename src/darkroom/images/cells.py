@@ -37,6 +37,7 @@ from darkroom.statistics.intervals import Interval, clopper_pearson
 from darkroom.vision.guesses import Guesses, advantage
 from darkroom.vision.judges.images import nearest_photo
 from darkroom.vision.judges.plausibility import Measures
+from darkroom.vision.pixels import snapshots, to_bytes
 from darkroom.vision.priors.base import ImagePrior
 from darkroom.vision.ranking import Ranked, bits_of, rank_people
 from darkroom.vision.record import GateMeasures
@@ -46,8 +47,6 @@ if TYPE_CHECKING:
     from darkroom.images.targets.http import HttpTarget
     from darkroom.remote.guarded import Endpoint
 
-
-SNAPSHOTS = 5
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -93,10 +92,9 @@ class _Attacked(NamedTuple):
         return subject.unit(self.last.reconstructions)
 
     @property
-    def kept(self) -> list[int]:
-        """Which points have their frame in ``reconstructions.npz``."""
-        places = np.linspace(0, len(self.points) - 1, SNAPSHOTS, endpoint=False)
-        return sorted({int(place) for place in places})
+    def kept(self) -> list[Point]:
+        """The points that have their frame in ``reconstructions.npz``."""
+        return snapshots(self.points)
 
 
 # long: a record has many fields, and each is named once
@@ -169,8 +167,8 @@ def run_cell(
     arrays: Arrays = {
         "images": attacked.last.reconstructions,
         "goals": subject.goals,
-        "snapshots": np.stack([attacked.points[place].frame for place in attacked.kept]),
-        "photos": _bytes(subject.unit(photos)),
+        "snapshots": np.stack([point.frame for point in attacked.kept]),
+        "photos": to_bytes(subject.unit(photos)),
     }
     return cell, arrays
 
@@ -213,7 +211,7 @@ def _attack(
         median = _known(progress.confidence)
         images = subject.unit(progress.reconstructions)
         bits = bits_of(bench.gallery, images, guessed.log_ranks)
-        points.append(Point(int(progress.queries.max()), success, median, bits, _bytes(images)))
+        points.append(Point(int(progress.queries.max()), success, median, bits, to_bytes(images)))
     return _Attacked(view, points, progress, ledger.total, time.monotonic() - began)
 
 
@@ -251,11 +249,6 @@ def _asked(points: list[Point]) -> list[Point]:
 
 def _rate(hits: NDArray[np.bool_]) -> Interval:
     return clopper_pearson(int(hits.sum()), len(hits))
-
-
-def _bytes(unit: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Turns images between zero and one into bytes."""
-    return (unit * 255).round().astype(np.uint8)
 
 
 def _people(
@@ -317,7 +310,7 @@ def _details(
         judge_names=bench.panel.names,
         judges=bench.errors(),
         gate=GateMeasures.of(bench.panel.gate.limits),
-        snapshots=tuple(attacked.points[place].queries for place in attacked.kept),
+        snapshots=tuple(point.queries for point in attacked.kept),
         people=tuple(people),
         worst_off=None
         if ranked is None

@@ -35,12 +35,13 @@ from darkroom.verifiers.record import (
     VerifierDetails,
 )
 from darkroom.verifiers.subject import VerifierSubject
-from darkroom.verifiers.targets.base import Images, Verifier
+from darkroom.verifiers.targets.base import Verifier
 from darkroom.verifiers.targets.view import View
 from darkroom.verifiers.words import happened, threat_model
 from darkroom.vision.guesses import Guesses, advantage
 from darkroom.vision.judges.accuracy import Rate
 from darkroom.vision.judging import measured
+from darkroom.vision.pixels import snapshots, to_bytes
 from darkroom.vision.priors.base import ImagePrior
 from darkroom.vision.ranking import Ranked, bits_of, rank_people
 from darkroom.vision.record import GateMeasures
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from darkroom.remote.guarded import Endpoint
     from darkroom.verifiers.targets.http import HttpVerifier
 
-SNAPSHOTS = 5
 MARKS = 24
 """Milestones that are measured, evenly over the logarithm of queries."""
 
@@ -72,10 +72,9 @@ class _Attacked(NamedTuple):
         return self.points[-1]
 
     @property
-    def kept(self) -> list[int]:
-        """Which points have their frame in ``reconstructions.npz``."""
-        places = np.linspace(0, len(self.points) - 1, SNAPSHOTS, endpoint=False)
-        return sorted({int(place) for place in places})
+    def kept(self) -> list[Point]:
+        """The points that have their frame in ``reconstructions.npz``."""
+        return snapshots(self.points)
 
 
 # long: a record has many fields, and each is named once
@@ -143,8 +142,10 @@ def run_cell(
     arrays: Arrays = {
         "images": last.progress.reconstructions,
         "goals": subject.goals,
-        "snapshots": np.stack([_bytes(attacked.points[place], subject) for place in attacked.kept]),
-        "photos": _to_bytes(subject.unit(seen.images[_photos(subject)])),
+        "snapshots": np.stack(
+            [to_bytes(subject.unit(point.progress.reconstructions)) for point in attacked.kept]
+        ),
+        "photos": to_bytes(subject.unit(seen.images[_photos(subject)])),
     }
     return cell, arrays
 
@@ -256,7 +257,7 @@ def _details(
         course=tuple(_milestone(point, subject) for point in attacked.points if point.queries),
         judge_names=bench.panel.names,
         gate=GateMeasures.of(bench.panel.gate.limits),
-        snapshots=tuple(attacked.points[place].queries for place in attacked.kept),
+        snapshots=tuple(point.queries for point in attacked.kept),
         people=tuple(people),
         worst_off=None
         if ranked is None
@@ -356,12 +357,3 @@ def _utility(subject: VerifierSubject) -> float | None:
     """Returns the share of other photos of the people that are accepted."""
     refused = subject.operating.false_rejects
     return None if refused is None else 1 - refused.estimate
-
-
-def _bytes(point: Point, subject: VerifierSubject) -> NDArray[np.uint8]:
-    return _to_bytes(subject.unit(point.progress.reconstructions))
-
-
-def _to_bytes(unit: Images) -> NDArray[np.uint8]:
-    """Turns images between zero and one into bytes."""
-    return (unit * 255).round().astype(np.uint8)

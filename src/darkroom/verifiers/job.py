@@ -39,7 +39,7 @@ from darkroom.verifiers.models import EncoderTrainer
 from darkroom.verifiers.plan import VerifierPlan
 from darkroom.verifiers.protection.base import Protection
 from darkroom.verifiers.record import VerifierCell
-from darkroom.verifiers.subject import VerifierSubject, behind, enrol
+from darkroom.verifiers.subject import VerifierSubject, behind
 from darkroom.verifiers.targets.base import Encoder
 from darkroom.verifiers.targets.encoders import TorchEncoder
 from darkroom.verifiers.targets.load import open_encoder, open_verifier
@@ -104,16 +104,9 @@ class VerifierJob(Job[VerifierPlan, VerifierSubject, VerifierCellPlan, VerifierB
 
     def _at(self, encoder: Encoder) -> VerifierSubject:
         """Returns the same people at another encoder."""
-        old, section = self.subject, self.plan.target
-        assert old.embedding is not None, "what is trained compares here"
-        made = enrol(
-            encoder,
-            *(old.private, old.trained, old.public, old.strangers),
-            metric=old.embedding.metric,
-            rule=old.rule,
-            threshold=section.accepts_from,
-            false_accepts=section.false_accepts or 0.001,
-        )
+        old = self.subject
+        photos = old.private, old.trained, old.public, old.strangers
+        made = enrolled_at(self.plan.target, encoder, photos, encoder.spec, None)
         return made if self.plan.leak is None else leaking(made, self.plan.leak)
 
     def cells(self) -> Sequence[VerifierCellPlan]:

@@ -1,8 +1,8 @@
-"""Images as models take them: order of channels, batches, and images to try a model with."""
+"""Images as models take them and as files keep them: channels, batches, probes, bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from darkroom.vision.spec import ImageSpec
 
 ChannelOrder = Literal["first", "last"]
+
+SNAPSHOTS = 5
+"""Frames of an attack's course that are kept."""
 
 
 _Answer = TypeVar("_Answer")
@@ -42,3 +45,14 @@ def arranged(images: NDArray[np.float32], channels: ChannelOrder) -> NDArray[np.
 def flattened(images: NDArray[np.float32], channels: ChannelOrder) -> NDArray[np.float32]:
     """Returns images as rows of numbers, ``(n, channels * height * width)``."""
     return arranged(images, channels).reshape(len(images), int(np.prod(images.shape[1:])))
+
+
+def to_bytes(unit: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Turns images between zero and one into bytes of the same shape."""
+    return (unit * 255).round().astype(np.uint8)
+
+
+def snapshots(course: Sequence[_Answer]) -> list[_Answer]:
+    """Returns the points of an attack's course whose frames are kept, evenly, without its end."""
+    places = np.linspace(0, len(course) - 1, SNAPSHOTS, endpoint=False).astype(np.int64)
+    return [course[place] for place in np.unique(places)]
