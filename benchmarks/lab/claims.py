@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 PEOPLE = (0, 1, 2, 3, 4, 5)
 """So many that an attack takes some seconds at full speed."""
 
-WARM = 4
-"""Attacks until all that is made once is there."""
+WARM = 6
+"""Attacks until every kind of attack that is made here has been made once: two accesses, and one to
+three people."""
 
 ALONE = """
 import json, sys, time

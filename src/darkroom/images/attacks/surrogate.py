@@ -56,7 +56,9 @@ class SurrogateAttack(LabelAttack):
     One set of labelled draws and of surrogates serves all goals, for a label says something about
     every class. Each goal pays for the same number of rows, so ``rows`` a goal are ``rows`` times
     the number of goals in all. One goal alone would cost all draws from the prior, so that is what
-    the ledger counts for it, and what a budget a goal limits.
+    the ledger counts for it, and what a budget a goal limits. Draws around the candidates of other
+    goals teach the surrogates a little too and are not counted for it: where one goal is attacked
+    alone, there are none.
 
     A candidate is compared with the best so far by the target's labels alone: it must be named as
     the goal, and so must about as many of ``probes`` blends of it with draws from the prior, the

@@ -76,7 +76,7 @@ class Appraiser:
         return tuple(
             Shown(
                 person=person,
-                picture=data_address(picture, SIDE),
+                picture=data_address(picture, SIDE, passing=True),
                 confidence=confidence,
                 **({} if verdict is None else verdict._asdict()),
             )

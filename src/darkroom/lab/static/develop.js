@@ -3,6 +3,7 @@ import { byId, chart, count, make, opened, percent, presets, speak, tell } from 
 import { caption, Followed, Sitter } from "./sitter.js";
 
 const form = byId("knobs");
+const CURVES_EVERY = 500; // milliseconds
 let people = [];
 let session = null;
 
@@ -13,6 +14,7 @@ class Session extends Followed {
     this.sitters = choice.people.map((person) => new Sitter(person, people.find((one) => one.person === person).name, { isNoise: choice.noise, run: choice.run, tell }));
     this.viewed = null;
     this.latest = null;
+    this.drawn = 0;
   }
 
   begun(event) {
@@ -42,7 +44,9 @@ class Session extends Followed {
       sitter.pass(shown, event.queries[place]);
       if (this.viewed === null) this.showNow(sitter, place);
     });
-    if (!this.choice.noise) this.redraw();
+    // The curves change little from one picture to the next.
+    const isDue = event.paused || performance.now() - this.drawn > CURVES_EVERY;
+    if (!this.choice.noise && isDue) this.redraw();
   }
 
   showNow(sitter, place) {
@@ -104,6 +108,7 @@ class Session extends Followed {
   }
 
   redraw() {
+    this.drawn = performance.now();
     const here = this.viewed === null ? undefined : this.sitters[0].milestones[this.viewed]?.queries;
     chart(byId("confidence-chart"), this.sitters.map((one) => one.confidences), { most: 1, ticks: [0, 0.5, 1], label: (tick) => `${100 * tick}%`, here });
     const bits = this.sitters.map((one) => one.bits);

@@ -70,6 +70,9 @@ export class Sitter {
 
   vote(shown) {
     const votes = shown.votes;
+    const said = JSON.stringify([votes, shown.plausible, shown.recovered, shown.confidence >= 0.99, this.judges]);
+    if (said === this.voted) return;
+    this.voted = said;
     const list = this.part(".votes");
     if (votes === null) {
       list.replaceChildren();

@@ -147,16 +147,18 @@ def _to_pixels(
     return pixels
 
 
-def data_address(pixels: _Pixels, side: int) -> str:
+def data_address(pixels: _Pixels, side: int, *, passing: bool = False) -> str:
     """Returns a picture as a PNG data address.
 
     Args:
         pixels: ``(channels, height, width)``, 1 or 3 channels.
         side: The longest side of what is returned; larger pictures are made smaller.
+        passing: Whether it is looked at once and not kept, so that it should be made soon rather
+            than small.
     """
     picture = Image.fromarray(pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1))
     if max(picture.size) > side:
         picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
+    picture.save(buffer, "PNG", **({"compress_level": 1} if passing else {"optimize": True}))
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
