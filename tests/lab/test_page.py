@@ -10,6 +10,8 @@ import pytest
 from tests.lab.conftest import HOSTILE, Lab
 from tests.lab.test_develop import judged, pixels, until
 
+from darkroom.lab.studio.choosing import Studios
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
@@ -124,6 +126,23 @@ def test_several_people_at_once(page: Page) -> None:
     wait(page, "+document.getElementById('sitters').dataset.frames > 3")
     pictures = {shown(one)["picture"] for one in page.locator(".sitter").all()}
     assert len(pictures) == 3
+
+
+def test_the_model_of_a_run_is_attacked_where_it_is_chosen(lab: Lab, page: Page) -> None:
+    page.locator("#run").select_option("tiny")
+    wait(page, "!document.querySelector('.names').innerText.includes('Ada')")
+    page.locator("#start:enabled").wait_for()
+    sitter = start(page, 1)
+    assert sitter.locator("h2").inner_text() == "person-1"
+    told, studio = shown(sitter), Studios(lab.studio, lab.folder / "runs").of("tiny")
+    assert studio.wait(60)
+    scores = studio.subject.target.scores((pixels(told) / 255).astype(np.float32))
+    assert told["confidence"] == pytest.approx(scores[0, 1], abs=1e-9)
+    sitter.get_by_role("button", name="Show the real photo").click()
+    sitter.locator(".truth img[src]").wait_for()
+    page.locator("#run").select_option("")
+    wait(page, "document.querySelector('.names').innerText.includes('Ada')")
+    until(lambda: running(lab) == 0)  # whoever turns to another model has left that one
 
 
 def test_a_page_that_is_closed_ends_its_attack_and_no_others(
