@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from tests.support.elsewhere import DEVICE, Elsewhere, There
 from torch import nn
 
 from darkroom.access import Access
-from darkroom.images.attacks.base import Progress
+from darkroom.images.attacks.base import Attack, Progress
 from darkroom.images.attacks.gradient import GradientAttack, _Search
+from darkroom.images.attacks.mi_face import Algorithm1, MIFaceAttack, Start
 from darkroom.images.false_positives import _ascend_chunk
 from darkroom.images.targets.torch import TorchTarget
 from darkroom.images.targets.view import View
@@ -24,6 +26,7 @@ from darkroom.vision.priors.spaces import GeneratorPrior, MeanPrior
 
 GOALS = np.arange(CLASSES)
 ATTACK = GradientAttack(steps=2, restarts=2, settle=2, probes=1, total_variation=0.1)
+FIRST = MIFaceAttack(steps=4, patience=2, learning_rate=0.3, process="denoise-sharpen")
 
 
 def network(end: nn.Module) -> nn.Module:
@@ -53,8 +56,8 @@ def mean() -> MeanPrior:
 PRIORS: list[Callable[[], ImagePrior]] = [small_prior, generator, mean]
 
 
-def run(view: View, prior: ImagePrior) -> Progress:
-    *_, end = ATTACK.run(view, prior, GOALS, rng=np.random.default_rng(0))
+def run(view: View, prior: ImagePrior, attack: Attack = ATTACK) -> Progress:
+    *_, end = attack.run(view, prior, GOALS, rng=np.random.default_rng(0))
     return end
 
 
@@ -84,6 +87,35 @@ def test_within_a_step_no_row_crosses_and_nothing_is_of_64_bits(
         with elsewhere.seal():
             search.differentiate()
             search.advance()
+
+
+@pytest.mark.parametrize("start", ["prior", "black"])
+def test_mi_face_gives_the_same_answer_on_another_device(start: Start) -> None:
+    attack = replace(FIRST, start=start, auxiliary=0.1)
+    here = run(make_view(torch.device("cpu")), mean(), attack)
+    with Elsewhere() as elsewhere:
+        there = run(make_view(DEVICE), mean(), attack)
+        assert elsewhere.doubles == []
+    np.testing.assert_allclose(here.reconstructions, there.reconstructions, atol=1e-5)
+    np.testing.assert_allclose(here.confidence, there.confidence, atol=1e-5)
+    assert here.confidence.dtype == there.confidence.dtype == np.float64
+    assert here.queries.tolist() == there.queries.tolist()
+
+
+def test_within_a_step_of_mi_face_no_row_crosses() -> None:
+    attack = replace(FIRST, patience=9)  # nobody stops
+    with Elsewhere() as elsewhere:
+        search = Algorithm1(attack, make_view(DEVICE), mean(), GOALS)
+        for step in range(3):  # what filters weigh is brought there once
+            search.ask()
+            search.stop()
+            search.advance(step + 1)
+        assert isinstance(search.latents, There)
+        assert not search.finished
+        with elsewhere.seal():
+            search.ask()
+            search.stop()
+            search.advance(4)
 
 
 def test_what_crosses_is_seen() -> None:

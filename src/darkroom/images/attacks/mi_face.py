@@ -121,8 +121,10 @@ class MIFaceAttack(Attack):
 class Algorithm1:
     """The paper's algorithm; every goal that goes on is a row of one tensor.
 
+    All but ``rows`` is where the target is, and stays there from step to step.
+
     Attributes:
-        rows: The positions of the goals that go on, ``(active,)``.
+        rows: The positions of the goals that go on, ``(active,)``, on the processor.
         latents, gradient, cost: Of those, the current ones.
         recent: Their last costs, ``(patience, active)``; infinite until there are that many.
         best, best_cost, best_confidence: Of all goals.
@@ -132,26 +134,32 @@ class Algorithm1:
         self, attack: MIFaceAttack, view: View, prior: ImagePrior, goals: NDArray[np.int64]
     ) -> None:
         """Asks nothing yet; arguments as :meth:`darkroom.images.attacks.base.Attack.run`."""
-        self.attack, self.view, self.prior = attack, view, prior
+        self.attack, self.view, self.device = attack, view, view.device
+        self.prior = prior.to(self.device)
         self.budget = RowBudget(attack.memory)
         self.rows = torch.arange(len(goals))
-        self.classes = torch.from_numpy(goals.astype(np.int64))[:, None]
-        self.latents = self._start().expand(len(goals), *prior.latent_shape).contiguous()
+        self.rows_there = self.rows.to(self.device)
+        self.classes = torch.from_numpy(goals.astype(np.int64))[:, None].to(self.device)
+        start = self._start(prior).expand(len(goals), *prior.latent_shape)
+        self.latents = start.contiguous().to(self.device)
         self.gradient = torch.zeros_like(self.latents)
-        self.cost = torch.full((len(goals),), torch.inf, dtype=torch.float64)
+        # In double, costs near one stay apart: single precision cannot tell 1 - 1e-9 from 1. Other
+        # devices are slow at it, or have none.
+        self.exact = torch.float64 if self.device.type == "cpu" else torch.float32
+        self.cost = torch.full((len(goals),), torch.inf, dtype=self.exact, device=self.device)
         self.confidence = torch.full_like(self.cost, torch.nan)
-        self.recent = torch.full((attack.patience, len(goals)), torch.inf, dtype=torch.float64)
+        self.recent = self.cost.repeat(attack.patience, 1)
         self.asked = 0
         self.best = self.latents
         self.best_cost, self.best_confidence = self.cost.clone(), self.confidence.clone()
 
-    def _start(self) -> Tensor:
+    def _start(self, prior: ImagePrior) -> Tensor:
         """Returns the first latents, ``(1, *latent_shape)``."""
         if self.attack.start == "prior":
-            return self.prior.start()[None]
-        spec = self.prior.spec
+            return prior.start()[None]
+        spec = prior.spec
         with torch.no_grad():
-            return self.prior.encode(torch.full((1, *spec.shape), spec.low))
+            return prior.encode(torch.full((1, *spec.shape), spec.low))
 
     def run(self) -> Iterator[Progress]:
         """Takes all steps, or as many as the budget pays for."""
@@ -182,7 +190,7 @@ class Algorithm1:
         Raises:
             BudgetExhausted: If the budget does not pay for all; what it paid for was kept.
         """
-        self.cost = torch.full((len(self.rows),), torch.inf, dtype=torch.float64)
+        self.cost = torch.full_like(self.best_cost[: len(self.rows)], torch.inf)
         self.confidence = torch.full_like(self.cost, torch.nan)
         try:
             for part in self.budget.chunks(len(self.rows)):
@@ -201,8 +209,8 @@ class Algorithm1:
         latents = self.latents[part].detach().requires_grad_(True)
         with self.budget.measured(len(rows)):
             log_scores = self.view.log_scores(self.prior.decode(latents), rows.numpy())
-            # In double, costs near one stay apart: single precision cannot tell 1 - 1e-9 from 1.
-            confidence = log_scores.gather(1, self.classes[rows])[:, 0].double().exp()
+            goal = log_scores.gather(1, self.classes[self.rows_there[part]])[:, 0]
+            confidence = goal.to(self.exact).exp()
             cost = 1 - confidence
             if self.attack.auxiliary:
                 cost = cost + self.attack.auxiliary * self.prior.energy(latents)
@@ -215,10 +223,10 @@ class Algorithm1:
 
     def _keep_best(self) -> None:
         """Puts the current latents in place of the best where they cost less."""
-        better = self.cost < self.best_cost[self.rows]
+        better = self.cost < self.best_cost[self.rows_there]
         if not better.any():
             return
-        rows = self.rows[better]
+        rows = self.rows_there[better]
         # Steps never write in place, so the current tensor itself can be the best.
         if len(rows) == len(self.best):
             self.best = self.latents
@@ -250,7 +258,8 @@ class Algorithm1:
         if not done.any():
             return
         on = ~done
-        self.rows, self.latents, self.gradient = self.rows[on], self.latents[on], self.gradient[on]
+        self.rows, self.rows_there = self.rows[on.cpu()], self.rows_there[on]
+        self.latents, self.gradient = self.latents[on], self.gradient[on]
         self.cost, self.confidence = self.cost[on], self.confidence[on]
         self.recent = self.recent[:, on]
 
@@ -258,9 +267,9 @@ class Algorithm1:
     def progress(self) -> Progress:
         """Returns the best of each goal."""
         parts = torch.split(self.best, self.budget.rows or 64)
-        images = torch.cat([self.prior.decode(part) for part in parts])
+        images = torch.cat([self.prior.decode(part).cpu() for part in parts])
         return Progress(
             self.view.ledger.spent,
             images.numpy().astype(np.float32, copy=False),
-            self.best_confidence.numpy().copy(),
+            self.best_confidence.cpu().double().numpy().copy(),
         )

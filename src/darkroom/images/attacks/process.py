@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -39,7 +41,7 @@ def denoise(images: Tensor, *, patch: int = 3, reach: int = 3, strength: float =
     half = patch // 2
     padded = _pad(images, half, repeat_edge=False)
     # Gaussian weights of this width, and the cut at exp(-5), are those of scikit-image.
-    window = _gaussian(half, (patch - 1) / 4, like=images)
+    window = _gaussian(half, (patch - 1) / 4, images.dtype, images.device)
     total, weights = images.clone(), torch.ones_like(images[:, :1])
     height, width = images.shape[2:]
     for down, across in _half_window(min(reach, height - 1), min(reach, width - 1)):
@@ -75,7 +77,7 @@ def sharpen(images: Tensor, *, radius: float = 1.0, amount: float = 1.0) -> Tens
     images = images.detach()
     # Four standard deviations, rounded: where scikit-image, too, cuts the Gaussian off.
     half = int(4 * radius + 0.5)
-    window = _gaussian(half, radius, like=images)
+    window = _gaussian(half, radius, images.dtype, images.device)
     blurred = _separable(_pad(images, half, repeat_edge=True), window)
     return (images + (images - blurred) * amount).clamp(0, 1)
 
@@ -110,11 +112,12 @@ def _grow(region: Region, half: int) -> Region:
     )
 
 
-def _gaussian(half: int, deviation: float, like: Tensor) -> Tensor:
+@lru_cache(maxsize=16)
+def _gaussian(half: int, deviation: float, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Returns Gaussian weights at ``-half .. half`` that sum to one."""
     offsets = torch.arange(-half, half + 1, dtype=torch.float64)
     weights = (-0.5 * (offsets / deviation).square()).exp()
-    return (weights / weights.sum()).to(like)
+    return (weights / weights.sum()).to(dtype).to(device)
 
 
 def _separable(images: Tensor, window: Tensor) -> Tensor:
@@ -133,7 +136,7 @@ def _pad(images: Tensor, half: int, *, repeat_edge: bool) -> Tensor:
     """
     for dimension in (2, 3):
         size = images.shape[dimension]
-        positions = torch.arange(-half, size + half)
+        positions = torch.arange(-half, size + half, device=images.device)
         period = 2 * size if repeat_edge else max(1, 2 * size - 2)
         positions = positions % period
         last = period - 1 if repeat_edge else period
