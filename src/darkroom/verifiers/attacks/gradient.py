@@ -18,10 +18,12 @@ from darkroom.verifiers.attacks.leaks import adapted, aims, asked_behind
 from darkroom.verifiers.attacks.probes import first_probes
 from darkroom.verifiers.targets.base import Floats
 from darkroom.verifiers.targets.view import View
-from darkroom.vision.transforms import RandomAffine
+from darkroom.vision.priors.base import ImagePrior
+from darkroom.vision.transforms import NUMBERS, RandomAffine, move
 
 _MOVE = RandomAffine(shift=0.02, turn=0.03, zoom=0.02, flip=0.0)
 _EVERY = 10  # steps between milestones
+_AHEAD = 32  # steps for which moves are drawn at a time
 
 
 @dataclass(frozen=True)
@@ -84,18 +86,20 @@ class GradientAttack(Attack):
     def _search(
         self, view: View, knowledge: Knowledge, rng: np.random.Generator
     ) -> Iterator[Progress]:
-        prior, goals = knowledge.prior, len(view.people)
+        goals, device = len(view.people), view.device
+        prior = knowledge.prior.to(device)
         spread, aim = self._aimed(view, knowledge, rng)
         source = torch.Generator().manual_seed(int(rng.integers(2**31)))
-        start = prior.start()[None].repeat(goals * self.restarts, *([1] * prior.start().ndim))
+        start = knowledge.prior.start()[None].expand(goals * self.restarts, *prior.latent_shape)
         noise = torch.randn(start.shape, generator=source) * 0.3 * prior.spread
-        latents = (start + noise * float(self.restarts > 1)).requires_grad_()
+        latents = (start + noise * float(self.restarts > 1)).to(device).requires_grad_()
         rows = np.repeat(np.arange(goals), self.restarts)
-        stored = torch.from_numpy(aim[rows]).float()
+        stored = torch.from_numpy(aim[rows]).float().to(device)
+        moves = _moves(source, len(rows), device)
         optimiser = torch.optim.Adam([latents], lr=self.learning_rate * prior.spread)
-        yield self._progress(view, knowledge, latents.detach())
+        yield self._progress(view, prior, latents.detach())
         for step in range(self.steps):
-            images = _MOVE(prior.decode(latents), source)
+            images = move(prior.decode(latents), next(moves))
             try:
                 templates = view.differentiable_templates(images, rows)
             except BudgetExhausted:
@@ -108,8 +112,8 @@ class GradientAttack(Attack):
             with torch.no_grad():
                 latents.copy_(prior.project(latents))
             if step % _EVERY == _EVERY - 1:
-                yield self._progress(view, knowledge, latents.detach())
-        yield self._progress(view, knowledge, latents.detach())
+                yield self._progress(view, prior, latents.detach())
+        yield self._progress(view, prior, latents.detach())
 
     def _aimed(
         self, view: View, knowledge: Knowledge, rng: np.random.Generator
@@ -134,10 +138,17 @@ class GradientAttack(Attack):
         """Says what it does about templates that are protected."""
         return adapted(view)
 
-    def _progress(self, view: View, knowledge: Knowledge, latents: Tensor) -> Progress:
+    def _progress(self, view: View, prior: ImagePrior, latents: Tensor) -> Progress:
         goals = len(view.people)
         means = latents.view(goals, self.restarts, *latents.shape[1:]).mean(dim=1)
         with torch.no_grad():
-            images = knowledge.prior.decode(means).numpy()
+            images = prior.decode(means).cpu().numpy()
         unknown: Floats = np.full(goals, np.nan)
         return Progress(view.ledger.spent, images, unknown)
+
+
+def _moves(source: torch.Generator, rows: int, device: torch.device) -> Iterator[Tensor]:
+    """Yields a move for every row, step after step."""
+    while True:
+        uniform = torch.rand(_AHEAD, NUMBERS, rows, generator=source).to(device)
+        yield from map(_MOVE.drawn, uniform)

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -29,6 +30,7 @@ class Encoder(ABC):
         spec: The images it takes.
         size: The numbers in a template.
         differentiable: Whether :meth:`differentiable_templates` works.
+        device: Where that takes images best; templates come from where images were.
         notes: What was found out about it without being told.
     """
 
@@ -36,6 +38,7 @@ class Encoder(ABC):
     spec: ImageSpec
     size: int
     differentiable: bool = False
+    device: torch.device = torch.device("cpu")
     served: ClassVar[bool] = False
     notes: tuple[str, ...] = ()
 

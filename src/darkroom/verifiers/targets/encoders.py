@@ -90,7 +90,7 @@ class TorchEncoder(Encoder):
         with torch.no_grad():
             for start in range(0, len(images), self.batch):
                 rows = torch.from_numpy(np.ascontiguousarray(images[start : start + self.batch]))
-                found.append(self.model(rows.to(self.device)).double().cpu().numpy())
+                found.append(self.model(rows.to(self.device)).cpu().double().numpy())
         return np.concatenate(found)
 
     def differentiable_templates(self, images: Tensor) -> Tensor:

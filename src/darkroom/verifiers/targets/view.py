@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from darkroom.access import Access, VerifierAccess
@@ -79,6 +80,15 @@ class View:
     def spec(self) -> ImageSpec:
         """The images that the verifier takes."""
         return self._verifier.spec
+
+    @property
+    def device(self) -> torch.device:
+        """Where the encoder takes images best; templates come from where images were.
+
+        Raises:
+            TargetError: If the access level does not allow it.
+        """
+        return self._open(VerifierAccess.WEIGHTS).encoder.device
 
     @property
     def metric(self) -> Metric:

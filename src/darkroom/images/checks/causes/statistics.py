@@ -49,8 +49,8 @@ def _apart(layer: nn.Module, inputs: Tensor) -> float:
     mean, variance = layer.running_mean, layer.running_var
     assert isinstance(mean, Tensor)
     assert isinstance(variance, Tensor)
-    channels = inputs.double().transpose(0, 1).flatten(1)
-    variance = variance.double() + 1e-5
+    mean, variance = mean.cpu(), variance.cpu().double() + 1e-5
+    channels = inputs.cpu().double().transpose(0, 1).flatten(1)
     far = (channels.mean(dim=1) - mean).abs() / variance.sqrt()
     wide = ((channels.var(dim=1) + 1e-5) / variance).log().abs()
     return float((far + wide).mean())

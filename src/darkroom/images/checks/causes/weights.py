@@ -60,7 +60,7 @@ def _within_first_bounds(weight: Tensor) -> bool | None:
     """Tells whether weights fill exactly the interval that PyTorch draws them from, evenly."""
     if not weight.is_floating_point() or weight.numel() < _ENOUGH:
         return None
-    values = weight.double()
+    values = weight.cpu().double()
     bound = 1 / sqrt(weight[0].numel())
     within = float(values.abs().max()) <= bound * (1 + 1e-3)
     # Of a uniform draw the mean square is bound²/3, with a deviation of bound² · sqrt(4/45/n).
