@@ -28,6 +28,7 @@ from darkroom.guard.detector.streams import (
     Rows,
     Stream,
     Streams,
+    features_of_one,
 )
 
 Floats = NDArray[np.float64]
@@ -147,6 +148,42 @@ def test_features_are_those_of_a_slow_and_plain_way_however_rows_are_batched(
     found = np.concatenate([*parts, np.empty((0, len(FEATURES)))])
     assert np.allclose(found[:, 3:], slowly(rows), atol=1e-4, equal_nan=True)
     assert np.array_equal(found[:, 0], rows.outside)
+
+
+@few
+@given(seed=st.integers(0, 999), count=st.integers(1, 80))
+def test_a_row_alone_has_the_same_features_in_several_streams(seed: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    pasts = [rows_of(rng, int(rng.integers(0, 2 * WINDOW))) for _ in range(3)]
+    alone, together = ([Stream(3) for _ in pasts] for _ in range(2))
+    for past, one, other in zip(pasts, alone, together, strict=True):
+        one.features(past)
+        other.features(past)
+    for row in (rows_of(rng, 1) for _ in range(count)):
+        wanted = np.concatenate([one.features(row) for one in alone])
+        assert np.allclose(features_of_one(together, row), wanted, atol=1e-4, equal_nan=True)
+
+
+@few
+@given(seed=st.integers(0, 999))
+def test_a_step_of_several_streams_is_that_of_each(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = [rng.normal(size=(50, len(FEATURES))) for _ in range(3)]
+    each = [
+        Charts.fit(([one[:25]], [one[25:]]), 1.0)._replace(limits=np.full(len(CHARTS), 2.0))
+        for one in rows
+    ]
+    each[1].tables[2] = np.nan
+    each[2].limits[:3] = np.inf
+    features = np.where(rng.random((3, len(FEATURES))) < 0.2, np.nan, 2 * rng.normal(size=(3, 6)))
+    features[0, :2] = each[0].tables[:2, 100]  # what real traffic had itself
+    levels = rng.exponential(size=(3, len(CHARTS)))
+    before = rng.random(levels.shape) < 0.5
+    sums, alarmed = Charts.together(each).step(levels, before, features)
+    for place, charts in enumerate(each):
+        wanted = charts.sums(levels[place], charts.oddness(features[place : place + 1]))
+        assert np.allclose(sums[place], wanted[0])
+        assert np.array_equal(alarmed[place], charts.alarmed(before[place], wanted))
 
 
 @few

@@ -40,6 +40,11 @@ class Charts(NamedTuple):
     limits: Floats
 
     @classmethod
+    def together(cls, charts: Sequence[Charts]) -> Charts:
+        """Returns the charts of several streams for :meth:`step`: one more dimension, the first."""
+        return cls(*map(np.stack, zip(*charts, strict=True)))
+
+    @classmethod
     def fit(cls, halves: tuple[Sequence[Floats], Sequence[Floats]], alarms: float) -> Charts:
         """Fits tables and limits on real traffic.
 
@@ -87,14 +92,37 @@ class Charts(NamedTuple):
         for place, (column, table) in enumerate(zip(features.T, self.tables, strict=True)):
             low[:, place] = table.searchsorted(column, "right")
             high[:, place] = QUANTILES - table.searchsorted(column, "left")
+        return self._oddness(features, low, high)
+
+    def _oddness(self, features: Floats, low: Floats, high: Floats) -> Floats:
+        """Returns it of how many quantiles are no higher, and no lower, than each feature."""
         tail = np.where(_LOW, low, np.where(_BOTH, 1 + 2 * np.minimum(low, high), high))
-        told = np.isfinite(features) & np.isfinite(self.tables[:, 0])
+        told = np.isfinite(features) & np.isfinite(self.tables[..., 0])
         each = np.where(told, np.log((QUANTILES + 1) / np.minimum(1 + tail, QUANTILES + 1)), 0.0)
         count = told.sum(axis=1, keepdims=True)
         mean = each.sum(axis=1, keepdims=True) / np.maximum(count, 1)
         odd: Floats = np.concatenate([each, mean], axis=1)
         odd[~np.concatenate([told, count > 0], axis=1)] = np.nan
         return odd
+
+    def step(self, levels: Floats, before: Bools, features: Floats) -> tuple[Floats, Bools]:
+        """Takes one row in each of several streams, with charts of their own.
+
+        Args:
+            levels: Of each stream, ``(streams, charts)``.
+            before: Which charts were in an alarm, ``(streams, charts)``.
+            features: Of the row in each, ``(streams, features)``.
+
+        Returns:
+            The sums after it, as :meth:`sums`, and who is in an alarm, as :meth:`alarmed`.
+        """
+        low = (self.tables <= features[..., None]).sum(axis=2, dtype=np.float64)
+        high = (self.tables >= features[..., None]).sum(axis=2, dtype=np.float64)
+        oddness = self._oddness(features, low, high)
+        steps = np.where(np.isfinite(oddness), oddness - self.drift, 0.0)
+        sums: Floats = np.maximum(levels + steps, 0.0)
+        over, ended = sums >= self.limits, sums <= self.limits / 2
+        return sums, np.where(over | ended, over, before)
 
     def sums(self, levels: Floats, oddness: Floats) -> Floats:
         """Returns the sums after each row, ``(rows, charts)``, which go on from ``levels``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -100,46 +100,98 @@ class Stream:
         places = np.concatenate([self._places, rows.places])
         confidence = np.concatenate([self._confidence, rows.confidence])
         winners = np.concatenate([self._winners, rows.winners])
-        found = np.full((count, len(FEATURES)), np.nan)
-        found[:, 0], found[:, 1], found[:, 2] = rows.outside, rows.inside, rows.confidence
-        found[:, 3] = _steps(places, rows.places)
-        found[:, 4] = _shares(winners, rows.winners)
-        found[:, 5] = _climbs(confidence)
         self._places, self._confidence = places[count:].copy(), confidence[count:].copy()
         self._winners = winners[count:].copy()
-        return found
+        before = _Before(_squares(places, rows.places), _windows(winners[:-1]))
+        return _features(rows, before, _windows(confidence[1:]))
 
 
-def _steps(places: NDArray[np.float32], new: NDArray[np.float32]) -> Floats:
-    """Returns the logarithm of the distance to the nearest of the rows before."""
+def features_of_one(streams: Sequence[Stream], row: Rows) -> Floats:
+    """Returns the features of one row in each of several streams, which remember it.
+
+    What :meth:`Stream.features` returns of each, for all at once: of a single row, as most requests
+    have, NumPy's own time to begin is nearly all there is.
+
+    Args:
+        streams: Different ones.
+        row: A single one.
+
+    Returns:
+        ``(streams, features)``.
+    """
+    places = np.stack([one._places for one in streams]).astype(np.float64)
+    new = row.places[0].astype(np.float64)
+    squares = np.square(places).sum(axis=2) + np.square(new).sum() - 2 * (places @ new)
+    winners = np.stack([one._winners for one in streams])
+    confidence = np.stack([one._confidence for one in streams])
+    confidence = np.concatenate(
+        [confidence[:, 1:], row.confidence.repeat(len(streams))[:, None]], 1
+    )
+    for one, last in zip(streams, confidence, strict=True):
+        one._places = np.concatenate([one._places[1:], row.places])
+        one._winners = np.concatenate([one._winners[1:], row.winners])
+        one._confidence = last
+    return _features(row, _Before(squares, winners), confidence)
+
+
+class _Before(NamedTuple):
+    """What came before each of some rows.
+
+    Attributes:
+        squares: Squared distances to the last rows, ``(rows, WINDOW)``.
+        winners: Their classes, ``(rows, WINDOW)``.
+    """
+
+    squares: Floats
+    winners: NDArray[np.int64]
+
+
+def _features(rows: Rows, before: _Before, confidence: Floats) -> Floats:
+    """Returns the features of rows; a single one may stand for all.
+
+    Args:
+        rows: The rows, or one in several streams.
+        before: What came before each.
+        confidence: Of each and of those before, ``(rows, WINDOW)``.
+    """
+    found = np.empty((len(confidence), len(FEATURES)))
+    found[:, 0], found[:, 1], found[:, 2] = rows.outside, rows.inside, rows.confidence
+    found[:, 3] = _steps(before.squares)
+    found[:, 4] = _shares(before.winners, rows.winners)
+    found[:, 5] = _climbs(confidence)
+    return found
+
+
+def _squares(places: NDArray[np.float32], new: NDArray[np.float32]) -> Floats:
+    """Returns squared distances of new rows to those before, ``(rows, WINDOW)``."""
     # The squares of differences by the products of rows: the differences themselves would be a
     # window's worth of copies of every row.
     lengths = np.einsum("ij,ij->i", places, places, dtype=np.float64)
     products = places.astype(np.float64) @ new.T.astype(np.float64)
     squares = lengths[:, None] + lengths[None, len(places) - len(new) :] - 2 * products
-    if len(new) == 1:
-        before = squares[:WINDOW].T
-    else:
-        number = np.arange(len(new))
-        before = sliding_window_view(squares, WINDOW, axis=0)[number, number]
-    known = np.isfinite(before)
-    nearest = np.where(known, before, np.inf).min(axis=1, initial=np.inf)
+    number = np.arange(len(new))
+    found: Floats = sliding_window_view(squares, WINDOW, axis=0)[number, number]
+    return found
+
+
+def _steps(squares: Floats) -> Floats:
+    """Returns the logarithm of the distance to the nearest of the rows before."""
+    known = np.isfinite(squares)
+    nearest = np.where(known, squares, np.inf).min(axis=1, initial=np.inf)
     told = known.sum(axis=1) >= LEAST
     return np.where(told, 0.5 * np.log(np.maximum(np.where(told, nearest, 1), 0) + 1e-6), np.nan)
 
 
-def _shares(winners: NDArray[np.int64], new: NDArray[np.int64]) -> Floats:
+def _shares(before: NDArray[np.int64], new: NDArray[np.int64]) -> Floats:
     """Returns the share of the rows before that ended in the same class."""
-    before = _windows(winners[:-1])
     known = (before >= 0).sum(axis=1)
     same = (before == new[:, None]).sum(axis=1)
     told = (known >= LEAST) & (new >= 0)
     return np.where(told, same / np.maximum(known, 1), np.nan)
 
 
-def _climbs(confidence: Floats) -> Floats:
+def _climbs(window: Floats) -> Floats:
     """Returns Fisher's transform of the correlation with time, the row itself among the last."""
-    window = _windows(confidence[1:])
     known = np.isfinite(window)
     count = known.sum(axis=1)
     time = np.where(known, np.arange(WINDOW), 0.0)
@@ -156,8 +208,7 @@ def _climbs(confidence: Floats) -> Floats:
 
 def _windows(values: NDArray[Any]) -> NDArray[Any]:
     """Returns every :data:`WINDOW` values that follow one another, ``(windows, WINDOW)``."""
-    # Of a single row, as most requests have, the view takes longer than all that is done with it.
-    return values[None] if len(values) == WINDOW else sliding_window_view(values, WINDOW)
+    return sliding_window_view(values, WINDOW)
 
 
 class Streams:
