@@ -15,7 +15,7 @@ import httpx
 import orjson
 import pytest
 from benchmarks.guard.servers import free_port
-from tests.guard.conftest import KEYS, Answer, call, policy_table, scope_of
+from tests.guard.conftest import KEYS, Answer, Hand, call, policy_table, scope_of
 from tests.guard.raw_sockets import Recorder
 from tests.guard.test_proxy import served
 from tests.support.needs import benched, needed
@@ -31,7 +31,9 @@ FRONT = Path(__file__).parents[2] / "examples/guard/front"
 
 def service(folder: Path, **changes: Any) -> Authorization:
     policy = parse_policy(policy_table(**changes), "policy")
-    return Authorization(policy, store=SqliteStore("tiny", folder / "g.sqlite", create=True))
+    return Authorization(
+        policy, store=SqliteStore("tiny", folder / "g.sqlite", create=True, clock=Hand())
+    )
 
 
 def asked(

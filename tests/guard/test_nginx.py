@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 from benchmarks.guard.servers import free_port
-from tests.guard.conftest import KEYS, Model, policy_table
+from tests.guard.conftest import KEYS, Hand, Model, policy_table
 from tests.guard.test_proxy import served
 from tests.support.needs import absent
 
@@ -94,7 +94,7 @@ def front(tmp_path: Path, model: Model) -> Iterator[str]:
         trust={"proxies": ["127.0.0.1/32"], "subject_header": "x-client-subject"},
     )
     table["client"].append({"name": "carol", "subject": "CN=carol,O=Example"})
-    store = SqliteStore("tiny", tmp_path / "g.sqlite", create=True)
+    store = SqliteStore("tiny", tmp_path / "g.sqlite", create=True, clock=Hand())
     certificates(tmp_path)
     guard = Guard(model, parse_policy(table, "policy"), store=store)
     with served(guard) as url, nginx(tmp_path, url, free_port()) as front:

@@ -11,6 +11,7 @@ import orjson
 import pandas as pd
 import pytest
 from benchmarks.guard.servers import served
+from tests.guard.conftest import Hand
 from tests.support.served import body_of
 
 from darkroom.auditing.plan import validate
@@ -84,6 +85,11 @@ class Doses:
         await send({"type": "http.response.body", "body": orjson.dumps(answer)})
 
 
+def _at_noon(folder: Path) -> SqliteStore:
+    """Returns a ledger whose day does not end while the test runs."""
+    return SqliteStore("doses", folder / "guard.sqlite", create=True, clock=Hand())
+
+
 def people() -> pd.DataFrame:
     rng = np.random.default_rng(0)
     gene = rng.choice(["A", "B"], ROWS, p=[0.3, 0.7])
@@ -103,7 +109,7 @@ def test_records_for_which_the_budget_does_not_reach_keep_the_priors_answer(
     monkeypatch.setenv("GUARD_KEY", KEY)
     people().to_csv("people.csv", index=False)
     policy = parse_policy(tomllib.loads(POLICY), "policy")
-    hidden, store = Doses(), SqliteStore("doses", tmp_path / "guard.sqlite", create=True)
+    hidden, store = Doses(), _at_noon(tmp_path)
     with served(Doses()) as free, served(Guard(hidden, policy, store=store)) as guarded:
         text = PLAN.format(free=free, guarded=guarded)
         Path("plan.toml").write_text(text)

@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from tests.guard.conftest import Hand
 from tests.support.served import served
 from tests.verifiers.conftest import SPEC, write_photos
 from tests.verifiers.services import FaceService
@@ -74,7 +75,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, FaceService]:
     folder, hidden = tmp_path_factory.mktemp("gate"), FaceService(SPEC)
     write_photos(folder)
     policy = parse_policy(tomllib.loads(POLICY), "policy")
-    store = SqliteStore("gate", folder / "guard.sqlite", create=True)
+    store = SqliteStore("gate", folder / "guard.sqlite", create=True, clock=Hand())
     with (
         pytest.MonkeyPatch.context() as patch,
         served(FaceService(SPEC)) as free,
