@@ -11,22 +11,24 @@ from torch.nn import functional
 
 from benchmarks.claims import Claim, Table, tell
 from benchmarks.verifiers.courses import Course, follow
-from benchmarks.verifiers.worlds import World
+from benchmarks.verifiers.worlds import World, photos
 from darkroom.access import VerifierAccess
 from darkroom.demo.face_encoder import FaceEncoder
 from darkroom.ledger import QueryLedger
+from darkroom.statistics.intervals import Interval
+from darkroom.statistics.means import mean_interval
 from darkroom.verifiers.attacks.base import Attack
 from darkroom.verifiers.attacks.evolution import EvolutionAttack
 from darkroom.verifiers.attacks.gradient import GradientAttack
 from darkroom.verifiers.attacks.template import TemplateAttack
 from darkroom.verifiers.subject import VerifierSubject, enrol
-from darkroom.verifiers.targets.base import Encoder, Floats, Images
+from darkroom.verifiers.targets.base import Encoder, Floats, Images, Labels
 from darkroom.verifiers.targets.embedding import EmbeddingVerifier, Store
 from darkroom.verifiers.targets.encoders import FunctionEncoder, TorchEncoder
 from darkroom.verifiers.targets.view import View
-from darkroom.vision.photos import Photos
 
 _SIDE, _KEPT, _LOOKED_AT = 16, 4, 120
+_AT_ONCE, _PARTS = 500, 4
 
 
 def untrained(world: World, seed: int, rows: int) -> tuple[list[Claim], list[Table], list[Course]]:
@@ -36,7 +38,8 @@ def untrained(world: World, seed: int, rows: int) -> tuple[list[Claim], list[Tab
       attack must have the dictionary's rate.
     - *Features without identity* are the directions in which photos of one person differ most, and
       people least. Scores lead to the enrolled photo's light and pose, and so to acceptance; but
-      pictures must show nobody.
+      pictures must show nobody. They are learned from 2,000 people whom nobody else has: directions
+      learned from 500, with three photos each, still tell other people apart.
     - *Random weights* is no control: an untrained net still gives templates that are alike for
       photos that look alike, and so recognises people. What it recognises stands beside it.
     """
@@ -44,7 +47,7 @@ def untrained(world: World, seed: int, rows: int) -> tuple[list[Claim], list[Tab
         torch.manual_seed(seed)
         random = TorchEncoder(FaceEncoder(), world.subject.spec)
     old = world.subject
-    nobody = _WithoutIdentity(old.public)
+    nobody = _WithoutIdentity(*_many(seed))
     found = {
         name: _attacked(world, encoder, name, rows, seed)
         for name, encoder in (
@@ -54,7 +57,8 @@ def untrained(world: World, seed: int, rows: int) -> tuple[list[Claim], list[Tab
         )
     }
     courses = [one.course for one in found.values()]
-    return _control_claims(*courses[:2]), [_recognising(old, found, rows)], courses
+    claims = _control_claims(found["templates of noise"], found["features without identity"])
+    return claims, [_recognising(old, found, rows)], courses
 
 
 def _recognising(subject: VerifierSubject, found: dict[str, _Attacked], rows: int) -> Table:
@@ -63,30 +67,37 @@ def _recognising(subject: VerifierSubject, found: dict[str, _Attacked], rows: in
         f"Encoders that learned from nobody: what they recognise, and what `evolution` gets, 300 "
         f"and {rows:,} rows",
         (
-            *("encoder", "AUC", "EER", "people refused", "accepted, 300", "dictionary"),
+            *("encoder", "AUC", "low", "high", "EER", "people refused"),
+            *("accepted, 300", "dictionary"),
             *("above it, low", "high", f"shown, {rows:,}", "bits", "low", "high"),
         ),
         [
-            ["trained on others", *recognised(subject), *[None] * 8],
+            ["trained on others", *recognised(subject).row(), *[None] * 8],
             *[[name, *one.row()] for name, one in found.items()],
         ],
     )
 
 
-def _control_claims(noise: Course, features: Course) -> list[Claim]:
+def _control_claims(noise: _Attacked, features: _Attacked) -> list[Claim]:
     return [
         Claim(
             "control, templates of noise: accepted at 0.1% above the dictionary, lower end",
             0.0,
-            noise.at(300).advantage().low,
+            noise.course.at(300).advantage().low,
             at_most=True,
         ),
-        _shown("templates of noise", noise),
-        _shown("features without identity", features),
+        _shown("templates of noise", noise.course),
+        Claim(
+            "control, features without identity: AUC, lower end",
+            0.5,
+            features.recognises.auc.low,
+            at_most=True,
+        ),
+        _shown("features without identity", features.course),
         Claim(
             "control, features without identity: bits among strangers, lower end",
             0.0,
-            features.marks[-1].bits.low,
+            features.course.marks[-1].bits.low,
             at_most=True,
         ),
     ]
@@ -97,15 +108,33 @@ def _shown(name: str, course: Course) -> Claim:
     return Claim(f"control, {name}: people shown", 0.1, last.shown / last.people, at_most=True)
 
 
+class Recognised(NamedTuple):
+    """What a verifier recognises.
+
+    Attributes:
+        auc: The area under the curve, with an interval over people.
+        eer: The equal error rate.
+        refused: The share of other photos of the people refused at the operating point.
+    """
+
+    auc: Interval
+    eer: float
+    refused: float
+
+    def row(self) -> list[object]:
+        """Returns the values of a line of the table."""
+        return [*self.auc, self.eer, self.refused]
+
+
 class _Attacked(NamedTuple):
     """What is known of an encoder, and what an attack got of it.
 
     Attributes:
-        recognises: AUC, EER, and the share of people refused at the operating point.
+        recognises: Its people.
         course: Of the attack.
     """
 
-    recognises: tuple[float, float, float]
+    recognises: Recognised
     course: Course
 
     def row(self) -> list[object]:
@@ -113,28 +142,30 @@ class _Attacked(NamedTuple):
         mark, last = self.course.at(300), self.course.marks[-1]
         gained = mark.advantage()
         return [
-            *self.recognises,
+            *self.recognises.row(),
             *(mark.hard / mark.people, mark.dictionary.estimate, gained.low, gained.high),
             *(last.shown / last.people, *last.bits),
         ]
 
 
-def recognised(subject: VerifierSubject) -> tuple[float, float, float]:
-    """Returns what a verifier recognises: area under the curve, equal error rate, false rejects.
+def recognised(subject: VerifierSubject) -> Recognised:
+    """Returns what a verifier recognises.
 
     Args:
         subject: Has other photos of the people, and scores of strangers.
     """
     held = subject.held_out
     places = np.searchsorted(subject.goals, held.people)
-    own = np.sort(subject.target.scores(held.images, places))
+    own = subject.target.scores(held.images, places)
     others = np.sort(subject.impostor_scores, axis=None)
     below = np.searchsorted(others, own, side="left") + np.searchsorted(others, own, side="right")
+    areas = np.bincount(places, below / 2 / len(others)) / np.bincount(places)
+    own.sort()
     refused = np.searchsorted(own, others, side="left") / len(own)
     accepted = 1 - np.arange(len(others)) / len(others)
     rejects = subject.operating.false_rejects
-    return (
-        float(below.mean() / 2 / len(others)),
+    return Recognised(
+        mean_interval(areas, lowest=0.0, highest=1.0),
         float(np.maximum(refused, accepted).min()),
         float("nan") if rejects is None else rejects.estimate,
     )
@@ -150,11 +181,12 @@ class _WithoutIdentity:
     """Projects small pictures onto the directions that tell people apart the least.
 
     Of the directions in which pictures differ most, those with the smallest share of what lies
-    between people (Fisher's ratio, from its other end), learned from photos of strangers.
+    between people (Fisher's ratio, from its other end). Of few photos, the directions found tell
+    these people apart the least by chance, and others all the same.
     """
 
-    def __init__(self, photos: Photos) -> None:
-        rows, who = _small(photos.images), np.unique(photos.people, return_inverse=True)[1]
+    def __init__(self, rows: Floats, who: Labels) -> None:
+        """Learns from small pictures, ``(n, values)``, of people numbered from 0."""
         self.mean = rows.mean(axis=0)
         means = np.stack([rows[who == one].mean(axis=0) for one in range(who.max() + 1)])
         within = np.cov((rows - means[who]).T)
@@ -168,6 +200,13 @@ class _WithoutIdentity:
         """Returns ``(n, 4)``."""
         found: Floats = (_small(images) - self.mean) @ self.axes
         return found
+
+
+def _many(seed: int) -> tuple[Floats, Labels]:
+    """Returns small pictures of 2,000 people who take part in nothing else, and who is on each."""
+    parts = [photos(_AT_ONCE, 4, "bystanders", 1000 * (seed + 1) + part) for part in range(_PARTS)]
+    rows = np.concatenate([_small(part.images) for part in parts])
+    return rows, np.concatenate([part.people + _AT_ONCE * at for at, part in enumerate(parts)])
 
 
 def _small(images: Images) -> Floats:

@@ -137,14 +137,14 @@ def _measured(
     privacy, facts, count = trained.facts.privacy, trained.facts, len(np.unique(learned.people))
     most = int(np.unique(learned.people, return_counts=True)[1].max())
     mark, last = course.at(300), course.marks[-1]
-    gained, (auc, _, refused) = mark.advantage(), recognised(subject)
+    gained, known = mark.advantage(), recognised(subject)
     bound = 1.0 if way.photos is learned else 1 / count
     if privacy is not None:
         bound = chances(privacy, 1 / count, most)[0].most
     row: list[object] = [
         way.name,
         *((None, None, bound) if privacy is None else (privacy.epsilon, privacy.unit, bound)),
-        *(1 / count, facts.seconds / control, auc, refused),
+        *(1 / count, facts.seconds / control, known.auc.estimate, known.refused),
         *(mark.hard / mark.people, mark.dictionary.estimate, gained.low, gained.high),
         *clopper_pearson(last.shown, last.people),
         last.bits.estimate,
