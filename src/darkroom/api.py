@@ -59,6 +59,7 @@ def audit(
     authorized_by: str | None = None,
     device: str = "cpu",
     batch: int = 256,
+    precision: Literal["single", "half"] = "single",
     memory: int | str | None = None,
     value_range: tuple[float, float] = (0.0, 1.0),
     outputs: Outputs = "logits",
@@ -75,8 +76,8 @@ def audit(
     Args:
         model: A PyTorch module that takes ``(n, channels, height, width)`` and returns ``(n,
             classes)``, which is given back as it was; a scikit-learn classifier of flattened
-            images; or a target, which needs no ``value_range``, ``outputs``, ``device`` and
-            ``batch``.
+            images; or a target, which needs no ``value_range``, ``outputs``, ``device``, ``batch``
+            and ``precision``.
         private: Photos of the model's classes, and the class on each, as a number or a name; only
             judges see them.
         public: Photos of other people that an attacker may have; with who is on each if known.
@@ -100,6 +101,8 @@ def audit(
         authorized_by: Who allowed it; needed with ``guarded``.
         device: Where the model runs.
         batch: The most rows answered at a time.
+        precision: Whether a module's own passes are in ``half`` precision: ``bfloat16``, or
+            ``float16`` on devices without it.
         memory: Bytes that the audit may take in all, or words such as ``"2 GB"``; 4 GiB when left
             out.
         value_range: The values of black and of full intensity.
@@ -135,6 +138,7 @@ def audit(
             outputs=outputs,
             device=device,
             batch=batch,
+            precision=precision,
         ),
         "private": {
             "images": "(array)",
@@ -156,6 +160,7 @@ def audit(
             device=device,
             batch=batch,
             memory=plan.run.memory,
+            precision=precision,
         )
         people, called = as_people(labels, target, names)
         photos = Photos.of(as_images(pixels, target.spec, "private"), people, called)

@@ -38,6 +38,7 @@ from darkroom.training.models import GivenModel, TrainedModel
 from darkroom.vision.judges.base import Judge
 from darkroom.vision.judges.recognisers import JUDGES, own_judges
 from darkroom.vision.memory import SHARE
+from darkroom.vision.networks.precision import said
 from darkroom.vision.photos import Photos, load_photos, trained_rows
 from darkroom.vision.priors.base import ImagePrior
 from darkroom.vision.priors.build import Materials
@@ -121,6 +122,7 @@ class ImageJob(Job[ImagePlan, Subject, ImageCellPlan, Bench]):
                 f"{channels} \N{MULTIPLICATION SIGN} {height} \N{MULTIPLICATION SIGN} {width}, "
                 f"values {spec.low:g} to {spec.high:g}",
             ),
+            *said(getattr(target, "half", None)),
             (
                 "Private photos",
                 f"{len(subject.private.people):,} of {len(subject.goals):,} people; the model saw "

@@ -78,6 +78,7 @@ class ImageTrainer(Trainer[Subject, nn.Module, ImageCell]):
             device=str(target.device),
             batch=target.batch,
             memory=target.memory,
+            precision=target.precision,
         )
         return replace(self.subject, target=trained)
 

@@ -48,6 +48,7 @@ from darkroom.verifiers.targets.sections import ServedFacesSection
 from darkroom.verifiers.training.registry import ENCODER_TRAININGS
 from darkroom.vision.judges.base import Judge
 from darkroom.vision.judges.recognisers import JUDGES, own_judges
+from darkroom.vision.networks.precision import said
 from darkroom.vision.photos import Photos, load_photos, located
 from darkroom.vision.priors.base import ImagePrior
 from darkroom.vision.priors.build import Materials
@@ -136,6 +137,7 @@ class VerifierJob(Job[VerifierPlan, VerifierSubject, VerifierCellPlan, VerifierB
                 f"{channels} \N{MULTIPLICATION SIGN} {height} \N{MULTIPLICATION SIGN} {width}, "
                 f"values {spec.low:g} to {spec.high:g}",
             ),
+            *said(getattr(subject.embedding and subject.embedding.encoder, "half", None)),
             ("Accepts", _accepts(subject, found=not self.plan.training)),
             (
                 "Enrolled",

@@ -95,6 +95,7 @@ class EncoderTrainer(Trainer[VerifierSubject, nn.Module, VerifierCell]):
             name=untrained.name,
             device=str(untrained.device),
             batch=untrained.batch,
+            precision=untrained.precision,
         )
         return self.enrolled(trained)
 

@@ -6,11 +6,11 @@ go through it at once; the rest is for the photos, their copies, and the librari
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 DEFAULT = 4 << 30
 """Bytes that an audit of images may take, unless told."""
@@ -78,11 +78,11 @@ class RowBudget:
             self.rows = max(1, self._memory // self.row_bytes)
 
 
-def most_rows(model: nn.Module, images: Tensor, memory: int) -> int:
+def most_rows(model: Callable[[Tensor], object], images: Tensor, memory: int) -> int:
     """Returns how many rows a model may answer at once, with their gradients.
 
     Args:
-        model: In evaluation mode.
+        model: A module in evaluation mode, or what runs one.
         images: Two images or more.
         memory: Bytes that they may take.
     """

@@ -54,7 +54,7 @@ def check_outputs(target: Target, images: Images, known: Knowledge) -> Check:
 def _returned(target: TorchTarget, images: Images) -> NDArray[np.float64]:
     """Returns what the module itself returns, ``(n, classes)``."""
     with torch.no_grad():
-        returned = target.model(torch.from_numpy(images.copy()).to(target.device))
+        returned = target.answers(torch.from_numpy(images.copy()).to(target.device))
     array: NDArray[np.float64] = returned.cpu().double().numpy()
     return array
 

@@ -11,7 +11,7 @@ from darkroom.images.targets.base import Target
 NAME = "answers"
 
 _TWICE, _ALONE = 6, 4  # rows
-_TOLERANCE = 1e-3  # of a confidence: rounding
+_TOLERANCE, _HALF = 1e-3, 0.03  # of a confidence: rounding, and where passes are of 16 bits
 _MATTERS = 0.05  # of a confidence, or of how far answers to different photos are apart
 
 
@@ -30,11 +30,12 @@ def check_answers(target: Target, images: Images, answers: Answers) -> Check:
     spread = float(np.abs(first - first.mean(axis=0)).mean())
     # A batch of the same photos: what others are in it may matter too.
     apart = float(np.abs(again - same).max())
-    if apart > _TOLERANCE:
+    tolerance = _TOLERANCE if getattr(target, "half", None) is None else _HALF
+    if apart > tolerance:
         share = float(np.abs(again - same).mean()) / max(spread, 1e-12)
         return _random(target, apart, share)
     batch = float(np.abs(alone - same[: len(alone)]).max())
-    if batch > _TOLERANCE:
+    if batch > tolerance:
         share = float(np.abs(alone - same[: len(alone)]).mean()) / max(spread, 1e-12)
         return _batch(target, batch, share)
     return Check(

@@ -13,6 +13,7 @@ from darkroom.images.targets.base import Target
 from darkroom.images.targets.sklearn import SklearnTarget
 from darkroom.images.targets.torch import Outputs, TorchTarget
 from darkroom.vision.memory import SHARE
+from darkroom.vision.networks.precision import Precision
 
 
 @contextmanager
@@ -67,6 +68,7 @@ def as_target(
     device: str,
     batch: int,
     memory: int,
+    precision: Precision = "single",
 ) -> Target:
     """Returns a model as a target; a target as it is.
 
@@ -78,10 +80,16 @@ def as_target(
         device: Where a module runs.
         batch: The most rows answered at a time.
         memory: Bytes that the audit may take in all.
+        precision: Whether a module's own passes are in ``half`` precision.
 
     Raises:
         TargetError: If it is no model, or not what it was declared to be.
     """
+    if precision != "single" and not isinstance(model, nn.Module):
+        raise TargetError(
+            f"{type(model).__name__} is no torch.nn.Module, whose passes could be in half "
+            "precision: leave out precision"
+        )
     if isinstance(model, Target):
         return model
     name = type(model).__name__
@@ -95,6 +103,7 @@ def as_target(
             device=device,
             batch=batch,
             memory=memory // SHARE,
+            precision=precision,
         )
     if hasattr(model, "predict") and not isinstance(model, type):
         return SklearnTarget(model, shape, value_range=value_range, name=name, batch=batch)

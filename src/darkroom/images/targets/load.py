@@ -28,6 +28,7 @@ from darkroom.named import Registry
 from darkroom.sections import PythonSection
 from darkroom.vision.memory import DEFAULT, SHARE
 from darkroom.vision.networks.modules import load_module
+from darkroom.vision.networks.precision import Precision
 from darkroom.vision.spec import ImageSpec
 
 TARGETS: Registry[Target] = Registry("target", Target, group="darkroom.targets")
@@ -67,6 +68,7 @@ def open_target(
             trusted=section.trusted,
             batch=section.batch,
             memory=memory // SHARE,
+            precision=section.precision,
         )
     if isinstance(section, SklearnSection):
         return _open_sklearn(section, folder)
@@ -175,6 +177,7 @@ def load_target(
     trusted: bool = False,
     batch: int = 256,
     memory: int = DEFAULT // SHARE,
+    precision: Precision = "single",
 ) -> TorchTarget:
     """Loads a PyTorch model as a target.
 
@@ -190,6 +193,7 @@ def load_target(
         trusted: Whether code in a file may run.
         batch: The most rows answered at a time.
         memory: Bytes that these may take.
+        precision: Whether the module's own passes are in ``half`` precision.
 
     Raises:
         TargetError: If the import, the call or the weights fail, or the model is not what it was
@@ -204,4 +208,5 @@ def load_target(
         device=device,
         batch=batch,
         memory=memory,
+        precision=precision,
     )

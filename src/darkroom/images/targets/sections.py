@@ -62,6 +62,8 @@ class TorchSection(TargetTable):
         outputs: What the module returns.
         device: Where it runs.
         batch: Rows answered at a time.
+        precision: ``half`` for the model's own passes in ``bfloat16``, or in ``float16`` on devices
+            without it.
     """
 
     kind: Literal["torch"] = "torch"
@@ -71,6 +73,7 @@ class TorchSection(TargetTable):
     outputs: Literal["logits", "probabilities"] = "logits"
     device: str = "cpu"
     batch: int = Field(default=256, ge=1)
+    precision: Literal["single", "half"] = "single"
 
 
 class SklearnSection(TargetTable):

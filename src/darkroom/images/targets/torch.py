@@ -17,6 +17,7 @@ from darkroom.training.frozen import learning
 from darkroom.vision.memory import DEFAULT, SHARE, most_rows
 from darkroom.vision.networks.checkpoints import bare
 from darkroom.vision.networks.fingerprints import fingerprint
+from darkroom.vision.networks.precision import Precision, half_type, passed
 from darkroom.vision.pixels import probe_images
 from darkroom.vision.spec import ImageSpec
 from darkroom.wire.answers import Outputs as Outputs
@@ -43,6 +44,7 @@ class TorchTarget(Target):
         device: str = "cpu",
         batch: int = 256,
         memory: int = DEFAULT // SHARE,
+        precision: Precision = "single",
     ) -> None:
         """Wraps a module and asks it two blank images to check what it was declared to be.
 
@@ -58,6 +60,8 @@ class TorchTarget(Target):
             device: Where the module runs.
             batch: The most rows answered at a time by :meth:`scores`.
             memory: Bytes that rows may take that are answered, or differentiated, at a time.
+            precision: Whether the module's own passes are in ``half`` precision: ``bfloat16``, or
+                ``float16`` on devices without it. Log-probabilities are always in 32 bits.
 
         Raises:
             TargetError: If the module fails on such images, or if what it returns is of the wrong
@@ -74,6 +78,7 @@ class TorchTarget(Target):
                 f"target {name}: device {device!r} cannot be used ({one_line(error)}): set "
                 '[target] device = "cpu"'
             ) from error
+        self.half, self.precision = half_type(precision, self.device), precision
         self.model, self.notes = self._called()
         self.learns = learning(self.model)
         for weight in self.model.parameters():
@@ -81,7 +86,15 @@ class TorchTarget(Target):
         self.classes = self._probe()
         self.access = Access.WEIGHTS if self._differentiable() else Access.SCORES
         self.memory = memory
-        self.batch = min(batch, most_rows(self.model, self._noise(), memory))
+        self.batch = min(batch, most_rows(self.answers, self._noise(), memory))
+
+    def answers(self, images: Tensor) -> Tensor:
+        """Returns what the module answers, in the precision asked for.
+
+        Args:
+            images: Float32 ``(n, channels, height, width)`` on the module's device.
+        """
+        return passed(self.model, images, self.half)
 
     def _called(self) -> tuple[nn.Module, tuple[str, ...]]:
         """Returns the module as an audit calls it, and what was found out about how."""
@@ -96,7 +109,7 @@ class TorchTarget(Target):
         """Returns the number of classes after checking the answers to black and to grey."""
         images = torch.from_numpy(probe_images(self.spec)).to(self.device)
         with torch.no_grad():
-            answers = self.model(images)
+            answers = self.answers(images)
         if answers.ndim != 2 or len(answers) != 2:
             raise TargetError(
                 f"target {self.name}: the model returned {list(answers.shape)} for two images, "
@@ -113,7 +126,7 @@ class TorchTarget(Target):
                 "probabilities instead of its decision"
             )
         self._check(answers)
-        if self.outputs == "logits" and _are_probabilities(answers) and self._sum_to_one():
+        if self.outputs == "logits" and self._are_probabilities(answers) and self._sum_to_one():
             raise TargetError(
                 f"target {self.name}: the model returns probabilities but was declared to return "
                 'logits: set [target] outputs = "probabilities"'
@@ -129,13 +142,13 @@ class TorchTarget(Target):
     def _sum_to_one(self) -> bool:
         """Tells whether answers to noise are probabilities too: sigmoids may be so by chance."""
         with torch.no_grad():
-            return _are_probabilities(self.model(self._noise()))
+            return self._are_probabilities(self.answers(self._noise()))
 
     def _differentiable(self) -> bool:
         """Tells whether a gradient can be taken in images; whether it is zero, a check asks."""
         images = self._noise().requires_grad_()
         try:
-            answers = self.model(images.clone())
+            answers = self.answers(images.clone())
             weights = torch.linspace(1, 2, answers.shape[1], device=self.device)
             torch.autograd.grad((answers * weights).sum(), images)
         except RuntimeError:
@@ -153,7 +166,7 @@ class TorchTarget(Target):
                 f"target {self.name}: the model returned NaN or infinite values: check its "
                 "weights and [target] range"
             )
-        if self.outputs == "probabilities" and not _are_probabilities(answers):
+        if self.outputs == "probabilities" and not self._are_probabilities(answers):
             raise TargetError(
                 f"target {self.name}: the model's rows are no probabilities (they are negative or "
                 'do not sum to one): set [target] outputs = "logits"'
@@ -178,11 +191,13 @@ class TorchTarget(Target):
 
     def _log_scores(self, images: Tensor) -> Tensor:
         # A layer that works in place must change neither a caller's images nor a leaf.
-        answers: Tensor = self.model(images.to(self.device).clone()).to(images.device)
+        answers = self.answers(images.to(self.device).clone()).to(images.device)
         self._check(answers.detach())
-        if self.outputs == "probabilities":
-            return answers.clamp_min(torch.finfo(answers.dtype).tiny).log()
-        return answers.log_softmax(dim=1)
+        if self.outputs == "logits":
+            return answers.log_softmax(dim=1)
+        logs = answers.clamp_min(torch.finfo(answers.dtype).tiny).log()
+        # Probabilities of 16 bits sum to one but roughly.
+        return logs if self.half is None else logs.log_softmax(dim=1)
 
     def scores(self, images: NDArray[np.float32]) -> NDArray[np.float64]:
         """Returns the confidence of every class; see :meth:`Target.scores`."""
@@ -196,10 +211,10 @@ class TorchTarget(Target):
 
     def fingerprint(self) -> str:
         """Returns a hash of the module: structure, code, and every tensor that it holds."""
-        return fingerprint(self.model, self.spec, self.outputs)
+        half = [] if self.half is None else [str(self.half)]
+        return fingerprint(self.model, self.spec, self.outputs, *half)
 
-
-def _are_probabilities(answers: Tensor) -> bool:
-    """Tells whether every row is non-negative and sums to one; true of no rows."""
-    sums = answers.float().sum(dim=1)
-    return bool((answers >= 0).all() and ((sums - 1).abs() < 1e-3).all())
+    def _are_probabilities(self, answers: Tensor) -> bool:
+        """Tells whether every row is non-negative and sums to one; true of no rows."""
+        sums, near = answers.float().sum(dim=1), 1e-3 if self.half is None else 1e-2
+        return bool((answers >= 0).all() and ((sums - 1).abs() < near).all())

@@ -17,6 +17,7 @@ from darkroom.verifiers.targets.base import Encoder, Floats, Images
 from darkroom.vision.memory import DEFAULT, SHARE, most_rows
 from darkroom.vision.networks.checkpoints import bare
 from darkroom.vision.networks.fingerprints import fingerprint
+from darkroom.vision.networks.precision import Precision, half_type, passed
 from darkroom.vision.pixels import in_batches, probe_images
 from darkroom.vision.spec import ImageSpec
 
@@ -36,6 +37,7 @@ class TorchEncoder(Encoder):
         device: str = "cpu",
         batch: int = 256,
         memory: int = DEFAULT // SHARE,
+        precision: Precision = "single",
     ) -> None:
         """Wraps a module and asks it two images.
 
@@ -47,6 +49,7 @@ class TorchEncoder(Encoder):
             device: Where it runs.
             batch: The most rows answered at a time.
             memory: Bytes that these may take.
+            precision: Whether its passes are in ``half`` precision; see ``TorchTarget``.
 
         Raises:
             TargetError: If it fails on such images, or returns something else.
@@ -63,10 +66,11 @@ class TorchEncoder(Encoder):
         self.learns = learning(self.model)
         for weight in self.model.parameters():
             weight.requires_grad_(False)
+        self.half, self.precision = half_type(precision, self.device), precision
         probe = torch.from_numpy(probe_images(spec)).to(self.device)
         try:
             with torch.no_grad():
-                answers = self.model(probe)
+                answers = self.answers(probe)
         except Exception as error:
             raise TargetError(
                 f"target {name}: the model fails on images of shape {list(spec.shape)} "
@@ -74,12 +78,20 @@ class TorchEncoder(Encoder):
             ) from error
         self.size = _size(answers, name)
         self.differentiable = self._differentiable(probe)
-        self.batch = min(batch, most_rows(self.model, probe, memory))
+        self.batch = min(batch, most_rows(self.answers, probe, memory))
+
+    def answers(self, images: Tensor) -> Tensor:
+        """Returns what the module answers, in the precision asked for.
+
+        Args:
+            images: Float32 ``(n, channels, height, width)`` on the module's device.
+        """
+        return passed(self.model, images, self.half)
 
     def _differentiable(self, probe: Tensor) -> bool:
         images = probe.clone().requires_grad_()
         try:
-            torch.autograd.grad(self.model(images.clone()).sum(), images)
+            torch.autograd.grad(self.answers(images.clone()).sum(), images)
         except RuntimeError:
             return False
         return True
@@ -90,7 +102,7 @@ class TorchEncoder(Encoder):
         with torch.no_grad():
             for start in range(0, len(images), self.batch):
                 rows = torch.from_numpy(np.ascontiguousarray(images[start : start + self.batch]))
-                found.append(self.model(rows.to(self.device)).cpu().double().numpy())
+                found.append(self.answers(rows.to(self.device)).cpu().double().numpy())
         return np.concatenate(found)
 
     def differentiable_templates(self, images: Tensor) -> Tensor:
@@ -98,12 +110,12 @@ class TorchEncoder(Encoder):
         if not self.differentiable:
             return super().differentiable_templates(images)
         # A layer that works in place must change neither a caller's images nor a leaf.
-        found: Tensor = self.model(images.to(self.device).clone()).to(images.device)
-        return found
+        return self.answers(images.to(self.device).clone()).to(images.device)
 
     def fingerprint(self) -> str:
         """Returns a hash of the module: structure, code, and every tensor that it holds."""
-        return fingerprint(self.model, self.spec, "templates")
+        half = [] if self.half is None else [str(self.half)]
+        return fingerprint(self.model, self.spec, "templates", *half)
 
 
 def _size(answers: Any, name: str) -> int:

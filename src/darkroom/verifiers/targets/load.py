@@ -16,6 +16,7 @@ from darkroom.verifiers.targets.sections import LIBRARY, EncoderSection, ServedF
 from darkroom.vision.memory import DEFAULT, SHARE
 from darkroom.vision.networks.checkpoints import load_weights
 from darkroom.vision.networks.modules import load_module
+from darkroom.vision.networks.precision import Precision
 from darkroom.vision.networks.suffixes import PROGRAMS
 from darkroom.vision.spec import ImageSpec
 
@@ -52,6 +53,9 @@ def open_encoder(
         from darkroom.verifiers.targets.http import HttpEncoder
 
         return HttpEncoder(wire, connection)
+    own = section.load == LIBRARY or Path(section.load).suffix == ".onnx"
+    if own and section.precision != "single":
+        raise _no_module(section.load)
     if section.load == LIBRARY:
         return _open_library(section, spec)
     if Path(section.load).suffix == ".onnx":
@@ -69,6 +73,7 @@ def open_encoder(
         device=section.device,
         batch=section.batch,
         memory=memory // SHARE,
+        precision=section.precision,
     )
 
 
@@ -140,6 +145,7 @@ def as_encoder(
     device: str = "cpu",
     batch: int = 256,
     memory: int = DEFAULT // SHARE,
+    precision: Precision = "single",
 ) -> Encoder:
     """Returns an encoder for what is there already.
 
@@ -150,6 +156,7 @@ def as_encoder(
         device: Where a module runs.
         batch: The most rows answered at a time.
         memory: Bytes that a module's rows may take.
+        precision: Whether a module's own passes are in ``half`` precision.
 
     Raises:
         TargetError: If it is none of these, or answers no templates.
@@ -157,13 +164,30 @@ def as_encoder(
     if isinstance(model, Encoder):
         return model
     called = name or str(getattr(model, "__name__", type(model).__name__))
+    if precision != "single" and not isinstance(model, nn.Module):
+        raise _no_module(called)
     if isinstance(model, nn.Module):
-        return TorchEncoder(model, spec, name=called, device=device, batch=batch, memory=memory)
+        return TorchEncoder(
+            model,
+            spec,
+            name=called,
+            device=device,
+            batch=batch,
+            memory=memory,
+            precision=precision,
+        )
     if callable(model):
         return FunctionEncoder(model, spec, name=called, batch=batch)
     raise TargetError(
         f"{called}: this is a {type(model).__name__}: give a torch.nn.Module, or a function from "
         "images to templates"
+    )
+
+
+def _no_module(name: str) -> TargetError:
+    return TargetError(
+        f"{name}: this is no torch.nn.Module, whose passes could be in half precision: remove "
+        "[target] precision"
     )
 
 

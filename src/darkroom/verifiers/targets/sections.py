@@ -84,6 +84,8 @@ class EncoderSection(VerifierTable):
             does, or photos are the faces.
         device: Where a module runs.
         batch: Rows answered at a time.
+        precision: ``half`` for a module's own passes in ``bfloat16``, or in ``float16`` on devices
+            without it.
     """
 
     kind: Literal["encoder"] = "encoder"
@@ -93,6 +95,7 @@ class EncoderSection(VerifierTable):
     detect: bool = True
     device: str = "cpu"
     batch: int = Field(default=256, ge=1)
+    precision: Literal["single", "half"] = "single"
 
     @property
     def compared(self) -> Metric:
