@@ -51,6 +51,7 @@ class Elsewhere(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     Attributes:
         crossings: The operations by which tensors of more than one number came or went.
+        back: Those of them by which some came back from there.
         doubles: The operations that made a float64 there.
         scalars: How often a single number was looked at.
         sealed: Whether a crossing, and a float64 there, is an error.
@@ -61,6 +62,7 @@ class Elsewhere(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.crossings: list[str] = []
+        self.back: list[str] = []
         self.doubles: list[str] = []
         self.scalars = 0
         self.sealed = False
@@ -100,7 +102,7 @@ class Elsewhere(TorchDispatchMode):  # type: ignore[no-untyped-call]
         comes = not there and bool(given)
         mixed = there and any(not isinstance(one, There) and one.ndim for one in given)
         if goes or comes or mixed:
-            self._crosses(func, given)
+            self._crosses(func, given, back=goes)
         if func in SCALARS:
             self.scalars += 1
         args, kwargs = tree_map(_here, (args, kwargs))
@@ -111,11 +113,13 @@ class Elsewhere(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return found
         return self._placed(func, found, given)
 
-    def _crosses(self, func: Any, given: list[Tensor]) -> None:
+    def _crosses(self, func: Any, given: list[Tensor], *, back: bool) -> None:
         if max(one.numel() for one in given) <= 1:
             self.scalars += 1
             return
         self.crossings.append(str(func))
+        if back:
+            self.back.append(str(func))
         assert not self.sealed, f"{func} crosses with {[tuple(one.shape) for one in given]}"
 
     def _placed(self, func: Any, found: Any, given: list[Tensor]) -> Any:

@@ -149,7 +149,11 @@ def _facts(registry: Registry[Any], kind: type) -> str:
     for base in reversed(registry.base.__mro__):
         for name, annotation in inspect.get_annotations(base).items():
             value = getattr(kind, name, None)
-            if not str(annotation).startswith("ClassVar") or name in ("name", "cost") or not value:
+            if (
+                not str(annotation).startswith("ClassVar")
+                or name in ("name", "cost", "anywhere")
+                or not value
+            ):
                 continue
             if isinstance(value, Enum):
                 value = value.value

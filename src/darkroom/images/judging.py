@@ -126,7 +126,8 @@ def set_up_bench(
     Raises:
         DataError: If there are too few photos to judge by.
     """
-    words = (subject.photos_digest(), seed, [identity(judge) for judge in judges])
+    names = [identity(judge) for judge in judges]
+    words = (subject.photos_digest(), seed, names, *subject.elsewhere)
     if former is None:
         with reporter.stage("Training judges") as advance:
             people = kept_people(subject, seed, judges, shelves.shared, advance)

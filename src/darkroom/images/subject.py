@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from darkroom.defenses.pipeline import Pipeline
@@ -68,6 +69,11 @@ class Subject(PhotoSubject):
     def spec(self) -> ImageSpec:
         """The images that the target takes."""
         return self.target.spec
+
+    @property
+    def device(self) -> torch.device:
+        """Where the target is; see :attr:`PhotoSubject.device`."""
+        return self.target.device
 
     def fitted(self, defense: Pipeline) -> Pipeline:
         """Returns output defences with what they must know of the target learned.

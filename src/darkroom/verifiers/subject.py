@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from darkroom.errors import DataError
@@ -77,6 +78,11 @@ class VerifierSubject(PhotoSubject):
     def spec(self) -> ImageSpec:
         """The images that the verifier takes."""
         return self.target.spec
+
+    @property
+    def device(self) -> torch.device:
+        """Where the encoder is; see :attr:`PhotoSubject.device`."""
+        return super().device if self.embedding is None else self.embedding.encoder.device
 
     @property
     def embedding(self) -> EmbeddingVerifier | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from darkroom.auditing.artefacts import NOWHERE, Artefacts
 from darkroom.named import identity, is_ours
@@ -15,7 +16,7 @@ from darkroom.vision.judges.accuracy import Rate
 from darkroom.vision.judges.base import Judge, Recogniser
 from darkroom.vision.judges.gallery import Gallery, fit_gallery
 from darkroom.vision.judges.images import FaceSpace
-from darkroom.vision.judges.panel import Keep, Panel, joined, train_each
+from darkroom.vision.judges.panel import Keep, Panel, joined, placed, train_each
 from darkroom.vision.judges.ranks import Floats, log_ranks_of_guesses
 from darkroom.vision.photos import Photos
 from darkroom.vision.priors.base import ImagePrior
@@ -63,6 +64,10 @@ class People(NamedTuple):
     gallery: Gallery | None
     by_heart: ByHeart
 
+    def to(self, device: torch.device | str) -> People:
+        """Returns the same with judges on a device; see :meth:`Panel.to`."""
+        return self._replace(panel=self.panel.to(device))
+
 
 def kept_people(
     subject: PhotoSubject,
@@ -73,8 +78,9 @@ def kept_people(
 ) -> People:
     """Returns judges, and people among whom the right one is ranked.
 
-    They are kept whole where all judges are Darkroom's own. Another may be impossible to keep: then
-    the others are kept one by one, and each process trains that one while the others do.
+    They are where the model is; what is kept of them is on the processor. They are kept whole where
+    all judges are Darkroom's own. Another may be impossible to keep: then the others are kept one
+    by one, and each process trains that one while the others do.
 
     Args:
         subject: All photos.
@@ -86,15 +92,19 @@ def kept_people(
     Raises:
         DataError: If there are too few photos to judge by.
     """
-    words = (subject.photos_digest(), seed)
+    words = (subject.photos_digest(), seed, *subject.elsewhere)
 
     def keep(judge: Judge, train: Callable[[], Recogniser]) -> Recogniser:
-        return shelf.made("judge", [*words, identity(judge)], train, waits=is_ours(judge))
+        decisive = [*words, identity(judge)]
+        return shelf.made("judge", decisive, lambda: placed(train()), waits=is_ours(judge))
 
     if not all(is_ours(judge) for judge in judges):
         return _people(subject, seed, judges, advance, keep)
     decisive = [*words, [identity(judge) for judge in judges]]
-    return shelf.made("judges", decisive, lambda: _people(subject, seed, judges, advance))
+    people = shelf.made(
+        "judges", decisive, lambda: _people(subject, seed, judges, advance).to("cpu")
+    )
+    return people.to(subject.device)
 
 
 def _people(
@@ -130,6 +140,7 @@ def _panel(
         judges=judges,
         on_progress=advance,
         keep=keep,
+        device=subject.device,
     )
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from darkroom.errors import DataError
@@ -62,6 +63,16 @@ class PhotoSubject(ABC):
     @abstractmethod
     def spec(self) -> ImageSpec:
         """The images that the model takes."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where judges learn and look: where the model is; the processor where nobody knows."""
+        return torch.device("cpu")
+
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """What the device adds to what decides the judges; nothing on the processor."""
+        return () if self.device.type == "cpu" else (self.device.type,)
 
     @property
     def goals(self) -> NDArray[np.int64]:

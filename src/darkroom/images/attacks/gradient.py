@@ -17,6 +17,7 @@ from darkroom.images.attacks.base import Attack, Progress
 from darkroom.images.targets.view import View
 from darkroom.ledger import BudgetExhausted
 from darkroom.vision.memory import RowBudget
+from darkroom.vision.networks.precision import FUSED
 from darkroom.vision.priors.base import ImagePrior
 from darkroom.vision.transforms import NUMBERS, RandomAffine, move, move_alike
 
@@ -24,9 +25,6 @@ Loss = Literal["margin", "cross-entropy"]
 
 AHEAD = 32
 """Steps for which moves are drawn at a time."""
-
-FUSED = ("cpu", "cuda", "mps", "xpu")
-"""Devices on which Adam takes its step in one kernel."""
 
 
 @dataclass(frozen=True)

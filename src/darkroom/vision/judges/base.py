@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -18,14 +19,33 @@ Recogniser = Callable[[Tensor], Labels]
 ``(n,)``, negative for somebody else. A batch and its rows one by one get the same answers."""
 
 
+class Movable(ABC):
+    """A recogniser that takes images where it is, on whatever device."""
+
+    @abstractmethod
+    def to(self, device: torch.device) -> Self:
+        """Returns the same recogniser on a device; what it holds is copied there.
+
+        Args:
+            device: Where images will be.
+        """
+
+    @abstractmethod
+    def __call__(self, images: Tensor) -> Labels:
+        """Names people; see :data:`Recogniser`."""
+
+
 class Judge(ABC):
     """A way to tell people apart. Subclasses are frozen dataclasses whose fields are parameters.
 
     Attributes:
         name: What plans and reports call it.
+        anywhere: Whether it learns from images on whatever device, and makes a :class:`Movable`;
+            otherwise images come on the processor.
     """
 
     name: ClassVar[str]
+    anywhere: ClassVar[bool] = False
 
     @abstractmethod
     def fit(

@@ -1,4 +1,7 @@
-"""The space that best parts people, learned from photos of some."""
+"""The space that best parts people, learned from photos of some.
+
+Images may be on any device; the space is on the processor, since it needs 64 bits.
+"""
 
 from __future__ import annotations
 
@@ -73,5 +76,5 @@ def directions(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def coarse(images: Tensor) -> Images:
     """Returns what the discriminant sees: blurred a little, so that grain matters less."""
-    seen: Images = standardise(blur(shrink(images, 32), 0.6)).numpy()
+    seen: Images = standardise(blur(shrink(images, 32), 0.6)).cpu().numpy()
     return seen

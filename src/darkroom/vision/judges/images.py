@@ -278,7 +278,7 @@ def blur(images: Tensor, deviation: float) -> Tensor:
         deviation: Of the Gaussian, in pixels.
     """
     reach = int(3 * deviation) + 1
-    steps = torch.arange(-reach, reach + 1, dtype=images.dtype)
+    steps = torch.arange(-reach, reach + 1, dtype=images.dtype, device=images.device)
     kernel = torch.exp(-steps.square() / (2 * deviation**2))
     kernel /= kernel.sum()
     channels = images.shape[1]
@@ -341,12 +341,12 @@ def disturb(images: Tensor, source: torch.Generator) -> Tensor:
     Args:
         images: ``(n, channels, height, width)`` in [0, 1], in random order, because which part
             of the batch is blurred goes by position.
-        source: Decides all of it.
+        source: Decides all of it, on the processor, so that it is the same wherever images are.
     """
     count, height, width = len(images), images.shape[2], images.shape[3]
 
     def around(spread: float) -> Tensor:
-        return (torch.rand(count, generator=source) * 2 - 1) * spread
+        return (torch.rand(count, generator=source).to(images.device) * 2 - 1) * spread
 
     angle, scale, right, down = around(0.17), 1 + around(0.1), around(0.14), around(0.14)
     mirror = around(1.0).sign()
@@ -360,8 +360,8 @@ def disturb(images: Tensor, source: torch.Generator) -> Tensor:
     third = count // 3
     soft = [blur(moved[:third], 0.8), blur(moved[third : third + third // 2], 1.8)]
     mixed = torch.cat([*soft, moved[third + third // 2 :]])
-    strength = torch.rand(count, 1, 1, 1, generator=source) * 0.08
-    return mixed + torch.randn(mixed.shape, generator=source) * strength
+    strength = torch.rand(count, 1, 1, 1, generator=source).to(images.device) * 0.08
+    return mixed + torch.randn(mixed.shape, generator=source).to(images.device) * strength
 
 
 def orientations(images: Tensor) -> Tensor:
@@ -382,7 +382,7 @@ def orientations(images: Tensor) -> Tensor:
     right = padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]
     down = padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]
     place = torch.atan2(down, right) * (bins / (2 * np.pi)) % bins
-    apart = (place - torch.arange(bins).view(1, bins, 1, 1)).abs()
+    apart = (place - torch.arange(bins, device=images.device).view(1, bins, 1, 1)).abs()
     near = (1 - torch.minimum(apart, bins - apart)).clamp_min(0)
     cells = functional.avg_pool2d(near * torch.hypot(right, down), cell, max(1, cell // 2))
     energy = functional.avg_pool2d(cells.square().sum(dim=1, keepdim=True), 3, 1, 1)

@@ -9,7 +9,7 @@ that asks whether the image is a face at all.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from darkroom.errors import DataError
-from darkroom.vision.judges.base import Judge, Labels, Recogniser, Report
+from darkroom.vision.judges.base import Judge, Labels, Movable, Recogniser, Report
 from darkroom.vision.judges.images import Images, shrink
 from darkroom.vision.judges.plausibility import Gate, Measures
 from darkroom.vision.judges.recognisers import own_judges
@@ -35,6 +35,13 @@ Keep = Callable[[Judge, Callable[[], Recogniser]], Recogniser]
 def train_each(judge: Judge, train: Callable[[], Recogniser]) -> Recogniser:  # noqa: ARG001
     """Trains each judge anew."""
     return train()
+
+
+def placed(recogniser: Recogniser, device: torch.device | str = "cpu") -> Recogniser:
+    """Returns a recogniser on a device, if it can be there; otherwise as it is."""
+    if isinstance(recogniser, Movable):
+        return recogniser.to(torch.device(device))
+    return recogniser
 
 
 class Judgement(NamedTuple):
@@ -91,6 +98,7 @@ class Panel:
         gate: Decides which images are plausible; it holds its limits.
         names: What the judges are called.
         judges: One for each of them, in that order.
+        device: Where those that can are asked; the others, and the gate, are on the processor.
     """
 
     low: float
@@ -99,6 +107,7 @@ class Panel:
     gate: Gate
     names: tuple[str, ...]
     judges: tuple[Recogniser, ...]
+    device: str = "cpu"
 
     @classmethod
     def fit(
@@ -114,6 +123,7 @@ class Panel:
         judges: Sequence[Judge] | None = None,
         on_progress: Report | None = None,
         keep: Keep = train_each,
+        device: torch.device | str = "cpu",
     ) -> Panel:
         """Trains the judges and calibrates the gate; takes some ten to twenty seconds.
 
@@ -133,6 +143,7 @@ class Panel:
             judges: Those that vote; :func:`own_judges` when left out.
             on_progress: Called with the training steps done and those in all.
             keep: Trains each judge, unless it has it already.
+            device: Where judges learn that can, and are asked.
 
         Raises:
             DataError: If there are fewer than two people, if a class below the highest has no
@@ -152,11 +163,23 @@ class Panel:
         known = torch.cat([private, strangers[: len(others)]])
         who = np.concatenate([people, others]).astype(np.int64)
         chosen = own_judges() if judges is None else judges
-        fitted = [
-            keep(one, partial(one.fit, known, who, seed=seed, on_progress=on_progress))
-            for one in chosen
-        ]
-        return cls(low, high, shape, gate, tuple(one.name for one in chosen), tuple(fitted))
+        there = known.to(device)
+        fitted = []
+        for one in chosen:
+            shown = there if one.anywhere else known
+            train = partial(one.fit, shown, who, seed=seed, on_progress=on_progress)
+            fitted.append(keep(one, train))
+        names = tuple(one.name for one in chosen)
+        return cls(low, high, shape, gate, names, tuple(fitted)).to(device)
+
+    def to(self, device: torch.device | str) -> Panel:
+        """Returns the same panel whose judges are asked on a device, as far as they can be.
+
+        Args:
+            device: Where.
+        """
+        judges = tuple(placed(one, device) for one in self.judges)
+        return replace(self, judges=judges, device=str(device))
 
     def judge(self, images: Images) -> Judgement:
         """Asks the gate and every judge.
@@ -180,8 +203,9 @@ class Panel:
         return Judgement(np.concatenate(named), measures, self.gate.passes(measures))
 
     def _named(self, rows: Tensor) -> Iterator[Labels]:
+        there = rows.to(self.device)
         for name, judge in zip(self.names, self.judges, strict=True):
-            named = judge(rows)
+            named = judge(there if isinstance(judge, Movable) else rows)
             if named.shape != (len(rows),):
                 raise DataError(
                     f"judge {name} answers {list(named.shape)} to {len(rows)} images: name one "

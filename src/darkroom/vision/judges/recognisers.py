@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -13,10 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from darkroom.named import Registry
-from darkroom.vision.judges.base import Judge, Labels, Report
+from darkroom.vision.judges.base import Judge, Labels, Movable, Report
 from darkroom.vision.judges.base import Recogniser as Recogniser
 from darkroom.vision.judges.discriminant import DiscriminantSpace
 from darkroom.vision.judges.images import disturb, orientations, standardise, variants
+from darkroom.vision.networks.precision import FUSED
 from darkroom.vision.randomness import OwnRandomness
 
 _MANY = 300  # photos from which on moved copies add cost and hardly any knowledge
@@ -33,6 +35,7 @@ class ConvolutionalNet(Judge):
     """
 
     name: ClassVar[str] = "convolutional net"
+    anywhere: ClassVar[bool] = True
 
     steps: Annotated[int, Field(ge=1)] = 500
 
@@ -53,6 +56,7 @@ class LinearDiscriminant(Judge):
     """
 
     name: ClassVar[str] = "linear discriminant"
+    anywhere: ClassVar[bool] = True
 
     def fit(
         self,
@@ -71,6 +75,7 @@ class NearestNeighbour(Judge):
     """The nearest photo by histograms of gradient orientations (Dalal and Triggs 2005)."""
 
     name: ClassVar[str] = "nearest neighbour"
+    anywhere: ClassVar[bool] = True
 
     def fit(
         self,
@@ -99,7 +104,7 @@ JUDGES: Registry[Judge] = Registry(
 
 
 @dataclass(frozen=True)
-class NetRecogniser:
+class NetRecogniser(Movable):
     """A trained net.
 
     Attributes:
@@ -123,7 +128,7 @@ class NetRecogniser:
         """Trains the net; strangers make up no more than half of what it is shown.
 
         Args:
-            images: ``(n, channels, height, width)`` in [0, 1].
+            images: ``(n, channels, height, width)`` in [0, 1]; the net is trained where they are.
             classes: The class of each.
             answers: The person that each class stands for, or -1.
             seed: Decides the start and the copies.
@@ -139,11 +144,14 @@ class NetRecogniser:
         source = torch.Generator().manual_seed(seed)
         drawn = torch.multinomial(weights, steps * _BATCH, replacement=True, generator=source)
         # Initial weights and dropout can draw from the default generator only.
-        own = OwnRandomness(seed)
+        own, device = OwnRandomness(seed), images.device
         with own():
-            net = _net(images.shape[1], len(answers))
-        optimiser = torch.optim.AdamW(net.parameters(), lr=5e-3, weight_decay=1e-2, fused=True)
+            net = _net(images.shape[1], len(answers)).to(device)
+        optimiser = torch.optim.AdamW(
+            net.parameters(), lr=5e-3, weight_decay=1e-2, fused=device.type in FUSED
+        )
         rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, 5e-3, steps)
+        labels, drawn = labels.to(device), drawn.to(device)
         for step, batch in enumerate(drawn.view(steps, _BATCH)):
             shown = standardise(disturb(images[batch], source))
             with own():
@@ -165,12 +173,18 @@ class NetRecogniser:
         """
         seen = standardise(images)
         scores = self.net(seen).log_softmax(1) + self.net(seen.flip(3)).log_softmax(1)
-        named: Labels = self.answers[scores.argmax(dim=1).numpy()]
+        named: Labels = self.answers[scores.argmax(dim=1).cpu().numpy()]
         return named
+
+    def to(self, device: torch.device) -> NetRecogniser:
+        """Puts the net elsewhere; see :meth:`Movable.to`."""
+        if next(self.net.parameters()).device == device:
+            return self
+        return replace(self, net=copy.deepcopy(self.net).to(device))
 
 
 @dataclass(frozen=True)
-class DiscriminantRecogniser:
+class DiscriminantRecogniser(Movable):
     """Photos in a space that parts people.
 
     Attributes:
@@ -202,9 +216,13 @@ class DiscriminantRecogniser:
         named: Labels = self.answers[likeness.argmax(axis=1)]
         return named
 
+    def to(self, device: torch.device) -> DiscriminantRecogniser:  # noqa: ARG002
+        """Returns itself: the space stays on the processor, wherever images are."""
+        return self
+
 
 @dataclass(frozen=True)
-class NeighbourRecogniser:
+class NeighbourRecogniser(Movable):
     """Histograms of gradient orientations of photos.
 
     Attributes:
@@ -226,8 +244,12 @@ class NeighbourRecogniser:
     def __call__(self, images: Tensor) -> Labels:
         """Returns the person on the photo nearest to each image; see :data:`Recogniser`."""
         apart = torch.cdist(orientations(images), self.gallery)
-        named: Labels = self.answers[apart.argmin(dim=1).numpy()]
+        named: Labels = self.answers[apart.argmin(dim=1).cpu().numpy()]
         return named
+
+    def to(self, device: torch.device) -> NeighbourRecogniser:
+        """Puts the histograms elsewhere; see :meth:`Movable.to`."""
+        return replace(self, gallery=self.gallery.to(device))
 
 
 def _classes(people: Labels) -> tuple[Labels, Labels]:
@@ -247,6 +269,17 @@ def _classes(people: Labels) -> tuple[Labels, Labels]:
     return classes.astype(np.int64), np.concatenate([known.astype(np.int64), nobody])
 
 
+class EqualDropout(nn.Dropout):
+    """Dropout that is drawn on the processor, and so is the same on every device."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - as PyTorch names it
+        """Drops numbers while training."""
+        if not self.training:
+            return input
+        kept = functional.dropout(torch.ones(input.shape), self.p)
+        return input * kept.to(input.device)
+
+
 def _net(channels: int, classes: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     for before, after, kernel in ((channels, 16, 5), (16, 32, 3), (32, 64, 3)):
@@ -255,7 +288,7 @@ def _net(channels: int, classes: int) -> nn.Sequential:
             nn.BatchNorm2d(after),
             nn.ReLU(),
         ]
-    pooled = [nn.AdaptiveAvgPool2d((5, 4)), nn.Flatten(), nn.Dropout(0.3)]
+    pooled = [nn.AdaptiveAvgPool2d((5, 4)), nn.Flatten(), EqualDropout(0.3)]
     net = nn.Sequential(*layers, *pooled, nn.Linear(64 * 20, classes))
     # The order of pixels in which convolutions of few channels are faster on processors.
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -13,6 +13,10 @@ Precision = Literal["single", "half"]
 """What a model computes in: as it is, or in 16 bits where PyTorch holds that to be safe."""
 
 
+FUSED = ("cpu", "cuda", "mps", "xpu")
+"""Devices on which an optimiser takes its step in one kernel."""
+
+
 def half_type(precision: Precision, device: torch.device) -> torch.dtype | None:
     """Returns the numbers that passes are in, ``bfloat16`` where there are any; ``None`` as it is.
 
