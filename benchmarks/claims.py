@@ -95,7 +95,10 @@ def show(name: str, outcome: Outcome, *, quick: bool, bare: bool) -> int:
         for table in outcome.tables:
             print(f"{table.title}\n{aligned(table.columns, table.rows)}\n")
         columns = ("claim", "bar", "measured", "holds")
-        rows = [[claim[column] for column in columns] for claim in claims]
+        rows = [
+            ["not measured" if claim[one] is None else claim[one] for one in columns]
+            for claim in claims
+        ]
         print(aligned(columns, rows))
     tables = {
         table.title: [dict(zip(table.columns, row, strict=True)) for row in table.rows]

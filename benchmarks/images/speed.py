@@ -58,7 +58,7 @@ def speed_claims(target: TorchTarget, *, quick: bool, seed: int) -> tuple[list[C
         "gradient": GradientAttack(steps=longer, settle=longer + 1),
     }
     for name, attack in ours.items():
-        forward = _comparisons(attack)
+        forward = comparisons(attack)
         tell(f"timing {name}")
         pairs = []
         for turn in range(many):
@@ -78,7 +78,7 @@ def speed_claims(target: TorchTarget, *, quick: bool, seed: int) -> tuple[list[C
     return claims, [Table("Seconds for 40 people against the MLP", columns, rows)]
 
 
-def _comparisons(attack: Attack) -> int:
+def comparisons(attack: Attack) -> int:
     """Returns how many forward passes without a gradient the attack takes of the whole batch."""
     if isinstance(attack, GradientAttack):
         return (len(milestones(attack.steps)) + 1) * (1 + attack.probes)

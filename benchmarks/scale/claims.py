@@ -1,4 +1,4 @@
-"""``python -m benchmarks scale``: workers, crashes, what is kept, and one pace for a server."""
+"""``python -m benchmarks scale``: workers, crashes, what is kept, one pace for servers, a GPU."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.claims import Outcome
+from benchmarks.scale.accelerator import accelerator_claims
 from benchmarks.scale.crashes import crash_claims
 from benchmarks.scale.goals import goal_claims
 from benchmarks.scale.kept import kept_claims
 from benchmarks.scale.pace import pace_claims
 from benchmarks.scale.speed import speed_claims
+
+PARTS = (kept_claims, pace_claims, goal_claims, crash_claims, speed_claims, accelerator_claims)
 
 
 def run(*, quick: bool, seed: int) -> Outcome:
@@ -22,7 +25,7 @@ def run(*, quick: bool, seed: int) -> Outcome:
     """
     outcome = Outcome([], [])
     with tempfile.TemporaryDirectory() as folder:
-        for measured in (kept_claims, pace_claims, goal_claims, crash_claims, speed_claims):
+        for measured in PARTS:
             place = Path(folder) / measured.__name__
             place.mkdir()
             claims, tables = measured(place, quick=quick, seed=seed)
