@@ -18,7 +18,23 @@ DEFAULT = 4 << 30
 SHARE = 4
 """What part of it one of its stages may take at once."""
 
+_PROCESSOR = torch.device("cpu")
+
 _UNSEEN = 64  # images: what a row takes where no gradient tells
+
+
+def memory_on(device: torch.device, memory: int) -> int:
+    """Returns the bytes that activations may take on a device.
+
+    Args:
+        device: Where they are.
+        memory: What they may take on the processor. A GPU has its own, of which half of what is
+            free may be taken.
+    """
+    if device.type != "cuda":
+        return memory
+    free, _ = torch.cuda.mem_get_info(device)
+    return max(1, free // 2)
 
 
 class RowBudget:
@@ -33,13 +49,14 @@ class RowBudget:
         row_bytes: What a row takes; 0 until measured.
     """
 
-    def __init__(self, memory: int) -> None:
+    def __init__(self, memory: int, device: torch.device = _PROCESSOR) -> None:
         """Starts unmeasured.
 
         Args:
-            memory: Bytes that activations may take.
+            memory: Bytes that activations may take on the processor.
+            device: Where they are; see :func:`memory_on`.
         """
-        self._memory = memory
+        self._memory = memory_on(device, memory)
         self._saved: list[int] = []
         self.rows: int | None = None
         self.row_bytes = 0
@@ -84,8 +101,9 @@ def most_rows(model: Callable[[Tensor], object], images: Tensor, memory: int) ->
     Args:
         model: A module in evaluation mode, or what runs one.
         images: Two images or more.
-        memory: Bytes that they may take.
+        memory: Bytes that they may take on the processor; see :func:`memory_on`.
     """
+    memory = memory_on(images.device, memory)
     budget = RowBudget(memory)
     with suppress(RuntimeError):  # no gradient goes through some
         for rows in (1, 2):

@@ -193,7 +193,7 @@ class _Search:
             lr=attack.learning_rate * prior.spread,
             fused=self.device.type in FUSED,
         )
-        self.budget = RowBudget(attack.memory)
+        self.budget = RowBudget(attack.memory, self.device)
         rows = len(self.positions)
         self.active = torch.ones(rows, dtype=torch.bool)
         self._follow()

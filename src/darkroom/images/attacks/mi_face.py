@@ -136,7 +136,7 @@ class Algorithm1:
         """Asks nothing yet; arguments as :meth:`darkroom.images.attacks.base.Attack.run`."""
         self.attack, self.view, self.device = attack, view, view.device
         self.prior = prior.to(self.device)
-        self.budget = RowBudget(attack.memory)
+        self.budget = RowBudget(attack.memory, self.device)
         self.rows = torch.arange(len(goals))
         self.rows_there = self.rows.to(self.device)
         self.classes = torch.from_numpy(goals.astype(np.int64))[:, None].to(self.device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from darkroom.training.frozen import learning
 from darkroom.vision.memory import DEFAULT, SHARE, most_rows
 from darkroom.vision.networks.checkpoints import bare
 from darkroom.vision.networks.fingerprints import fingerprint
+from darkroom.vision.networks.fitting import Room, fitted
 from darkroom.vision.networks.precision import Precision, half_type, passed
 from darkroom.vision.pixels import probe_images
 from darkroom.vision.spec import ImageSpec
@@ -79,6 +81,7 @@ class TorchTarget(Target):
                 '[target] device = "cpu"'
             ) from error
         self.half, self.precision = half_type(precision, self.device), precision
+        self.room = Room()
         self.model, self.notes = self._called()
         self.learns = learning(self.model)
         for weight in self.model.parameters():
@@ -89,12 +92,12 @@ class TorchTarget(Target):
         self.batch = min(batch, most_rows(self.answers, self._noise(), memory))
 
     def answers(self, images: Tensor) -> Tensor:
-        """Returns what the module answers, in the precision asked for.
+        """Returns what the module answers, in the precision asked for and in parts that fit.
 
         Args:
             images: Float32 ``(n, channels, height, width)`` on the module's device.
         """
-        return passed(self.model, images, self.half)
+        return fitted(partial(passed, self.model, half=self.half), images, self.room)
 
     def _called(self) -> tuple[nn.Module, tuple[str, ...]]:
         """Returns the module as an audit calls it, and what was found out about how."""

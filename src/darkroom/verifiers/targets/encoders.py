@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from darkroom.verifiers.targets.base import Encoder, Floats, Images
 from darkroom.vision.memory import DEFAULT, SHARE, most_rows
 from darkroom.vision.networks.checkpoints import bare
 from darkroom.vision.networks.fingerprints import fingerprint
+from darkroom.vision.networks.fitting import Room, fitted
 from darkroom.vision.networks.precision import Precision, half_type, passed
 from darkroom.vision.pixels import in_batches, probe_images
 from darkroom.vision.spec import ImageSpec
@@ -67,6 +69,7 @@ class TorchEncoder(Encoder):
         for weight in self.model.parameters():
             weight.requires_grad_(False)
         self.half, self.precision = half_type(precision, self.device), precision
+        self.room = Room()
         probe = torch.from_numpy(probe_images(spec)).to(self.device)
         try:
             with torch.no_grad():
@@ -81,12 +84,12 @@ class TorchEncoder(Encoder):
         self.batch = min(batch, most_rows(self.answers, probe, memory))
 
     def answers(self, images: Tensor) -> Tensor:
-        """Returns what the module answers, in the precision asked for.
+        """Returns what the module answers, in the precision asked for and in parts that fit.
 
         Args:
             images: Float32 ``(n, channels, height, width)`` on the module's device.
         """
-        return passed(self.model, images, self.half)
+        return fitted(partial(passed, self.model, half=self.half), images, self.room)
 
     def _differentiable(self, probe: Tensor) -> bool:
         images = probe.clone().requires_grad_()
