@@ -19,6 +19,9 @@ DEVICE = torch.device("meta")
 ATEN = torch.ops.aten
 SCALARS = (ATEN._local_scalar_dense.default, ATEN.is_nonzero.default, ATEN.equal.default)
 
+MIXING = (ATEN.copy_.default, ATEN.index.Tensor)
+"""What real devices do with tensors of both places; places to index may be on the processor."""
+
 
 class There(Tensor):
     """A tensor of the other device."""
@@ -52,6 +55,7 @@ class Elsewhere(TorchDispatchMode):  # type: ignore[no-untyped-call]
     Attributes:
         crossings: The operations by which tensors of more than one number came or went.
         back: Those of them by which some came back from there.
+        refused: Operations on tensors of both places, which no real device would do.
         doubles: The operations that made a float64 there.
         scalars: How often a single number was looked at.
         sealed: Whether a crossing, and a float64 there, is an error.
@@ -63,6 +67,7 @@ class Elsewhere(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.crossings: list[str] = []
         self.back: list[str] = []
+        self.refused: list[str] = []
         self.doubles: list[str] = []
         self.scalars = 0
         self.sealed = False
@@ -103,6 +108,8 @@ class Elsewhere(TorchDispatchMode):  # type: ignore[no-untyped-call]
         mixed = there and any(not isinstance(one, There) and one.ndim for one in given)
         if goes or comes or mixed:
             self._crosses(func, given, back=goes)
+        if mixed and func not in MIXING:
+            self.refused.append(str(func))
         if func in SCALARS:
             self.scalars += 1
         args, kwargs = tree_map(_here, (args, kwargs))

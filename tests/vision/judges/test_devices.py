@@ -19,6 +19,7 @@ from darkroom.vision.judges.base import Judge, Recogniser, Report
 from darkroom.vision.judges.panel import Judgement, Panel
 from darkroom.vision.judges.recognisers import (
     ConvolutionalNet,
+    EqualDropout,
     NearestNeighbour,
     NetRecogniser,
     own_judges,
@@ -63,7 +64,7 @@ def test_judges_elsewhere_say_what_judges_here_say() -> None:
         assert isinstance(net, NetRecogniser)
         assert isinstance(net.net[0].weight.data, There)
         found = judged(there)
-        assert elsewhere.doubles == []
+        assert elsewhere.refused == elsewhere.doubles == []
         weights = [weight.detach().cpu() for weight in net.net.state_dict().values()]
     first = here.judges[0]
     assert isinstance(first, NetRecogniser)
@@ -82,7 +83,7 @@ def test_nothing_comes_back_while_they_learn() -> None:
     for judge in (ConvolutionalNet(3), NearestNeighbour()):
         with Elsewhere() as elsewhere:
             judge.fit(torch.from_numpy(images).to(DEVICE), people, seed=0)
-            assert elsewhere.back == elsewhere.doubles == []
+            assert elsewhere.back == elsewhere.refused == elsewhere.doubles == []
 
 
 @dataclass(frozen=True)
@@ -142,3 +143,21 @@ def test_what_is_kept_goes_where_the_target_is(tmp_path: Path) -> None:
     assert len(names()) == 2
     assert (judged(made(torch.device("cpu"))).predictions == expected.predictions).all()
     assert len(names()) == 2
+
+
+def test_dropout_is_drawn_on_the_processor_as_pytorch_draws_it_there() -> None:
+    rows = torch.rand(8, 6, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    found = []
+    for layer in (nn.Dropout(0.3), EqualDropout(0.3)):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(1)
+            seen = layer(rows)
+        found.append((seen.detach(), torch.autograd.grad(seen.square().sum(), rows)[0]))
+    assert torch.equal(found[0][0], found[1][0])
+    assert torch.equal(found[0][1], found[1][1])
+    assert torch.equal(EqualDropout(0.3).eval()(rows), rows)
+    with Elsewhere() as elsewhere:
+        there = torch.ones(8, 6).to(DEVICE)
+        elsewhere.crossings.clear()
+        EqualDropout(0.3)(there)
+        assert elsewhere.crossings == ["aten._to_copy.default"]
