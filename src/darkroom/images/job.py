@@ -180,10 +180,10 @@ class ImageJob(Job[ImagePlan, Subject, ImageCellPlan, Bench]):
         spec, public = subject.target.spec, subject.public
         photos = np.empty((0, *spec.shape), np.float32) if public is None else public.images
         share = self.plan.run.memory // SHARE
-        materials = Materials(photos, spec, cell.seed, self.folder, advance, share)
+        materials = Materials(photos, spec, cell.seed, self.folder, advance, share, subject.device)
         shelf = self.plan.shelves.shared if cell.prior.from_photos else NOWHERE
         told = "" if public is None else public.digest()
-        words = [told, repr(spec), cell.seed, share, identity(cell.prior)]
+        words = [told, repr(spec), cell.seed, share, identity(cell.prior), *subject.elsewhere]
         return shelf.made(f"prior-{cell.prior.name}", words, lambda: cell.prior.build(materials))
 
     @cached_property

@@ -181,8 +181,9 @@ class VerifierJob(Job[VerifierPlan, VerifierSubject, VerifierCellPlan, VerifierB
     ) -> ImagePrior:
         """Fits a prior on the public photos; see :meth:`Job.fit_prior`."""
         photos = subject.public
-        materials = Materials(photos.images, subject.spec, cell.seed, self.folder, advance)
-        words = [photos.digest(), repr(subject.spec), cell.seed, identity(cell.prior)]
+        spec, device = subject.spec, subject.device
+        materials = Materials(photos.images, spec, cell.seed, self.folder, advance, device=device)
+        words = [photos.digest(), repr(spec), cell.seed, identity(cell.prior), *subject.elsewhere]
         if not cell.prior.from_photos:
             return cell.prior.build(materials)
         return self.plan.shelves.shared.made(

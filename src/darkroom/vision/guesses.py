@@ -18,13 +18,18 @@ DRAWS = 1000
 
 CHUNK = 250
 
+_PROCESSOR = torch.device("cpu")
 
-def draws(prior: ImagePrior, seed: int) -> Iterator[NDArray[np.float32]]:
+
+def draws(
+    prior: ImagePrior, seed: int, device: torch.device = _PROCESSOR
+) -> Iterator[NDArray[np.float32]]:
     """Draws images from a prior, in chunks; a single one if it always draws the same.
 
     Args:
         prior: Is drawn from.
         seed: For the draws.
+        device: Where they are decoded.
 
     Yields:
         ``(n, channels, height, width)`` in the target's range.
@@ -32,9 +37,10 @@ def draws(prior: ImagePrior, seed: int) -> Iterator[NDArray[np.float32]]:
     latents = prior.draw(DRAWS, torch.Generator().manual_seed(seed))
     if bool((latents == latents[0]).all()):
         latents = latents[:1]
+    there = prior.to(device)
     for part in torch.split(latents, CHUNK):
         with torch.no_grad():
-            yield prior.decode(part).numpy()
+            yield there.decode(part.to(device)).cpu().numpy()
 
 
 class Baseline(NamedTuple):

@@ -157,7 +157,9 @@ def guess(
         seed: The run's.
     """
     judged, likeness = [], []
-    for part in draws(prior, derived(seed, 4)):  # one after another: all would be gigabytes
+    for part in draws(
+        prior, derived(seed, 4), subject.device
+    ):  # one after another: all would be gigabytes
         judged.append(panel.judge(part))
         if gallery is not None:
             likeness.append(gallery.likeness(subject.unit(part)))

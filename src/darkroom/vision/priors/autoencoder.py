@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from darkroom.errors import DataError
 from darkroom.training.schedules import one_cycle
+from darkroom.vision.networks.precision import FUSED
 from darkroom.vision.priors.spaces import GeneratorPrior
 from darkroom.vision.randomness import OwnRandomness
 from darkroom.vision.spec import ImageSpec
@@ -41,6 +42,7 @@ def train_variational_autoencoder(
     batch: int = 128,
     learning_rate: float = 1e-3,
     on_progress: Callable[[int, int], None] | None = None,
+    device: torch.device | str = "cpu",
 ) -> GeneratorPrior:
     """Trains a variational autoencoder (Kingma & Welling 2014) on public photos.
 
@@ -76,9 +78,10 @@ def train_variational_autoencoder(
         batch: Photos a step.
         learning_rate: The highest of the training.
         on_progress: Called with the steps done and the steps in all.
+        device: Where the networks are trained.
 
     Returns:
-        The decoder as a prior, with the encoder as the way back.
+        The decoder as a prior, with the encoder as the way back, on the processor.
 
     Raises:
         DataError: If there are fewer than 16 photos, they do not fit ``spec``, they are all the
@@ -93,9 +96,9 @@ def train_variational_autoencoder(
         latent = min(latent, size)
         encoder, decoder = _Encoder(size, latent, width), _Decoder(basis.deviations, latent, width)
         _train(
-            encoder,
-            decoder,
-            coordinates,
+            encoder.to(device),
+            decoder.to(device),
+            coordinates.to(device),
             batches=_batches(len(coordinates), batch, steps, generator),
             steps=steps,
             beta=beta,
@@ -103,7 +106,8 @@ def train_variational_autoencoder(
             generator=generator,
             on_progress=on_progress,
         )
-    frame = _frame(encoder.eval(), coordinates / basis.deviations)
+    encoder, decoder = encoder.cpu().eval(), decoder.cpu()
+    frame = _frame(encoder, coordinates / basis.deviations)
     generate = _Generator(decoder, basis, frame, spec.shape)
     return GeneratorPrior(generate, latent, spec, encoder=_Inverse(encoder, basis, frame))
 
@@ -171,16 +175,20 @@ def _train(
     on_progress: Callable[[int, int], None] | None,
 ) -> None:
     """Maximises the evidence lower bound by AdamW, under a rate that rises and falls once."""
-    parameters = [*encoder.parameters(), *decoder.parameters()]
+    parameters, device = [*encoder.parameters(), *decoder.parameters()], coordinates.device
     optimizer = torch.optim.AdamW(
-        parameters, lr=learning_rate, betas=(0.9, 0.99), weight_decay=1e-3, fused=True
+        parameters,
+        lr=learning_rate,
+        betas=(0.9, 0.99),
+        weight_decay=1e-3,
+        fused=device.type in FUSED,
     )
     schedule = one_cycle(optimizer, learning_rate, steps + 1, rising=0.1)
     components = coordinates.shape[1]
     for step, rows in enumerate(batches, start=1):
-        photos = coordinates[rows]
+        photos = coordinates[rows.to(device)]
         mean, log_variance = encoder(photos / decoder.deviations)
-        noise = torch.randn(mean.shape, generator=generator)
+        noise = torch.randn(mean.shape, generator=generator).to(device)
         seen = decoder(mean + noise * (0.5 * log_variance).exp())
         error = (seen - photos).square().sum(dim=1).mean()
         divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -32,6 +33,7 @@ class Materials(NamedTuple):
         folder: Where files and modules of one's own are looked for.
         advance: Told how much is done, and of how much.
         memory: Bytes that copies of the photos may take.
+        device: Where networks are trained; the prior is on the processor all the same.
     """
 
     photos: NDArray[np.float32]
@@ -40,6 +42,7 @@ class Materials(NamedTuple):
     folder: Path
     advance: Callable[[int, int], None] | None = None
     memory: int = DEFAULT // SHARE
+    device: torch.device = torch.device("cpu")
 
 
 class PriorConfiguration(ABC):
@@ -158,6 +161,7 @@ class GeneratorConfiguration(PriorConfiguration):
                 materials.spec,
                 seed=materials.seed,
                 on_progress=materials.advance,
+                device=materials.device,
                 **{key: value for key, value in chosen.items() if value is not None},
             )
         if self.latent is None:
