@@ -23,6 +23,7 @@ PLACES = {
     "house": "benchmarks.house.claims",
     "verifiers": "benchmarks.verifiers.claims",
     "mutation": "benchmarks.mutation.claims",
+    "nets": "benchmarks.nets.claims",
 }
 
 

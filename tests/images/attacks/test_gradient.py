@@ -26,7 +26,15 @@ Array = NDArray[np.float64]
 
 SPEC = ImageSpec((1, 3, 4))
 RATE = 0.1
-UNMOVED: dict[str, Any] = {"shift": 0.0, "turn": 0.0, "zoom": 0.0, "flip": 0.0, "probes": 0}
+BARE: dict[str, Any] = {"softness": 0.0, "noise": 0.0, "average": False}
+UNMOVED: dict[str, Any] = {
+    **BARE,
+    "shift": 0.0,
+    "turn": 0.0,
+    "zoom": 0.0,
+    "flip": 0.0,
+    "probes": 0,
+}
 STILL: dict[str, Any] = {**UNMOVED, "learning_rate": RATE}
 
 
@@ -372,6 +380,8 @@ def test_milestones_rise_and_begin_at_zero() -> None:
         {"prior_weight": -1.0},
         {"total_variation": float("nan")},
         {"zoom": 1.0},
+        {"softness": -1.0},
+        {"noise": -0.1},
     ],
 )
 def test_values_that_make_no_search(arguments: dict[str, Any]) -> None:

@@ -24,7 +24,10 @@ from darkroom.vision.transforms import NUMBERS, RandomAffine, move, move_alike
 Loss = Literal["margin", "cross-entropy"]
 
 AHEAD = 32
-"""Steps for which moves are drawn at a time."""
+"""Steps for which moves and noise are drawn at a time."""
+
+LATE = 3
+"""How much more late steps count in an average: about as this power of their number."""
 
 
 @dataclass(frozen=True)
@@ -33,34 +36,47 @@ class GradientAttack(Attack):
 
     For every goal and restart, Adam (Kingma & Ba 2015) lowers
 
-        loss(target(T(prior(z))), goal) + prior_weight * energy(z) + total_variation * TV(prior(z))
+        loss(target(T(image)), goal) + prior_weight * energy(z) + total_variation * TV(image)
 
-    where ``T`` is a fresh random shift, turn, zoom and flip at every step (the expectation over
-    transformations of Athalye et al. 2018), which keeps the search from ending in patterns that
-    only the target sees. Restart 0 begins at the prior's most typical image, the others near it;
-    each has an optimiser state of its own, begun at zero, and the best seen of all is returned.
+    with the image ``prior(z + e)``, where ``e`` is fresh normal noise at every step, the same for
+    all goals, and ``T`` a fresh random shift, turn, zoom and flip (the expectation over
+    transformations of Athalye et al. 2018). Both keep the search from ending in patterns that only
+    the target sees: what is found must be taken for the goal among many faces near it, as the mean
+    of a posterior is and its mode need not be. With cross-entropy and the prior's full density, the
+    loss would be the bound of Kingma & Welling 2014 for a normal posterior of fixed spread.
+
+    What is returned is the path's average, in which late steps count most (Polyak & Juditsky 1992;
+    the weights are those of Shamir & Zhang 2013). Restart 0 begins at the prior's most typical
+    image, the others near it; each has an optimiser state of its own, begun at zero, and the best
+    seen of all is returned.
 
     After Fredrikson et al. 2015 (as :class:`darkroom.images.attacks.mi_face.MIFaceAttack` has it),
     with these differences:
 
-    - the loss is the margin between the best other class and the goal, on log-confidences, or
+    - the loss is the margin between the other classes and the goal, on log-confidences, or
       cross-entropy, instead of 1 - f: its gradient does not vanish where f is near 0 or 1;
+    - the other classes count by a softened maximum, not the best alone: a face that differs from
+      one rival need not look like the goal;
     - Adam replaces plain gradient descent, and a fixed number of steps the patience rule;
     - the search is in a prior's latent space and has its density as a term;
-    - random transformations, restarts, and a total-variation term are added;
+    - random transformations, noise, averaging, restarts, and a total-variation term are added;
     - PROCESS (denoise and sharpen) is left out: the prior keeps images clean.
 
     Attributes:
         steps: Gradient steps, 1 or more.
         learning_rate: Adam's, in units of the prior's spread.
         loss: ``margin`` or ``cross-entropy``.
+        softness: The temperature of the maximum over other classes in ``margin``, in units of
+            log-confidence: 0 for the best other class alone, more for more of them alike.
         restarts: Searches a goal, all in one tensor.
         jitter: Standard deviation of the start of restarts 1 and up, in units of the spread.
         prior_weight: Weight of the prior's energy.
         total_variation: Weight of the mean absolute difference of neighbouring pixels.
+        noise: Standard deviation of the noise on latents, in units of the spread.
+        average: Whether the path's average is returned instead of one of its points.
         shift, turn, zoom, flip: The random moves; see
             :class:`darkroom.vision.transforms.RandomAffine`.
-        probes: Fixed moves, beside none, under which candidates are compared.
+        probes: Fixed moves and noise, beside none, under which candidates are compared.
         confidence: A goal is settled when its best candidate reaches this under every probe.
         settle: Steps that a goal goes on after it settled: an image that is only just accepted
             shows less of the person than one well inside the class.
@@ -74,10 +90,13 @@ class GradientAttack(Attack):
     steps: int = 300
     learning_rate: float = 0.03
     loss: Loss = "margin"
+    softness: float = 0.0
     restarts: int = 1
     jitter: float = 0.5
     prior_weight: float = 1.0
     total_variation: float = 0.0
+    noise: float = 0.0
+    average: bool = False
     shift: float = 0.04
     turn: float = 0.1
     zoom: float = 0.05
@@ -104,8 +123,8 @@ class GradientAttack(Attack):
             )
         if not (0 <= self.flip <= 1 and 0 <= self.zoom < 1):
             raise PlanError("attack gradient: flip must be 0 to 1, zoom 0 or more and below 1")
-        weights = ("jitter", "prior_weight", "total_variation", "shift", "turn")
-        for name in (*weights, "probes", "settle"):
+        weights = ("jitter", "prior_weight", "total_variation", "softness", "noise")
+        for name in (*weights, "shift", "turn", "probes", "settle"):
             if not getattr(self, name) >= 0:
                 raise PlanError(f"attack gradient: {name} must be 0 or more")
 
@@ -182,12 +201,16 @@ class _Search:
         self.moves = RandomAffine(attack.shift, attack.turn, attack.zoom, attack.flip)
         generator = torch.Generator().manual_seed(root)
         self.probes = self.moves.matrices(attack.probes, generator).to(self.device)
+        self.noises = self._draw_noise(generator)
+        self.fixed = [next(self.noises) if attack.noise else None for _ in self.probes]
         # A source a goal: its answer must not hang on which others are attacked beside it.
         self.sources = [np.random.default_rng([root, int(goal)]) for goal in goals]
         self.ahead: Iterator[Tensor] = iter(())
         self.positions = np.repeat(np.arange(len(goals)), attack.restarts)
         self.classes = torch.from_numpy(np.repeat(goals, attack.restarts)).to(self.device)
         self.latents = self._starts(prior).to(self.device)
+        self.taken = 0
+        self.average = self.latents.clone() if attack.average else self.latents
         self.optimizer = torch.optim.Adam(
             [self.latents],
             lr=attack.learning_rate * prior.spread,
@@ -232,7 +255,10 @@ class _Search:
         if self.attack.loss == "cross-entropy":
             return -goal
         others = log_scores.scatter(1, classes[:, None], -torch.inf)
-        return others.amax(dim=1) - goal
+        softness = self.attack.softness
+        if softness == 0:
+            return others.amax(dim=1) - goal
+        return softness * (others / softness).logsumexp(dim=1) - goal
 
     def _regularizer(self, latents: Tensor, images: Tensor) -> Tensor:
         """Returns the prior's and the smoothness terms of each row, ``(n,)``."""
@@ -246,12 +272,14 @@ class _Search:
     def differentiate(self) -> None:
         """Leaves the gradient of the objective at every active row's latents; zero elsewhere."""
         matrices = None if self.moves.is_identity else self._draw_moves()[self.rows_there]
+        noise = next(self.noises) if self.attack.noise else None
         self.latents.grad = torch.zeros_like(self.latents)
         for part in self.budget.chunks(len(self.rows)):
             chosen = self.rows_there[part]
             latents = self.latents[chosen].requires_grad_(True)
             with self.budget.measured(len(chosen)):
-                images = self.prior.decode(latents)
+                near = latents if noise is None else latents + noise[chosen % len(noise)]
+                images = self.prior.decode(near)
                 seen = images if matrices is None else move(images, matrices[part])
                 log_scores = self.view.log_scores(seen, self.positions[self.rows[part].numpy()])
                 loss = self._objective(log_scores, self.classes[chosen])
@@ -268,6 +296,16 @@ class _Search:
             uniform = next(self.ahead)
         return self.moves.drawn(uniform)
 
+    def _draw_noise(self, generator: torch.Generator) -> Iterator[Tensor]:
+        """Yields noise for each step and restart, ``(restarts, *latent_shape)``.
+
+        It is the same for all goals, so that what it does to pictures tells nobody apart.
+        """
+        size = self.attack.noise * self.prior.spread
+        while True:
+            shape = (AHEAD, self.attack.restarts, *self.prior.latent_shape)
+            yield from (size * torch.randn(shape, generator=generator)).to(self.device)
+
     @torch.no_grad()
     def advance(self) -> None:
         """Takes one step with active rows; the others stay."""
@@ -275,10 +313,13 @@ class _Search:
         self.optimizer.step()
         moved = self.prior.project(self.latents)
         self.latents.copy_(torch.where(self.still, kept, moved))
+        self.taken += 1
+        if self.attack.average:
+            self.average.lerp_(self.latents, (LATE + 1) / (self.taken + LATE))
 
     @torch.no_grad()
     def compare(self, step: int) -> None:
-        """Puts the current latents of active rows in place of the best where they are better."""
+        """Puts what active rows have come to in place of the best where it is better."""
         for part in self.budget.chunks(len(self.rows)):
             self._compare_rows(self.rows[part], self.rows_there[part])
         reached = self.best_worst.view(-1, self.attack.restarts).amax(dim=1)
@@ -289,12 +330,11 @@ class _Search:
         self._follow()
 
     def _compare_rows(self, rows: Tensor, there: Tensor) -> None:
-        latents, classes = self.latents[there], self.classes[there]
+        latents, classes = self.average[there], self.classes[there]
         images = self.prior.decode(latents)
         objective = torch.zeros(len(rows), device=self.device)
         confidences = []
-        for matrix in [None, *self.probes]:
-            seen = images if matrix is None else move_alike(images, matrix)
+        for seen in self._looks(latents, images, there):
             log_scores = self.view.log_scores(seen, self.positions[rows.numpy()])
             objective += self._objective(log_scores, classes) / (1 + len(self.probes))
             goal = log_scores.gather(1, classes[:, None])[:, 0]
@@ -308,6 +348,15 @@ class _Search:
         self.best_objective[chosen] = found[better]
         self.best_confidence[chosen] = confidences[0][better]
         self.best_worst[chosen] = torch.stack(confidences).amin(dim=0)[better]
+
+    def _looks(self, latents: Tensor, images: Tensor, there: Tensor) -> Iterator[Tensor]:
+        """Yields candidates as they are, and then as every probe sees them."""
+        yield images
+        for matrix, noise in zip(self.probes, self.fixed, strict=True):
+            near = images
+            if noise is not None:
+                near = self.prior.decode(latents + noise[there % len(noise)])
+            yield move_alike(near, matrix)
 
     def best_rows(self) -> Tensor:
         """Returns the row of the best restart of each goal, ``(goals,)``."""

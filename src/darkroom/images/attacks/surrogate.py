@@ -320,7 +320,16 @@ def inverted(
     """
     target = TorchTarget(own, prior.spec.shape, value_range=(prior.spec.low, prior.spec.high))
     view = View(target, Access.WEIGHTS, QueryLedger(len(goals)))
-    inversion = GradientAttack(steps=steps, prior_weight=prior_weight, settle=steps, memory=memory)
+    # A copy is no more than roughly like the target: to be robust on it has not been tried.
+    inversion = GradientAttack(
+        steps=steps,
+        prior_weight=prior_weight,
+        settle=steps,
+        memory=memory,
+        softness=0.0,
+        noise=0.0,
+        average=False,
+    )
     return inversion.best_latents(view, prior, goals, rng=rng)
 
 
