@@ -42,9 +42,12 @@ JUDGED_EVERY = 0.3
 LOOKED_AT = 24
 """Pictures a person of a batch among which the best is shown, where the attack is slowed down."""
 
-REST = 20
+REST = 40
 """How many times as long as they took judges rest while the attack runs as fast as it can: they
 share its processors."""
+
+UNJUDGED = 5.0
+"""Seconds that an attack runs as fast as it can before judges look at anything."""
 
 
 class _Mark(NamedTuple):
@@ -88,7 +91,7 @@ class LiveAttack(LiveWork[Event, Ended]):
         self._marks: list[_Mark] = []
         self._shown_marks, self._last_frame = 0, (-1, False)
         self._verdicts: list[Verdict] | None = None
-        self._judged_next = 0.0
+        self._judged_next, self._marks_turn = 0.0, False
         self._began: float | None = None
 
     def end(self, ending: Ending) -> Ended:
@@ -112,6 +115,8 @@ class LiveAttack(LiveWork[Event, Ended]):
         with self._studio.turn(self._prepare):
             self._preparing, self._subject, self._parts = None, job.subject, parts
             self._began = time.monotonic()
+            if self._is_fast:
+                self._judged_next = self._began + UNJUDGED
             for progress in parts.attack.run(parts.view, parts.prior, parts.goals, rng=rng):
                 self._marks.append(self._mark(parts, progress.reconstructions))
 
@@ -136,9 +141,12 @@ class LiveAttack(LiveWork[Event, Ended]):
     def _news(self, parts: Parts) -> list[Event]:
         found: list[Event] = []
         marks = self._marks[self._shown_marks :]
+        judged = True
         if self._is_fast and self.ended is None and self._studio.bench is not None:
-            # The rest is told when the judges have rested, or the attack is over.
-            marks = marks[: int(time.monotonic() > self._judged_next)]
+            # The rest is told when the judges have rested, or the attack is over; where it begins
+            # is seen before they look.
+            judged = self._marks_turn and time.monotonic() > self._judged_next
+            marks = marks[: int(judged or self._appraiser is None)]
         if self._appraiser is None:
             if not marks:
                 return found
@@ -152,7 +160,7 @@ class LiveAttack(LiveWork[Event, Ended]):
                 )
             )
         for mark in marks:
-            people = self._shown(parts, mark.pixels, mark.confidences, judged=True)
+            people = self._shown(parts, mark.pixels, mark.confidences, judged=judged)
             found.append(Milestone(number=self._shown_marks, queries=mark.queries, people=people))
             self._shown_marks += 1
         frame = self._frame(parts)
@@ -206,10 +214,11 @@ class LiveAttack(LiveWork[Event, Ended]):
         assert self._appraiser is not None
         bench, now = self._studio.bench, time.monotonic()
         verdicts = None if judged else self._verdicts
-        if bench is not None and (verdicts is None or now > self._judged_next):
+        if bench is not None and (judged or now > self._judged_next):
             guessed = None if self._known is None else self._studio.guessed(self._known)
             verdicts = self._appraiser.judge(parts.goals, pixels, bench, guessed)
             self._rest(time.monotonic() - now, judged=judged)
+            self._marks_turn = not judged  # so that what passes by is looked at too
             if not judged:
                 self._verdicts = verdicts
         return self._appraiser.show(parts.goals, pixels, verdicts, said)

@@ -76,7 +76,7 @@ export class Sitter {
     const list = this.part(".votes");
     if (votes === null) {
       list.replaceChildren();
-      this.part(".outcome").textContent = "The judges are still learning.";
+      this.part(".outcome").textContent = this.judges.length ? "The judges have not looked yet." : "The judges are still learning.";
       return;
     }
     list.replaceChildren(...votes.map((vote, place) => {
