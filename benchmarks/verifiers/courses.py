@@ -16,6 +16,7 @@ from darkroom.ledger import Limit, QueryLedger
 from darkroom.statistics.intervals import Interval, clopper_pearson
 from darkroom.verifiers.attacks.base import Attack, Progress
 from darkroom.verifiers.measures.operating import one_of
+from darkroom.verifiers.targets.base import Images
 from darkroom.verifiers.targets.view import View
 from darkroom.vision.guesses import advantage
 from darkroom.vision.judges.ranks import bits_gained, log_rank_right
@@ -40,6 +41,7 @@ class Mark(NamedTuple):
         people: How many there are.
         bits: Gained among strangers, with the interval.
         dictionary: That of as many strangers, at 0.1%.
+        pictures: What is measured.
         decided: Whether the attacker saw decisions at 0.1%, so that the other point says nothing.
     """
 
@@ -52,6 +54,7 @@ class Mark(NamedTuple):
     people: int
     bits: Interval
     dictionary: Interval
+    pictures: Images
     decided: bool = False
 
     def advantage(self) -> Interval:
@@ -130,18 +133,18 @@ def follow(
         rows = int(ledger.alone.max())
         passed = [mark for mark in marks if latest[0] <= mark < rows]
         if passed and latest[1] is not None:
-            found.append(measure(world, *latest))
+            found.append(measure(world, latest[0], latest[1]))
         latest = rows, progress
-    found.append(measure(world, *latest))
+    assert latest[1] is not None
+    found.append(measure(world, latest[0], latest[1]))
     seconds = time.process_time() - begun
     if view.access is VerifierAccess.DECISION:
         found = [mark._replace(decided=True) for mark in found]
     return Course(attack.name, str(view.access), chosen.name, found, seconds)
 
 
-def measure(world: World, rows: int, progress: Progress | None) -> Mark:
+def measure(world: World, rows: int, progress: Progress) -> Mark:
     """Asks the verifier and the judges about what an attack has."""
-    assert progress is not None
     subject, images = world.subject, progress.reconstructions
     people = np.arange(len(images))
     scores = subject.target.scores(images, people)
@@ -160,4 +163,5 @@ def measure(world: World, rows: int, progress: Progress | None) -> Mark:
         len(people),
         bits_gained(log_rank_right(likeness), world.guessed),
         subject.operating.dictionary(rows),
+        images,
     )

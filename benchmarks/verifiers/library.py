@@ -7,7 +7,8 @@ import torch
 
 from benchmarks.claims import Claim, Table, tell
 from benchmarks.images.att_faces import SPEC, flat, load_faces
-from benchmarks.verifiers.courses import COLUMNS, Course, Mark, follow
+from benchmarks.verifiers.courses import COLUMNS, Mark, follow
+from benchmarks.verifiers.likeness import likeness_table
 from benchmarks.verifiers.worlds import World, judged
 from darkroom.statistics.intervals import Interval, clopper_pearson
 from darkroom.verifiers.attacks.evolution import EvolutionAttack
@@ -18,6 +19,7 @@ from darkroom.verifiers.targets.sections import LIBRARY_THRESHOLD
 from darkroom.vision.photos import Photos
 
 ENROL = 4
+_WAYS = ("0-19", "20-39")
 
 
 def library_claims(people: int, rows: int, ways: int, seed: int) -> tuple[list[Claim], list[Table]]:
@@ -29,43 +31,46 @@ def library_claims(people: int, rows: int, ways: int, seed: int) -> tuple[list[C
         ways: 1, or 2 for those who were strangers too.
         seed: Decides everything random.
     """
-    courses = [_way(people, rows, first, seed) for first in (0, 20)[:ways]]
-    marks = [course.marks[-1] for _, course in courses]
+    worlds = [att_world(people, first, seed) for first in (0, 20)[:ways]]
+    half = max(100, rows // 2)
+    steps = sorted({60, 120, 240, 600, half, rows})
+    courses = [follow(world, EvolutionAttack(rows=rows), steps, seed) for world in worlds]
+    marks = [course.marks[-1] for course in courses]
     attacked = sum(mark.people for mark in marks)
     accepted = sum(mark.hard for mark in marks) / attacked
     claims = [
         Claim(f"dlib at its own threshold: accepted in {rows} rows", 0.9, accepted),
     ]
-    ways_round = list(zip(("0-19", "20-39"), courses, strict=False))
-    distances = [
-        [
-            way,
-            *world.subject.operating.false_accepts,
-            *(world.subject.operating.false_rejects or (None, None, None)),
-        ]
-        for way, (world, _) in ways_round
-    ]
     return claims, [
         Table(
             f"dlib on AT&T: {attacked} people, both ways round, after {rows} rows",
             ("what", "share", "low", "high"),
-            [[what, *found] for what, found in _together([world for world, _ in courses], marks)],
+            [[what, *found] for what, found in _together(worlds, marks)],
         ),
         Table(
             "dlib on AT&T, threshold 0.6 (columns of 0.1%: at that threshold)",
             ("way", *COLUMNS),
             [
                 [way, *line]
-                for way, (_, course) in zip(("0-19", "20-39"), courses, strict=False)
+                for way, course in zip(_WAYS, courses, strict=False)
                 for line in course.rows()
             ],
         ),
-        Table(
-            "dlib on AT&T: strangers accepted, and people refused",
-            ("way", "false accepts", "low", "high", "false rejects", "low", "high"),
-            distances,
-        ),
+        _operating(worlds),
+        likeness_table(worlds, [course.at(half).pictures for course in courses], half, seed),
     ]
+
+
+def _operating(worlds: list[World]) -> Table:
+    points = [world.subject.operating for world in worlds]
+    return Table(
+        "dlib on AT&T: strangers accepted, and people refused",
+        ("way", "false accepts", "low", "high", "false rejects", "low", "high"),
+        [
+            [way, *point.false_accepts, *(point.false_rejects or (None, None, None))]
+            for way, point in zip(_WAYS, points, strict=False)
+        ],
+    )
 
 
 def _together(worlds: list[World], marks: list[Mark]) -> list[tuple[str, Interval]]:
@@ -97,7 +102,14 @@ def _together(worlds: list[World], marks: list[Mark]) -> list[tuple[str, Interva
     ]
 
 
-def _way(people: int, rows: int, first: int, seed: int) -> tuple[World, Course]:
+def att_world(people: int, first: int, seed: int) -> World:
+    """Enrols some of twenty people of AT&T at dlib, with the other twenty as the attacker's.
+
+    Args:
+        people: How many are enrolled.
+        first: The first of them.
+        seed: Decides everything random.
+    """
     images = np.roll(load_faces(), -first, axis=0)
     tell(f"enrolling AT&T {first} to {first + people - 1} at dlib")
     private = Photos.of(*flat(images[:people], np.arange(people)))
@@ -112,5 +124,4 @@ def _way(people: int, rows: int, first: int, seed: int) -> tuple[World, Course]:
         metric=Metric.EUCLIDEAN,
         threshold=LIBRARY_THRESHOLD,
     )
-    world = judged(subject, 300, seed)
-    return world, follow(world, EvolutionAttack(rows=rows), (60, 120, 240, 600, rows), seed)
+    return judged(subject, 300, seed)
