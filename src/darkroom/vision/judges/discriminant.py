@@ -34,18 +34,13 @@ class DiscriminantSpace:
     discriminant: LinearDiscriminantAnalysis
 
     @classmethod
-    def fit(cls, images: Tensor, classes: Labels) -> DiscriminantSpace:
+    def fit(cls, seen: Images, classes: Labels) -> DiscriminantSpace:
         """Finds the space.
 
         Args:
-            images: ``(n, channels, height, width)`` in [0, 1], of at least two people.
+            seen: Images of at least two people that :func:`coarse` has made, ``(n, …)``.
             classes: Who is on each, ``(n,)``.
         """
-        return cls.fit_coarse(coarse(images), classes)
-
-    @classmethod
-    def fit_coarse(cls, seen: Images, classes: Labels) -> DiscriminantSpace:
-        """Finds the space of images that :func:`coarse` has made."""
         components = FaceSpace.fit(seen, 80)
         # Slow to import, and not needed before.
         from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -60,10 +55,12 @@ class DiscriminantSpace:
         Args:
             images: ``(n, channels, height, width)`` in [0, 1].
         """
+        return self.place_coarse(coarse(images))
+
+    def place_coarse(self, seen: Images) -> NDArray[np.float64]:
+        """Returns where images lie that :func:`coarse` has made; see :meth:`place`."""
         components = self.components
-        placed = self.discriminant.transform(
-            components.coordinates(coarse(images)) * components.deviations
-        )
+        placed = self.discriminant.transform(components.coordinates(seen) * components.deviations)
         return directions(placed)
 
 

@@ -75,7 +75,7 @@ def fit_gallery(
     """
     copies = _copies(public[0], 0 if len(public[0]) > MANY else 2)
     classes = np.unique(public[1], return_inverse=True)[1]
-    space = DiscriminantSpace.fit_coarse(copies, np.tile(classes, len(copies) // len(public[0])))
+    space = DiscriminantSpace.fit(copies, np.tile(classes, len(copies) // len(public[0])))
     fewest = min(np.unique(private[1], return_counts=True)[1])
     used = max(1, fewest - 1)
     if len(strangers[1]):

@@ -16,7 +16,7 @@ from torch.nn import functional
 from darkroom.named import Registry
 from darkroom.vision.judges.base import Judge, Labels, Movable, Report
 from darkroom.vision.judges.base import Recogniser as Recogniser
-from darkroom.vision.judges.discriminant import DiscriminantSpace
+from darkroom.vision.judges.discriminant import DiscriminantSpace, coarse
 from darkroom.vision.judges.images import disturb, orientations, standardise, variants
 from darkroom.vision.networks.precision import FUSED
 from darkroom.vision.randomness import OwnRandomness
@@ -207,8 +207,9 @@ class DiscriminantRecogniser(Movable):
             answers: The person that each class stands for, or -1.
         """
         copies, labels = _gallery(images, classes, answers)
-        space = DiscriminantSpace.fit(copies, labels)
-        return cls(space, space.place(copies), answers[labels])
+        seen = coarse(copies)
+        space = DiscriminantSpace.fit(seen, labels)
+        return cls(space, space.place_coarse(seen), answers[labels])
 
     def __call__(self, images: Tensor) -> Labels:
         """Returns the person on the photo nearest to each image; see :data:`Recogniser`."""
