@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.support.examples import few
 
 from darkroom.statistics.one_run import Scores, epsilon_bounds
 
@@ -50,10 +57,95 @@ def test_randomised_response_is_bounded_below_its_own_epsilon() -> None:
     assert above <= 4
 
 
-@pytest.mark.parametrize("wrong", [{"delta": 0.0}, {"delta": 2.0}, {"delta": 0.1, "level": 1.0}])
+WRONG = [
+    {"delta": 0.0},
+    {"delta": 2.0},
+    {"delta": 0.1, "level": 1.0},
+    {"delta": 0.1, "level": 0.0},
+    {"delta": 0.1, "level": -0.5},
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
 def test_numbers_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="epsilon: delta"):
         epsilon_bounds(np.ones(3), np.zeros(3), **wrong)
+
+
+def test_a_delta_of_one_allows_everything() -> None:
+    assert epsilon_bounds(inside=np.ones(50), outside=np.zeros(50), delta=1.0) == (0.0, 0.0)
+
+
+def corners(inside: Scores, outside: Scores) -> list[tuple[int, int]]:
+    """Returns right and wrong guesses at each threshold that no mixture of two others reaches."""
+    points = [
+        (int((inside >= one).sum()), int((outside >= one).sum()))
+        for one in [*sorted({*inside.tolist(), *outside.tolist()}), np.inf]
+    ]
+
+    def reached(place: int) -> bool:
+        right, wrong = points[place]
+        for more, fewer in itertools.product(points[:place], points[place + 1 :]):
+            # The line from one to the other, where it has as many right guesses.
+            height = (more[1] - fewer[1]) * (right - fewer[0])
+            if height <= (wrong - fewer[1]) * (more[0] - fewer[0]):
+                return True
+        return False
+
+    return [one for place, one in enumerate(points) if not reached(place)]
+
+
+def counted(eps: float, total: int, made: int, right: int, delta: float) -> float:
+    """Returns the chance that is allowed for so many right guesses; Steinke et al., section 5."""
+    rightly = 1 / (1 + math.exp(-eps))
+    chances = [
+        math.comb(made, k) * rightly**k * (1 - rightly) ** (made - k) for k in range(made + 1)
+    ]
+    tail = sum(chances[right:])
+    gained = max((sum(chances[right - j :]) - tail) / j for j in range(1, right + 1))
+    return tail + gained * 2 * total * delta
+
+
+def largest(ruled_out: Callable[[float], bool]) -> float:
+    low, high = 0.0, 20.0
+    if not ruled_out(low):
+        return 0.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if ruled_out(middle) else (low, middle)
+    return low
+
+
+@few
+@given(
+    inside=st.lists(st.integers(0, 4), min_size=1, max_size=14),
+    outside=st.lists(st.integers(0, 4), min_size=1, max_size=14),
+    delta=st.sampled_from([1e-9, 1e-3, 0.01, 0.03]),
+    level=st.sampled_from([0.2, 0.5, 0.9]),
+)
+def test_a_few_guesses_are_bounded_as_by_a_slow_and_plain_way(
+    inside: list[int], outside: list[int], delta: float, level: float
+) -> None:
+    inner, outer = np.array(inside, float), np.array(outside, float)
+    found, total = corners(inner, outer), len(inside) + len(outside)
+    significance = (1 - level) / len(found)
+    wanted = 0.0
+    for right, wrong in found:
+        if right:
+            made = right + wrong
+            wanted = max(
+                wanted,
+                largest(lambda eps: counted(eps, total, made, right, delta) < significance),  # noqa: B023
+            )
+    bounds = epsilon_bounds(inner, outer, delta=delta, level=level)
+    assert bounds.pure == pytest.approx(wanted, abs=1e-5)
+
+
+def test_canaries_that_are_all_told_apart_are_bounded_far_out() -> None:
+    bounds = epsilon_bounds(np.ones(100_000), np.zeros(100_000), delta=1e-12)
+    # All of so many right: chance ** right is the significance, of one threshold in three or two.
+    assert 9 < bounds.pure < 11
+    assert bounds.gaussian > bounds.pure
 
 
 def test_scores_must_be_there_and_finite() -> None:
