@@ -5,11 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import brentq
+from scipy.special import ndtr, ndtri
 from tests.support.examples import few
 
 from darkroom.statistics.one_run import Scores, epsilon_bounds
@@ -106,6 +109,24 @@ def counted(eps: float, total: int, made: int, right: int, delta: float) -> floa
     return tail + gained * 2 * total * delta
 
 
+def recursed(
+    eps: float, total: int, made: int, right: int, significance: float, delta: float
+) -> bool:
+    """Tells whether so many right guesses are ruled out; Mahloujifar et al., algorithm 3."""
+
+    def allowed(apart: float) -> float:
+        first, second = ndtr(apart / 2 - eps / apart), ndtr(-apart / 2 - eps / apart)
+        return float(first - math.exp(eps) * second)
+
+    apart = brentq(lambda one: allowed(one) - delta, 1e-12, 60.0, xtol=1e-13)
+    inside, outside = significance * right / total, significance * (made - right) / total
+    for count in reversed(range(right)):
+        further = max(outside, float(ndtr(ndtri(inside) - apart)))
+        inside = min(inside + count / (made - count) * (further - outside), 1.0)
+        outside = further
+    return inside + outside > made / total
+
+
 def largest(ruled_out: Callable[[float], bool]) -> float:
     low, high = 0.0, 20.0
     if not ruled_out(low):
@@ -128,17 +149,17 @@ def test_a_few_guesses_are_bounded_as_by_a_slow_and_plain_way(
 ) -> None:
     inner, outer = np.array(inside, float), np.array(outside, float)
     found, total = corners(inner, outer), len(inside) + len(outside)
-    significance = (1 - level) / len(found)
-    wanted = 0.0
+    sure = (1 - level) / len(found)
+    pure, gaussian = [0.0], [0.0]
     for right, wrong in found:
+        n = right + wrong
         if right:
-            made = right + wrong
-            wanted = max(
-                wanted,
-                largest(lambda eps: counted(eps, total, made, right, delta) < significance),  # noqa: B023
-            )
+            by_counts = partial(counted, total=total, made=n, right=right, delta=delta)
+            pure.append(largest(lambda eps: by_counts(eps) < sure))  # noqa: B023
+            gaussian.append(largest(lambda eps: recursed(eps, total, n, right, sure, delta)))  # noqa: B023
     bounds = epsilon_bounds(inner, outer, delta=delta, level=level)
-    assert bounds.pure == pytest.approx(wanted, abs=1e-5)
+    assert bounds.pure == pytest.approx(max(pure), abs=1e-5)
+    assert bounds.gaussian == pytest.approx(max(gaussian), abs=1e-4)
 
 
 def test_canaries_that_are_all_told_apart_are_bounded_far_out() -> None:
@@ -146,6 +167,8 @@ def test_canaries_that_are_all_told_apart_are_bounded_far_out() -> None:
     # All of so many right: chance ** right is the significance, of one threshold in three or two.
     assert 9 < bounds.pure < 11
     assert bounds.gaussian > bounds.pure
+    # Here the distance between the two sides of a Gaussian mechanism is more than two deviations.
+    assert epsilon_bounds(np.ones(100_000), np.zeros(100_000), delta=0.01).gaussian > 8
 
 
 def test_scores_must_be_there_and_finite() -> None:
