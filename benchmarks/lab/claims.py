@@ -35,7 +35,7 @@ WARM = 6
 three people."""
 
 ALONE = """
-import json, sys, time
+import json, sys, threading, time
 from pathlib import Path
 import numpy as np
 from darkroom.lab.develop.choices import Choice
@@ -48,6 +48,9 @@ studio.wait()
 while studio.bench is None:
     time.sleep(0.1)
 known = studio.known("eigenfaces", lambda _: None)
+for one in threading.enumerate():
+    if one.name == "guesses":
+        one.join()
 choice = Choice(people=json.loads(sys.argv[2]), access=sys.argv[3], pace="full")
 for _ in range(int(sys.argv[4])):
     parts = assemble(choice, studio.job, known.prior)
@@ -121,7 +124,7 @@ class Start(NamedTuple):
 
 
 class Growth(NamedTuple):
-    """By how many megabytes something grows in use.
+    """By how many megabytes the most that something takes rises in use.
 
     Attributes:
         lab: The process that serves.
@@ -226,20 +229,25 @@ def _speeds(browser: Browser, out: Path, access: str, times: int) -> Speeds:
 
 
 def _growth(browser: Browser, out: Path, seconds: float) -> Growth:
-    """Lets somebody use the lab for a while, and returns by how much it grows after the start."""
+    """Lets somebody use the lab for a while.
+
+    Returns:
+        By how much the most rises once each kind of attack has been made twice.
+    """
     with _lab(out) as lab, _page(browser, lab) as page:
         page.locator("#loading").wait_for(state="hidden")
         session = page.context.new_cdp_session(page)
         session.send("Performance.enable")
         sizes: list[tuple[float, float]] = []
         begun = time.monotonic()
-        while len(sizes) < WARM + 2 or time.monotonic() - begun < seconds:
+        while len(sizes) < 2 * WARM + 2 or time.monotonic() - begun < seconds:
             access = ("weights", "scores")[len(sizes) % 2]
             _begin(page, PEOPLE[: 1 + len(sizes) % 3], access, "full")
             page.locator("#sitters[data-seconds]").wait_for(state="attached")
             sizes.append((_resident(lab.pid), _heap(session)))
-    grown = [max(one) - one[0] for one in zip(*sizes[WARM - 1 :], strict=True)]
-    return Growth(*grown)
+    # What is free now and then is given back, so that single sizes differ by tens of megabytes.
+    columns = zip(*sizes[WARM:], strict=True)
+    return Growth(*(max(one) - max(one[:WARM]) for one in columns))
 
 
 def _heap(session: CDPSession) -> float:
