@@ -135,4 +135,4 @@ def test_a_model_stays_within_its_memory() -> None:
 def test_a_model_without_gradients_is_taken_to_be_large() -> None:
     images = torch.zeros(2, 3, 8, 8)
     model = torch.no_grad()(lambda rows: rows.mean())
-    assert most_rows(model, images, memory=64 * 3 * 8 * 8 * 4 * 5) == 5  # type: ignore[arg-type]
+    assert most_rows(model, images, memory=64 * 3 * 8 * 8 * 4 * 5) == 5
