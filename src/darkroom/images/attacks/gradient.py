@@ -90,13 +90,13 @@ class GradientAttack(Attack):
     steps: int = 300
     learning_rate: float = 0.03
     loss: Loss = "margin"
-    softness: float = 1.5
+    softness: float = 0.0
     restarts: int = 1
     jitter: float = 0.5
     prior_weight: float = 1.0
     total_variation: float = 0.0
-    noise: float = 0.3
-    average: bool = True
+    noise: float = 0.0
+    average: bool = False
     shift: float = 0.04
     turn: float = 0.1
     zoom: float = 0.05
