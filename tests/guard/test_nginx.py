@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import socket
 import ssl
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import httpx
 import pytest
 from benchmarks.guard.servers import free_port
 from tests.guard.conftest import KEYS, Hand, Model, policy_table
+from tests.guard.gateways import gateway
 from tests.guard.test_proxy import served
 from tests.support.needs import absent
 
@@ -66,19 +65,8 @@ def nginx(folder: Path, guard: str, port: int) -> Iterator[str]:
     path = folder / "nginx.conf"
     path.write_text(AROUND.format(folder=folder, server=text))
     command = [str(shutil.which("nginx")), "-p", str(folder), "-c", str(path), "-e", "stderr"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as running:
-        try:
-            for _ in range(500):
-                with socket.socket() as probe:
-                    if probe.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                if running.poll() is not None:
-                    assert running.stderr is not None
-                    raise AssertionError(running.stderr.read().decode()[-2000:])
-                time.sleep(0.02)
-            yield f"https://127.0.0.1:{port}"
-        finally:
-            running.terminate()
+    with gateway(command, port):
+        yield f"https://127.0.0.1:{port}"
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from tests.support.elsewhere import DEVICE, Elsewhere
+from tests.support.elsewhere import DEVICE, Elsewhere, require_the_same
 from torch import nn
 
 import darkroom
@@ -57,14 +58,7 @@ def audited(folder: Path, device: torch.device) -> Any:
 
 @pytest.mark.slow
 def test_an_audit_elsewhere_comes_to_the_same(tmp_path: Path) -> None:
-    here = audited(tmp_path, torch.device("cpu"))
-    with Elsewhere() as elsewhere:
-        there = audited(tmp_path, DEVICE)
-        assert elsewhere.refused == elsewhere.doubles == []
-        assert elsewhere.crossings
-    for one, other in zip(here, there, strict=True):
-        assert (one["attack"], one["queries"]) == (other["attack"], other["queries"])
-        assert one["success"] == other["success"]
+    require_the_same(partial(audited, tmp_path))
 
 
 def test_what_no_device_does_is_seen() -> None:

@@ -6,7 +6,7 @@ all but operations on tensors of that device.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -146,3 +146,19 @@ class Elsewhere(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def _here(one: Any) -> Any:
     return one.here if isinstance(one, There) else one
+
+
+def require_the_same(audited: Callable[[torch.device], Any]) -> None:
+    """Makes sure that an audit comes to the same there as here, and keeps to what devices do.
+
+    Args:
+        audited: Audits on a device; returns the cells of ``results.json``.
+    """
+    here = audited(torch.device("cpu"))
+    with Elsewhere() as elsewhere:
+        there = audited(DEVICE)
+        assert elsewhere.refused == elsewhere.doubles == []
+        assert elsewhere.crossings
+    for one, other in zip(here, there, strict=True):
+        assert (one["attack"], one["queries"]) == (other["attack"], other["queries"])
+        assert one["success"] == other["success"]

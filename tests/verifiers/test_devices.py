@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from tests.support.elsewhere import DEVICE, Elsewhere
+from tests.support.elsewhere import require_the_same
 from tests.verifiers.conftest import SPEC, Projection, photos_of
 
 import darkroom
@@ -36,11 +37,4 @@ def audited(folder: Path, device: torch.device) -> Any:
 
 @pytest.mark.slow
 def test_an_audit_elsewhere_comes_to_the_same(tmp_path: Path) -> None:
-    here = audited(tmp_path, torch.device("cpu"))
-    with Elsewhere() as elsewhere:
-        there = audited(tmp_path, DEVICE)
-        assert elsewhere.refused == elsewhere.doubles == []
-        assert elsewhere.crossings
-    for one, other in zip(here, there, strict=True):
-        assert (one["attack"], one["queries"]) == (other["attack"], other["queries"])
-        assert one["success"] == other["success"]
+    require_the_same(partial(audited, tmp_path))
