@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from tests.auditing.test_runner import results_of
+from tests.same.decided import differences
 from tests.support.needs import needed
 
 from darkroom.auditing.job import Session
@@ -34,6 +35,7 @@ class LocalRay:
         self.cloudpickle = cloudpickle
         self.exceptions = SimpleNamespace(RayTaskError=TaskError, RayError=RuntimeError)
         self.done: list[tuple[Any, ...]] = []
+        self.sent_back: list[Any] = []
 
     def put(self, value: object) -> bytes:
         return self.cloudpickle.dumps(value)  # type: ignore[no-any-return]
@@ -49,6 +51,12 @@ class LocalRay:
     def cluster_resources(self) -> dict[str, float]:
         return {"CPU": 2.0}
 
+    def nodes(self) -> list[dict[str, Any]]:
+        return [
+            {"Alive": True, "Resources": {"CPU": 2.0, "memory": 3e9}},
+            {"Alive": False, "Resources": {"CPU": 9.0, "memory": 9e9}},
+        ]
+
     def remote(self, function: Any) -> Any:
         def options(**needs: float) -> Any:
             return SimpleNamespace(remote=lambda *sent: self._run(function, needs, *sent))
@@ -59,7 +67,8 @@ class LocalRay:
         self.done.append((needs, *sent[2:]))
         given = [self.get(one) if isinstance(one, bytes) else one for one in sent]
         try:
-            return self.put(function(*given))
+            self.sent_back.append(function(*given))
+            return self.put(self.sent_back[-1])
         except DarkroomError as error:
             return TaskError(error)
 
@@ -107,8 +116,9 @@ def test_results_are_those_of_one_process_and_what_is_made_comes_back(
     found = run(plan_folder)
     assert found == results_of(finished_folder)
     # The judges beside both priors, then the two cells.
-    assert [one[3] for one in ray.done] == [False, True, True, None, None]
-    assert all(one[0]["num_gpus"] == 0 for one in ray.done)
+    assert [one[1].what for one in ray.done] == ["judges", "prior", "prior", "cell", "cell"]
+    # A task that no machine can hold would never begin.
+    assert all(one[0]["num_gpus"] == 0 and one[0]["memory"] == 3e9 for one in ray.done)
     kept = [one.name for one in (plan_folder / "runs/tiny/artefacts").iterdir()]
     there = [one.name for one in (finished_folder / "runs/tiny/artefacts").iterdir()]
     assert sorted(kept) == sorted(there)
@@ -118,7 +128,24 @@ def test_results_are_those_of_one_process_and_what_is_made_comes_back(
     key = found["cells"][1]["key"]
     shutil.rmtree(plan_folder / "runs/tiny/cells" / key)
     assert run(plan_folder, resume=True) == found
-    assert [one[1] for one in ray.done if one[3] is None] == [key]
+    assert [one[1].key for one in ray.done if one[1].what == "cell"] == [key]
+
+
+def test_a_large_cell_is_attacked_by_several_tasks(
+    plan_folder: Path, finished_folder: Path, ray: LocalRay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", str(threads_of(finished_folder)))
+    plan = plan_folder / "plan.toml"
+    plan.write_text(plan.read_text().replace("[run]", "[run]\nblock = 3", 1))
+    # Last bits hang on how many rows are asked at once.
+    assert not [*differences(run(plan_folder), results_of(finished_folder))]
+    assert [one[1].what for one in ray.done] == [
+        *("judges", "prior", "prior"),
+        *("block", "block", "block", "block"),
+        *("cell", "cell"),
+    ]
+    assert not [*(plan_folder / "runs/tiny/blocks").iterdir()]
+    assert all("blocks" not in path for path in ray.sent_back[-1].files)
 
 
 def threads_of(folder: Path) -> int:

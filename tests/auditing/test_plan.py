@@ -151,7 +151,7 @@ def test_paths_are_beside_the_plan_and_the_output_is_not(tmp_path: Path) -> None
         (changed(("limit", "advantages", 0)), "did you mean 'advantage'?"),
         (
             changed(("run", "xyzzy", 3)),
-            "Known: address, authorized_by, cache, engine, memory, naive",
+            "Known: address, authorized_by, block, cache, engine, memory",
         ),
         (
             {**SMALL, "target": {"laod": "m:f", "shape": [1, 8, 8]}},

@@ -15,6 +15,7 @@ from darkroom.auditing.progress import Reporter
 from darkroom.auditing.store import Store
 from darkroom.auditing.threads import cores
 from darkroom.auditing.workers import base
+from darkroom.auditing.workers.base import Work
 from darkroom.auditing.workers.objects import ObjectProcesses
 from darkroom.auditing.workers.processes import Processes
 from darkroom.errors import RunError
@@ -50,7 +51,11 @@ def store(tmp_path: Path) -> Store:
 
 def run(store: Store, count: int, program: str) -> None:
     command = [sys.executable, "-S", "-c", program, str(store.folder), *KEYS]
-    Processes(count, command).run(store, KEYS, 7, Reporter(shown=False))
+    Processes(count, command).run(work(store), 7, Reporter(shown=False))
+
+
+def work(store: Store) -> Work:
+    return Work(store, dict.fromkeys(KEYS, ()))
 
 
 def threads(store: Store) -> list[str]:
@@ -121,11 +126,11 @@ def test_a_job_is_sent_to_processes(store: Store) -> None:
     # Classes and functions of a notebook have no module that could be imported.
     sent = functools.partial(working, store.folder, lambda: None)
     with pytest.raises(RunError, match="see to that, then go on with resume=True"):
-        ObjectProcesses(2, functools.partial(dying, store.folder)).run(store, KEYS, 1, reporter)
-    ObjectProcesses(2, sent).run(store, KEYS, 1, reporter)
-    ObjectProcesses(2, functools.partial(dying, store.folder)).run(store, KEYS, 1, reporter)
+        ObjectProcesses(2, functools.partial(dying, store.folder)).run(work(store), 1, reporter)
+    ObjectProcesses(2, sent).run(work(store), 1, reporter)
+    ObjectProcesses(2, functools.partial(dying, store.folder)).run(work(store), 1, reporter)
     lock = functools.partial(working, store.folder, threading.Lock())
     for key in KEYS:
         (store.folder / "cells" / key / "cell.json").unlink()
     with pytest.raises(RunError, match=r"cannot be sent to them .*leave out workers"):
-        ObjectProcesses(2, lock).run(store, KEYS, 1, reporter)
+        ObjectProcesses(2, lock).run(work(store), 1, reporter)

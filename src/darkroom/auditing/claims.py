@@ -93,16 +93,20 @@ class Claims:
             return None
 
     def missing(
-        self, wanted: Callable[[], Sequence[str]], guarded: Collection[str]
+        self,
+        wanted: Callable[[], Sequence[str]],
+        guarded: Collection[str],
+        assist: Callable[[str], bool] = lambda key: False,  # noqa: ARG005
     ) -> Generator[str, None, None]:
         """Yields the keys of cells to run, each claimed until the next is asked for.
 
-        Ends when no cell is missing; while others work on all that are, it waits: what one of them
-        gives back by a crash is yielded too.
+        Ends when no cell is missing. While others work on all that are, it assists them, or waits:
+        what one of them gives back by a crash is yielded too.
 
         Args:
             wanted: Returns the keys that the run names now, in the plan's order.
             guarded: Those that ask a guard.
+            assist: Does a part of a cell that another process has; tells whether there was one.
 
         Raises:
             RunError: If the folder cannot be written to.
@@ -123,5 +127,5 @@ class Claims:
                         if mine and not store.has_cell(key):
                             idle = False
                             yield key
-                if idle:
+                if idle and not any(assist(key) for key in missing):
                     time.sleep(PAUSE)

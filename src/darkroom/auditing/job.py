@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from numpy.typing import NDArray
 
+from darkroom.auditing.blocks import Blocks
 from darkroom.auditing.cell_plan import CellPlan
 from darkroom.auditing.plan import BasePlan
 from darkroom.auditing.progress import Reporter
@@ -151,11 +152,34 @@ class Job(ABC, Generic[Plan, Subject, Cells, Bench]):
     def run_cell(
         self, key: str, cell: Cells, subject: Subject, prior: Any, bench: Bench, advance: Advance
     ) -> tuple[Cell, Arrays]:
-        """Attacks, and judges what comes out.
+        """Attacks, or takes blocks that are all made, and judges what comes out.
 
         Returns:
             The cell, and the arrays for ``reconstructions.npz``.
         """
+
+    def blocks(self, key: str, cell: Cells) -> Blocks | None:  # noqa: ARG002
+        """Cuts a cell into blocks that are attacked apart; ``None`` where it is attacked whole.
+
+        Args:
+            key: The cell's.
+            cell: Which.
+        """
+        return None
+
+    def run_block(
+        self, cell: Cells, subject: Subject, prior: Any, goals: range, advance: Advance
+    ) -> Iterable[Mapping[str, NDArray[Any]]]:
+        """Attacks a block of a cell that :meth:`blocks` cuts, and yields what is kept of it.
+
+        Args:
+            cell: Which.
+            subject: The model and the truth.
+            prior: What the attacker knows beforehand.
+            goals: Of the block, by position.
+            advance: Told how far it is.
+        """
+        raise NotImplementedError("the cells of this kind are not cut")
 
     @property
     def judged_by(self) -> str:
@@ -189,20 +213,6 @@ class Job(ABC, Generic[Plan, Subject, Cells, Bench]):
             cell.key(f"{model.digest} {self.judged_by}", version) for model, cell in self.planned
         ]
 
-    def run(
-        self, keys: Iterable[str], version: str, reporter: Reporter
-    ) -> Generator[FinishedCell, None, None]:
-        """Runs the cells with these keys, one after another; those with the same prior share it.
-
-        Args:
-            keys: Some of :meth:`keys`; the next is asked for when a cell is written.
-            version: Darkroom's.
-            reporter: Shows each stage.
-        """
-        session = Session(self, self.keys(version), reporter)
-        for key in keys:
-            yield session.run(key)
-
 
 class Session(Generic[Subject, Cells, Bench]):
     """What one process has at hand while it runs cells: a model with its judges, and priors."""
@@ -220,18 +230,24 @@ class Session(Generic[Subject, Cells, Bench]):
         self._job, self._reporter = job, reporter
         self._planned = dict(zip(keys, job.planned, strict=True))
         self._priors: dict[str, Any] = {}
-        self._opened: Model[Subject] | None = None
-        self._at_hand: tuple[Subject, Bench] | None = None
+        self._opened: tuple[Model[Subject], Subject] | None = None
+        self._judged: tuple[Model[Subject], Bench] | None = None
 
-    def bench(self, key: str) -> tuple[Subject, Bench]:
-        """Returns the model of a cell with the truth about it, and what it is judged with."""
+    def subject(self, key: str) -> Subject:
+        """Returns the model of a cell with the truth about it."""
         model, _ = self._planned[key]
-        if self._at_hand is None or model is not self._opened:
-            former = None if self._at_hand is None else self._at_hand[1]
-            subject = model.open(self._reporter)
-            self._at_hand = subject, self._job.bench(subject, former, self._reporter)
-            self._opened = model
-        return self._at_hand
+        if self._opened is None or model is not self._opened[0]:
+            self._opened = model, model.open(self._reporter)
+        return self._opened[1]
+
+    def bench(self, key: str) -> Bench:
+        """Returns what a cell is judged with."""
+        model, _ = self._planned[key]
+        if self._judged is None or model is not self._judged[0]:
+            former = None if self._judged is None else self._judged[1]
+            made = self._job.bench(self.subject(key), former, self._reporter)
+            self._judged = model, made
+        return self._judged[1]
 
     def prior(self, key: str, subject: Subject) -> Any:
         """Returns what the attacker of a cell knows before asking.
@@ -248,13 +264,39 @@ class Session(Generic[Subject, Cells, Bench]):
         return self._priors[words]
 
     def run(self, key: str) -> FinishedCell:
-        """Runs a cell."""
+        """Runs a cell; of one that is cut, the blocks that nobody else makes."""
         model, cell = self._planned[key]
-        subject, bench = self.bench(key)
+        subject, bench = self.subject(key), self.bench(key)
         prior = self.prior(key, subject)
+        while self.assist(key):
+            pass
+        blocks = self._job.blocks(key, cell)
+        for number in range(0 if blocks is None else len(blocks.ranges)):
+            self.make_block(key, number)
         with self._reporter.stage(cell.title) as advance:
             result, arrays = self._job.run_cell(key, cell, subject, prior, bench, advance)
         return FinishedCell(key, model.dress(result), arrays)
+
+    def assist(self, key: str) -> bool:
+        """Makes the next block of a cell that nobody has or makes; tells whether there was one."""
+        blocks = self._job.blocks(key, self._planned[key][1])
+        numbers = range(0 if blocks is None else len(blocks.ranges))
+        return any(self.make_block(key, number, wait=False) for number in numbers)
+
+    def make_block(self, key: str, number: int, *, wait: bool = True) -> bool:
+        """Makes a block of a cell that is cut; see :meth:`.Blocks.make`."""
+        _, cell = self._planned[key]
+        blocks = self._job.blocks(key, cell)
+        assert blocks is not None
+
+        def attack(goals: range) -> Iterator[Mapping[str, NDArray[Any]]]:
+            subject = self.subject(key)
+            prior = self.prior(key, subject)
+            title = f"{cell.title}, goals {goals.start + 1} to {goals.stop}"
+            with self._reporter.stage(title) as advance:
+                yield from self._job.run_block(cell, subject, prior, goals, advance)
+
+        return blocks.make(number, attack, wait=wait)
 
 
 def trained_row(defenses: Sequence[Any], on: str = "") -> list[tuple[str, str]]:

@@ -11,15 +11,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from darkroom.auditing.blocks import clear as clear_blocks
 from darkroom.auditing.checks import check_job, check_key, failed
 from darkroom.auditing.claims import Claims
-from darkroom.auditing.job import Job
+from darkroom.auditing.job import Job, Session
 from darkroom.auditing.progress import Reporter
 from darkroom.auditing.record import Check
 from darkroom.auditing.run_record import About, Limit, Machine, RunRecord
 from darkroom.auditing.store import Store
 from darkroom.auditing.threads import taking, told, usual
-from darkroom.auditing.workers.base import Workers, missing, require_locks
+from darkroom.auditing.workers.base import Work, Workers, require_locks
 from darkroom.errors import RunError
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch")
@@ -60,11 +61,25 @@ def run_job(
             checks = _checks(job, store, version, reporter)
             record = _record(job, keys, version, checks, threads)
             store.write("run.json", record.model_dump_json(by_alias=True, indent=1))
+            work = _work(job, store, keys, record)
+            clear_blocks(store.folder, work.missing)
             if workers is None:
-                _run_cells(job, store, keys, version, reporter)
+                _run_cells(job, store, keys, reporter)
             else:
-                workers.run(store, record.cells, threads, reporter)
+                workers.run(work, threads, reporter)
     return store.folder
+
+
+def _work(
+    job: Job[Any, Any, Any, Any], store: Store, keys: Sequence[str], record: RunRecord
+) -> Work:
+    """Returns what there is to do in a run."""
+    cut = {
+        key: job.blocks(key, cell)
+        for key, (_, cell) in zip(keys, job.planned, strict=True)
+        if key in record.cells
+    }
+    return Work(store, {key: () if one is None else one.files for key, one in cut.items()})
 
 
 def _threads(store: Store, workers: Workers | None) -> int:
@@ -76,7 +91,7 @@ def _threads(store: Store, workers: Workers | None) -> int:
     former = store.record()
     if (count := told()) is not None:
         return count
-    if former is not None and missing(store, former.cells) < len(former.cells):
+    if former is not None and any(map(store.has_cell, former.cells)):
         return former.run.machine.threads or usual()
     return usual() if workers is None else workers.threads
 
@@ -115,7 +130,7 @@ def join_run(job: Job[Any, Any, Any, Any], record: RunRecord, reporter: Reporter
         )
     require_locks(store)
     with taking(record.run.machine.threads or usual()):
-        _run_cells(job, store, keys, version, reporter)
+        _run_cells(job, store, keys, reporter)
 
 
 def join_sent(job: Job[Any, Any, Any, Any]) -> None:
@@ -129,7 +144,6 @@ def _run_cells(
     job: Job[Any, Any, Any, Any],
     store: Store,
     keys: Sequence[str],
-    version: str,
     reporter: Reporter,
 ) -> None:
     """Runs the cells of a run that nobody else works on, until none is missing."""
@@ -141,12 +155,11 @@ def _run_cells(
 
     planned = zip(keys, job.planned, strict=True)
     guarded = {key for key, (_, cell) in planned if cell.guarded is not None}
-    with (
-        closing(Claims(store).missing(wanted, guarded)) as missing,
-        closing(job.run(missing, version, reporter)) as cells,
-    ):
-        for finished in cells:
-            store.write_cell(*finished)
+    session = Session(job, keys, reporter)
+    with closing(Claims(store).missing(wanted, guarded, session.assist)) as missing:
+        for key in missing:
+            store.write_cell(*session.run(key))
+            clear_blocks(store.folder, [one for one in wanted() if not store.has_cell(one)])
 
 
 def _require_kin(job: Job[Any, Any, Any, Any], store: Store, keys: list[str], version: str) -> None:

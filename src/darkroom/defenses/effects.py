@@ -106,6 +106,11 @@ class Effect:
         return self == Effect(leaves=self.leaves, kept=self.kept)
 
     @property
+    def reads_alone(self) -> bool:
+        """Whether nothing about an answer is drawn, or learned from the answers to others."""
+        return self.deterministic and self.cell is None and not self.drawn and not self.share
+
+    @property
     def caveats(self) -> tuple[str, ...]:
         """A sentence for each defence that does not say what it does."""
         return tuple(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.access import Access
+from darkroom.auditing.blocks import Blocks
 from darkroom.auditing.cell_plan import GUARD
 from darkroom.auditing.record import (
     Component,
@@ -24,7 +25,7 @@ from darkroom.auditing.record import (
 )
 from darkroom.images.attacks.base import Progress
 from darkroom.images.cell_plan import ImageCellPlan
-from darkroom.images.guarded import until_refused
+from darkroom.images.course import Step, joined, together, viewed
 from darkroom.images.judging import Bench
 from darkroom.images.record import ImageCell, ImageDetails, NearestPhoto, Person
 from darkroom.images.subject import Subject
@@ -106,25 +107,33 @@ def run_cell(
     bench: Bench,
     advance: Callable[[int, int], None],
     endpoint: Endpoint[HttpTarget] | None = None,
+    blocks: Blocks | None = None,
 ) -> tuple[ImageCell, Arrays]:
     """Attacks all people and judges what comes out.
 
     Args:
         key: The cell's.
-        plan: What to run.
+        plan: What to run, with its defence fitted.
         subject: The target and the truth.
         prior: The fitted prior.
         bench: The judges and their errors.
         advance: Told how many of the expected queries are spent.
         endpoint: Where the attacker asks, in a cell behind a guard; the audit itself asks the
             subject's target.
+        blocks: All of them made, where the people were attacked apart.
 
     Returns:
         The cell, and the arrays for ``reconstructions.npz``.
     """
-    plan = replace(plan, defense=subject.fitted(plan.defense))
     guessed = bench.guessed(plan.prior, prior, subject, plan.seed)
-    attacked = _attack(plan, subject, prior, bench, guessed, advance, endpoint)
+    ledger = QueryLedger(
+        len(subject.goals),
+        Limit(per_goal=plan.budget),
+        partial(_tell, advance, plan.attack.expected_queries() * len(subject.goals)),
+    )
+    view = viewed(plan, subject, ledger, endpoint)
+    steps = together(plan, subject, prior, view, endpoint) if blocks is None else joined(blocks)
+    attacked = _follow(steps, view, subject, bench, guessed)
     ranked = rank_people(
         bench.gallery,
         attacked.images(subject),
@@ -173,46 +182,24 @@ def run_cell(
     return cell, arrays
 
 
-def _attack(
-    plan: ImageCellPlan,
-    subject: Subject,
-    prior: ImagePrior,
-    bench: Bench,
-    guessed: Guesses,
-    advance: Callable[[int, int], None],
-    endpoint: Endpoint[HttpTarget] | None,
+def _tell(advance: Callable[[int, int], None], expected: int, spent: int) -> None:
+    advance(spent, expected)
+
+
+def _follow(
+    steps: Iterator[Step], view: View, subject: Subject, bench: Bench, guessed: Guesses
 ) -> _Attacked:
-    """Runs the attack and judges it at every milestone."""
-    goals = subject.goals
-    expected = plan.attack.expected_queries() * len(goals)
-    ledger = QueryLedger(
-        len(goals), Limit(per_goal=plan.budget), lambda spent: advance(spent, expected)
-    )
-    view = View(
-        subject.target if endpoint is None else endpoint.target,
-        plan.access,
-        ledger,
-        defense=plan.defense,
-        noise=np.random.default_rng([plan.seed, 6]),
-        k=plan.k,
-        told=not plan.naive,
-    )
-    rng = np.random.default_rng([plan.seed, 1])
+    """Judges an attack at every milestone."""
     began = time.monotonic()
     points = []
-    steps = plan.attack.run(view, prior, goals, rng=rng)
-    if endpoint is not None:
-        endpoint.begin()
-        steps = until_refused(steps, prior, ledger)
-    for progress in steps:
-        # What one goal alone costs: the attack itself counts what each goal pays for.
-        progress = _with_confidence(progress._replace(queries=ledger.alone), subject)
-        success = _rate(bench.panel.judge(progress.reconstructions).names(goals))
+    for step in steps:
+        progress = _with_confidence(step.progress, subject)
+        success = _rate(bench.panel.judge(progress.reconstructions).names(subject.goals))
         median = _known(progress.confidence)
         images = subject.unit(progress.reconstructions)
         bits = bits_of(bench.gallery, images, guessed.log_ranks)
         points.append(Point(int(progress.queries.max()), success, median, bits, to_bytes(images)))
-    return _Attacked(view, points, progress, ledger.total, time.monotonic() - began)
+    return _Attacked(view, points, progress, step.total, step.seconds + time.monotonic() - began)
 
 
 def _confidence(attacked: _Attacked, wanted: float) -> Confidence:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from darkroom.access import Access
 from darkroom.auditing.artefacts import NOWHERE
+from darkroom.auditing.blocks import Blocks
 from darkroom.auditing.job import Advance, Arrays, Facts, Job, Model, trained_row
 from darkroom.auditing.plan import parse_slice
 from darkroom.auditing.progress import Reporter
@@ -24,6 +26,7 @@ from darkroom.errors import PlanError
 from darkroom.images.cell_plan import ImageCellPlan, cell_plans
 from darkroom.images.cells import run_cell
 from darkroom.images.checks.subject import check_subject
+from darkroom.images.course import block, is_cut
 from darkroom.images.guarded import reach_guard
 from darkroom.images.judging import Bench, set_up_bench
 from darkroom.images.models import ImageTrainer
@@ -191,6 +194,24 @@ class ImageJob(Job[ImagePlan, Subject, ImageCellPlan, Bench]):
         """The same model behind the plan's guard, reached when a cell first asks it."""
         return reach_guard(self.plan, self.subject.target)
 
+    def blocks(self, key: str, cell: ImageCellPlan) -> Blocks | None:
+        """Cuts a cell of many people; see :meth:`Job.blocks`."""
+        size = self.plan.run.block
+        if not is_cut(cell, self.subject, size):
+            return None
+        return Blocks.cut(self.plan.run_folder, key, len(self.subject.goals), size)
+
+    def run_block(
+        self,
+        cell: ImageCellPlan,
+        subject: Subject,
+        prior: ImagePrior,
+        people: range,
+        advance: Advance,
+    ) -> Iterator[Mapping[str, NDArray[Any]]]:
+        """Attacks a block of people; see :meth:`Job.run_block`."""
+        return block(_fitted(cell, subject), subject, prior, people, advance)
+
     def run_cell(
         self,
         key: str,
@@ -202,7 +223,14 @@ class ImageJob(Job[ImagePlan, Subject, ImageCellPlan, Bench]):
     ) -> tuple[ImageCell, Arrays]:
         """Attacks all people and judges what comes out; see :meth:`Job.run_cell`."""
         where = None if cell.guarded is None else self._endpoint
-        return run_cell(key, cell, subject, prior, bench, advance, where)
+        blocks = self.blocks(key, cell)
+        cell = _fitted(cell, subject)
+        return run_cell(key, cell, subject, prior, bench, advance, where, blocks)
+
+
+def _fitted(cell: ImageCellPlan, subject: Subject) -> ImageCellPlan:
+    """Returns a cell with its defence fitted to a model."""
+    return replace(cell, defense=subject.fitted(cell.defense))
 
 
 def load_job(plan: ImagePlan, plan_path: Path, reporter: Reporter) -> ImageJob:

@@ -19,14 +19,21 @@ LEAST_MEMORY = 1 << 30
 """Libraries take about half of that before anything is read."""
 
 
+BLOCK = 250
+"""Enough people for one tensor to be worth it, and few enough for several processes."""
+
+
 class ImageRunSection(RunSection):
     """What a run of images has beside.
 
     Attributes:
         memory: Bytes that the audit may take in all, such as ``"4 GB"``.
+        block: People who are attacked together: where there are more, attacks that allow it are cut
+            into blocks of so many, which several processes share and ``--resume`` keeps.
     """
 
     memory: int = Field(default=DEFAULT, ge=LEAST_MEMORY)
+    block: int = Field(default=BLOCK, ge=1)
 
     @field_validator("memory", mode="before")
     @classmethod

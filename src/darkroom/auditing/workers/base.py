@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
 from darkroom.auditing.progress import Reporter
 from darkroom.auditing.store import Store
@@ -20,6 +21,35 @@ WITHOUT_LOCKS = (
 )
 
 
+class Work(NamedTuple):
+    """What there is to do in a run.
+
+    Attributes:
+        store: The run.
+        cells: Its cells by key, each with the files of its blocks if it is cut.
+    """
+
+    store: Store
+    cells: Mapping[str, Sequence[Path]]
+
+    @property
+    def missing(self) -> list[str]:
+        """The cells that are not there yet."""
+        return [key for key in self.cells if not self.store.has_cell(key)]
+
+    @property
+    def parts(self) -> int:
+        """How many parts could be done at once: a cell, or each of its blocks."""
+        return sum(max(1, len(files)) for files in self.cells.values())
+
+    @property
+    def left(self) -> int:
+        """How many of those are not done."""
+        return sum(
+            max(1, sum(not file.exists() for file in self.cells[key])) for key in self.missing
+        )
+
+
 class Workers(Protocol):
     """Processes that work on a run until it is done."""
 
@@ -27,12 +57,11 @@ class Workers(Protocol):
     def threads(self) -> int:
         """How many threads each takes unless it is told otherwise."""
 
-    def run(self, store: Store, keys: Sequence[str], threads: int, reporter: Reporter) -> None:
+    def run(self, work: Work, threads: int, reporter: Reporter) -> None:
         """Has every cell run.
 
         Args:
-            store: The run, which has begun.
-            keys: Its cells.
+            work: The run, which has begun, and its cells.
             threads: How many each process takes.
             reporter: Shows how many are done.
 
@@ -44,11 +73,6 @@ class Workers(Protocol):
 def share(count: int) -> int:
     """Returns the threads of each of so many processes that share the processors evenly."""
     return max(1, cores() // count)
-
-
-def missing(store: Store, keys: Sequence[str]) -> int:
-    """Returns how many cells are not there yet."""
-    return sum(not store.has_cell(key) for key in keys)
 
 
 def require_locks(store: Store) -> None:

@@ -16,14 +16,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from darkroom.auditing.blocks import FOLDER as BLOCKS
+from darkroom.auditing.blocks import clear
 from darkroom.auditing.claims import Claims
 from darkroom.auditing.job import FinishedCell, Job, Session
+from darkroom.auditing.plan import BasePlan
 from darkroom.auditing.progress import Reporter
-from darkroom.auditing.store import Store
 from darkroom.auditing.threads import cores, taking, told
-from darkroom.auditing.workers.base import PAUSE, missing
+from darkroom.auditing.workers.base import PAUSE, Work
 from darkroom.errors import DarkroomError, MissingExtraError, PlanError, RunError, one_line
 from darkroom.files import write_private
 from darkroom.imports import beside
@@ -77,7 +79,7 @@ class RayTasks:
         """One, so that there are as many tasks as processors."""
         return told() or 1
 
-    def run(self, store: Store, keys: Sequence[str], threads: int, reporter: Reporter) -> None:
+    def run(self, work: Work, threads: int, reporter: Reporter) -> None:
         """Has tasks run every cell; see :meth:`.base.Workers.run`.
 
         Raises:
@@ -90,35 +92,59 @@ class RayTasks:
                 '[run] engine = "ray" keeps what is made once in the run\'s own folder: leave out '
                 "--cache"
             )
-        if not missing(store, keys):
+        if not work.missing:
             return
         with _connected(self.address) as ray:
-            tasks = _Tasks(ray, self.job, store, threads)
-            wanted = [key for key in keys if not store.has_cell(key)]
+            tasks = _Tasks(ray, self.job, work, threads)
+            wanted = work.missing
             with reporter.stage("Judges and priors, by Ray") as advance:
                 for together in _preparations(self.job, wanted):
                     tasks.prepare(together, advance)
+            if blocks := _blocks(work):
+                with reporter.stage("Blocks of large cells, by Ray") as advance:
+                    tasks.prepare(blocks, advance)
             with reporter.stage("Cells, by Ray") as advance:
-                tasks.run(wanted, lambda: advance(len(keys) - missing(store, keys), len(keys)))
-        if left := missing(store, keys):
+                cells = len(work.cells)
+                tasks.run(wanted, lambda: advance(cells - len(work.missing), cells))
+        if left := len(work.missing):
             raise RunError(f"{left} cells are missing: go on with --resume")
 
 
-class _Preparation(NamedTuple):
-    """What a task makes before cells are run.
+class _Wanted(NamedTuple):
+    """What a task does.
 
     Attributes:
-        key: Of a cell that needs it.
-        prior: Whether it is the prior of that cell; otherwise its model and judges.
+        key: Of a cell.
+        what: Its model and judges, its prior, one of its blocks, or the cell itself.
+        number: Of the block.
     """
 
     key: str
-    prior: bool
+    what: Literal["judges", "prior", "block", "cell"]
+    number: int = 0
 
 
-def _preparations(
-    job: Job[Any, Any, Any, Any], keys: Sequence[str]
-) -> Iterator[list[_Preparation]]:
+def _needs(ray: Any, plan: BasePlan) -> dict[str, float]:
+    """Returns what a task takes beside processors: what the plan gives an audit of one process."""
+    needs = {"num_gpus": float(str(getattr(plan.target, "device", "cpu")).startswith("cuda"))}
+    if memory := getattr(plan.run, "memory", 0):
+        # A task that no machine can hold would wait for ever.
+        there = [one["Resources"].get("memory", 0.0) for one in ray.nodes() if one["Alive"]]
+        needs["memory"] = min(memory, max(there, default=0.0))
+    return needs
+
+
+def _blocks(work: Work) -> list[_Wanted]:
+    """Returns the blocks of all cells that are cut and not there yet."""
+    return [
+        _Wanted(key, "block", number)
+        for key in work.missing
+        for number, file in enumerate(work.cells[key])
+        if not file.exists()
+    ]
+
+
+def _preparations(job: Job[Any, Any, Any, Any], keys: Sequence[str]) -> Iterator[list[_Wanted]]:
     """Yields what to make at the same time: the judges beside priors, then further models."""
     planned = dict(zip(job.keys(metadata.version("darkroom")), job.planned, strict=True))
     models: dict[int, str] = {}
@@ -128,9 +154,9 @@ def _preparations(
         models.setdefault(id(model), key)
         priors.setdefault(repr(cell.prior), key)
     first, *others = models.values()
-    yield [_Preparation(first, False), *(_Preparation(key, True) for key in priors.values())]
+    yield [_Wanted(first, "judges"), *(_Wanted(key, "prior") for key in priors.values())]
     if others:
-        yield [_Preparation(key, False) for key in others]
+        yield [_Wanted(key, "judges") for key in others]
 
 
 def _sent(ray: Any, job: Job[Any, Any, Any, Any]) -> Any:
@@ -168,20 +194,26 @@ class _Sent(NamedTuple):
 class _Tasks:
     """The tasks of one run, from the side that waits for them."""
 
-    def __init__(self, ray: Any, job: Job[Any, Any, Any, Any], store: Store, threads: int) -> None:
-        self._ray, self._store, self._claims = ray, store, Claims(store)
+    def __init__(
+        self,
+        ray: Any,
+        job: Job[Any, Any, Any, Any],
+        work: Work,
+        threads: int,
+    ) -> None:
+        self._ray, self._work, self._store = ray, work, work.store
+        self._claims = Claims(work.store)
         self._job = _sent(ray, job)
-        device = str(getattr(job.plan.target, "device", "cpu"))
         self._task = ray.remote(_task).options(
-            num_cpus=threads, num_gpus=int(device.startswith("cuda")), max_retries=3
+            num_cpus=threads, max_retries=3, **_needs(ray, job.plan)
         )
         self._threads = threads
         self._most = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)) // threads)
-        self._files = ray.put(_read(store.folder))
+        self._files = ray.put(_read(work.store.folder))
 
-    def prepare(self, wanted: Sequence[_Preparation], advance: Callable[[int, int], None]) -> None:
+    def prepare(self, wanted: Sequence[_Wanted], advance: Callable[[int, int], None]) -> None:
         """Has things made at the same time, and keeps them."""
-        waiting = [self._asked(one.key, one.prior) for one in wanted]
+        waiting = [self._asked(one) for one in wanted]
         while waiting:
             for reference in self._ready(waiting):
                 waiting.remove(reference)
@@ -201,7 +233,7 @@ class _Tasks:
                     if claim.enter_context(self._claims.claimed(key)):
                         left.remove(key)
                         if not self._store.has_cell(key):
-                            held[self._asked(key, None)] = claim
+                            held[self._asked(_Wanted(key, "cell"))] = claim
                             continue
                     claim.close()
                 for reference in self._ready(list(held)):
@@ -215,8 +247,11 @@ class _Tasks:
         if failed is not None:
             raise failed
 
-    def _asked(self, key: str, prior: bool | None) -> Any:
-        return self._task.remote(self._job, self._files, key, self._threads, prior)
+    def _asked(self, wanted: _Wanted) -> Any:
+        files = self._files
+        if wanted.what == "cell" and (blocks := _read(self._store.folder, (BLOCKS,), wanted.key)):
+            files = self._ray.put({**_read(self._store.folder), **blocks})
+        return self._task.remote(self._job, files, wanted, self._threads)
 
     def _ready(self, waiting: list[Any]) -> list[Any]:
         """Returns the tasks that are done, after a moment."""
@@ -250,18 +285,19 @@ class _Tasks:
             write_private(path, content)
         if made.cell is not None:
             self._store.write_cell(*made.cell)
+            clear(self._store.folder, self._work.missing)
 
 
-def _task(sent: _Sent, files: Files, key: str, threads: int, prior: bool | None) -> Made:
+def _task(sent: _Sent, files: Files, wanted: _Wanted, threads: int) -> Made:
     """Runs a cell, or makes what cells need, in a folder of its own that is removed at the end.
 
     Args:
         sent: The audit.
         files: What was made already.
-        key: The cell's.
+        wanted: What to do.
         threads: How many to take.
-        prior: Whether to make the cell's prior, or its model and judges; ``None`` to run it.
     """
+    key, what, number = wanted
     with tempfile.TemporaryDirectory(prefix="darkroom-") as scratch, taking(threads):
         said = {"out": Path(scratch), "name": "run", "cache": None}
         job = sent.job
@@ -274,25 +310,36 @@ def _task(sent: _Sent, files: Files, key: str, threads: int, prior: bool | None)
             path.write_bytes(content)
         session = Session(moved, sent.keys, Reporter(shown=False))
         cell = None
-        if prior is None:
+        if what == "cell":
             cell = session.run(key)
-        elif prior:
+        elif what == "block":
+            session.make_block(key, number)
+        elif what == "prior":
             session.prior(key, moved.subject)
         else:
             session.bench(key)
         # Under a name that was there stands something else where that could not be read.
+        kept = KEPT if what == "cell" else (*KEPT, BLOCKS)
         made = {
-            name: content for name, content in _read(folder).items() if files.get(name) != content
+            name: content
+            for name, content in _read(folder, kept).items()
+            if files.get(name) != content
         }
         return Made(cell, made)
 
 
-def _read(folder: Path) -> Files:
-    """Returns what a run has made once."""
+def _read(folder: Path, parts: Sequence[str] = KEPT, start: str = "") -> Files:
+    """Returns what a run has made once.
+
+    Args:
+        folder: The run's.
+        parts: Which of its folders.
+        start: What names begin with.
+    """
     return {
         f"{kept}/{path.name}": path.read_bytes()
-        for kept in KEPT
-        for path in sorted((folder / kept).glob("*"))
+        for kept in parts
+        for path in sorted((folder / kept).glob(f"{start}*"))
         if path.suffix != ".lease" and not path.name.endswith(".partial")
     }
 

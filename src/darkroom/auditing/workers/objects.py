@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from darkroom.auditing.progress import Reporter
-from darkroom.auditing.store import Store
 from darkroom.auditing.threads import THREADS
-from darkroom.auditing.workers.base import PAUSE, missing, require_locks, share
+from darkroom.auditing.workers.base import PAUSE, Work, require_locks, share
 from darkroom.errors import RunError, one_line
 
 
@@ -34,7 +33,7 @@ class ObjectProcesses:
         """An even share of the processors."""
         return share(self.count)
 
-    def run(self, store: Store, keys: Sequence[str], threads: int, reporter: Reporter) -> None:
+    def run(self, work: Work, threads: int, reporter: Reporter) -> None:
         """Sends them the job, and waits until every cell is there; see :meth:`.base.Workers.run`.
 
         Raises:
@@ -42,17 +41,16 @@ class ObjectProcesses:
         """
         from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
 
-        require_locks(store)
-        left = missing(store, keys)
-        if not left:
+        require_locks(work.store)
+        if not work.missing:
             return
-        count = min(self.count, left)
+        count = min(self.count, work.left)
         pool = ProcessPoolExecutor(count, env={THREADS: str(threads)})
         try:
             begun = [pool.submit(self.join) for _ in range(count)]
             with reporter.stage(f"Cells, {count} workers") as advance:
                 while not all(one.done() for one in begun):
-                    advance(len(keys) - missing(store, keys), len(keys))
+                    advance(work.parts - work.left, work.parts)
                     time.sleep(PAUSE)
             for one in begun:
                 one.result()
@@ -67,5 +65,5 @@ class ObjectProcesses:
             ) from error
         finally:
             pool.shutdown(wait=True, kill_workers=True)
-        if left := missing(store, keys):
+        if left := len(work.missing):
             raise RunError(f"{left} cells are missing: go on with resume=True")

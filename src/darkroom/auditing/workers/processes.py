@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from darkroom.auditing.progress import Reporter
-from darkroom.auditing.store import Store
 from darkroom.auditing.threads import THREADS
-from darkroom.auditing.workers.base import PAUSE, missing, require_locks, share
+from darkroom.auditing.workers.base import PAUSE, Work, require_locks, share
 from darkroom.errors import RunError
 
 
@@ -36,20 +35,19 @@ class Processes:
         """An even share of the processors."""
         return share(self.count)
 
-    def run(self, store: Store, keys: Sequence[str], threads: int, reporter: Reporter) -> None:
+    def run(self, work: Work, threads: int, reporter: Reporter) -> None:
         """Starts them, and waits until every cell is there; see :meth:`.base.Workers.run`.
 
         One that is killed gives its cell back to the others.
         """
-        require_locks(store)
-        left = missing(store, keys)
-        if not left:
+        require_locks(work.store)
+        if not work.missing:
             return
-        begun = [self._start(threads) for _ in range(min(self.count, left))]
+        begun = [self._start(threads) for _ in range(min(self.count, work.left))]
         try:
             with reporter.stage(f"Cells, {len(begun)} workers") as advance:
                 while any(worker.poll() is None for worker in begun):
-                    advance(len(keys) - missing(store, keys), len(keys))
+                    advance(work.parts - work.left, work.parts)
                     time.sleep(PAUSE)
         finally:
             for worker in begun:
@@ -57,7 +55,7 @@ class Processes:
                 worker.wait()
                 assert worker.stdin is not None
                 worker.stdin.close()
-        if left := missing(store, keys):
+        if left := len(work.missing):
             raise RunError(_unfinished(left, begun))
 
     def _start(self, threads: int) -> subprocess.Popen[bytes]:

@@ -66,6 +66,10 @@ class AutoAttack(Attack):
         """Returns the attack that is run against a view; nothing is asked of it."""
         return self._make(STRONGEST[effective_access(view)])
 
+    def apart(self, view: View) -> bool:
+        """Tells it of the attack that is chosen; see :meth:`Attack.apart`."""
+        return self.choose(view).apart(view)
+
     def adaptation(self, view: View) -> tuple[str, ...]:
         """Says which attack was chosen and how that adapts."""
         chosen = self.choose(view)

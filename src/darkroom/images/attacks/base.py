@@ -59,6 +59,16 @@ class Attack(ABC):
     def expected_queries(self) -> int:
         """Returns the rows a goal that the attack spends when nothing ends it early."""
 
+    def apart(self, view: View) -> bool:  # noqa: ARG002 - for those that choose
+        """Tells whether each goal's search is the same whoever is attacked beside it.
+
+        If so, many goals can be attacked in blocks, by several processes.
+
+        Args:
+            view: The target as the attacker sees it; nothing is asked of it.
+        """
+        return False
+
     def adaptation(self, view: View) -> tuple[str, ...]:  # noqa: ARG002 - for those that adapt
         """Says, in sentences, what the attack does about what the view withholds.
 

@@ -86,6 +86,10 @@ class DistillationAttack(EvolutionAttack):
             if getattr(self, name) < 1:
                 raise PlanError(f"attack distillation: {name} must be 1 or more")
 
+    def apart(self, view: View) -> bool:  # noqa: ARG002 - it never depends on that
+        """Returns false: all people have the copy's rows in common; see :meth:`Attack.apart`."""
+        return False
+
     def _search(
         self, view: View, prior: ImagePrior, goals: NDArray[np.int64], rng: np.random.Generator
     ) -> Iterator[Progress]:

@@ -102,6 +102,10 @@ class EvolutionAttack(ScoreAttack):
         if not (self.deviation > 0 and self.step > 0):
             raise PlanError(f"attack {self.name}: deviation and step must be positive")
 
+    def apart(self, view: View) -> bool:  # noqa: ARG002 - it never depends on that
+        """Returns true; see :meth:`Attack.apart`."""
+        return True
+
     def _search(
         self, view: View, prior: ImagePrior, goals: NDArray[np.int64], rng: np.random.Generator
     ) -> Iterator[Progress]:

@@ -89,6 +89,10 @@ class FiniteDifferenceAttack(ScoreAttack):
                 "attack finite-difference: learning_rate must be positive, width 0 or more"
             )
 
+    def apart(self, view: View) -> bool:  # noqa: ARG002 - it never depends on that
+        """Returns true; see :meth:`Attack.apart`."""
+        return True
+
     def _search(
         self, view: View, prior: ImagePrior, goals: NDArray[np.int64], rng: np.random.Generator
     ) -> Iterator[Progress]:

@@ -133,6 +133,10 @@ class GradientAttack(Attack):
         comparisons = len(milestones(self.steps)) + 1
         return self.restarts * (self.steps + comparisons * (1 + self.probes))
 
+    def apart(self, view: View) -> bool:  # noqa: ARG002 - it never depends on that
+        """Returns true; see :meth:`Attack.apart`."""
+        return True
+
     def best_latents(
         self, view: View, prior: ImagePrior, goals: NDArray[np.int64], *, rng: np.random.Generator
     ) -> Tensor:

@@ -1,0 +1,259 @@
+"""People attacked in blocks: by any process, kept, and judged as if it had been one search."""
+
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.auditing.test_runner import results_of, run
+from tests.same.decided import differences
+
+from darkroom.auditing.blocks import Blocks
+from darkroom.auditing.job import Session
+from darkroom.auditing.progress import Reporter
+from darkroom.auditing.runner import join_run
+from darkroom.auditing.store import Store
+from darkroom.images import job as image_job
+from darkroom.images.course import is_cut
+from darkroom.images.job import ImageJob
+from darkroom.kinds import load_job
+
+EVERY = """
+[[attack]]
+name = "mi-face"
+steps = 30
+
+[[attack]]
+name = "evolution"
+rows = 90
+population = 8
+
+[[attack]]
+name = "finite-difference"
+rows = 90
+
+[[attack]]
+name = "auto"
+access = "scores"
+rows = 60
+"""
+
+SHARED = """
+[[attack]]
+name = "evolution"
+
+[[attack]]
+name = "distillation"
+shared = 30
+rows = 60
+
+[[attack]]
+name = "policy"
+rows = 20
+
+[[defense]]
+name = "noise"
+deviation = 0.05
+
+[[defense]]
+name = "rounding"
+decimals = 2
+"""
+
+
+def cut(folder: Path, size: int = 2, more: str = "") -> None:
+    """Has the plan's people attacked in blocks."""
+    plan = folder / "plan.toml"
+    text = plan.read_text().replace("[run]\n", f"[run]\nblock = {size}\n", 1)
+    plan.write_text(text + more)
+
+
+def job_of(folder: Path) -> ImageJob:
+    job = load_job(folder / "plan.toml", Reporter(shown=False))
+    assert isinstance(job, ImageJob)
+    return job
+
+
+@pytest.fixture
+def attacked(monkeypatch: pytest.MonkeyPatch) -> list[range]:
+    """Which blocks are attacked."""
+    seen: list[range] = []
+    real = image_job.block
+
+    def noting(cell: Any, subject: Any, prior: Any, people: range, advance: Any) -> Any:
+        seen.append(people)
+        return real(cell, subject, prior, people, advance)
+
+    monkeypatch.setattr(image_job, "block", noting)
+    return seen
+
+
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Tells whether results are the same but for the last bits, which hang on rows at once."""
+    return not [*differences(one, other)]
+
+
+def images_of(folder: Path) -> dict[str, Any]:
+    found = {}
+    for path in sorted((folder / "runs/tiny/cells").glob("*/reconstructions.npz")):
+        with np.load(path) as arrays:
+            found[path.parent.name] = {name: arrays[name] for name in arrays.files}
+    return found
+
+
+def test_results_are_those_of_people_attacked_at_once(
+    plan_folder: Path, attacked: list[range]
+) -> None:
+    cut(plan_folder, 99, EVERY)
+    whole, shown = run(plan_folder), images_of(plan_folder)
+    assert not attacked
+    assert len(whole["cells"]) == 6
+    shutil.rmtree(plan_folder / "runs")
+    plan = plan_folder / "plan.toml"
+    plan.write_text(plan.read_text().replace("block = 99", "block = 4"))
+    assert same(run(plan_folder), whole)
+    assert attacked == [range(3), range(3, 6)] * len(whole["cells"])
+    for key, arrays in images_of(plan_folder).items():
+        for name, array in arrays.items():
+            np.testing.assert_allclose(array.astype(float), shown[key][name], atol=1)
+        np.testing.assert_allclose(arrays["images"], shown[key]["images"], atol=1e-4)
+    assert not [*(plan_folder / "runs/tiny/blocks").iterdir()]  # nothing is kept twice
+
+
+def test_who_shares_rows_or_meets_noise_is_attacked_whole(plan_folder: Path) -> None:
+    cut(plan_folder, 1, SHARED)
+    job = job_of(plan_folder)
+    size = job.plan.run.block
+    found = [
+        (cell.attack.name, cell.defense.name)
+        for _, cell in job.planned
+        if is_cut(cell, job.subject, size)
+    ]
+    assert found == [
+        *[("gradient", "none")] * 2,
+        *[("evolution", "none"), ("evolution", "rounding(decimals=2)")],
+    ]
+    assert {cell.attack.name for _, cell in job.planned} >= {"distillation", "policy"}
+
+
+def test_a_large_cell_that_was_interrupted_keeps_its_blocks(
+    plan_folder: Path, finished_folder: Path, monkeypatch: pytest.MonkeyPatch, attacked: list[range]
+) -> None:
+    cut(plan_folder)
+    real = image_job.block
+
+    def stopping(*arguments: Any) -> Iterator[Any]:
+        steps = real(*arguments)
+        if len(attacked) == 2:
+            yield next(steps)
+            raise KeyboardInterrupt
+        yield from steps
+
+    monkeypatch.setattr(image_job, "block", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        run(plan_folder)
+    kept = [path.name.partition(".")[2] for path in (plan_folder / "runs/tiny/blocks").iterdir()]
+    assert sorted(one for one in kept if one.endswith(".npz")) == ["0-2.npz"]
+    monkeypatch.setattr(image_job, "block", real)
+    attacked.clear()
+    assert same(run(plan_folder, resume=True), results_of(finished_folder))
+    assert attacked == [range(2, 4), range(4, 6), range(2), range(2, 4), range(4, 6)]
+
+
+def test_blocks_of_cells_that_are_wanted_no_more_are_removed(plan_folder: Path) -> None:
+    cut(plan_folder)
+    folder = plan_folder / "runs" / "tiny"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(image_job, "run_cell", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(plan_folder)
+    assert len([*(folder / "blocks").glob("*.npz")]) == 3
+    plan = plan_folder / "plan.toml"
+    plan.write_text(plan.read_text().replace("steps = 12", "steps = 11"))
+    run(plan_folder, resume=True)
+    assert not [*(folder / "blocks").glob("*.npz")]
+
+
+def interrupted(*arguments: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_block_that_another_process_makes_is_left_to_it(tmp_path: Path) -> None:
+    blocks = Blocks.cut(tmp_path, "a1", 10, 4)
+    assert blocks.ranges == [range(3), range(3, 6), range(6, 10)]
+    made: list[range] = []
+
+    def make(people: range) -> Iterator[dict[str, Any]]:
+        assert not blocks.make(0, make, wait=False)  # somebody else at this moment
+        made.append(people)
+        yield {"first": np.arange(3)}
+        yield {"first": np.arange(4), "second": np.zeros(2)}
+
+    assert blocks.make(0, make, wait=True)
+    assert not blocks.make(0, make, wait=True)
+    assert made == [range(3)]
+    first, second = blocks.read(0)
+    assert first["first"].tolist() == [0, 1, 2]
+    assert [*second] == ["first", "second"]
+
+
+def test_a_block_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    blocks = Blocks.cut(tmp_path, "a1", 4, 2)
+
+    def failing(people: range) -> Iterator[dict[str, Any]]:
+        yield {"first": np.zeros(people.stop)}
+        raise ValueError("the model fails")
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match="the model fails"):
+            blocks.make(1, failing, wait=True)
+    assert not [*(tmp_path / "blocks").iterdir()]
+
+
+def test_a_worker_without_a_cell_takes_blocks_of_another_s(
+    plan_folder: Path, attacked: list[range]
+) -> None:
+    cut(plan_folder)
+    job = job_of(plan_folder)
+    keys = job.keys("1")
+    assisting = Session(job, keys, Reporter(shown=False))
+    assert [assisting.assist(keys[0]) for _ in range(4)] == [True, True, True, False]
+    assert attacked == [range(2), range(2, 4), range(4, 6)]
+    Session(job, keys, Reporter(shown=False)).run(keys[0])
+    assert len(attacked) == 3
+
+
+def test_two_processes_share_the_blocks_of_one_cell(
+    plan_folder: Path, finished_folder: Path
+) -> None:
+    cut(plan_folder, 1)
+    store = Store(plan_folder / "runs" / "tiny")
+    context = multiprocessing.get_context("spawn")
+    joined = context.Process(target=join, args=(plan_folder,))
+    joined.start()
+    found = run(plan_folder)
+    joined.join(timeout=120)
+    assert joined.exitcode == 0
+    assert same(found, results_of(finished_folder))
+    assert store.record() is not None
+
+
+def join(folder: Path) -> None:
+    """Works on a run once it has begun, in another process."""
+    import os
+    import time
+
+    os.chdir(folder)
+    store = Store(folder / "runs" / "tiny")
+    for _ in range(2000):
+        record = store.record()
+        if record is not None:
+            join_run(job_of(folder), record, Reporter(shown=False))
+            return
+        time.sleep(0.01)
+    raise AssertionError("no run began")
