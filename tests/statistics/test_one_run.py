@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
@@ -144,6 +144,12 @@ def largest(ruled_out: Callable[[float], bool]) -> float:
     delta=st.sampled_from([1e-9, 1e-3, 0.01, 0.03]),
     level=st.sampled_from([0.2, 0.5, 0.9]),
 )
+# Two guesses, both right.
+@example(inside=[1, 1], outside=[0], delta=1e-3, level=0.05)
+# One threshold in the middle, which a mixture of the others reaches.
+@example(inside=[0] * 6 + [1], outside=[1], delta=1e-9, level=0.5)
+# Seven of seven guesses are right, and eleven of twelve rule out more.
+@example(inside=[2] * 7 + [1] * 4, outside=[1, 0], delta=1e-3, level=0.2)
 def test_a_few_guesses_are_bounded_as_by_a_slow_and_plain_way(
     inside: list[int], outside: list[int], delta: float, level: float
 ) -> None:
