@@ -100,8 +100,9 @@ def show(name: str, outcome: Outcome, *, quick: bool, bare: bool) -> int:
             for claim in claims
         ]
         print(aligned(columns, rows))
+    # Rows are lists, as several columns of a table may be called "low".
     tables = {
-        table.title: [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+        table.title: {"columns": [*table.columns], "rows": [[*row] for row in table.rows]}
         for table in outcome.tables
     }
     document = {
