@@ -59,6 +59,22 @@ def test_the_likelihood_ratio_test_of_who_knows_all_meets_the_bound(
     assert bound - error < reached < bound + error
 
 
+@pytest.mark.parametrize(
+    ("baseline", "noise", "rate", "records"),
+    [(0.05, 1.0, 0.1, 1), (0.01, 0.2, 0.3, 1), (0.2, 0.7, 0.5, 4), (0.001, 3.0, 0.9, 2)],
+)
+def test_one_step_is_told_by_a_threshold(
+    baseline: float, noise: float, rate: float, records: int
+) -> None:
+    # The likelihood ratio rises with what the step releases, so the best test is a threshold on it.
+    threshold = -noise * stats.norm.ppf(baseline)
+    members = np.arange(records + 1)
+    beyond = stats.norm.sf((threshold - members) / noise)
+    exact = float(stats.binom.pmf(members, records, rate) @ beyond)
+    bound = reconstruction_bound(baseline, Mechanism(noise, rate, 1), records=records)
+    assert exact - 1e-9 < bound < exact + 1e-5
+
+
 def test_choosing_the_best_of_ten_candidates_stays_below_the_bound() -> None:
     # One step of noise 1 on one of ten secrets whose gradients are orthogonal.
     rng, n = np.random.default_rng(1), 20_000
@@ -111,6 +127,7 @@ def test_the_ends_of_the_scale() -> None:
     assert reconstruction_bound(0.3, Mechanism(1.0, 0.1, 0)) == 0.3
     assert reconstruction_bound(1.0, Mechanism(1.0, 0.1, 5)) == 1.0
     assert reconstruction_bound(0.0, Mechanism(1.0, 0.1, 5)) < 1e-9
+    assert reconstruction_bound(0.0, Mechanism(1.0, 1.0, 5)) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -119,6 +136,7 @@ def test_the_ends_of_the_scale() -> None:
         (1.1, Mechanism(1.0, 0.1, 5), 1, "baseline"),
         (0.1, Mechanism(0.0, 0.1, 5), 1, "noise multiplier"),
         (0.1, Mechanism(1.0, 1.1, 5), 1, "sample rate"),
+        (0.1, Mechanism(1.0, 0.1, -1), 1, "steps -1"),
         (0.1, Mechanism(1.0, 0.1, 5), 0, "records"),
     ],
 )
