@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import statistics
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -13,13 +16,18 @@ from darkroom.auditing.threads import cores
 
 CELLS = 16
 
-QUICK, FULL = 300, 700
-"""Steps of each attack."""
+QUICK, FULL = 300, 2800
+"""Steps of each attack: two seconds, and some twenty."""
+
+BLOCK = 2
+"""Of the eight people, where one cell is shared."""
 
 RAY = "Ray, tasks of one thread"
 
+ONE = "one worker of one thread"
+
 WAYS: dict[str, tuple[int, int | None]] = {
-    "one worker of one thread": (1, 1),
+    ONE: (1, 1),
     "two workers of one thread each": (2, 1),
     "one process with all processors": (1, None),
     RAY: (1, 1),
@@ -27,12 +35,15 @@ WAYS: dict[str, tuple[int, int | None]] = {
 """How the same plan is run: workers, and threads of each."""
 
 
+SHARED = ("a large cell in four blocks, one worker", "the same, two workers")
+
+
 def speed_claims(folder: Path, *, quick: bool, seed: int) -> tuple[list[Claim], list[Table]]:
     """Times whole audits: start, judges, cells and report.
 
     Args:
         folder: Empty.
-        quick: Cells of two seconds in place of some five.
+        quick: Cells of two seconds in place of some twenty.
         seed: Decides the photos.
     """
     steps = QUICK if quick else FULL
@@ -51,24 +62,81 @@ def speed_claims(folder: Path, *, quick: bool, seed: int) -> tuple[list[Claim], 
         seconds[name] = time.monotonic() - began
         found[name] = results_without_times(run)
         run.rename(folder / name.replace(" ", "-"))
-    one, two, whole = (seconds[name] for name in list(WAYS)[:3])
+    shared, alike = _shared_cell(folder, CELLS * steps // 4, seed)
     load = os.getloadavg()[0]
-    claims = [
+    claims = _claims(seconds, found, alike=alike)
+    one = seconds[ONE]
+    rows: list[list[object]] = [[name, took, one / took] for name, took in seconds.items()]
+    rows += [[name, took, shared[0] / took] for name, took in zip(SHARED, shared, strict=True)]
+    rows.append(["two bare loops of one thread each, over one", None, _floor()])
+    title = f"{CELLS} equal cells on {cores()} processors, load {load:.1f} at the end"
+    return claims, [Table(title, ("by", "seconds in all", "times as fast as one"), rows)]
+
+
+def _claims(seconds: dict[str, float], found: dict[str, bytes], *, alike: bool) -> list[Claim]:
+    one, two, whole = (seconds[name] for name in list(WAYS)[:3])
+    ray = one / seconds[RAY] if RAY in seconds else None
+    same = len({found[name] for name in found if WAYS[name][1] == 1}) == 1
+    return [
         Claim(
             "speed: 16 equal cells, 2 workers of one thread over one such worker", 1.7, one / two
         ),
         Claim("speed: the same over one process with all processors", 1.0, whole / two),
+        Claim("speed: the same by Ray over one such worker, its start among it", 1.5, ray),
+        Claim("speed: results of two workers, and by Ray, are those of one", 1, int(same)),
         Claim(
-            "speed: the same by Ray over one such worker, its start among it",
-            1.5,
-            one / seconds[RAY] if RAY in seconds else None,
-        ),
-        Claim(
-            "speed: results of two workers, and by Ray, are those of one",
+            "speed: results of a cell in blocks, by two workers and by one, are alike",
             1,
-            int(len({found[name] for name in found if WAYS[name][1] == 1}) == 1),
+            int(alike),
         ),
     ]
-    rows = [[name, took, took / CELLS] for name, took in seconds.items()]
-    title = f"{CELLS} equal cells on {cores()} processors, load {load:.1f} at the end"
-    return claims, [Table(title, ("by", "seconds in all", "seconds a cell"), rows)]
+
+
+def _shared_cell(folder: Path, steps: int, seed: int) -> tuple[list[float], bool]:
+    """Times one large cell whose blocks one worker makes, and two.
+
+    Returns:
+        The seconds of each, and whether both have the same results.
+    """
+    place = folder / "one-cell"
+    place.mkdir()
+    plan = write_face_plan(place, attacks=[steps], seed=seed)
+    plan.write_text(plan.read_text().replace("[run]", f"[run]\nblock = {BLOCK}", 1))
+    seconds, found = [], set()
+    for workers, name in enumerate(SHARED, 1):
+        tell(name)
+        run = place / "runs" / "scale"
+        began = time.monotonic()
+        finish(darkroom(place, "audit", plan.name, "--workers", str(workers), threads=1), place)
+        seconds.append(time.monotonic() - began)
+        found.add(results_without_times(run))
+        run.rename(place / str(workers))
+    return seconds, len(found) == 1
+
+
+LOOP = """
+import time, torch
+torch.set_num_threads(1)
+layers = torch.nn.Conv2d(3, 16, 5, 2, 2), torch.nn.ReLU(), torch.nn.Conv2d(16, 32, 3, 2, 1)
+net = torch.nn.Sequential(*layers)
+rows = torch.randn(16, 3, 32, 32)
+for times in (200, 4000):
+    began = time.monotonic()
+    for _ in range(times):
+        net(rows.requires_grad_()).sum().backward()
+print(time.monotonic() - began)
+"""
+"""Bare passes as in the cells, in a process that shares nothing."""
+
+
+def _floor() -> float:
+    """Returns how much more two processes that share nothing get done here than one."""
+
+    def timed(processes: int) -> float:
+        begun = [
+            subprocess.Popen([sys.executable, "-c", LOOP], stdout=subprocess.PIPE, text=True)
+            for _ in range(processes)
+        ]
+        return statistics.mean(float(one.communicate()[0]) for one in begun)
+
+    return statistics.median(2 * timed(1) / timed(2) for _ in range(3))
