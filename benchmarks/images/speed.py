@@ -180,16 +180,19 @@ def memory_claims(*, quick: bool, seed: int) -> list[Claim]:
     )
     gigabytes = float(json.loads(done.stdout)["bytes"]) / 1e9
     tell("comparing answers in turns and at once")
-    whole = attack_many(60, steps=20, memory=1 << 30, seed=seed)
-    turns = attack_many(60, steps=20, memory=1 << 20, seed=seed)
+    # The margin to one class alone has a gradient that no sum over rows rounds.
+    exact, usual = (
+        np.abs(
+            attack_many(60, steps=20, memory=1 << 30, seed=seed, softness=softness)
+            - attack_many(60, steps=20, memory=1 << 20, seed=seed, softness=softness)
+        ).max()
+        for softness in (0.0, GradientAttack.softness)
+    )
+    text = "memory: largest difference of answers in turns and at once"
     return [
         Claim(f"memory: GB at peak, {people} people, softmax", 2.0, gigabytes, at_most=True),
-        Claim(
-            "memory: largest difference of answers in turns and at once",
-            1e-4,
-            float(np.abs(whole - turns).max()),
-            at_most=True,
-        ),
+        Claim(f"{text}, margin to one class", 1e-4, float(exact), at_most=True),
+        Claim(f"{text}, grey levels", 0.5, float(255 * usual), at_most=True),
     ]
 
 
@@ -199,7 +202,9 @@ def report_memory(people: int, seed: int) -> None:
     print(json.dumps({"bytes": peak_memory()}))
 
 
-def attack_many(people: int, *, steps: int, memory: int, seed: int) -> NDArray[np.float32]:
+def attack_many(
+    people: int, *, steps: int, memory: int, seed: int, softness: float = GradientAttack.softness
+) -> NDArray[np.float32]:
     """Attacks every class of a softmax regression with random weights.
 
     Returns:
@@ -211,7 +216,7 @@ def attack_many(people: int, *, steps: int, memory: int, seed: int) -> NDArray[n
         layer.weight.copy_(0.1 * torch.randn(layer.weight.shape, generator=generator))
         layer.bias.zero_()
     target = TorchTarget(nn.Sequential(nn.Flatten(), layer), SPEC.shape)
-    attack = GradientAttack(steps=steps, memory=memory, settle=steps)
+    attack = GradientAttack(steps=steps, memory=memory, settle=steps, softness=softness)
     view = View(target, Access.WEIGHTS, QueryLedger(people))
     prior = MeanPrior(torch.full(SPEC.shape, 0.5), SPEC)
     *_, last = attack.run(view, prior, np.arange(people), rng=np.random.default_rng(seed))

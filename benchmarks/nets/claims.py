@@ -24,14 +24,13 @@ from darkroom.statistics.means import mean_interval
 from darkroom.vision.judges.panel import Panel
 from darkroom.vision.judges.ranks import Floats
 
-BEFORE = GradientAttack()
-"""The attack as it is by default: the margin to the best other class, no noise, the best point."""
+BEFORE = GradientAttack(softness=0.0, noise=0.0, average=False)
+"""The attack as it was: the margin to the best other class, no noise, the best point seen."""
 
 AS_MANY = replace(BEFORE, settle=BEFORE.steps)
 """The same at all the rows that either may take."""
 
-AFTER = GradientAttack(softness=1.5, noise=0.3, average=True)
-"""Margins to all other classes, among faces near the one that is shown, averaged over the path."""
+AFTER = GradientAttack()
 
 GAINED = 0.5
 """Bits a person more, on networks that had no part in choosing the settings."""

@@ -90,13 +90,13 @@ class GradientAttack(Attack):
     steps: int = 300
     learning_rate: float = 0.03
     loss: Loss = "margin"
-    softness: float = 0.0
+    softness: float = 1.5
     restarts: int = 1
     jitter: float = 0.5
     prior_weight: float = 1.0
     total_variation: float = 0.0
-    noise: float = 0.0
-    average: bool = False
+    noise: float = 0.3
+    average: bool = True
     shift: float = 0.04
     turn: float = 0.1
     zoom: float = 0.05
@@ -280,15 +280,25 @@ class _Search:
         self.latents.grad = torch.zeros_like(self.latents)
         for part in self.budget.chunks(len(self.rows)):
             chosen = self.rows_there[part]
-            latents = self.latents[chosen].requires_grad_(True)
+            every = len(chosen) == len(self.latents)  # to copy none takes a tenth of the time away
+            latents = self.latents.detach() if every else self.latents[chosen]
+            latents.requires_grad_(True)
             with self.budget.measured(len(chosen)):
-                near = latents if noise is None else latents + noise[chosen % len(noise)]
+                near = latents if noise is None else latents + self._of(noise, chosen)
                 images = self.prior.decode(near)
                 seen = images if matrices is None else move(images, matrices[part])
                 log_scores = self.view.log_scores(seen, self.positions[self.rows[part].numpy()])
                 loss = self._objective(log_scores, self.classes[chosen])
                 total = (loss + self._regularizer(latents, images)).sum()
-            self.latents.grad[chosen] = torch.autograd.grad(total, latents)[0]
+            gradient = torch.autograd.grad(total, latents)[0]
+            if every:
+                self.latents.grad = gradient
+            else:
+                self.latents.grad[chosen] = gradient
+
+    def _of(self, noise: Tensor, rows: Tensor) -> Tensor:
+        """Returns the noise of some rows: that of their restart."""
+        return noise if len(noise) == 1 else noise[rows % len(noise)]
 
     def _draw_moves(self) -> Tensor:
         """Returns a move for every row, active or not, so that no row's draws hang on others."""
@@ -313,10 +323,10 @@ class _Search:
     @torch.no_grad()
     def advance(self) -> None:
         """Takes one step with active rows; the others stay."""
-        kept = self.latents.clone()
+        kept = None if len(self.rows) == len(self.latents) else self.latents.clone()
         self.optimizer.step()
         moved = self.prior.project(self.latents)
-        self.latents.copy_(torch.where(self.still, kept, moved))
+        self.latents.copy_(moved if kept is None else torch.where(self.still, kept, moved))
         self.taken += 1
         if self.attack.average:
             self.average.lerp_(self.latents, (LATE + 1) / (self.taken + LATE))
@@ -359,7 +369,7 @@ class _Search:
         for matrix, noise in zip(self.probes, self.fixed, strict=True):
             near = images
             if noise is not None:
-                near = self.prior.decode(latents + noise[there % len(noise)])
+                near = self.prior.decode(latents + self._of(noise, there))
             yield move_alike(near, matrix)
 
     def best_rows(self) -> Tensor:

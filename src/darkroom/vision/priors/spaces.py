@@ -56,7 +56,10 @@ class MeanPrior(ImagePrior):
 
     def decode(self, latents: Tensor) -> Tensor:
         """Adds the deviation to the average; see :meth:`ImagePrior.decode`."""
-        return (self._mean + latents).clamp(0, 1) * self.spec.width_of_range + self.spec.low
+        images = (self._mean + latents).clamp(0, 1)
+        if (self.spec.low, self.spec.high) == (0, 1):
+            return images
+        return images * self.spec.width_of_range + self.spec.low
 
     def encode(self, images: Tensor) -> Tensor:
         """Takes the average away; the inverse of :meth:`decode`."""
@@ -72,7 +75,7 @@ class MeanPrior(ImagePrior):
 
     def energy(self, latents: Tensor) -> Tensor:
         """Returns half the mean squared deviation in units of the photos' spread."""
-        return 0.5 * (latents / self.spread).square().flatten(1).mean(dim=1)
+        return latents.square().flatten(1).mean(dim=1) * (0.5 / self.spread**2)
 
     def project(self, latents: Tensor) -> Tensor:
         """Keeps every pixel within the range."""
