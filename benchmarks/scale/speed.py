@@ -16,8 +16,8 @@ from darkroom.auditing.threads import cores
 
 CELLS = 16
 
-QUICK, FULL = 300, 2800
-"""Steps of each attack: two seconds, and some twenty."""
+QUICK, FULL = 1000, 10_000
+"""Steps of each attack: about two seconds, and twenty."""
 
 BLOCK = 2
 """Of the eight people, where one cell is shared."""
@@ -62,7 +62,7 @@ def speed_claims(folder: Path, *, quick: bool, seed: int) -> tuple[list[Claim], 
         seconds[name] = time.monotonic() - began
         found[name] = results_without_times(run)
         run.rename(folder / name.replace(" ", "-"))
-    shared, alike = _shared_cell(folder, CELLS * steps // 4, seed)
+    shared, alike = _shared_cell(folder, 2 * steps, seed)
     load = os.getloadavg()[0]
     claims = _claims(seconds, found, alike=alike)
     one = seconds[ONE]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,14 @@ import pytest
 from tests.auditing.test_runner import results_of, run
 from tests.same.decided import differences
 
-from darkroom.auditing.blocks import Blocks
+from darkroom.auditing.blocks import Blocks, discard, sweep
 from darkroom.auditing.job import Session
 from darkroom.auditing.progress import Reporter
 from darkroom.auditing.runner import join_run
 from darkroom.auditing.store import Store
+from darkroom.files import leased
 from darkroom.images import job as image_job
-from darkroom.images.course import is_cut
+from darkroom.images.course import block, is_cut
 from darkroom.images.job import ImageJob
 from darkroom.kinds import load_job
 
@@ -83,11 +85,10 @@ def job_of(folder: Path) -> ImageJob:
 def attacked(monkeypatch: pytest.MonkeyPatch) -> list[range]:
     """Which blocks are attacked."""
     seen: list[range] = []
-    real = image_job.block
 
     def noting(cell: Any, subject: Any, prior: Any, people: range, advance: Any) -> Any:
         seen.append(people)
-        return real(cell, subject, prior, people, advance)
+        return block(cell, subject, prior, people, advance)
 
     monkeypatch.setattr(image_job, "block", noting)
     return seen
@@ -145,10 +146,10 @@ def test_a_large_cell_that_was_interrupted_keeps_its_blocks(
     plan_folder: Path, finished_folder: Path, monkeypatch: pytest.MonkeyPatch, attacked: list[range]
 ) -> None:
     cut(plan_folder)
-    real = image_job.block
+    noting = vars(image_job)["block"]
 
     def stopping(*arguments: Any) -> Iterator[Any]:
-        steps = real(*arguments)
+        steps = noting(*arguments)
         if len(attacked) == 2:
             yield next(steps)
             raise KeyboardInterrupt
@@ -159,7 +160,7 @@ def test_a_large_cell_that_was_interrupted_keeps_its_blocks(
         run(plan_folder)
     kept = [path.name.partition(".")[2] for path in (plan_folder / "runs/tiny/blocks").iterdir()]
     assert sorted(one for one in kept if one.endswith(".npz")) == ["0-2.npz"]
-    monkeypatch.setattr(image_job, "block", real)
+    monkeypatch.setattr(image_job, "block", noting)
     attacked.clear()
     assert same(run(plan_folder, resume=True), results_of(finished_folder))
     assert attacked == [range(2, 4), range(4, 6), range(2), range(2, 4), range(4, 6)]
@@ -189,17 +190,78 @@ def test_a_block_that_another_process_makes_is_left_to_it(tmp_path: Path) -> Non
     made: list[range] = []
 
     def make(people: range) -> Iterator[dict[str, Any]]:
-        assert not blocks.make(0, make, wait=False)  # somebody else at this moment
+        assert not blocks.make(0, make)  # somebody else at this moment
         made.append(people)
         yield {"first": np.arange(3)}
         yield {"first": np.arange(4), "second": np.zeros(2)}
 
-    assert blocks.make(0, make, wait=True)
-    assert not blocks.make(0, make, wait=True)
+    assert blocks.make(0, make)
+    assert not blocks.make(0, make)
     assert made == [range(3)]
     first, second = blocks.read(0)
     assert first["first"].tolist() == [0, 1, 2]
     assert [*second] == ["first", "second"]
+
+
+def test_blocks_of_a_cell_that_is_written_are_not_made_again(tmp_path: Path) -> None:
+    blocks = Blocks.cut(tmp_path, "a1", 4, 2)
+    (tmp_path / "cells" / "a1").mkdir(parents=True)
+
+    def make(people: range) -> Iterator[dict[str, Any]]:
+        raise AssertionError(people)
+
+    assert not blocks.make(0, make)
+    assert not [*(tmp_path / "blocks").iterdir()]
+
+
+def test_a_damaged_block_is_made_again(tmp_path: Path) -> None:
+    blocks = Blocks.cut(tmp_path, "a1", 4, 2)
+    assert blocks.make(0, lambda people: [{"first": np.zeros(people.stop)}])
+    blocks.files[0].write_bytes(b"")
+    assert not blocks.made(0)
+    assert blocks.make(0, lambda people: [{"first": np.ones(people.stop)}])
+    assert [one["first"].tolist() for one in blocks.read(0)] == [[1, 1]]
+
+
+def test_what_killed_processes_left_is_swept_and_what_others_make_is_not(tmp_path: Path) -> None:
+    blocks = Blocks.cut(tmp_path, "a1", 6, 2)
+    for number in range(3):
+        blocks.make(number, lambda people: [{"first": np.zeros(people.stop)}])
+    folder = tmp_path / "blocks"
+    for name in ("a1.0-5.partial", "b2.0-3.npz", "b2.0-3.lease", "c3.0-3.partial"):
+        (folder / name).touch()
+    with leased(folder / "c3.0-3.lease"):
+        sweep(tmp_path, blocks.files[:2])
+        left = sorted(path.name for path in folder.iterdir())
+    assert left == ["a1.0-2.npz", "a1.2-4.npz", "c3.0-3.lease", "c3.0-3.partial"]
+    discard(tmp_path, "a1")
+    assert [path.name for path in folder.iterdir()] == ["c3.0-3.partial"]
+
+
+def test_a_run_waits_for_blocks_that_others_make_and_makes_them_if_these_fail(
+    plan_folder: Path, monkeypatch: pytest.MonkeyPatch, attacked: list[range]
+) -> None:
+    monkeypatch.setattr("darkroom.auditing.job.PAUSE", 0.01)
+    cut(plan_folder, 3)
+    job = job_of(plan_folder)
+    keys = job.keys("1")
+    blocks = job.blocks(keys[0], job.planned[0][1])
+    assert blocks is not None
+    blocks.folder.mkdir(parents=True)
+    begun, ended = threading.Event(), threading.Event()
+
+    def holding() -> None:
+        with leased(blocks.files[1].with_suffix(".lease")):
+            begun.set()
+            ended.wait(60)
+
+    other = threading.Thread(target=holding)
+    other.start()
+    begun.wait(60)
+    threading.Timer(0.3, ended.set).start()
+    Session(job, keys, Reporter(shown=False)).run(keys[0])
+    other.join()
+    assert attacked == [range(3), range(3, 6)]
 
 
 def test_a_block_that_fails_leaves_nothing(tmp_path: Path) -> None:
@@ -211,7 +273,7 @@ def test_a_block_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
     for _ in range(2):
         with pytest.raises(ValueError, match="the model fails"):
-            blocks.make(1, failing, wait=True)
+            blocks.make(1, failing)
     assert not [*(tmp_path / "blocks").iterdir()]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.errors import RunError
-from darkroom.files import leased, refused, sync_folder
+from darkroom.files import is_leased, leased, refused, sync_folder
 
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 
@@ -52,13 +53,16 @@ class Blocks(NamedTuple):
         """Where each is kept."""
         return [self.folder / f"{self.key}.{one.start}-{one.stop}.npz" for one in self.ranges]
 
-    def make(self, number: int, make: Callable[[range], Iterable[Arrays]], *, wait: bool) -> bool:
-        """Makes a block, unless it is there or another process makes it.
+    def made(self, number: int) -> bool:
+        """Tells whether a block is there, whole."""
+        return zipfile.is_zipfile(self.files[number])
+
+    def make(self, number: int, make: Callable[[range], Iterable[Arrays]]) -> bool:
+        """Makes a block, unless it is there, its cell is done, or another process makes it.
 
         Args:
             number: Which.
             make: Attacks its goals, and yields what is to be kept, in order.
-            wait: Whether to wait for another process, and to make it where that failed.
 
         Returns:
             Whether it was made here.
@@ -67,14 +71,21 @@ class Blocks(NamedTuple):
             RunError: If it cannot be written.
         """
         file = self.files[number]
-        if file.exists():
+        if self.made(number):
             return False
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with leased(file.with_suffix(".lease"), wait=wait) as mine:
-            if mine is None or file.exists():
+        with leased(file.with_suffix(".lease")) as mine:
+            # Whoever had it may have written the whole cell by now, and cleared its blocks away.
+            done = (self.folder.parent / "cells" / self.key).exists()
+            if mine is None or done or self.made(number):
                 return False
             _write(file, make(self.ranges[number]))
         return True
+
+    @property
+    def others(self) -> int:
+        """How many blocks other processes make now."""
+        return sum(is_leased(file.with_suffix(".lease")) for file in self.files)
 
     def read(self, number: int) -> Iterator[Arrays]:
         """Yields what is kept of a block, in order.
@@ -89,22 +100,39 @@ class Blocks(NamedTuple):
                     start = f"{step}/"
                     names = [name for name in kept.files if name.startswith(start)]
                     yield {name.removeprefix(start): kept[name] for name in names}
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
             raise RunError(
                 f"{file}: cannot be read: remove it, then go on with --resume"
             ) from error
 
 
-def clear(run: Path, keep: Iterable[str] = ()) -> None:
-    """Removes blocks of cells that are written or not wanted any more.
+def any_left(run: Path) -> bool:
+    """Tells whether a run that was interrupted left blocks."""
+    return any((run / FOLDER).glob("*.npz"))
+
+
+def discard(run: Path, key: str) -> None:
+    """Removes the blocks of a cell that is written.
 
     Args:
         run: The run's folder.
-        keep: The keys of cells whose blocks stay.
+        key: The cell's.
     """
-    kept = {*keep}
-    for file in (run / FOLDER).glob("*.npz"):
-        if file.name.partition(".")[0] not in kept:
+    for file in (run / FOLDER).glob(f"{key}.*.npz"):
+        file.unlink(missing_ok=True)
+
+
+def sweep(run: Path, wanted: Iterable[Path]) -> None:
+    """Removes all but blocks that are wanted, and those that somebody makes at this moment.
+
+    Args:
+        run: The run's folder.
+        wanted: The files of blocks that cells need.
+    """
+    kept = {*wanted}
+    for file in (run / FOLDER).glob("*"):
+        block = file.with_suffix(".npz")
+        if file not in kept and not is_leased(block.with_suffix(".lease")):
             file.unlink(missing_ok=True)
 
 
@@ -114,11 +142,13 @@ def _write(file: Path, steps: Iterable[Arrays]) -> None:
     try:
         partial.unlink(missing_ok=True)
         partial.touch(mode=0o600)
-        with zipfile.ZipFile(partial, "w", allowZip64=True) as archive:
+        with partial.open("wb") as content, zipfile.ZipFile(content, "w") as archive:
             for number, arrays in enumerate(steps):
                 for name, array in arrays.items():
                     with archive.open(f"{number}/{name}.npy", "w", force_zip64=True) as member:
                         np.lib.format.write_array(member, array, allow_pickle=False)
+        with partial.open("rb") as written:
+            os.fsync(written.fileno())
         partial.replace(file)
         sync_folder(file.parent)
     except OSError as error:

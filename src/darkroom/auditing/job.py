@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ from darkroom.auditing.record import Cell, Check
 from darkroom.auditing.run_record import TargetRecord
 from darkroom.named import describe
 from darkroom.sections import toml_text
+
+PAUSE = 0.5
+"""Seconds between looks at what other processes do."""
 
 Arrays = dict[str, NDArray[Any]]
 Advance = Callable[[int, int], None]
@@ -268,11 +272,9 @@ class Session(Generic[Subject, Cells, Bench]):
         model, cell = self._planned[key]
         subject, bench = self.subject(key), self.bench(key)
         prior = self.prior(key, subject)
-        while self.assist(key):
-            pass
         blocks = self._job.blocks(key, cell)
-        for number in range(0 if blocks is None else len(blocks.ranges)):
-            self.make_block(key, number)
+        if blocks is not None:
+            self._make_all(key, blocks)
         with self._reporter.stage(cell.title) as advance:
             result, arrays = self._job.run_cell(key, cell, subject, prior, bench, advance)
         return FinishedCell(key, model.dress(result), arrays)
@@ -280,10 +282,11 @@ class Session(Generic[Subject, Cells, Bench]):
     def assist(self, key: str) -> bool:
         """Makes the next block of a cell that nobody has or makes; tells whether there was one."""
         blocks = self._job.blocks(key, self._planned[key][1])
-        numbers = range(0 if blocks is None else len(blocks.ranges))
-        return any(self.make_block(key, number, wait=False) for number in numbers)
+        if blocks is None:
+            return False
+        return any(self.make_block(key, number) for number in range(len(blocks.ranges)))
 
-    def make_block(self, key: str, number: int, *, wait: bool = True) -> bool:
+    def make_block(self, key: str, number: int) -> bool:
         """Makes a block of a cell that is cut; see :meth:`.Blocks.make`."""
         _, cell = self._planned[key]
         blocks = self._job.blocks(key, cell)
@@ -296,7 +299,18 @@ class Session(Generic[Subject, Cells, Bench]):
             with self._reporter.stage(title) as advance:
                 yield from self._job.run_block(cell, subject, prior, goals, advance)
 
-        return blocks.make(number, attack, wait=wait)
+        return blocks.make(number, attack)
+
+    def _make_all(self, key: str, blocks: Blocks) -> None:
+        """Makes blocks that nobody else makes, and waits for the others."""
+        count = len(blocks.ranges)
+        while not all(map(blocks.made, range(count))):
+            if self.assist(key):
+                continue
+            with self._reporter.stage("Waiting for blocks that other processes make") as advance:
+                while blocks.others:
+                    advance(count - blocks.others, count)
+                    time.sleep(PAUSE)
 
 
 def trained_row(defenses: Sequence[Any], on: str = "") -> list[tuple[str, str]]:

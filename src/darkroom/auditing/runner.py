@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from darkroom.auditing.blocks import clear as clear_blocks
+from darkroom.auditing import blocks
 from darkroom.auditing.checks import check_job, check_key, failed
 from darkroom.auditing.claims import Claims
 from darkroom.auditing.job import Job, Session
@@ -62,7 +62,7 @@ def run_job(
             record = _record(job, keys, version, checks, threads)
             store.write("run.json", record.model_dump_json(by_alias=True, indent=1))
             work = _work(job, store, keys, record)
-            clear_blocks(store.folder, work.missing)
+            blocks.sweep(store.folder, [one for key in work.missing for one in work.cells[key]])
             if workers is None:
                 _run_cells(job, store, keys, reporter)
             else:
@@ -86,12 +86,14 @@ def _threads(store: Store, workers: Workers | None) -> int:
     """Returns how many threads each process of a run takes.
 
     What the environment says comes first; then what a run that is gone on with took for the cells
-    that it has, so that they can be compared with the others.
+    and blocks that it has, so that they can be compared with the others.
     """
     former = store.record()
     if (count := told()) is not None:
         return count
-    if former is not None and any(map(store.has_cell, former.cells)):
+    if former is not None and (
+        any(map(store.has_cell, former.cells)) or blocks.any_left(store.folder)
+    ):
         return former.run.machine.threads or usual()
     return usual() if workers is None else workers.threads
 
@@ -159,7 +161,7 @@ def _run_cells(
     with closing(Claims(store).missing(wanted, guarded, session.assist)) as missing:
         for key in missing:
             store.write_cell(*session.run(key))
-            clear_blocks(store.folder, [one for one in wanted() if not store.has_cell(one)])
+            blocks.discard(store.folder, key)
 
 
 def _require_kin(job: Job[Any, Any, Any, Any], store: Store, keys: list[str], version: str) -> None:

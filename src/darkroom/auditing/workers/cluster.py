@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from darkroom.auditing.blocks import FOLDER as BLOCKS
-from darkroom.auditing.blocks import clear
+from darkroom.auditing.blocks import discard, sweep
 from darkroom.auditing.claims import Claims
 from darkroom.auditing.job import FinishedCell, Job, Session
 from darkroom.auditing.plan import BasePlan
@@ -76,7 +76,7 @@ class RayTasks:
 
     @property
     def threads(self) -> int:
-        """One, so that there are as many tasks as processors."""
+        """One, so that there are as many tasks as processors, if memory allows."""
         return told() or 1
 
     def run(self, work: Work, threads: int, reporter: Reporter) -> None:
@@ -108,6 +108,9 @@ class RayTasks:
                 tasks.run(wanted, lambda: advance(cells - len(work.missing), cells))
         if left := len(work.missing):
             raise RunError(f"{left} cells are missing: go on with --resume")
+        sweep(
+            work.store.folder, ()
+        )  # who joined may have done a cell while its blocks were made here
 
 
 class _Wanted(NamedTuple):
@@ -124,13 +127,19 @@ class _Wanted(NamedTuple):
     number: int = 0
 
 
-def _needs(ray: Any, plan: BasePlan) -> dict[str, float]:
-    """Returns what a task takes beside processors: what the plan gives an audit of one process."""
-    needs = {"num_gpus": float(str(getattr(plan.target, "device", "cpu")).startswith("cuda"))}
+def _needs(ray: Any, plan: BasePlan, threads: int) -> dict[str, float]:
+    """Returns what a task takes: what the plan gives an audit of one process."""
+    gpus = float(str(getattr(plan.target, "device", "cpu")).startswith("cuda"))
+    needs = {"num_cpus": float(threads), "num_gpus": gpus}
     if memory := getattr(plan.run, "memory", 0):
         # A task that no machine can hold would wait for ever.
-        there = [one["Resources"].get("memory", 0.0) for one in ray.nodes() if one["Alive"]]
-        needs["memory"] = min(memory, max(there, default=0.0))
+        alive = [one["Resources"] for one in ray.nodes() if one["Alive"]]
+        able = [
+            one.get("memory", 0.0)
+            for one in alive
+            if one.get("CPU", 0) >= threads and one.get("GPU", 0) >= gpus
+        ]
+        needs["memory"] = min(memory, max(able, default=0.0))
     return needs
 
 
@@ -204,9 +213,7 @@ class _Tasks:
         self._ray, self._work, self._store = ray, work, work.store
         self._claims = Claims(work.store)
         self._job = _sent(ray, job)
-        self._task = ray.remote(_task).options(
-            num_cpus=threads, max_retries=3, **_needs(ray, job.plan)
-        )
+        self._task = ray.remote(_task).options(max_retries=3, **_needs(ray, job.plan, threads))
         self._threads = threads
         self._most = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)) // threads)
         self._files = ray.put(_read(work.store.folder))
@@ -214,11 +221,17 @@ class _Tasks:
     def prepare(self, wanted: Sequence[_Wanted], advance: Callable[[int, int], None]) -> None:
         """Has things made at the same time, and keeps them."""
         waiting = [self._asked(one) for one in wanted]
+        failed: DarkroomError | None = None
         while waiting:
             for reference in self._ready(waiting):
                 waiting.remove(reference)
-                self._keep(self._got(reference))
+                try:
+                    self._keep(self._got(reference))
+                except DarkroomError as error:  # what else is under way is still kept
+                    failed = failed or error
             advance(len(wanted) - len(waiting), len(wanted))
+        if failed is not None:
+            raise failed
         self._files = self._ray.put(_read(self._store.folder))
 
     def run(self, keys: Iterable[str], look: Callable[[], None]) -> None:
@@ -285,7 +298,7 @@ class _Tasks:
             write_private(path, content)
         if made.cell is not None:
             self._store.write_cell(*made.cell)
-            clear(self._store.folder, self._work.missing)
+            discard(self._store.folder, made.cell.key)
 
 
 def _task(sent: _Sent, files: Files, wanted: _Wanted, threads: int) -> Made:

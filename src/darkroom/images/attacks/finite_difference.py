@@ -90,8 +90,8 @@ class FiniteDifferenceAttack(ScoreAttack):
             )
 
     def apart(self, view: View) -> bool:  # noqa: ARG002 - it never depends on that
-        """Returns true; see :meth:`Attack.apart`."""
-        return True
+        """Tells it of the method: along coordinates a budget ends all goals at once."""
+        return self.method == "simultaneous"
 
     def _search(
         self, view: View, prior: ImagePrior, goals: NDArray[np.int64], rng: np.random.Generator

@@ -55,6 +55,21 @@ def test_searches_that_ended_learn_no_more() -> None:
     assert not torch.allclose(before[1], after[1])
 
 
+def test_what_a_search_learns_does_not_hang_on_others() -> None:
+    weights, goals = torch.randn(6, 5, generator=GENERATOR), torch.tensor([0, 1, 2])
+    # One of them looks about ten times as far.
+    points = torch.randn(3, 4, 6, generator=GENERATOR) * torch.tensor([1.0, 1.0, 10.0]).view(
+        3, 1, 1
+    )
+    logs = (points @ weights).log_softmax(dim=2)
+    together, apart = LogScoreRegression(goals, 6), LogScoreRegression(goals[:2], 6)
+    together.add(torch.arange(3), points, logs)
+    apart.add(torch.arange(2), points[:2], logs[:2])
+    here = torch.randn(2, 6, generator=GENERATOR)
+    found = [one.slopes(torch.arange(2)).uphill(here) for one in (together, apart)]
+    torch.testing.assert_close(*found, rtol=1e-5, atol=1e-6)
+
+
 def test_of_many_classes_the_strongest_are_followed() -> None:
     weights = 0.1 * torch.randn(4, RIVALS + 30, generator=GENERATOR)
     regression = LogScoreRegression(torch.tensor([5]), 4)

@@ -69,7 +69,7 @@ class LogScoreRegression(_Regression):
         super().__init__(classes)
         self._squares = torch.zeros(len(classes), dimensions, dimensions)
         self._products = torch.zeros(0)
-        self._ridge = 0.0
+        self._ridge = torch.zeros(len(classes))
         self._middle = torch.zeros(len(classes), dimensions)
         self._levels = torch.zeros(0)
 
@@ -92,13 +92,13 @@ class LogScoreRegression(_Regression):
         self._squares[searches] = keep * self._squares[searches] + away.mT @ away
         self._products[searches] = keep * self._products[searches] + away.mT @ rise
         if self.rows == 0:
-            self._ridge = float(away.square().mean())
+            self._ridge[searches] = away.square().mean(dim=(1, 2))
         self.rows += points.shape[1]
 
     def slopes(self, searches: Tensor) -> Slopes:
         """Returns the linear model of each of these searches around its latest generation."""
         squares = self._squares[searches]
-        squares.diagonal(dim1=1, dim2=2).add_(self._ridge)
+        squares.diagonal(dim1=1, dim2=2).add_(self._ridge[searches, None])
         factor = torch.linalg.cholesky(squares)
         slopes = torch.cholesky_solve(self._products[searches], factor)
         return Slopes(self._middle[searches], self._levels[searches], slopes)
