@@ -40,6 +40,7 @@ from pathlib import Path
 import numpy as np
 from darkroom.lab.develop.choices import Choice
 from darkroom.lab.develop.parts import assemble
+from darkroom.lab.live.processors import together
 from darkroom.lab.studio.loading import Studio
 
 studio = Studio(lambda _: Path(sys.argv[1]))
@@ -52,13 +53,18 @@ for one in threading.enumerate():
     if one.name == "guesses":
         one.join()
 choice = Choice(people=json.loads(sys.argv[2]), access=sys.argv[3], pace="full")
-for _ in range(int(sys.argv[4])):
+
+@together
+def rows_a_second():
     parts = assemble(choice, studio.job, known.prior)
     begun = time.monotonic()
     rng = np.random.default_rng([0, 1])
     for _ in parts.attack.run(parts.view, parts.prior, parts.goals, rng=rng):
         pass
-    print(parts.view.ledger.total / (time.monotonic() - begun), flush=True)
+    return parts.view.ledger.total / (time.monotonic() - begun)
+
+rows_a_second()  # imports what the lab has imported long since
+print(rows_a_second())
 """
 
 
@@ -207,7 +213,7 @@ def _begin(page: Page, people: tuple[int, ...], access: str, pace: str) -> None:
 def _speeds(browser: Browser, out: Path, access: str, times: int) -> Speeds:
     """Runs the same attack with a page and without, in turn."""
     plan = out / "lab-inputs" / "plan.toml"
-    command = [sys.executable, "-c", ALONE, str(plan), json.dumps(PEOPLE), access, "1"]
+    command = [sys.executable, "-c", ALONE, str(plan), json.dumps(PEOPLE), access]
     watched, updates, alone = [], [], []
     with _lab(out) as lab, _page(browser, lab) as page:
         page.locator("#loading").wait_for(state="hidden")

@@ -10,6 +10,8 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
+from darkroom.lab.live.processors import alone
+
 UPDATES = 6
 """The most updates a second that a page is sent."""
 
@@ -33,6 +35,7 @@ def streamed(
         begin: Called when somebody reads the stream; never for a page that went before.
         end: Called when the stream ends, however it does.
     """
+    look = alone(news)
 
     async def lines() -> AsyncIterator[str]:
         begin()
@@ -41,7 +44,7 @@ def streamed(
             spoken = time.monotonic()
             while True:
                 begun = time.monotonic()
-                for one in await run_in_threadpool(news):
+                for one in await run_in_threadpool(look):
                     yield _line(one)
                     spoken = begun
                     if is_last(one):

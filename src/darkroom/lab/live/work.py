@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from darkroom.errors import DarkroomError, one_line
 from darkroom.lab.live.gate import Gate, Stopped
+from darkroom.lab.live.processors import together
 
 Event = TypeVar("Event", bound=BaseModel)
 Ended = TypeVar("Ended", bound=BaseModel)
@@ -45,7 +46,7 @@ class LiveWork(ABC, Generic[Event, Ended]):
         self.gate = Gate()
         self.ended: Ended | None = None
         self._is_told = False
-        self._thread = threading.Thread(target=self._live, name=self.what, daemon=True)
+        self._thread = threading.Thread(target=together(self._live), name=self.what, daemon=True)
 
     def begin(self) -> None:
         """Starts its thread."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from darkroom.auditing.progress import Reporter
 from darkroom.errors import DarkroomError, PlanError, one_line
 from darkroom.files import claim
+from darkroom.lab.live.processors import alone
 from darkroom.lab.studio.stages import Loading, PageReporter, Stage
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ class Studio(Loading["ImageJob"]):
                 found = bench.guessed(known.cell.prior, known.prior, self.subject, known.cell.seed)
                 self._guesses[name] = found.log_ranks
 
-            threading.Thread(target=find, name="guesses", daemon=True).start()
+            threading.Thread(target=alone(find), name="guesses", daemon=True).start()
         return self._guesses.get(name)
 
 

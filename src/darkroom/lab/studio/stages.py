@@ -11,6 +11,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from darkroom.auditing.progress import Advance, Reporter
 from darkroom.errors import DarkroomError, one_line
+from darkroom.lab.live.processors import together
 
 T = TypeVar("T")
 
@@ -66,7 +67,7 @@ class Loading(ABC, Generic[T]):
         with self._starting:
             if not self._has_begun:
                 self._has_begun = True
-                threading.Thread(target=self._load, name="loading", daemon=True).start()
+                threading.Thread(target=together(self._load), name="loading", daemon=True).start()
 
     def wait(self, seconds: float | None = None) -> bool:
         """Waits until it is loaded or cannot be; tells whether it came to that."""
