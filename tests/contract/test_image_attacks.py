@@ -91,7 +91,7 @@ ATTACK_CASES = {
         True,
     ),
     "gradient by cross-entropy, restarted": AttackCase(
-        GradientAttack(steps=12, probes=1, restarts=3, loss="cross-entropy"),
+        GradientAttack(steps=30, probes=1, restarts=3, loss="cross-entropy"),
         GradientAttack(
             steps=12, loss="cross-entropy", learning_rate=0.1, prior_weight=0.05, **STILL
         ),

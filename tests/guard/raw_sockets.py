@@ -139,7 +139,9 @@ class Process(NamedTuple):
         """Returns what the audit log says."""
         if not self.log.exists():
             return []
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
+        lines = self.log.read_text().splitlines(keepends=True)
+        # The last may be half written at this moment.
+        return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def forget_peak(self) -> None:
         """Begins anew with what is resident now."""
