@@ -205,13 +205,23 @@ def test_a_block_that_another_process_makes_is_left_to_it(tmp_path: Path) -> Non
 
 def test_blocks_of_a_cell_that_is_written_are_not_made_again(tmp_path: Path) -> None:
     blocks = Blocks.cut(tmp_path, "a1", 4, 2)
-    (tmp_path / "cells" / "a1").mkdir(parents=True)
+    cell = tmp_path / "cells" / "a1"
+    cell.mkdir(parents=True)
+    for name in ("cell.json", "reconstructions.npz"):
+        (cell / name).touch()
 
     def make(people: range) -> Iterator[dict[str, Any]]:
         raise AssertionError(people)
 
     assert not blocks.make(0, make)
     assert not [*(tmp_path / "blocks").iterdir()]
+
+
+def test_blocks_of_a_cell_that_lost_a_file_are_made(tmp_path: Path) -> None:
+    blocks = Blocks.cut(tmp_path, "a1", 4, 2)
+    (tmp_path / "cells" / "a1").mkdir(parents=True)
+    (tmp_path / "cells" / "a1" / "cell.json").touch()
+    assert blocks.make(0, lambda people: [{"first": np.zeros(people.stop)}])
 
 
 def test_a_damaged_block_is_made_again(tmp_path: Path) -> None:

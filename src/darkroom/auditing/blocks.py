@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from darkroom.auditing.store import Store
 from darkroom.errors import RunError
 from darkroom.files import is_leased, leased, refused, sync_folder
 
@@ -76,7 +77,7 @@ class Blocks(NamedTuple):
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with leased(file.with_suffix(".lease")) as mine:
             # Whoever had it may have written the whole cell by now, and cleared its blocks away.
-            done = (self.folder.parent / "cells" / self.key).exists()
+            done = Store(self.folder.parent).has_cell(self.key)
             if mine is None or done or self.made(number):
                 return False
             _write(file, make(self.ranges[number]))

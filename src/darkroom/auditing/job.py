@@ -14,15 +14,13 @@ from numpy.typing import NDArray
 
 from darkroom.auditing.blocks import Blocks
 from darkroom.auditing.cell_plan import CellPlan
+from darkroom.auditing.claims import PAUSE
 from darkroom.auditing.plan import BasePlan
 from darkroom.auditing.progress import Reporter
 from darkroom.auditing.record import Cell, Check
 from darkroom.auditing.run_record import TargetRecord
 from darkroom.named import describe
 from darkroom.sections import toml_text
-
-PAUSE = 0.5
-"""Seconds between looks at what other processes do."""
 
 Arrays = dict[str, NDArray[Any]]
 Advance = Callable[[int, int], None]

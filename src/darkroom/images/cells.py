@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -25,14 +24,13 @@ from darkroom.auditing.record import (
 )
 from darkroom.images.attacks.base import Progress
 from darkroom.images.cell_plan import ImageCellPlan
-from darkroom.images.course import Step, joined, together, viewed
+from darkroom.images.course import Step, counted, joined, together, viewed
 from darkroom.images.judging import Bench
 from darkroom.images.record import ImageCell, ImageDetails, NearestPhoto, Person
 from darkroom.images.subject import Subject
 from darkroom.images.targets.view import View
 from darkroom.images.utility import cost, utility
 from darkroom.images.words import threat_model
-from darkroom.ledger import Limit, QueryLedger
 from darkroom.named import parameters_of
 from darkroom.statistics.intervals import Interval, clopper_pearson
 from darkroom.vision.guesses import Guesses, advantage
@@ -126,13 +124,11 @@ def run_cell(
         The cell, and the arrays for ``reconstructions.npz``.
     """
     guessed = bench.guessed(plan.prior, prior, subject, plan.seed)
-    ledger = QueryLedger(
-        len(subject.goals),
-        Limit(per_goal=plan.budget),
-        partial(_tell, advance, plan.attack.expected_queries() * len(subject.goals)),
-    )
-    view = viewed(plan, subject, ledger, endpoint)
-    steps = together(plan, subject, prior, view, endpoint) if blocks is None else joined(blocks)
+    view = viewed(plan, subject, counted(plan, len(subject.goals), advance), endpoint)
+    if blocks is None:
+        steps = together(plan, subject.goals, prior, view, endpoint)
+    else:
+        steps = joined(blocks)
     attacked = _follow(steps, view, subject, bench, guessed)
     ranked = rank_people(
         bench.gallery,
@@ -180,10 +176,6 @@ def run_cell(
         "photos": to_bytes(subject.unit(photos)),
     }
     return cell, arrays
-
-
-def _tell(advance: Callable[[int, int], None], expected: int, spent: int) -> None:
-    advance(spent, expected)
 
 
 def _follow(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from darkroom.access import Access
 from darkroom.auditing.blocks import Arrays, Blocks
@@ -79,24 +80,36 @@ def viewed(
     )
 
 
+def counted(plan: ImageCellPlan, goals: int, advance: Advance) -> QueryLedger:
+    """Returns a ledger with the budget of a cell, that tells how far its attack is.
+
+    Args:
+        plan: The cell.
+        goals: How many are attacked.
+        advance: Told how many of the expected queries are spent.
+    """
+    expected = plan.attack.expected_queries() * goals
+    return QueryLedger(goals, Limit(per_goal=plan.budget), lambda spent: advance(spent, expected))
+
+
 def together(
     plan: ImageCellPlan,
-    subject: Subject,
+    goals: NDArray[np.int64],
     prior: ImagePrior,
     view: View,
     endpoint: Endpoint[HttpTarget] | None = None,
 ) -> Iterator[Step]:
-    """Attacks all people in one search.
+    """Attacks people in one search.
 
     Args:
         plan: The cell, with its defence fitted.
-        subject: The target and the truth.
+        goals: Whom, ``(goals,)``.
         prior: What the attacker knows beforehand.
         view: The target as the attacker sees it.
         endpoint: Where the attacker asks, in a cell behind a guard.
     """
     rng = np.random.default_rng([plan.seed, 1])
-    steps = plan.attack.run(view, prior, subject.goals, rng=rng)
+    steps = plan.attack.run(view, prior, goals, rng=rng)
     if endpoint is not None:
         endpoint.begin()
         steps = until_refused(steps, prior, view.ledger)
@@ -118,20 +131,12 @@ def block(
         advance: Told how many of the expected queries are spent.
     """
     goals = subject.goals[people.start : people.stop]
-    expected = plan.attack.expected_queries() * len(goals)
-    ledger = QueryLedger(
-        len(goals), Limit(per_goal=plan.budget), lambda spent: advance(spent, expected)
-    )
-    rng = np.random.default_rng([plan.seed, 1])
+    view = viewed(plan, subject, counted(plan, len(goals), advance))
     began = time.monotonic()
-    for progress in plan.attack.run(viewed(plan, subject, ledger), prior, goals, rng=rng):
-        yield {
-            "queries": ledger.alone,
-            "reconstructions": progress.reconstructions,
-            "confidence": progress.confidence,
-            "total": np.array(ledger.total),
-            "seconds": np.array(time.monotonic() - began),
-        }
+    for step in together(plan, goals, prior, view):
+        seconds = time.monotonic() - began
+        kept = {"total": np.array(step.total), "seconds": np.array(seconds)}
+        yield step.progress._asdict() | kept
 
 
 def joined(blocks: Blocks) -> Iterator[Step]:
