@@ -6,6 +6,11 @@ Judges train for a moment only: few tests here ask how good they are.
 from __future__ import annotations
 
 import os
+
+from tests.support.processor import AVX2
+
+os.environ.update(AVX2)
+
 import shutil
 import sys
 from collections.abc import Callable, Iterator

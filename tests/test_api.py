@@ -36,6 +36,7 @@ def private(private_photos: Photos) -> tuple[Photos, NDArray[np.int64]]:
     return private_photos.reshape(-1, 1, 16, 16), np.repeat(np.arange(6), 6)
 
 
+@pytest.mark.medium
 def test_an_audit_in_a_few_lines(
     model: nn.Module,
     private: tuple[Photos, NDArray[np.int64]],
@@ -76,6 +77,7 @@ def test_an_audit_in_a_few_lines(
     assert darkroom.audit(model, private, resume=True, **options).results == run.results
 
 
+@pytest.mark.medium
 def test_the_order_of_photos_does_not_matter(
     model: nn.Module,
     private: tuple[Photos, NDArray[np.int64]],
@@ -149,6 +151,7 @@ QUICK: dict[str, Any] = {
 }
 
 
+@pytest.mark.medium
 def test_photos_and_labels_as_people_have_them_are_the_same(
     model: nn.Module, private: tuple[Photos, NDArray[np.int64]], tmp_path: Path
 ) -> None:
@@ -171,6 +174,7 @@ def test_photos_and_labels_as_people_have_them_are_the_same(
     assert len(set(found)) == 1
 
 
+@pytest.mark.medium
 def test_a_classifier_of_scikit_learn_has_its_own_labels(
     private: tuple[Photos, NDArray[np.int64]], tmp_path: Path
 ) -> None:
@@ -228,6 +232,7 @@ def test_labels_and_masks_that_do_not_do(
         darkroom.audit(model, (private[0], labels), out=tmp_path, progress=False, **options)
 
 
+@pytest.mark.medium
 def test_photos_that_leave_no_room_are_refused_with_the_bound_they_need(
     model: nn.Module, private: tuple[Photos, NDArray[np.int64]], tmp_path: Path
 ) -> None:
@@ -249,6 +254,7 @@ def python(code: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "code",
     [

@@ -12,6 +12,8 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 OURS = frozenset(["darkroom", "tests", "tools", "benchmarks", "inversion_extras"])
 
@@ -110,21 +112,25 @@ def _homes(modules: Iterable[str]) -> set[str]:
     return {PART_OF.get(one, one) for one in found}
 
 
+@pytest.mark.medium
 def test_what_the_package_imports_is_declared() -> None:
     extras = _project()["project"]["optional-dependencies"]
     assert _homes(_imported("src")) <= _declared(*extras)
 
 
+@pytest.mark.medium
 def test_what_the_package_declares_is_imported() -> None:
     extras = _project()["project"]["optional-dependencies"]
     assert _declared(*extras) - _homes(_imported("src")) == NOT_IMPORTED.keys()
 
 
+@pytest.mark.medium
 def test_what_tests_import_is_declared() -> None:
     extras = _project()["project"]["optional-dependencies"]
     assert _homes(_imported("tests")) <= _declared(*extras) | _groups("dev")
 
 
+@pytest.mark.medium
 def test_what_benchmarks_and_examples_import_is_declared() -> None:
     extras = _project()["project"]["optional-dependencies"]
     known = _declared(*extras) | _groups("dev", "bench")
@@ -133,6 +139,7 @@ def test_what_benchmarks_and_examples_import_is_declared() -> None:
     assert _homes(_imported("examples")) <= known | _groups("docs")
 
 
+@pytest.mark.medium
 def test_what_tools_import_is_declared() -> None:
     extras = _project()["project"]["optional-dependencies"]
     assert _homes(_imported("tools")) <= _declared(*extras) | _groups("docs")

@@ -90,6 +90,7 @@ def test_no_folder_has_too_many_modules() -> None:
     assert not crowded, "give what belongs together a folder of its own"
 
 
+@pytest.mark.medium
 def test_files_and_functions_are_short_or_say_why() -> None:
     found = {
         f"{_name(path)}: {part}" if part else _name(path)
@@ -99,6 +100,7 @@ def test_files_and_functions_are_short_or_say_why() -> None:
     assert not found, f"divide them, or say why in a comment {REASON.strip()!r}"
 
 
+@pytest.mark.medium
 def test_a_comment_that_says_why_a_part_is_long_gives_a_reason() -> None:
     empty = [
         f"{_name(path)}:{number}"

@@ -65,7 +65,7 @@ class LedgerMachine(RuleBasedStateMachine):
             assert self.ledger.total == len(self.rows)
 
 
-TestLedger = LedgerMachine.TestCase
+TestLedger = pytest.mark.medium(LedgerMachine.TestCase)
 
 
 @pytest.mark.parametrize("limit", [None, Limit()])

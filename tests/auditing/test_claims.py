@@ -122,6 +122,7 @@ def test_each_missing_cell_is_given_out_once(store: Store) -> None:
     assert worked(store, ["a1", "b2", "c3"]) == []
 
 
+@pytest.mark.medium
 def test_what_another_gives_back_is_taken_up(
     store: Store, holder: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

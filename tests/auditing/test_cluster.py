@@ -109,6 +109,7 @@ def without_threads(results: dict[str, Any]) -> dict[str, Any]:
     return results
 
 
+@pytest.mark.medium
 def test_results_are_those_of_one_process_and_what_is_made_comes_back(
     plan_folder: Path, finished_folder: Path, ray: LocalRay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,6 +132,7 @@ def test_results_are_those_of_one_process_and_what_is_made_comes_back(
     assert [one[1].key for one in ray.done if one[1].what == "cell"] == [key]
 
 
+@pytest.mark.medium
 def test_a_large_cell_is_attacked_by_several_tasks(
     plan_folder: Path, finished_folder: Path, ray: LocalRay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +155,7 @@ def threads_of(folder: Path) -> int:
     return int(said["run"]["machine"]["threads"])
 
 
+@pytest.mark.medium
 def test_a_mistake_in_a_task_is_the_run_s(
     plan_folder: Path, ray: LocalRay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,6 +167,7 @@ def test_a_mistake_in_a_task_is_the_run_s(
         run(plan_folder)
 
 
+@pytest.mark.medium
 def test_what_cannot_be_sent_is_said(plan_folder: Path, ray: LocalRay) -> None:
     def put(value: object) -> bytes:
         raise TypeError("cannot pickle 'Lock' object")
@@ -173,6 +177,7 @@ def test_what_cannot_be_sent_is_said(plan_folder: Path, ray: LocalRay) -> None:
         run(plan_folder)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("said", "message"),
     [
@@ -190,6 +195,7 @@ def test_keys_that_do_not_go_together_are_refused(
         audit_plan(plan, progress=False)
 
 
+@pytest.mark.medium
 def test_a_server_and_workers_are_refused(plan_folder: Path) -> None:
     job = load_job(plan_folder / "plan.toml", Reporter(shown=False))
     served = SimpleNamespace(plan=SimpleNamespace(guarded=object(), target=None))
@@ -202,6 +208,7 @@ def test_a_server_and_workers_are_refused(plan_folder: Path) -> None:
         audit_plan(plan, workers=2, progress=False)
 
 
+@pytest.mark.medium
 def test_a_cluster_that_does_not_start_is_said_on_one_line(
     plan_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,6 +92,7 @@ def keys_of(folder: Path) -> list[str]:
     return load_job(path, Reporter(shown=False)).keys("1")
 
 
+@pytest.mark.medium
 def test_a_run_stopped_between_cells_goes_on_and_ends_the_same(
     plan_folder: Path, finished_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,6 +125,7 @@ def test_a_run_stopped_between_cells_goes_on_and_ends_the_same(
     assert len(done) == 2
 
 
+@pytest.mark.medium
 def test_another_process_joins_a_run_and_it_ends_the_same(
     plan_folder: Path, finished_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,6 +228,7 @@ def test_a_worker_takes_threads_and_cache_from_the_run(
     assert {one.name.partition("-")[0] for one in kept.iterdir()} >= {"judges", "prior"}
 
 
+@pytest.mark.medium
 def test_a_run_that_is_gone_on_with_takes_the_threads_that_it_has(
     plan_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,6 +252,7 @@ def test_a_run_that_is_gone_on_with_takes_the_threads_that_it_has(
     assert threads() == 3
 
 
+@pytest.mark.medium
 def test_a_judge_of_one_s_own_leaves_the_others_to_be_kept_and_is_trained_by_everybody(
     plan_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -272,6 +276,7 @@ def test_a_judge_of_one_s_own_leaves_the_others_to_be_kept_and_is_trained_by_eve
     assert run(plan_folder, resume=True) == first
 
 
+@pytest.mark.medium
 def test_after_a_change_of_one_attack_nothing_is_made_again(
     plan_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -295,6 +300,7 @@ def test_after_a_change_of_one_attack_nothing_is_made_again(
     assert run(plan_folder) == changed
 
 
+@pytest.mark.medium
 def test_a_cache_serves_other_runs_and_holds_nothing_of_the_model(
     plan_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -342,6 +348,7 @@ def test_cells_and_their_pictures_belong_together(finished_folder: Path) -> None
         assert all(0 < person["p_adjusted"] <= 1 for person in people)
 
 
+@pytest.mark.medium
 def test_another_plan_with_the_same_name_keeps_the_cells_it_shares(audited_folder: Path) -> None:
     first = results_of(audited_folder)
     plan = (audited_folder / "plan.toml").read_text()
@@ -416,6 +423,7 @@ def small_disk(plan_folder: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.medium
 def test_a_full_disk_stops_a_run_that_ends_the_same_when_there_is_room(
     plan_folder: Path, finished_folder: Path, small_disk: Path
 ) -> None:

@@ -236,6 +236,7 @@ def fill(folder: Path, limit: int) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
+@pytest.mark.medium
 def test_a_file_larger_than_allowed_is_an_error_of_one_line(store: Store) -> None:
     store.write_cell("a1", cell("a1"), {**ARRAYS})
     before = files(store.folder)

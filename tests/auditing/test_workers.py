@@ -62,6 +62,7 @@ def threads(store: Store) -> list[str]:
     return [path.read_text() for path in store.folder.glob("threads-*")]
 
 
+@pytest.mark.medium
 def test_as_many_are_begun_as_there_are_cells_at_most(store: Store) -> None:
     run(store, 9, WORKING)
     assert threads(store) == ["7"] * 3
@@ -73,6 +74,7 @@ def test_they_share_the_processors() -> None:
     assert [Processes(count, []).threads for count in (1, 10_000)] == [cores(), 1]
 
 
+@pytest.mark.medium
 def test_how_workers_ended_that_left_cells_behind_is_said(store: Store) -> None:
     with pytest.raises(
         RunError, match="3 cells are missing, and all workers were ended by SIGKILL"

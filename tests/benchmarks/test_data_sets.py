@@ -26,6 +26,7 @@ def test_the_steak_survey(real_data: Callable[[str], Path]) -> None:
     assert frame["steak"].nunique() == 5
 
 
+@pytest.mark.medium
 def test_the_warfarin_patients(real_data: Callable[[str], Path]) -> None:
     frame = load_warfarin(real_data("iwpc-warfarin.csv"))
     assert len(frame) == 3524

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import pytest
 from benchmarks.house.reference import processor_seconds
 from benchmarks.house.shipped import HEAVY, distributions
 
@@ -19,6 +20,7 @@ def test_extras_name_others() -> None:
     assert HEAVY & distributions("vision")
 
 
+@pytest.mark.medium
 def test_processor_time_counts_what_a_command_does_and_no_waiting() -> None:
     busy = processor_seconds([sys.executable, "-c", "sum(range(3_000_000))"])
     idle = processor_seconds([sys.executable, "-c", "import time; time.sleep(0.2)"])

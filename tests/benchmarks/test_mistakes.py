@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from benchmarks.reach.wrong.mistakes import as_table, told
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "your-own-model.md"
 
 
+@pytest.mark.medium
 def test_the_page_says_what_darkroom_says() -> None:
     found = list(told())
     assert len(found) == 10

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from benchmarks.reach.wrong.inputs import _wrong, faults
 
 
+@pytest.mark.medium
 def test_wrong_inputs_end_in_one_line_and_change_nothing() -> None:
     found, ended = faults(20, seconds=0)
     assert ended.total() >= 20

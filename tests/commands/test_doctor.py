@@ -34,6 +34,7 @@ def test_every_extra_has_a_line() -> None:
     assert extras - {"all"} <= set(FEATURES)
 
 
+@pytest.mark.medium
 def test_what_is_missing_or_too_old_is_named_for_every_feature_that_wants_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -45,12 +46,14 @@ def test_what_is_missing_or_too_old_is_named_for_every_feature_that_wants_it(
     assert found["guard"].remedy == "pip install 'darkroom[guard]'"
 
 
+@pytest.mark.medium
 def test_all_is_well_here() -> None:
     found = {one.name: one for one in features()}
     assert not found["vision"].wanting
     assert not found["vision"].remedy
 
 
+@pytest.mark.medium
 def test_it_prints_a_table_and_json(monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, {"redis": None})
     printed = CliRunner().invoke(app, ["doctor"])

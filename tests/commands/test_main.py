@@ -82,6 +82,7 @@ def forget_modules() -> Iterator[None]:
     sys.modules.pop("other_model", None)
 
 
+@pytest.mark.medium
 def test_a_whole_audit(darkroom: Call, plan_folder: Path) -> None:
     done = darkroom("audit", "plan.toml")
     assert done.status == 0
@@ -116,6 +117,7 @@ def test_a_whole_audit(darkroom: Call, plan_folder: Path) -> None:
     assert json.loads(darkroom("report", "runs/tiny", "--json").out) == results
 
 
+@pytest.mark.medium
 def test_photos_from_a_folder_and_a_range_of_their_own(
     darkroom: Call,
     plan_folder: Path,
@@ -132,6 +134,7 @@ def test_photos_from_a_folder_and_a_range_of_their_own(
         assert archive["images"].min() < 0
 
 
+@pytest.mark.medium
 def test_exit_status_tells_of_a_leak_above_the_limit(darkroom: Call, audited_folder: Path) -> None:
     plan = (audited_folder / "plan.toml").read_text()
     for low, stands_out, limit, status in [
@@ -169,6 +172,7 @@ def _cells(folder: Path) -> list[Path]:
     return [run / "cells" / key / "cell.json" for key in keys]
 
 
+@pytest.mark.medium
 def test_a_budget_too_small_to_learn_anything(darkroom: Call, plan_folder: Path) -> None:
     edit(plan_folder, 'prior = "eigenfaces"', 'prior = "eigenfaces"\nbudget = 1')
     done = darkroom("audit", "plan.toml", "--json")
@@ -336,6 +340,7 @@ def file_in_the_way(folder: Path) -> None:
     (folder / "runs").write_text("")
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("spoil", "expected"),
     [
@@ -467,6 +472,7 @@ def test_rendering_a_folder_of_people(darkroom: Call, tmp_path: Path) -> None:
     assert "not empty" in again.err
 
 
+@pytest.mark.medium
 def test_the_installed_command_ends_with_one_line_and_status_two(plan_folder: Path) -> None:
     bytes_as_floats(plan_folder)
     command = [

@@ -237,11 +237,13 @@ def test_the_tables_have_every_attack() -> None:
     assert seeing | {attack.name for attack in BLIND.values()} == set(ATTACKS.own)
 
 
+@pytest.mark.medium
 def test_every_attack_keeps_its_promises(case: Case) -> None:
     for promise in (*PROMISES, tells_the_truth):
         promise(case.trial)
 
 
+@pytest.mark.medium
 def test_every_goal_gains_and_another_seed_draws_otherwise(case: Case) -> None:
     answers, _ = case.trial.ran
     first, last = (case.trial.confidence(answer) for answer in (answers[0], answers[-1]))
@@ -255,10 +257,12 @@ def test_every_goal_gains_and_another_seed_draws_otherwise(case: Case) -> None:
     assert not sees or not np.isnan(within.confidence).any()
 
 
+@pytest.mark.medium
 def test_progress_is_told_more_than_a_few_times(simple_case: Case) -> None:
     assert len(simple_case.trial.ran[0]) > 3
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("case", EACH_ITS_OWN, indirect=True)
 def test_goals_together_and_alone(case: Case) -> None:
     """Where no draw hangs on how many goals there are; see the attack's random moves."""
@@ -272,6 +276,7 @@ def test_goals_together_and_alone(case: Case) -> None:
         )
 
 
+@pytest.mark.medium
 def test_in_turns_and_at_once(case: Case) -> None:
     at_once, in_turns = (case.end(case.with_changes(memory=memory)) for memory in (1 << 30, 1))
     np.testing.assert_allclose(at_once.reconstructions, in_turns.reconstructions, atol=1e-4)
@@ -294,6 +299,7 @@ def test_it_stops_early_when_it_is_confident_enough(simple_case: Case) -> None:
     assert (end.queries < attack.expected_queries() / 2).all()
 
 
+@pytest.mark.medium
 def test_it_never_spends_more_than_it_says(case: Case) -> None:
     attack = case.with_changes(confidence=1.0)
     assert case.end(attack).queries.max() <= attack.expected_queries()
@@ -350,6 +356,7 @@ def blind(name: str, seen: str) -> Trial:
     return Trial(BLIND[name], access=Access.SCORES, defense=Pipeline(VIEWS[seen]))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("name", "seen"), POSSIBLE)
 def test_whatever_it_sees_it_comes_nearer_and_counts_what_it_asks(name: str, seen: str) -> None:
     trial = blind(name, seen)
@@ -364,6 +371,7 @@ def test_whatever_it_sees_it_comes_nearer_and_counts_what_it_asks(name: str, see
         assert any(mark / 2 <= most <= mark for most in asked), f"{asked}: none near {mark}"
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("name", "seen"), [pair for pair in POSSIBLE if pair[1] != "noise"])
 def test_a_confidence_that_it_tells_is_true(name: str, seen: str) -> None:
     trial = blind(name, seen)
@@ -373,6 +381,7 @@ def test_a_confidence_that_it_tells_is_true(name: str, seen: str) -> None:
         tells_the_truth(trial)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", BLIND)
 def test_behind_noise_a_seed_decides_everything(name: str) -> None:
     trial = blind(name, "noise")
@@ -398,6 +407,7 @@ def test_what_is_hidden_is_said_to_be() -> None:
     assert "label" in BLIND["auto"].adaptation(label)[0]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("attack", [*BLIND.values(), GradientAttack(steps=12)], ids=describe)
 def test_every_attack_passes_the_check_that_others_run(attack: Attack) -> None:
     check_attack(attack)

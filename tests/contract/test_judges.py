@@ -45,6 +45,7 @@ class NearestMean(Judge):
 """
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("judge", own_judges(150), ids=describe)
 def test_every_judge_keeps_its_promises(judge: Judge) -> None:
     check_judge(judge)
@@ -64,6 +65,7 @@ def own(plan_folder: Path) -> Path:
     return plan
 
 
+@pytest.mark.medium
 def test_a_judge_of_ones_own_joins_the_vote(own: Path) -> None:
     run = darkroom.audit_plan(own, progress=False)
     details = run.results["cells"][0]["details"]

@@ -51,6 +51,7 @@ def test_its_record_forgets_nothing_when_it_is_written(kind: Kind) -> None:
     assert record.model_config.get("extra") == "forbid"
 
 
+@pytest.mark.medium
 def test_a_new_kind_goes_from_plan_to_report(locks: Path) -> None:
     run = audit_plan(locks, progress=False)
     whole, few = [cell for cell in run.cells if cell.defense == "none"]
@@ -66,6 +67,7 @@ def test_a_new_kind_goes_from_plan_to_report(locks: Path) -> None:
     assert "Opened" in page
 
 
+@pytest.mark.medium
 def test_a_subject_that_fails_its_check_is_not_attacked(locks: Path) -> None:
     locks.write_text(PLAN.format(out="runs").replace("locks = [3", "locks = [13"))
     (check,) = check_plan(locks, progress=False)
@@ -78,6 +80,7 @@ def test_a_subject_that_fails_its_check_is_not_attacked(locks: Path) -> None:
     assert "the check of the subject failed. A lock opens at 13." in run.report.read_text()
 
 
+@pytest.mark.medium
 def test_a_plan_may_put_up_with_a_failure(locks: Path) -> None:
     text = PLAN.format(out="runs").replace("locks = [3", "locks = [13")
     locks.write_text(text + '\n[check]\nignore = ["digits"]\n')
@@ -89,12 +92,14 @@ def test_a_plan_may_put_up_with_a_failure(locks: Path) -> None:
         check_plan(locks, progress=False)
 
 
+@pytest.mark.medium
 def test_a_run_that_is_resumed_remembers_its_check(locks: Path, monkeypatch: Any) -> None:
     first = audit_plan(locks, progress=False)
     monkeypatch.setattr(LockJob, "check", lambda *_: pytest.fail("asked again"))
     assert audit_plan(locks, resume=True, progress=False).verdict == first.verdict
 
 
+@pytest.mark.medium
 def test_it_resumes_and_ends_the_same(locks: Path) -> None:
     before = (audit_plan(locks, progress=False).folder / "results.json").read_bytes()
     keys = load_job(locks, Reporter(shown=False)).keys("1")

@@ -95,6 +95,7 @@ def keys(plan: Path) -> list[str]:
     return load_job(plan, Reporter(shown=False)).keys("1")
 
 
+@pytest.mark.medium
 def test_a_plan_loads_parts_beside_it(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir("/")
     text = (own / "plan.toml").read_text().replace('out = "runs"', f'out = "{own / "runs"}"')
@@ -109,6 +110,7 @@ def test_a_plan_loads_parts_beside_it(own: Path, monkeypatch: pytest.MonkeyPatch
     ]
 
 
+@pytest.mark.medium
 def test_from_python_parts_are_objects_and_find_the_same(
     own: Path, weights: dict[str, torch.Tensor], private_photos: NDArray[np.float32]
 ) -> None:
@@ -186,6 +188,7 @@ def test_what_does_not_do_is_one_clear_line(own: Path, old: str, new: str, expec
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.medium
 def test_darkrooms_own_parts_are_objects_too(
     weights: dict[str, torch.Tensor], private_photos: NDArray[np.float32], tmp_path: Path
 ) -> None:
@@ -265,6 +268,7 @@ def audit_people(model: Any, folder: Path, **options: Any) -> darkroom.Run:
     )
 
 
+@pytest.mark.medium
 def test_parts_of_tables_are_objects(tmp_path: Path) -> None:
     attacks = [
         {"part": MapAttack(draws=4), "prior": Halves()},
@@ -277,6 +281,7 @@ def test_parts_of_tables_are_objects(tmp_path: Path) -> None:
     assert [cell.defense for cell in run.cells][2:] == ["minimum-leaf(rows=9)"] * 2
 
 
+@pytest.mark.medium
 def test_a_target_of_tables_is_used_as_it_is(tmp_path: Path) -> None:
     schema = schema_of(pd.concat(people()), "grade", ["secret"])
     run = audit_people(Constant(schema), tmp_path, attacks=["map"])

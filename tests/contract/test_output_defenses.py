@@ -114,18 +114,21 @@ def test_it_says_what_it_does(defense: Defense) -> None:
     assert bool(defense.effect.silent) == (defense is STEEP)
 
 
+@pytest.mark.medium
 @every_defence_of_scores
 @given(raw=weights)
 def test_answers_are_probabilities(defense: OutputDefense, raw: NDArray[np.float64]) -> None:
     answers_probabilities(defense, normalised(raw))
 
 
+@pytest.mark.medium
 @every_defence_of_scores
 @given(raw=weights)
 def test_a_batch_equals_its_rows(defense: OutputDefense, raw: NDArray[np.float64]) -> None:
     answers_rows_alike(defense, normalised(raw))
 
 
+@pytest.mark.medium
 @every_defence
 def test_a_large_batch_equals_its_rows(defense: Defense) -> None:
     """More classes than a part has, more rows than a block, more features than are added up."""
@@ -133,6 +136,7 @@ def test_a_large_batch_equals_its_rows(defense: Defense) -> None:
     answers_rows_alike(defense, answers_to(defense, 220, 600, evenness=0.1), inputs)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "defense", [one for one in SCORES if not one.effect.changes_label], ids=describe
 )
@@ -163,6 +167,7 @@ def test_everything_that_can_be_said_is_said_by_some() -> None:
     assert all(those_that(says) for says in SAID)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "defense", [Rounding(1), StickyNoise(0.05, key=KEY), ValueNoise(2.0), TopLogprobs(3)], ids=repr
 )
@@ -211,6 +216,7 @@ class Liar(OutputDefense):
         return normalised(np.round(scores, 1))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("says", "sentence"),
     [
@@ -233,5 +239,6 @@ def test_a_broken_promise_is_named(says: str, sentence: str) -> None:
         check_output_defense(Liar(says))
 
 
+@pytest.mark.medium
 def test_an_honest_defence_passes() -> None:
     check_output_defense(Liar())

@@ -52,16 +52,19 @@ def test_the_tables_have_every_prior() -> None:
     assert {one.name for one in OF_TABLES} == set(TABLE_PRIORS.own)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("prior", OF_IMAGES, ids=describe)
 def test_every_prior_of_images_keeps_its_promises(prior: PriorConfiguration) -> None:
     check_prior(prior)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("prior", OF_TABLES, ids=repr)
 def test_every_prior_of_tables_keeps_its_promises(prior: TablePriorConfiguration) -> None:
     check_table_prior(prior)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("prior", OF_IMAGES, ids=describe)
 def test_a_prior_of_images_that_was_kept_answers_as_the_one_that_was_made(
     prior: PriorConfiguration,
@@ -75,6 +78,7 @@ def test_a_prior_of_images_that_was_kept_answers_as_the_one_that_was_made(
     assert torch.equal(kept.start(), made.start())
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("prior", OF_TABLES, ids=repr)
 def test_a_prior_of_tables_that_was_kept_answers_as_the_one_that_was_made(
     prior: TablePriorConfiguration,

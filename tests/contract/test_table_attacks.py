@@ -44,6 +44,7 @@ def fits(attack: str, model: str) -> bool:
 PAIRS = [pair for pair in itertools.product(TABLE_ATTACKS.own, MODELS) if fits(*pair)]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("attack", "model"), PAIRS)
 def test_every_attack_keeps_its_promises_on_every_model(attack: str, model: str) -> None:
     # Its own model takes seconds each time: once is enough.
@@ -56,6 +57,7 @@ def test_every_attack_keeps_its_promises_on_every_model(attack: str, model: str)
     assert ledger.spent.tolist() == [3] * len(trial.table.rows)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("attack", "model"), PAIRS)
 @pytest.mark.parametrize("unknown", [(), pytest.param(("b",), marks=pytest.mark.slow), ("a", "b")])
 def test_blocks_change_no_answer(attack: str, model: str, unknown: tuple[str, ...]) -> None:
@@ -68,6 +70,7 @@ def test_blocks_change_no_answer(attack: str, model: str, unknown: tuple[str, ..
     assert ledger.total == again.total
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("attack", TABLE_ATTACKS.own)
 def test_no_more_is_asked_than_the_budget_allows(attack: str) -> None:
     table = small_table(MODELS["tree"]())
@@ -90,6 +93,7 @@ def test_every_attack_says_what_it_is(attack: str) -> None:
     assert made.expected_queries(Candidates.of(small_schema())) == 3
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("attack", TABLE_ATTACKS.own)
 def test_every_attack_passes_the_check_that_others_run(attack: str) -> None:
     check_attack(TABLE_ATTACKS.make(attack, {}))

@@ -25,6 +25,8 @@ from darkroom.text.formats.secrets import make_format
 from darkroom.text.targets.base import Charge, Floats
 from darkroom.text.targets.view import LanguageView
 
+pytestmark = pytest.mark.medium
+
 LEADS = ("", "Note: ", "Re: ", "As said, ", "Reminder: ")
 
 
@@ -81,6 +83,7 @@ def test_models_pass_the_check_of_targets(target: str, fills: bool) -> None:
     check_target(memoriser(fills=fills).target)
 
 
+@pytest.mark.medium
 def test_a_model_of_the_wrong_kind_is_refused() -> None:
     with pytest.raises(PlanError, match="not for a model that fills masks"):
         Trial(SamplingAttack(), LanguageAccess.SAMPLES, fills=True).run()
@@ -206,6 +209,7 @@ def test_fresh_noise_is_averaged_by_who_knows_of_it() -> None:
     assert (adaptive.queries <= 1000).all()
 
 
+@pytest.mark.medium
 def test_who_is_not_told_takes_hidden_tokens_for_impossible() -> None:
     naive, adaptive = (
         _tried(BestFirst(rows=200), told=told, defense=TopLogprobs(1)) for told in (False, True)

@@ -117,6 +117,7 @@ def disturb() -> None:
     np.random.rand(1)  # noqa: NPY002
 
 
+@pytest.mark.medium
 @every
 def test_the_same_course_gives_the_same_model_and_the_facts_are_true(kind: str, name: str) -> None:
     defense, course, state = make(kind, name), KINDS[kind].course(name), KINDS[kind].state

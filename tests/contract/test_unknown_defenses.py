@@ -102,6 +102,7 @@ def test_an_audit_of_images_says_that_it_is_not_adapted(plan_folder: Path) -> No
     assert "the best is chosen on answers asked anew" in said(run)["silent", "adaptive"]
 
 
+@pytest.mark.medium
 def test_an_audit_of_tables_says_that_it_is_not_adapted(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     age, gene = rng.integers(20, 80, 90), rng.integers(0, 2, 90)

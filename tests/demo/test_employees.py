@@ -16,6 +16,8 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from darkroom.demo.people.employees import Faces, attributes_of, render_faces, save_folder
 from darkroom.errors import DataError
 
+pytestmark = pytest.mark.medium
+
 Images: TypeAlias = NDArray[np.float32]
 
 
@@ -90,6 +92,7 @@ def test_linear_discriminants_name_unseen_photos(staff: Faces) -> None:
     assert model.score(axes.transform(unseen), people) >= 0.95
 
 
+@pytest.mark.medium
 def test_nearest_photo_is_mostly_of_the_same_person(staff: Faces) -> None:
     gallery, queries = staff.images[:40, :3], staff.images[:40, 3:]
     named = np.argmin(_distances(queries, gallery), axis=1) // 3

@@ -31,6 +31,7 @@ def trained(seed: int = 0, epochs: int = 25) -> nn.Module:
     return train_face_net(images, people, classes=PEOPLE, seed=seed, epochs=epochs, batch=16)
 
 
+@pytest.mark.medium
 def test_it_names_people_on_photos_that_it_was_not_shown() -> None:
     unseen = torch.from_numpy(faces()[:, 4:].reshape(-1, 3, 32, 32))
     named = trained()(unseen).argmax(dim=1).numpy()

@@ -37,6 +37,7 @@ def test_a_tutorial_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert any(hasattr(one, "savefig") for one in outputs)
 
 
+@pytest.mark.medium
 def test_words_and_code_become_a_page(tmp_path: Path) -> None:
     notebook = tmp_path / "small.py"
     notebook.write_text(

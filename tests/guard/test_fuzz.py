@@ -139,6 +139,7 @@ def test_nothing_raw_leaves_whatever_the_upstream_answers(name: str, tmp_path: P
     assert name == "openai" or 200 in statuses
 
 
+@pytest.mark.medium
 @given(
     method=st.sampled_from(["GET", "POST", "HEAD", "PUT", "OPTIONS", "TRACE", "P\x00ST"]),
     path=st.sampled_from(["/predict", "/health", "/explain", "*", ""]) | st.text(max_size=12),

@@ -109,6 +109,7 @@ def check(answer: Answer, raw: list[float]) -> None:
         assert answer.json["status"] == answer.status
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("kind", FORMATS.values(), ids=FORMATS.keys())
 def test_nothing_of_a_hostile_upstream_leaves_the_guard(kind: Format, make: Make) -> None:
     fuzz = make(kind.wire)

@@ -71,6 +71,7 @@ def bounded(
     assert guard.charged(charged + asked + 1) - charged == asked + 1
 
 
+@pytest.mark.medium
 def test_a_declared_gigabyte_is_refused_from_its_head(guard: Process, upstream: Recorder) -> None:
     with bounded(guard, upstream, 1.0):
         came, sent = poured(
@@ -80,6 +81,7 @@ def test_a_declared_gigabyte_is_refused_from_its_head(guard: Process, upstream: 
     assert sent < BUFFERS
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("size", [len(PART), 16])
 def test_a_gigabyte_in_chunks_is_refused_at_the_limit(
     size: int, guard: Process, upstream: Recorder
@@ -94,6 +96,7 @@ def test_a_gigabyte_in_chunks_is_refused_at_the_limit(
     assert sent < (LIMIT + BUFFERS) * (len(chunk) / size)
 
 
+@pytest.mark.medium
 def test_a_gigabyte_without_a_key_is_not_read_at_all(guard: Process, upstream: Recorder) -> None:
     head = b"POST /predict HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
     with bounded(guard, upstream, 1.0):
@@ -117,6 +120,7 @@ ENDLESS = {
 }
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", ENDLESS)
 def test_what_never_comes_to_an_end_is_cut_off(
     name: str, guard: Process, upstream: Recorder
@@ -139,6 +143,7 @@ def poured_answer(head: bytes, part: bytes, poured: list[int]) -> Callable[[sock
     return answer
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("head", "part"),
     [
@@ -163,6 +168,7 @@ def test_an_answer_of_a_gigabyte_is_refused(
     assert b"1.5" not in came
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("part", [b"a" * 65536, b"data: {}\n\n" * 6553], ids=["a line", "events"])
 def test_a_stream_of_a_gigabyte_ends(part: bytes, guard: Process, upstream: Recorder) -> None:
     sound, taken = upstream.answer, [0]

@@ -99,6 +99,7 @@ def url(policy: Policy) -> Iterator[str]:
         yield url
 
 
+@pytest.mark.medium
 def test_openai(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import openai
 
@@ -115,6 +116,7 @@ def test_openai(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         assert "budget" in spent.value.message
 
 
+@pytest.mark.medium
 def test_openai_with_a_budget_of_tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import openai
 
@@ -142,6 +144,7 @@ def test_openai_with_a_budget_of_tokens(tmp_path: Path, monkeypatch: pytest.Monk
         assert spent.value.status_code == 413
 
 
+@pytest.mark.medium
 @pytest.mark.filterwarnings("ignore")
 def test_triton(url: str) -> None:
     client_of = needed("tritonclient.http")
@@ -160,6 +163,7 @@ def test_triton(url: str) -> None:
     client.close()
 
 
+@pytest.mark.medium
 def test_curl(url: str) -> None:
     if shutil.which("curl") is None:
         absent("curl is not installed: apt-get install curl")

@@ -331,6 +331,7 @@ def test_a_crash_and_a_huge_answer_are_one_clear_answer_each(bench: Make) -> Non
         assert b"0.99" not in answer.body
 
 
+@pytest.mark.medium
 def test_an_application_cannot_give_up_on_an_answer_that_it_gave(bench: Make) -> None:
     made = bench(budget=[{"name": "one", "per": "class", "rows": 5}])
     charge = made.guard.budgets.store.charge

@@ -79,6 +79,7 @@ def ask(url: str, path: str = "/predict", method: str = "POST", **more: Any) -> 
     return httpx.request(method, url + path, trust_env=False, timeout=20, **asked)
 
 
+@pytest.mark.medium
 def test_under_a_root_path(tmp_path: Path) -> None:
     app = Guard(Starlette(routes=Application().routes()), policy(tmp_path))
     with served(app, root_path="/api") as url:  # whoever is in front has taken the prefix off
@@ -86,6 +87,7 @@ def test_under_a_root_path(tmp_path: Path) -> None:
         assert ask(url, "/other").status_code == 404
 
 
+@pytest.mark.medium
 def test_in_an_application_that_is_mounted(tmp_path: Path) -> None:
     inner = Starlette(
         routes=Application().routes(), middleware=[Middleware(Guard, policy=policy(tmp_path))]
@@ -98,6 +100,7 @@ def test_in_an_application_that_is_mounted(tmp_path: Path) -> None:
         assert ask(url).status_code == 404
 
 
+@pytest.mark.medium
 def test_behind_a_prefix_that_stays(tmp_path: Path) -> None:
     made = policy(tmp_path, guard={"model": "tiny", "prefix": "/api/v2"})
     with (
@@ -111,6 +114,7 @@ def test_behind_a_prefix_that_stays(tmp_path: Path) -> None:
         ] * 2
 
 
+@pytest.mark.medium
 def test_methods_that_formats_take(tmp_path: Path) -> None:
     app = Application()
     with served(Guard(Starlette(routes=app.routes()), policy(tmp_path))) as url:
@@ -126,6 +130,7 @@ def test_methods_that_formats_take(tmp_path: Path) -> None:
         assert (refused.status_code, "PUT" in refused.headers["allow"]) == (405, True)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("stream", [False, True])
 def test_tasks_in_the_background_are_not_waited_for_nor_cancelled(
     tmp_path: Path, stream: bool
@@ -146,12 +151,14 @@ def test_tasks_in_the_background_are_not_waited_for_nor_cancelled(
     assert app.done == 2
 
 
+@pytest.mark.medium
 def test_a_task_in_the_background_that_fails_changes_no_answer(tmp_path: Path) -> None:
     app = Application(fails=True)
     with served(Guard(Starlette(routes=app.routes()), policy(tmp_path))) as url:
         assert [ask(url).status_code for _ in range(2)] == [200, 200]
 
 
+@pytest.mark.medium
 def test_health_is_asked_once_for_all(tmp_path: Path) -> None:
     app = Application(0.3)
     made = policy(tmp_path, limits={"at_once": 2})

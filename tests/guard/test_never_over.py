@@ -27,6 +27,7 @@ def play(address: tuple[str, str], rounds: int, seed: int) -> list[dict[str, int
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.medium
 def test_never_over(tmp_path: Path) -> None:
     played = play(("sqlite", str(tmp_path / "guard.sqlite")), 1, 7)
     assert len(played) == 1

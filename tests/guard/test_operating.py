@@ -75,6 +75,7 @@ def get(guard: Guard, path: str, method: str = "GET") -> Answer:
     return asyncio.run(call(guard, scope_of(method, path, [(b"host", b"a")]), [b""]))
 
 
+@pytest.mark.medium
 def test_probes_tell_of_the_ledger_and_the_upstream(tmp_path: Path) -> None:
     policy = parse_policy(policy_table(store=kept(tmp_path)), "p")
     with served(Bench(policy, None).model, lifespan="off") as upstream:

@@ -121,6 +121,7 @@ def guarded(tmp_path: Path, upstream: tuple[Upstream, str]) -> Iterator[tuple[Gu
         yield guard, url
 
 
+@pytest.mark.medium
 def test_requests_and_answers_lose_all_that_is_not_needed(
     guarded: tuple[Guard, str], upstream: tuple[Upstream, str]
 ) -> None:
@@ -136,6 +137,7 @@ def test_requests_and_answers_lose_all_that_is_not_needed(
     assert not sent & {"authorization", "cookie", "x-forwarded-for"}
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "raw",
     [
@@ -169,6 +171,7 @@ def test_smuggling_is_refused(
     assert not any(one["path"] != "/health" for one in upstream[0].model.seen)
 
 
+@pytest.mark.medium
 def test_a_client_that_leaves_in_mid_stream_ends_it_and_stays_charged(
     guarded: tuple[Guard, str], upstream: tuple[Upstream, str]
 ) -> None:
@@ -185,6 +188,7 @@ def test_a_client_that_leaves_in_mid_stream_ends_it_and_stays_charged(
     assert left.status_code == 429
 
 
+@pytest.mark.medium
 def test_heads_that_take_too_long_are_cut_off(
     tmp_path: Path, upstream: tuple[Upstream, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,6 +213,7 @@ def test_heads_that_take_too_long_are_cut_off(
             assert line.recv(65536) == b""
 
 
+@pytest.mark.medium
 def test_an_upstream_that_is_away_is_502(tmp_path: Path) -> None:
     policy = parse_policy(policy_table(store=kept(tmp_path)), "policy")
     with served(Guard(Proxy(policy, f"http://127.0.0.1:{free_port()}"), policy)) as url:
@@ -218,6 +223,7 @@ def test_an_upstream_that_is_away_is_502(tmp_path: Path) -> None:
     assert answer.status_code == 502
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("seconds", [0.1, 0.6])
 def test_an_upstream_that_hangs_is_504(tmp_path: Path, seconds: float) -> None:
     async def hanging(scope: Scope, receive: Receive, send: Send) -> None:
@@ -268,6 +274,7 @@ def test_messages_hold_no_passwords_of_addresses(url: str) -> None:
     assert "heim" not in str(told.value)
 
 
+@pytest.mark.medium
 def test_metrics_and_the_audit_log_have_no_inputs(
     tmp_path: Path, upstream: tuple[Upstream, str]
 ) -> None:
@@ -399,6 +406,7 @@ print(sorted(heavy), used.ru_utime + used.ru_stime)
 """
 
 
+@pytest.mark.medium
 def test_the_guard_starts_fast_and_without_pytorch() -> None:
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
     heavy, seconds = done.stdout.rsplit(" ", 1)

@@ -228,6 +228,7 @@ def test_keys_that_redis_loses_are_missed(redis_url: str, key: str, hand: Hand) 
     client.close()
 
 
+@pytest.mark.medium
 def test_a_redis_that_forgets_while_it_runs_is_refused(hand: Hand) -> None:
     if not has_redis():
         absent("no redis-server is installed: apt-get install redis-server")

@@ -234,11 +234,13 @@ def asked(api: Api, cases: Any, examples: int, *, hostile: bool) -> set[int]:
     return statuses
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", DESCRIPTIONS)
 def test_a_sound_model_is_answered_as_described(name: str, tmp_path: Path) -> None:
     attack(Api(name, tmp_path, hostile=False), 6, hostile=False)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", DESCRIPTIONS)
 def test_nothing_raw_leaves_a_hostile_model(name: str, tmp_path: Path) -> None:
     attack(Api(name, tmp_path, hostile=True), 12, hostile=True)

@@ -263,6 +263,7 @@ def test_a_path_of_no_model_is_refused_and_uncharged(bench: Make) -> None:
     assert [one.rows for one in made.records] == [0, 1]
 
 
+@pytest.mark.medium
 def test_models_are_asked_where_they_are_with_their_own_keys(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -293,6 +294,7 @@ def test_models_are_asked_where_they_are_with_their_own_keys(
     assert keys == [b"one", b"two", b"two"]
 
 
+@pytest.mark.medium
 def test_shadows_ask_the_server_of_each_model_whatever_is_asked(tmp_path: Path) -> None:
     faces, voices = Model(), Model()
     with served(faces, lifespan="off") as one, served(voices, lifespan="off") as other:
@@ -350,6 +352,7 @@ def test_what_cannot_be_meant_is_refused(changes: dict[str, Any], said: str) -> 
         make_wires(parse_policy(policy_table(**changes), "p"))
 
 
+@pytest.mark.medium
 def test_shadows_answer_502_where_no_server_is(tmp_path: Path) -> None:
     shadow = {"model": "tiny", "shadow": True}
     away = {"url": f"http://127.0.0.1:{free_port()}"}

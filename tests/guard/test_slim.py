@@ -8,6 +8,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 import tomli_w
 from tests.guard.conftest import policy_table
 
@@ -47,6 +48,7 @@ def bare(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.medium
 def test_the_guards_commands_need_nothing_of_audits(tmp_path: Path) -> None:
     table = policy_table(store={"path": str(tmp_path / "g.sqlite"), "create": True})
     policy = tmp_path / "named.toml"

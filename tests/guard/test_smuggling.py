@@ -195,6 +195,7 @@ def settled(guard: Process, upstream: Recorder) -> tuple[int, int]:
     return seen[-1]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_could_be_read_otherwise_never_reaches_the_model(
     name: str, guard: Process, upstream: Recorder
@@ -206,6 +207,7 @@ def test_what_could_be_read_otherwise_never_reaches_the_model(
     assert not upstream.errors
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", SERVED)
 def test_what_is_served_is_charged_once_and_reaches_the_model_once(
     name: str, guard: Process, upstream: Recorder

@@ -328,5 +328,5 @@ class LongGuardMachine(GuardMachine):
 
 GuardMachine.TestCase.settings = settings(few, stateful_step_count=40)
 LongGuardMachine.TestCase.settings = settings(max_examples=250, stateful_step_count=60)
-TestGuardMachine = GuardMachine.TestCase
+TestGuardMachine = pytest.mark.medium(GuardMachine.TestCase)
 TestGuardMachineForLonger = pytest.mark.slow(LongGuardMachine.TestCase)

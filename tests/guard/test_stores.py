@@ -139,6 +139,7 @@ def test_what_no_window_reaches_is_forgotten(
     store.close()
 
 
+@pytest.mark.medium
 def test_many_at_once_are_exact(stores: Stores, model: str) -> None:
     granted: list[int] = []
 
@@ -204,6 +205,7 @@ def test_sqlite_files_are_their_owners_alone_and_durable(tmp_path: Path) -> None
     store.close()
 
 
+@pytest.mark.medium
 def test_a_second_store_in_one_process_leaves_the_locks_of_the_first(tmp_path: Path) -> None:
     path = tmp_path / "guard.sqlite"
     first = SqliteStore("m", path, patience=0.1, create=True)
@@ -269,6 +271,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
         SqliteStore("m", path, create=True).charge(charge(1, 5))
 
 
+@pytest.mark.medium
 def test_a_server_that_is_away_is_an_error_and_comes_back() -> None:
     if not has_redis():
         absent("no redis-server is installed: apt-get install redis-server")
@@ -288,6 +291,7 @@ def test_a_server_that_is_away_is_an_error_and_comes_back() -> None:
     store.close()
 
 
+@pytest.mark.medium
 def test_a_redis_that_forgets_is_refused_unless_it_is_trusted() -> None:
     if not has_redis():
         absent("no redis-server is installed: apt-get install redis-server")

@@ -199,6 +199,7 @@ def test_a_stream_of_more_pieces_than_were_charged_is_charged_for_them(bench: Ma
     assert spent(made) == 8 + 3  # the prompt has at most a context of tokens
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("how", ["client gone", "client slow", "upstream broken", "upstream slow"])
 @pytest.mark.parametrize("shadow", [False, True])
 def test_pieces_beyond_the_first_charge_are_charged_however_a_stream_ends(

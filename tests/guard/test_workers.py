@@ -34,6 +34,7 @@ def children(pid: int) -> list[int]:
     return [int(one) for one in tasks.read_text().split()]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("rows", [40, pytest.param(320, marks=pytest.mark.slow)])
 def test_workers_share_a_budget_to_the_last_row(tmp_path: Path, rows: int) -> None:
     upstream = Recorder()

@@ -107,6 +107,7 @@ def images_of(folder: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.medium
 def test_results_are_those_of_people_attacked_at_once(
     plan_folder: Path, attacked: list[range]
 ) -> None:
@@ -126,6 +127,7 @@ def test_results_are_those_of_people_attacked_at_once(
     assert not [*(plan_folder / "runs/tiny/blocks").iterdir()]  # nothing is kept twice
 
 
+@pytest.mark.medium
 def test_who_shares_rows_or_meets_noise_is_attacked_whole(plan_folder: Path) -> None:
     cut(plan_folder, 1, SHARED)
     job = job_of(plan_folder)
@@ -142,6 +144,7 @@ def test_who_shares_rows_or_meets_noise_is_attacked_whole(plan_folder: Path) -> 
     assert {cell.attack.name for _, cell in job.planned} >= {"distillation", "policy"}
 
 
+@pytest.mark.medium
 def test_a_large_cell_that_was_interrupted_keeps_its_blocks(
     plan_folder: Path, finished_folder: Path, monkeypatch: pytest.MonkeyPatch, attacked: list[range]
 ) -> None:
@@ -166,6 +169,7 @@ def test_a_large_cell_that_was_interrupted_keeps_its_blocks(
     assert attacked == [range(2, 4), range(4, 6), range(2), range(2, 4), range(4, 6)]
 
 
+@pytest.mark.medium
 def test_blocks_of_cells_that_are_wanted_no_more_are_removed(plan_folder: Path) -> None:
     cut(plan_folder)
     folder = plan_folder / "runs" / "tiny"
@@ -248,6 +252,7 @@ def test_what_killed_processes_left_is_swept_and_what_others_make_is_not(tmp_pat
     assert [path.name for path in folder.iterdir()] == ["c3.0-3.partial"]
 
 
+@pytest.mark.medium
 def test_a_run_waits_for_blocks_that_others_make_and_makes_them_if_these_fail(
     plan_folder: Path, monkeypatch: pytest.MonkeyPatch, attacked: list[range]
 ) -> None:
@@ -287,6 +292,7 @@ def test_a_block_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert not [*(tmp_path / "blocks").iterdir()]
 
 
+@pytest.mark.medium
 def test_a_worker_without_a_cell_takes_blocks_of_another_s(
     plan_folder: Path, attacked: list[range]
 ) -> None:
@@ -300,6 +306,7 @@ def test_a_worker_without_a_cell_takes_blocks_of_another_s(
     assert len(attacked) == 3
 
 
+@pytest.mark.medium
 def test_two_processes_share_the_blocks_of_one_cell(
     plan_folder: Path, finished_folder: Path
 ) -> None:

@@ -149,6 +149,7 @@ def asked(
         return Asked(replace(run, folder=folder / run.folder), hidden.rows)
 
 
+@pytest.mark.medium
 @pytest.mark.drawn
 def test_one_plan_shows_success_with_the_guard_and_without(asked: Asked) -> None:
     free, held = asked.run.cells
@@ -194,6 +195,7 @@ def test_a_second_attack_finds_the_account_spent(
         assert hidden.rows == PER_DAY
 
 
+@pytest.mark.medium
 def test_the_guards_report_puts_its_clients_on_the_curve_without_it(
     asked: Asked, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

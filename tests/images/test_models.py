@@ -148,6 +148,7 @@ def test_every_model_meets_every_attack_and_its_cells_say_how_it_was_trained(pla
     assert known(cells[0].utility.accuracy) > known(cells[6].utility.accuracy) - 0.5
 
 
+@pytest.mark.medium
 def test_a_resumed_run_trains_nothing_twice_and_ends_the_same(
     trained: Run, plan: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,11 +163,13 @@ def test_a_resumed_run_trains_nothing_twice_and_ends_the_same(
     assert timeless(again) == before
 
 
+@pytest.mark.medium
 def test_a_new_run_ends_the_same(trained: Run, plan: Path) -> None:
     shutil.rmtree(trained.folder)
     assert timeless(run(plan)) == timeless(trained)
 
 
+@pytest.mark.medium
 def test_damaged_weights_are_one_line(trained: Run, plan: Path) -> None:
     shutil.rmtree(trained.folder / "cells" / trained.cells[0].key)
     for file in (trained.folder / "models").iterdir():
@@ -175,6 +178,7 @@ def test_damaged_weights_are_one_line(trained: Run, plan: Path) -> None:
         run(plan, resume=True)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -195,6 +199,7 @@ def test_what_cannot_be_trained_is_refused_before_anything_is(
         run(plan)
 
 
+@pytest.mark.medium
 def test_a_recipe_without_trainings_is_refused(plan: Path) -> None:
     head, rest = PLAN.split("[[training]]", 1)
     plan.write_text(head + "[[attack]]" + rest.split("[[attack]]", 1)[1])

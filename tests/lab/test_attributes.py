@@ -19,6 +19,8 @@ from darkroom.tables.targets.view import TableView
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+pytestmark = pytest.mark.medium
+
 
 @pytest.fixture
 def client(lab: Lab) -> Iterator[httpx.Client]:
@@ -69,6 +71,7 @@ def test_a_row_is_told_without_what_is_hidden_of_it(lab: Lab, client: httpx.Clie
     assert truth == subject.candidates.labels[subject.truth("members")[0]]
 
 
+@pytest.mark.medium
 def test_who_has_learned_from_them_gives_members_away_and_not_others(client: httpx.Client) -> None:
     attacks = client.get("/attributes/model").json()["attacks"]
     right = {one["attack"]: one["right"] for one in attacks}["map"]
@@ -91,7 +94,6 @@ def test_whom_there_is_not_gets_a_sentence(client: httpx.Client, path: str, stat
     assert "\n" not in answer.json()["sentence"]
 
 
-@pytest.mark.medium
 def test_a_patient_is_guessed_and_then_revealed(lab: Lab, page: Page) -> None:
     page.get_by_role("link", name="Attributes").click()
     page.locator("#bench").wait_for()

@@ -57,6 +57,7 @@ def judged(lab: Lab) -> None:
     until(lambda: lab.studio.bench is not None, 60)
 
 
+@pytest.mark.medium
 def test_milestones_are_those_of_the_attack(lab: Lab, client: httpx.Client) -> None:
     choice = {"people": [1, 4], "access": "weights", "prior": "eigenfaces", "pace": "full"}
     with attacking(client, **choice) as events:
@@ -74,6 +75,7 @@ def test_milestones_are_those_of_the_attack(lab: Lab, client: httpx.Client) -> N
     assert found[-1]["queries"] == expected[-1].queries.tolist()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("access", ["weights", "scores", "label"])
 def test_the_confidence_is_the_models_in_the_picture_shown(
     lab: Lab, client: httpx.Client, access: str
@@ -93,6 +95,7 @@ def test_the_confidence_is_the_models_in_the_picture_shown(
     assert all(len(one["votes"]) == 3 for one in shown)
 
 
+@pytest.mark.medium
 def test_votes_are_those_of_the_panel(lab: Lab, client: httpx.Client) -> None:
     judged(lab)
     with attacking(client, people=[1], pace="full") as events:
@@ -105,6 +108,7 @@ def test_votes_are_those_of_the_panel(lab: Lab, client: httpx.Client) -> None:
     assert last["recovered"] == bool(judgement.names(goal)[0])
 
 
+@pytest.mark.medium
 def test_noise_fools_the_model_and_passes_for_no_face(lab: Lab, client: httpx.Client) -> None:
     judged(lab)
     with attacking(client, people=[3], noise=True, pace="full") as events:
@@ -113,6 +117,7 @@ def test_noise_fools_the_model_and_passes_for_no_face(lab: Lab, client: httpx.Cl
     assert not last["recovered"]
 
 
+@pytest.mark.medium
 def test_an_attack_ends_with_its_stream(lab: Lab, client: httpx.Client) -> None:
     with attacking(client, people=[1]) as events:
         identity = next(events)["identity"]
@@ -124,6 +129,7 @@ def test_an_attack_ends_with_its_stream(lab: Lab, client: httpx.Client) -> None:
     assert attack.ended.why == "stopped"
 
 
+@pytest.mark.medium
 def test_a_paused_attack_asks_nothing_until_it_takes_a_step(lab: Lab, client: httpx.Client) -> None:
     with attacking(client, people=[1]) as events, httpx.Client(base_url=lab.address) as other:
         other.cookies = client.cookies
@@ -145,6 +151,7 @@ def test_a_paused_attack_asks_nothing_until_it_takes_a_step(lab: Lab, client: ht
     assert client.post(f"/develop/attacks/{identity}/pause", json={}).status_code in (204, 404)
 
 
+@pytest.mark.medium
 def test_two_pages_do_not_disturb_each_other(client: httpx.Client) -> None:
     def milestones(events: Iterator[Event]) -> list[list[str]]:
         marks = [one for one in events if one["event"] == "milestone"]
@@ -158,6 +165,7 @@ def test_two_pages_do_not_disturb_each_other(client: httpx.Client) -> None:
         assert milestones(two)[-1] != expected[-1]
 
 
+@pytest.mark.medium
 def test_whoever_has_the_weights_sees_through_a_defence_and_is_told_how_others_adapt(
     client: httpx.Client,
 ) -> None:
@@ -166,6 +174,7 @@ def test_whoever_has_the_weights_sees_through_a_defence_and_is_told_how_others_a
     assert begun["attack"] in ("auto", "surrogate")
 
 
+@pytest.mark.medium
 def test_a_real_photo_is_sent_to_whoever_asks(lab: Lab, client: httpx.Client) -> None:
     shown = client.get("/develop/people/2/photo").json()
     seen = lab.studio.subject.seen
@@ -174,6 +183,7 @@ def test_a_real_photo_is_sent_to_whoever_asks(lab: Lab, client: httpx.Client) ->
     assert client.get("/develop/people/99/photo").status_code == 404
 
 
+@pytest.mark.medium
 def test_a_person_that_the_model_does_not_know_is_a_mistake(client: httpx.Client) -> None:
     with attacking(client, people=[77]) as events:
         last = list(events)[-1]

@@ -41,6 +41,7 @@ def test_every_question_has_its_experiment() -> None:
     assert EXPERIMENTS.keys() == BY_KEY.keys()
 
 
+@pytest.mark.medium
 def test_every_step_sets_knobs_that_are_there(client: httpx.Client) -> None:
     pages: dict[str, str] = {}
     for step in (step for question in QUESTIONS for step in question.steps):
@@ -51,6 +52,7 @@ def test_every_step_sets_knobs_that_are_there(client: httpx.Client) -> None:
             assert f'value="{value}"' in page or value in ("on", "off"), step
 
 
+@pytest.mark.medium
 def test_what_is_measured_is_what_the_attack_finds(lab: Lab, client: httpx.Client) -> None:
     judged(lab)
     found = measured(client, "average")
@@ -64,6 +66,7 @@ def test_what_is_measured_is_what_the_attack_finds(lab: Lab, client: httpx.Clien
     assert client.get("/lesson/answers").json()["average"] == found
 
 
+@pytest.mark.medium
 def test_a_model_that_is_trained_with_privacy_is_another_model(
     lab: Lab, client: httpx.Client
 ) -> None:
@@ -72,6 +75,7 @@ def test_a_model_that_is_trained_with_privacy_is_another_model(
     assert found["rows"][0][1:] != found["rows"][1][1:]
 
 
+@pytest.mark.medium
 def test_an_experiment_ends_with_its_stream(lab: Lab, client: httpx.Client) -> None:
     judged(lab)
     running = lab.state.lesson.running.works
@@ -84,6 +88,7 @@ def test_an_experiment_ends_with_its_stream(lab: Lab, client: httpx.Client) -> N
     assert work.ended.why == "stopped"
 
 
+@pytest.mark.medium
 def test_a_question_that_there_is_not_gets_a_sentence(client: httpx.Client) -> None:
     answer = client.post("/lesson/experiments", json={"question": "none"})
     assert (answer.status_code, "question" in answer.json()["sentence"]) == (404, True)

@@ -79,6 +79,7 @@ def test_the_browsers_command_line_holds_no_secret(address: str, opened: str) ->
     assert httpx.get(f"{address}/?code={code[1]}").status_code == 403
 
 
+@pytest.mark.medium
 def test_a_guessed_code_opens_nothing(address: str, opened: str) -> None:
     for code in ("", "x", "é", "%00"):
         assert httpx.get(f"{address}/", params={"code": code}).status_code == 403

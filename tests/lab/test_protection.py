@@ -14,6 +14,7 @@ def _get(lab: Lab, path: str = "/develop/studio", **headers: str) -> httpx.Respo
     return httpx.get(f"{lab.address}{path}", headers=headers)
 
 
+@pytest.mark.medium
 def test_nothing_is_shown_without_the_token(lab: Lab) -> None:
     for path in ("/", "/develop", "/develop/studio", "/static/lab.css", "/develop/people/0/photo"):
         answer = _get(lab, path)

@@ -41,6 +41,7 @@ def test_runs_are_listed_and_shown_with_what_they_came_to(lab: Lab, finished_fol
     assert "What changed" in compared.text
 
 
+@pytest.mark.medium
 def test_exported_pages_lead_to_one_another_and_nowhere_else(
     tmp_path: Path, finished_folder: Path
 ) -> None:
@@ -60,6 +61,7 @@ def test_exported_pages_lead_to_one_another_and_nowhere_else(
     assert (folder / "index.html").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.medium
 def test_nothing_is_exported_where_no_run_is_done(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="darkroom demo"):
         export(tmp_path / "runs", tmp_path / "share")
@@ -133,6 +135,7 @@ def test_a_defence_is_switched_on_and_off_while_the_attack_runs(lab: Lab, page: 
     until(lambda: not lab.running)
 
 
+@pytest.mark.medium
 def test_a_folder_that_is_one_run_is_read_like_one_of_all_runs(finished_folder: Path) -> None:
     pages = RunPages(finished_folder / "runs" / "tiny")
     with TestClient(Starlette(routes=pages.routes)) as client:
@@ -144,6 +147,7 @@ def test_a_folder_that_is_one_run_is_read_like_one_of_all_runs(finished_folder: 
         assert client.get("/runs/other").status_code == 404
 
 
+@pytest.mark.medium
 def test_no_two_pairs_of_runs_share_a_page(tmp_path: Path, finished_folder: Path) -> None:
     runs = tmp_path / "runs"
     for name in ("compared", "a-b", "a", "b-compared", "run"):
@@ -156,6 +160,7 @@ def test_no_two_pairs_of_runs_share_a_page(tmp_path: Path, finished_folder: Path
         assert (tmp_path / "share" / link).exists(), link
 
 
+@pytest.mark.medium
 def test_a_run_can_be_picked_whose_plan_is_still_there(lab: Lab) -> None:
     with httpx.Client(base_url=lab.address, timeout=30) as client:
         client.get(lab.opened)

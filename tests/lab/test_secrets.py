@@ -18,6 +18,8 @@ from darkroom.lab.secrets.search import LiveSearch
 from darkroom.text.attacks.best_first import BestFirst
 from darkroom.text.cell_plan import AnswersDefense, FormatPrior
 
+pytestmark = pytest.mark.medium
+
 
 @pytest.fixture(scope="module")
 def job() -> Any:
@@ -80,6 +82,7 @@ def test_what_was_never_learned_is_not_found(job: Any) -> None:
     assert "never in the training data" in ended.sentence
 
 
+@pytest.mark.medium
 def test_a_search_that_is_stopped_ends(job: Any) -> None:
     search = LiveSearch(job, SearchChoice(canary=_canary(job, inserted=False)))
     search.begin()

@@ -68,6 +68,7 @@ def watched(studio: Studio, *people: int) -> list[Event]:
     return told
 
 
+@pytest.mark.medium
 def test_each_row_that_the_server_sees_is_the_attackers_or_a_milestones(
     studio: Studio, model: Model
 ) -> None:
@@ -84,6 +85,7 @@ def test_each_row_that_the_server_sees_is_the_attackers_or_a_milestones(
     assert all(shown.confidence is None for one in passing for shown in one.people)
 
 
+@pytest.mark.medium
 def test_one_attack_at_a_time_asks_a_server(studio: Studio) -> None:
     first, second = (LiveAttack(studio, Choice(people=(one,), access="scores")) for one in (1, 2))
     first.begin()
@@ -98,6 +100,7 @@ def test_one_attack_at_a_time_asks_a_server(studio: Studio) -> None:
     assert second.join(10)
 
 
+@pytest.mark.medium
 def test_who_may_not_see_the_weights_is_told_so(studio: Studio) -> None:
     attack = LiveAttack(studio, Choice(people=(1,), access="weights"))
     attack.begin()

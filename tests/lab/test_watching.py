@@ -23,6 +23,7 @@ ACCESSES: list[tuple[AccessName, DefenseName]] = [
 ]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("access", "defense"), ACCESSES)
 def test_a_watched_attack_answers_what_it_answers_unwatched(
     lab: Lab, access: AccessName, defense: DefenseName

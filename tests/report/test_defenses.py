@@ -172,6 +172,7 @@ def test_runs_that_allow_no_recommendation_say_why(
         recommend(records(cells), 0.02)
 
 
+@pytest.mark.medium
 def test_the_report_has_table_and_frontier(run: RunFolder) -> None:
     run.cells = usual()
     page = run.report()
@@ -239,6 +240,7 @@ def test_a_run_that_is_none_is_one_line(
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.medium
 def test_a_dead_model_is_no_defence(run: RunFolder) -> None:
     """Whoever answers nothing leaks nothing."""
     dead = cell("d", "dp-sgd", hits=0, accuracy=0.05)

@@ -140,6 +140,7 @@ def asked(folder: Path) -> None:
         held.record()
 
 
+@pytest.mark.medium
 def test_images(run: RunFolder, read: set[Field]) -> None:
     private = {**run.image_cell("d"), "defense": "dp-sgd", "access": "scores"}
     private["details"]["training"] = training()
@@ -187,6 +188,7 @@ def table_run(folder: Path, frame: pd.DataFrame, model: Any, sensitive: str) -> 
     ).folder
 
 
+@pytest.mark.medium
 def test_tables(tables: list[Path], read: set[Field]) -> None:
     for folder in tables:
         write_report(folder, reveal=True)

@@ -105,6 +105,7 @@ def test_the_page_fetches_nothing(run: RunFolder) -> None:
     assert policy == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
 
 
+@pytest.mark.medium
 def test_identifiers_are_unique_and_links_arrive(run: RunFolder) -> None:
     """Two charts in one page must not clip each other, nor a link lead nowhere."""
     run.cells = [run.image_cell("a"), run.image_cell("b")]
@@ -128,6 +129,7 @@ def test_pictures_and_charts_have_a_text(run: RunFolder) -> None:
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
+@pytest.mark.medium
 def test_strangers_text_stays_text(run: RunFolder) -> None:
     """A name, a plan or a parameter with markup in it is shown, never obeyed."""
     evil = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
@@ -179,6 +181,7 @@ def test_the_run_can_be_repeated_from_the_page(run: RunFolder) -> None:
     assert "23 November 2026, 20:25 UTC" in page.text
 
 
+@pytest.mark.medium
 def test_the_page_is_private_and_the_same_each_time(run: RunFolder) -> None:
     """Faces are for the owner's eyes; a page that changes by itself cannot be filed."""
     path = write_report(run.write())
@@ -188,6 +191,7 @@ def test_the_page_is_private_and_the_same_each_time(run: RunFolder) -> None:
     assert (run.path / "results.json").exists()
 
 
+@pytest.mark.medium
 def test_forty_people_in_colour_stay_small(run: RunFolder) -> None:
     """A page has to fit into a mail even when its pictures do not compress."""
     run.shape = (3, 64, 64)
@@ -257,6 +261,7 @@ def spoil(**arrays: object) -> Callable[[Path], object]:
 _PICTURES = "cells/cell1/reconstructions.npz"
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "change",
     [
@@ -313,6 +318,7 @@ def chromium() -> str:
     return found
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("width", [400, pytest.param(1280, marks=pytest.mark.slow)])
 def test_no_page_scrolls_sideways(
     run: RunFolder, chromium: str, tmp_path: Path, width: int

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Change = Callable[[dict[str, Any]], object]
 
 
+@pytest.mark.medium
 def test_the_schema_is_itself_valid() -> None:
     """A schema that is wrong would accept anything."""
     Draft202012Validator.check_schema(load_schema())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.report.conftest import RunFolder, image_cell
 from tests.report.test_every_field import ALIKE, read, unread
 
@@ -73,6 +74,7 @@ def real_cell() -> dict[str, Any]:
     return {**cell, "kind": "secrets", "access": "logprobs", "details": details}
 
 
+@pytest.mark.medium
 def test_every_field_is_shown(run: RunFolder, read: set[Any], tmp_path: Path) -> None:
     secrets = tmp_path / "secrets.jsonl"
     rows = [

@@ -117,6 +117,7 @@ def test_who_stands_out_does_so_without_judges(run: RunFolder) -> None:
     assert "At least one person stands out. The judges of this run are not good" in page.text
 
 
+@pytest.mark.medium
 def test_a_cell_with_bad_judges_does_not_outvote_a_good_one(run: RunFolder) -> None:
     """The verdict rests on the cell that can carry it, and says what it left out."""
     bad = run.image_cell("bad")
@@ -130,6 +131,7 @@ def test_a_cell_with_bad_judges_does_not_outvote_a_good_one(run: RunFolder) -> N
     assert "Left out of the verdict, for want of good judges: 1 cell." in page.text
 
 
+@pytest.mark.medium
 def test_a_leak_that_judges_cannot_support_is_no_clean_bill(run: RunFolder) -> None:
     """A cell that is left out is not the same as a cell that found nothing."""
     bad = run.image_cell("bad")
@@ -166,6 +168,7 @@ def test_an_error_that_cannot_explain_the_success_is_no_doubt(run: RunFolder) ->
     assert "too high" not in page.text
 
 
+@pytest.mark.medium
 def test_errors_that_nobody_looked_for_may_explain_a_success(run: RunFolder) -> None:
     """Three pictures of others say too little to tell 2 people of 4 from mistakes."""
     run.cells = [run.image_cell(hits=2)]

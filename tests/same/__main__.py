@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
+from tests.support.processor import AVX2
+
+os.environ.update(AVX2)
+
 import argparse
 import tempfile
 from pathlib import Path

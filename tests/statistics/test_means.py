@@ -14,6 +14,7 @@ def test_equal_values_leave_room_below() -> None:
     assert 0 < few.low < many.low < 9.5
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("n", [6, 12, 40])
 def test_luck_with_ranks_is_seldom_taken_for_knowledge(n: int) -> None:
     """Bits gained by chance: a mean of nothing, with a long tail upward."""

@@ -47,6 +47,7 @@ def test_the_bounds_are_those_of_jax_privacy(
     assert bounds.gaussian == pytest.approx(gaussian, abs=1e-9)
 
 
+@pytest.mark.medium
 def test_randomised_response_is_bounded_below_its_own_epsilon() -> None:
     """A coin for each canary, told rightly with the chance that epsilon 1 allows."""
     above = 0
@@ -168,6 +169,7 @@ def test_a_few_guesses_are_bounded_as_by_a_slow_and_plain_way(
     assert bounds.gaussian == pytest.approx(max(gaussian), abs=1e-4)
 
 
+@pytest.mark.medium
 def test_canaries_that_are_all_told_apart_are_bounded_far_out() -> None:
     bounds = epsilon_bounds(np.ones(100_000), np.zeros(100_000), delta=1e-12)
     # All of so many right: chance ** right is the significance, of one threshold in three or two.

@@ -27,6 +27,7 @@ def test_almost_full_batches_agree_with_the_closed_form(steps: int, records: int
     assert near == pytest.approx(exact, abs=1e-5)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("baseline", "mechanism", "records"),
     [
@@ -59,6 +60,7 @@ def test_the_likelihood_ratio_test_of_who_knows_all_meets_the_bound(
     assert bound - error < reached < bound + error
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("baseline", "noise", "rate", "records"),
     [(0.05, 1.0, 0.1, 1), (0.01, 0.2, 0.3, 1), (0.2, 0.7, 0.5, 4), (0.001, 3.0, 0.9, 2)],
@@ -115,6 +117,7 @@ def _noise(mechanism: object) -> float:
         )
 
 
+@pytest.mark.medium
 def test_more_noise_fewer_steps_and_fewer_records_lower_the_bound() -> None:
     usual = reconstruction_bound(0.1, Mechanism(1.0, 0.1, 50), records=2)
     assert 0.1 < reconstruction_bound(0.1, Mechanism(2.0, 0.1, 50), records=2) < usual

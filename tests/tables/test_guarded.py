@@ -102,6 +102,7 @@ def people() -> pd.DataFrame:
     )
 
 
+@pytest.mark.medium
 def test_records_for_which_the_budget_does_not_reach_keep_the_priors_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

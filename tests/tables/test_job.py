@@ -118,6 +118,7 @@ def edited(folder: Path, *pairs: tuple[str, str]) -> Path:
     return path
 
 
+@pytest.mark.medium
 def test_a_leaking_model_is_found_out(folder: Path) -> None:
     run = audit_plan(folder / "plan.toml", progress=False)
     Draft202012Validator(load_schema()).validate(run.results)
@@ -141,6 +142,7 @@ def test_a_leaking_model_is_found_out(folder: Path) -> None:
     assert "yes" in run.report.read_text()
 
 
+@pytest.mark.medium
 def test_the_run_resumes_to_the_same_results(folder: Path) -> None:
     first = audit_plan(folder / "plan.toml", progress=False)
     lost = folder / "runs" / "people" / "cells" / first.cells[1].key / "cell.json"
@@ -149,6 +151,7 @@ def test_the_run_resumes_to_the_same_results(folder: Path) -> None:
     assert timeless(back) == timeless(first)
 
 
+@pytest.mark.medium
 def test_what_decides_a_cell_is_in_its_key(folder: Path) -> None:
     def keys() -> list[str]:
         job = load_job(folder / "plan.toml", Reporter(shown=False))
@@ -164,6 +167,7 @@ def test_what_decides_a_cell_is_in_its_key(folder: Path) -> None:
     assert keys()[1] != first[1]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("names", ["[]", '["city"]'])
 def test_groups_are_those_asked_for(folder: Path, names: str) -> None:
     edited(folder, ('sensitive = "secret"', f'sensitive = "secret"\ngroups = {names}'))
@@ -172,6 +176,7 @@ def test_groups_are_those_asked_for(folder: Path, names: str) -> None:
     assert columns == {"secret", *json.loads(names)}
 
 
+@pytest.mark.medium
 def test_defences_meet_attacks_that_see_answers(folder: Path) -> None:
     plan = edited(folder, ('name = "tree-counts"', 'name = "csmia"'))
     plan.write_text(plan.read_text() + '\n[[defense]]\nname = "rounding"\ndecimals = 1\n')
@@ -214,6 +219,7 @@ def audited_doses(tmp_path: Path, *defenses: dict[str, Any], **options: Any) -> 
     )
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("knows", ["response", "prediction"])
 def test_rounded_and_noisy_doses(tmp_path: Path, knows: str) -> None:
     rounding = {"name": "value-rounding", "step": 40.0}
@@ -250,12 +256,14 @@ def test_a_defence_of_another_kind_of_answer_is_one_clear_line(tmp_path: Path) -
         audited_doses(tmp_path, {"name": "rounding"})
 
 
+@pytest.mark.medium
 def test_the_attacker_may_know_predictions_only(folder: Path) -> None:
     edited(folder, ('sensitive = "secret"', 'sensitive = "secret"\nknows = "prediction"'))
     cell = audit_plan(folder / "plan.toml", progress=False).cells[0]
     assert "what the model says of it" in " ".join(cell.details.threat_model)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
@@ -367,6 +375,7 @@ def test_a_bad_table_is_one_clear_line(folder: Path, change: Any, expected: str)
     del sys.modules["own_people_model"]
 
 
+@pytest.mark.medium
 def test_rows_with_missing_values_are_left_out_and_counted(folder: Path) -> None:
     _table(folder, lambda frame: frame.assign(city=[None] * 4 + list(frame["city"][4:])))
     edited(folder, ('sensitive = "secret"', 'sensitive = "secret"\nmissing = "drop"'))
@@ -379,6 +388,7 @@ def test_rows_with_missing_values_are_left_out_and_counted(folder: Path) -> None
         audit_plan(folder / "plan.toml", progress=False)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("model", [HistGradientBoostingClassifier, KNeighborsClassifier])
 def test_rows_with_missing_values_are_kept_where_the_model_takes_them(
     tmp_path: Path, model: Callable[[], Any]
@@ -406,6 +416,7 @@ def test_rows_with_missing_values_are_kept_where_the_model_takes_them(
     assert (run.folder / "report.html").exists()
 
 
+@pytest.mark.medium
 def test_paths_are_relative_to_the_plan(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "elsewhere").mkdir()
     monkeypatch.chdir(folder / "elsewhere")
@@ -429,6 +440,7 @@ def _split() -> tuple[pd.DataFrame, pd.DataFrame]:
     return frame[:PRIVATE], frame[PRIVATE:]
 
 
+@pytest.mark.medium
 def test_a_model_is_audited_from_python(tmp_path: Path) -> None:
     private, public = _split()
     inputs = private.drop(columns="grade")[:MEMBERS]
@@ -453,6 +465,7 @@ def test_a_model_is_audited_from_python(tmp_path: Path) -> None:
     assert run.report.exists()
 
 
+@pytest.mark.medium
 def test_a_function_is_audited_from_python(tmp_path: Path) -> None:
     private, public = _split()
 
@@ -476,6 +489,7 @@ def test_a_function_is_audited_from_python(tmp_path: Path) -> None:
     assert "trained on all private rows" in run.report.read_text()
 
 
+@pytest.mark.medium
 def test_several_columns_and_unknown_ones(tmp_path: Path) -> None:
     private, public = _split()
     model = make_pipeline(
@@ -500,6 +514,7 @@ def test_several_columns_and_unknown_ones(tmp_path: Path) -> None:
     assert len(known(cell.details.members.confusion)) == 6
 
 
+@pytest.mark.medium
 def test_a_number_is_inferred_with_error_and_interval(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"height": rng.normal(170, 10, 400), "income": rng.normal(50, 15, 400)})

@@ -26,6 +26,8 @@ from darkroom.tables.training.columns import PublicTable
 from darkroom.tables.training.course import TableCourse
 from darkroom.tables.training.registry import TABLE_TRAINING_DEFENSES
 
+pytestmark = pytest.mark.medium
+
 N, MEMBERS, PRIVATE = 420, 200, 320
 
 MODEL = """\
@@ -144,6 +146,7 @@ def test_what_is_said_of_each_training(run: darkroom.Run) -> None:
     assert known(leaf.details.training).time_factor > 0
 
 
+@pytest.mark.medium
 def test_the_best_defence_is_recommended(run: darkroom.Run) -> None:
     found = recommend(run.cells, 0.1)
     assert found.chosen is not None

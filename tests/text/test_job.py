@@ -82,6 +82,7 @@ def run(folder: Path) -> Run:
     return audit_plan(folder / "plan.toml", progress=False)
 
 
+@pytest.mark.medium
 def test_an_audit_from_end_to_end(run: Run) -> None:
     cells = cells_of(run, TextCell)
     assert [(cell.attack, cell.access, cell.defense, cell.attacker) for cell in cells] == [
@@ -112,6 +113,7 @@ def test_an_audit_from_end_to_end(run: Run) -> None:
     assert run.leaks(0.05)
 
 
+@pytest.mark.medium
 def test_secrets_of_several_formats_are_told_apart(folder: Path) -> None:
     canaries, wide = memoriser().canaries, make_format(r"[0-9a-d]{3}-\d{3}")
     mixed = [
@@ -139,6 +141,7 @@ def test_secrets_of_several_formats_are_told_apart(folder: Path) -> None:
     assert shown.candidates in (narrow.bits, wider.bits)
 
 
+@pytest.mark.medium
 def test_the_tree_is_of_what_the_attack_could_ask(folder: Path) -> None:
     plan = folder / "budget.toml"
     text = (folder / "plan.toml").read_text().replace('"text"', '"budget"')
@@ -149,6 +152,7 @@ def test_the_tree_is_of_what_the_attack_could_ask(folder: Path) -> None:
     assert cell.success.estimate == 0
 
 
+@pytest.mark.medium
 def test_what_defences_cost_and_who_is_told_of_them(run: Run) -> None:
     plain, rounded, naive, top, *_ = run.cells
     worth = [known(cell.utility.perplexity) for cell in (plain, rounded, top)]
@@ -173,12 +177,14 @@ def test_what_defences_cost_and_who_is_told_of_them(run: Run) -> None:
     }
 
 
+@pytest.mark.medium
 def test_resuming_gives_the_same_results(run: Run, folder: Path) -> None:
     (run.folder / "cells" / run.cells[1].key / "cell.json").unlink()
     again = audit_plan(folder / "plan.toml", resume=True, progress=False)
     assert timeless(again) == timeless(run)
 
 
+@pytest.mark.medium
 def test_no_secret_is_in_any_byte_that_is_written(
     folder: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -205,6 +211,7 @@ def test_no_secret_is_in_any_byte_that_is_written(
     assert all(canaries.hashed(one.secret).encode() in page for one in canaries.inserted)
 
 
+@pytest.mark.medium
 def test_revealing_shows_them(folder: Path) -> None:
     plan = folder / "shown.toml"
     text = (folder / "plan.toml").read_text().replace('"text"', '"shown"')
@@ -216,6 +223,7 @@ def test_revealing_shows_them(folder: Path) -> None:
     assert not any(canary.secret in hidden for canary in canaries.inserted)
 
 
+@pytest.mark.medium
 def test_exposure_of_controls_is_that_of_chance() -> None:
     known = memoriser()
     subject = TextSubject(known.target, None, known.canaries, 60, 40, 0)

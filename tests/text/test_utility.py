@@ -32,6 +32,7 @@ def test_perplexity_is_that_of_the_model() -> None:
     assert found == Utility(perplexity=found.perplexity)
 
 
+@pytest.mark.medium
 def test_defences_cost_perplexity() -> None:
     known = memoriser()
     lines = held_out_lines(known.canaries, count=20)

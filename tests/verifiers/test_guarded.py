@@ -87,6 +87,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, FaceService]:
         return audit_plan(folder / "plan.toml", progress=False), hidden
 
 
+@pytest.mark.medium
 def test_the_guard_lets_so_many_rows_about_each_person_through(
     asked: tuple[Run, FaceService],
 ) -> None:
@@ -103,6 +104,7 @@ def test_the_guard_lets_so_many_rows_about_each_person_through(
     assert (guard.opened, guard.refusals) == (1, 1)
 
 
+@pytest.mark.medium
 def test_fewer_are_accepted_behind_it(asked: tuple[Run, FaceService]) -> None:
     before, after = asked[0].cells
     assert before.success.estimate >= 5 / 6

@@ -94,6 +94,7 @@ def test_every_row_is_charged_to_whom_it_is_about(url: str, service: FaceService
     target.close()
 
 
+@pytest.mark.medium
 def test_rows_are_charged_again_when_the_server_fails() -> None:
     failures = iter([(503, {}), *[(200, {"score": 0.5})] * 9])
     target = verifier(FaceWire("http://h/compare", SPEC), lambda _: next(failures))
@@ -190,6 +191,7 @@ def cell_of(run: Run) -> VerifierCell:
     return cell
 
 
+@pytest.mark.medium
 def test_a_plan_of_a_server_that_compares(
     planned: Callable[..., Path], service: FaceService
 ) -> None:
@@ -203,6 +205,7 @@ def test_a_plan_of_a_server_that_compares(
     assert "none is seen" in run.report.read_text()
 
 
+@pytest.mark.medium
 def test_a_plan_of_a_server_that_decides(planned: Callable[..., Path]) -> None:
     plan = planned('answers = "decision"', "decision")
     text = plan.read_text().replace("/compare", "/decide").replace("threshold = 0.8\n", "")
@@ -215,6 +218,7 @@ def test_a_plan_of_a_server_that_decides(planned: Callable[..., Path]) -> None:
         load_job(plan, Reporter(shown=False)).keys("1")
 
 
+@pytest.mark.medium
 def test_a_plan_of_a_server_that_makes_templates(planned: Callable[..., Path]) -> None:
     plan = planned('answers = "template"', "template", "steps = 5")
     plan.write_text(plan.read_text().replace("/compare", "/embed"))

@@ -84,6 +84,7 @@ def test_the_kind_is_told_by_who_is_enrolled(folder: Path) -> None:
     assert isinstance(read_plan(folder / "plan.toml"), VerifierPlan)
 
 
+@pytest.mark.medium
 def test_impersonation_and_likeness_stand_side_by_side(run: Run) -> None:
     evolution, rounded, fixed, template = run.cells
     assert [cell.defense for cell in run.cells] == [
@@ -115,6 +116,7 @@ def test_impersonation_and_likeness_stand_side_by_side(run: Run) -> None:
     assert fixed.success.estimate <= evolution.success.estimate
 
 
+@pytest.mark.medium
 def test_the_run_and_its_page_are_whole(run: Run) -> None:
     document = json.loads((run.folder / "results.json").read_text())
     jsonschema.validate(document, load_schema())
@@ -129,6 +131,7 @@ def test_the_run_and_its_page_are_whole(run: Run) -> None:
         assert arrays["photos"].dtype == np.uint8
 
 
+@pytest.mark.medium
 def test_every_field_of_the_record_is_shown(run: Run, read: set[Field]) -> None:
     write_report(run.folder)
     asked(run.folder)
@@ -169,6 +172,7 @@ def test_mistakes_are_named(folder: Path, old: str, new: str, said: str) -> None
         load_job(changed(folder, old, new), Reporter(shown=False)).keys("1")
 
 
+@pytest.mark.medium
 def test_the_same_from_python(tmp_path: Path) -> None:
     private, public = photos_of(5, 4, 1), photos_of(44, 2, 2)
     encoder = Projection().train()

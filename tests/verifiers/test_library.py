@@ -16,6 +16,7 @@ from darkroom.vision.spec import ImageSpec
 README = Path(__file__).parents[2] / "README.md"
 
 
+@pytest.mark.medium
 def test_a_photo_without_a_face_has_no_template() -> None:
     needed("dlib")
     from darkroom.verifiers.targets.dlib import SIZE, DlibEncoder

@@ -60,6 +60,7 @@ def test_pairs_that_hang_together_are_worth_fewer() -> None:
     assert together.high - together.low == pytest.approx(rows.high - rows.low, rel=0.25)
 
 
+@pytest.mark.medium
 def test_no_hit_is_given_as_an_upper_bound() -> None:
     none = crossed_rate(np.zeros((50, 10), np.bool_), np.arange(50) // 2)
     assert none.low == none.estimate == 0

@@ -71,6 +71,7 @@ def test_the_people_are_still_recognised(behind_it: Behind) -> None:
     assert other.decisions(subject.held_out.images, subject.held_out.people).mean() > 0.5
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("protection", [Rotation(), BinarisedHash(), PolyProtect(overlap=0)])
 def test_a_template_leads_to_nobody_until_the_keys_are_known(
     protection: Protection, behind_it: Behind, knowledge: Knowledge
@@ -81,12 +82,14 @@ def test_a_template_leads_to_nobody_until_the_keys_are_known(
     assert share(TEMPLATE, known, knowledge) >= 4 / 6
 
 
+@pytest.mark.medium
 def test_gradients_lead_there_too(behind_it: Behind, knowledge: Knowledge) -> None:
     attack = GradientAttack(steps=60)
     assert share(attack, behind_it(Rotation()), knowledge) <= 2 / 6
     assert share(attack, behind_it(Rotation(key_known=True)), knowledge) >= 5 / 6
 
 
+@pytest.mark.medium
 def test_accounts_of_the_attackers_own_undo_a_rotation(
     behind_it: Behind, knowledge: Knowledge
 ) -> None:

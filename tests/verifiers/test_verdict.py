@@ -25,6 +25,8 @@ from darkroom.verifiers.targets.metrics import Metric
 from darkroom.vision.duplicates import check_duplicates
 from darkroom.vision.photos import Photos
 
+pytestmark = pytest.mark.medium
+
 
 def audited(out: Path, encoder: Any = None, **options: Any) -> Run:
     private, public, apart = photos_of(12, 6, 1), photos_of(60, 2, 2), photos_of(80, 2, 3)
@@ -109,6 +111,7 @@ def test_likeness_alone_is_a_leak(cell: VerifierCell) -> None:
     assert any("is accepted as 0 of 12 people" in said for said in verdict.sentences)
 
 
+@pytest.mark.medium
 def test_a_clean_verdict_needs_both(cell: VerifierCell) -> None:
     sure = cell.details.likeness.accuracy.model_copy(update={"estimate": 1.0, "high": 1.0})
     nobody = with_likeness(without_acceptance(cell), mistaken=FIFTH, advantage=ALIKE, accuracy=sure)

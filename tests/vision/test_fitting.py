@@ -64,6 +64,7 @@ def images(count: int) -> np.ndarray:
     return np.random.default_rng(count).random((count, *SPEC.shape), np.float32)
 
 
+@pytest.mark.medium
 def test_scores_of_rows_that_do_not_fit_are_asked_in_halves() -> None:
     expected = TorchTarget(Small(), SPEC.shape).scores(images(20))
     model = Small(forward=6)
@@ -78,6 +79,7 @@ def test_scores_of_rows_that_do_not_fit_are_asked_in_halves() -> None:
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("forward", "backward"), [(99, 99), (6, 99), (99, 6), (7, 3), (2, 1)])
 def test_gradients_of_rows_that_do_not_fit(forward: int, backward: int) -> None:
     def gradient(target: TorchTarget, rows: Tensor) -> Tensor:
@@ -97,6 +99,7 @@ def test_gradients_of_rows_that_do_not_fit(forward: int, backward: int) -> None:
     assert torch.allclose(found, expected, atol=1e-6)
 
 
+@pytest.mark.medium
 def test_an_attack_is_charged_once_and_finds_the_same() -> None:
     attack, goals = GradientAttack(steps=3, restarts=4, settle=9), np.arange(CLASSES)
     prior = MeanPrior(torch.full(SPEC.shape, 0.5), SPEC)
@@ -114,6 +117,7 @@ def test_an_attack_is_charged_once_and_finds_the_same() -> None:
     assert found[1].tolist() == expected[1].tolist() == [attack.expected_queries()] * CLASSES
 
 
+@pytest.mark.medium
 def test_templates_of_rows_that_do_not_fit() -> None:
     expected = TorchEncoder(Small(), SPEC).templates(images(20))
     with Elsewhere():
@@ -123,6 +127,7 @@ def test_templates_of_rows_that_do_not_fit() -> None:
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+@pytest.mark.medium
 def test_one_row_that_does_not_fit_is_an_error_and_so_is_any_other() -> None:
     model = Small()
     with Elsewhere():

@@ -218,6 +218,7 @@ def test_an_alarm_lasts_until_its_sum_has_halved(seed: int, count: int) -> None:
     assert np.array_equal(charts.alarmed(before, sums), state)
 
 
+@pytest.mark.medium
 def test_a_sum_that_hovers_at_its_limit_is_one_alarm(fitted: Detector) -> None:
     """Odd rows until an alarm, then real ones until it is a little below, and odd ones again."""
     rng = np.random.default_rng(5)
@@ -263,6 +264,7 @@ def test_oddness_is_minus_the_logarithm_of_how_rare_a_value_is() -> None:
     assert np.isnan(unknown).all()
 
 
+@pytest.mark.medium
 def test_false_alarms_are_about_as_many_as_allowed(fitted: Detector) -> None:
     watcher = Detector(fitted.space, list(fitted.charts.values()))
     traffic = honest(np.random.default_rng(100), 1500)
@@ -270,6 +272,7 @@ def test_false_alarms_are_about_as_many_as_allowed(fitted: Detector) -> None:
     assert sum(watcher.watch(batch).begun for batch in traffic) <= 10
 
 
+@pytest.mark.medium
 def test_an_attack_alarms_and_others_do_not(detector: Detector) -> None:
     rng = np.random.default_rng(7)
     for batch in honest(rng, 100):
@@ -285,6 +288,7 @@ def test_an_attack_alarms_and_others_do_not(detector: Detector) -> None:
     assert calm.client < 1
 
 
+@pytest.mark.medium
 def test_an_alarm_ends_when_a_client_goes_back_to_real_traffic(detector: Detector) -> None:
     rng = np.random.default_rng(8)
     assert detector.watch(climbing(rng, 200)).client >= 1
@@ -293,6 +297,7 @@ def test_an_alarm_ends_when_a_client_goes_back_to_real_traffic(detector: Detecto
     assert levels[-1] < 1
 
 
+@pytest.mark.medium
 def test_an_account_for_every_row_does_not_hide_an_attack(detector: Detector) -> None:
     rng = np.random.default_rng(9)
     inputs, scores = climbing(rng, 120)[1:]
@@ -305,6 +310,7 @@ def test_an_account_for_every_row_does_not_hide_an_attack(detector: Detector) ->
     assert max(max(one.classes, one.everyone) for one in verdicts) >= 1
 
 
+@pytest.mark.medium
 def test_clients_and_their_memory_are_bounded(fitted: Detector) -> None:
     detector = Detector(fitted.space, list(fitted.charts.values()), clients=50)
     rng = np.random.default_rng(1)
@@ -331,6 +337,7 @@ def test_the_client_unused_for_longest_is_forgotten() -> None:
     assert len(streams) == 2
 
 
+@pytest.mark.medium
 def test_rows_without_numbers_or_scores_are_taken_for_what_they_are(detector: Detector) -> None:
     rng = np.random.default_rng(2)
     scores = scored(rng, np.array([1, 2]), np.array([0.9, 0.8]))

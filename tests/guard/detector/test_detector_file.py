@@ -75,6 +75,7 @@ def fit_in(folder: Path) -> None:
     Detector.fit(space, honest(rng, 1500), days=10).save(folder / "detector.npz")
 
 
+@pytest.mark.medium
 def test_a_detector_from_a_file_alarms_about_an_attack_and_tightens(tmp_path: Path) -> None:
     fit_in(tmp_path)
     made = made_in(tmp_path)

@@ -23,6 +23,7 @@ def windows(shift: float, count: int = 40) -> NDArray[np.float32]:
     return rows + np.float32(shift)
 
 
+@pytest.mark.medium
 def test_as_many_honest_windows_are_suspicious_as_it_is_calibrated_for(test: WindowTest) -> None:
     share = np.mean([test.score(one) > test.limit for one in windows(0)])
     # The mean of twenty draws varies less than one, so fewer are than the percentile says.
@@ -33,6 +34,7 @@ def test_windows_of_others_are_suspicious(test: WindowTest) -> None:
     assert np.mean([test.score(one) > test.limit for one in windows(1.5)]) == 1
 
 
+@pytest.mark.medium
 def test_the_estimate_is_zero_in_the_mean_and_grows_with_the_distance(test: WindowTest) -> None:
     means = [float(np.mean([test.score(one) for one in windows(shift)])) for shift in (0, 0.5, 1.5)]
     assert abs(means[0]) < 0.01

@@ -92,6 +92,7 @@ def live(stores: Stores, model: str, hand: Hand, tmp_path: Path) -> Live:
     return Live(stores, model, hand, tmp_path)
 
 
+@pytest.mark.medium
 def test_a_raise_counts_at_once_for_one_client_and_ends(
     live: Live, hand: Hand, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -122,6 +123,7 @@ def test_a_raise_counts_at_once_for_one_client_and_ends(
     live.own.check()
 
 
+@pytest.mark.medium
 def test_two_raises_add_up_and_are_taken_back(live: Live) -> None:
     live.raised(2)
     live.raised(2, "1h")
@@ -134,6 +136,7 @@ def test_two_raises_add_up_and_are_taken_back(live: Live) -> None:
     live.own.check()
 
 
+@pytest.mark.medium
 def test_a_reset_forgives_what_is_spent_and_no_more(live: Live) -> None:
     assert live.admitted(5) == 5
     reset(live.policy, live.own, live.meant(), ME)
@@ -148,6 +151,7 @@ def test_a_reset_forgives_what_is_spent_and_no_more(live: Live) -> None:
     live.own.check()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("before", [False, True])
 def test_a_reset_forgives_tokens_of_requests_on_their_way_once(
     stores: Stores, model: str, hand: Hand, tmp_path: Path, before: bool
@@ -259,6 +263,7 @@ def test_operators_at_the_same_moment_forgive_once(
     assert live.admitted(9) == 5
 
 
+@pytest.mark.medium
 def test_raises_beside_traffic_admit_as_much_as_the_log_opens(
     live: Live, stores: Stores, model: str, hand: Hand
 ) -> None:

@@ -400,6 +400,7 @@ def mutated(draw: st.DrawFn, document: Any) -> Any:
     return document
 
 
+@pytest.mark.medium
 @each_format
 @many
 @given(data=st.data())
@@ -416,6 +417,7 @@ def test_a_hostile_client_is_refused_or_charged_for_every_row(
     assert asked.inputs is None or len(asked.inputs()) == asked.rows
 
 
+@pytest.mark.medium
 @each_format
 @many
 @given(data=st.data())
@@ -456,6 +458,7 @@ def test_nothing_of_a_hostile_upstream_leaves(kind: Format, data: st.DataObject)
         assert str(raw)[:8].encode() not in sent
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", WIRES.own)
 @given(body=st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_no_bytes_crash_a_format(name: str, body: bytes) -> None:

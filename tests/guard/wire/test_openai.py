@@ -342,6 +342,7 @@ def test_a_hostile_client_is_refused_or_charged_for_every_completion(document: A
     assert asked.rows >= (len(prompt) if many else 1) * made
 
 
+@pytest.mark.medium
 @many
 @given(data=st.data(), path=st.sampled_from([CHAT, TEXT]), wanted=st.booleans())
 def test_nothing_of_a_hostile_upstream_leaves_but_text(
@@ -453,6 +454,7 @@ def test_a_stream_leaves_cut_and_defended() -> None:
     assert b"0.1234" not in b"".join(sent)
 
 
+@pytest.mark.medium
 @many
 @given(
     documents=st.lists(mutated(chat_answer(part=True)), min_size=1, max_size=3),

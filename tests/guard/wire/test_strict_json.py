@@ -36,6 +36,7 @@ def test_whatever_json_says_once_is_read_as_it_is(value: Any) -> None:
     assert read_json(json.dumps(value, ensure_ascii=False).encode(), LIMITS) == value
 
 
+@pytest.mark.medium
 @given(
     value=st.dictionaries(st.text(st.characters(codec="utf-8")), JSON, min_size=1),
     key=st.data(),

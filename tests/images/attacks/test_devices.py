@@ -73,6 +73,7 @@ def test_another_device_gives_the_same_answer(make: Callable[[], ImagePrior], ou
     assert here.queries.tolist() == there.queries.tolist()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("outputs", ["logits", "probabilities"])
 @pytest.mark.parametrize("make", PRIORS, ids=lambda make: make.__name__)
 def test_within_a_step_no_row_crosses_and_nothing_is_of_64_bits(
@@ -89,6 +90,7 @@ def test_within_a_step_no_row_crosses_and_nothing_is_of_64_bits(
             search.advance()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("start", ["prior", "black"])
 def test_mi_face_gives_the_same_answer_on_another_device(start: Start) -> None:
     attack = replace(FIRST, start=start, auxiliary=0.1)
@@ -102,6 +104,7 @@ def test_mi_face_gives_the_same_answer_on_another_device(start: Start) -> None:
     assert here.queries.tolist() == there.queries.tolist()
 
 
+@pytest.mark.medium
 def test_within_a_step_of_mi_face_no_row_crosses() -> None:
     attack = replace(FIRST, patience=9)  # nobody stops
     with Elsewhere() as elsewhere:

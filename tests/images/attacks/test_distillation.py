@@ -114,6 +114,7 @@ def test_a_softmax_regression_is_known_exactly_from_few_more_rows_than_coordinat
     assert float(copy.weights.sum()) == pytest.approx(1)
 
 
+@pytest.mark.medium
 def test_what_is_not_linear_is_left_to_the_other_networks() -> None:
     copy, unseen, answers = taught(Folded(), 1000, units=64, steps=400)
     linear = copy.members[0](copy.features(unseen)) * copy.unit + copy.middle
@@ -129,6 +130,7 @@ def test_shares_are_learned_where_small_scores_are_hidden() -> None:
     assert (copy(unseen).argmax(dim=1) == answers.argmax(dim=1)).float().mean() > 0.7
 
 
+@pytest.mark.medium
 def test_sixty_rows_for_all_together_show_what_the_weights_show() -> None:
     answers, _ = run()
     *_, apart = run(EvolutionAttack(rows=SMALL.rows))[0]
@@ -140,6 +142,7 @@ def test_sixty_rows_for_all_together_show_what_the_weights_show() -> None:
     assert answers[-1].confidence.min() > 0.5
 
 
+@pytest.mark.medium
 def test_a_pool_is_paid_for_by_all_and_counted_in_full_for_each() -> None:
     answers, view = run()
     spent, alone = view.ledger.spent, view.ledger.alone
@@ -166,6 +169,7 @@ def test_a_budget_is_kept_and_the_pool_takes_half_of_it_at_most(limit: Limit) ->
     assert bool(pool) == (limit in (Limit(per_goal=60), Limit(total=100)))
 
 
+@pytest.mark.medium
 def test_one_goal_alone_pays_for_the_whole_pool() -> None:
     view = View(TorchTarget(Softmax(), SPEC.shape), Access.SCORES, QueryLedger(1))
     attack = dataclasses.replace(SMALL, rows=200)
@@ -174,6 +178,7 @@ def test_one_goal_alone_pays_for_the_whole_pool() -> None:
     assert torch.cosine_similarity(latents(end.reconstructions), people()[2:3]) > 0.6
 
 
+@pytest.mark.medium
 def test_a_target_that_answers_by_lot_shows_nobody() -> None:
     """However confident it becomes of what is found."""
     found = [likeness(run(view=make_view(Lottery()), seed=seed)[0][-1]) for seed in range(4)]
@@ -184,6 +189,7 @@ def test_a_target_that_answers_by_lot_shows_nobody() -> None:
     assert min(known) > float(chance.max())
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("defense", "access"),
     [(Rounding(1), Access.SCORES), (Noise(0.05), Access.SCORES), (TopK(2), Access.TOP_K)],
@@ -197,6 +203,7 @@ def test_it_works_behind_what_hides_scores(defense: OutputDefense, access: Acces
     assert attack.adaptation(view) == EvolutionAttack().adaptation(view) != ()
 
 
+@pytest.mark.medium
 def test_a_seed_decides_everything_and_the_global_state_is_left_alone() -> None:
     torch.manual_seed(7)
     expected = torch.rand(3)

@@ -167,6 +167,7 @@ def test_against_one_other_class_the_best_image_is_a_vertex(ends: tuple[float, f
         np.testing.assert_allclose(answer.reconstructions[goal].ravel(), vertex, atol=1e-4)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("weight", [0.5, 2.0])
 def test_the_energy_of_free_pixels_ends_where_algebra_says(weight: float) -> None:
     weights = np.stack([np.zeros(12), 0.02 * np.linspace(-1, 1, 12)])
@@ -177,6 +178,7 @@ def test_the_energy_of_free_pixels_ends_where_algebra_says(weight: float) -> Non
     np.testing.assert_allclose(answer.reconstructions[0].ravel(), expected, atol=1e-3)
 
 
+@pytest.mark.medium
 def test_the_energy_of_eigenfaces_ends_where_algebra_says() -> None:
     components = 0.1 * np.linalg.qr(np.random.default_rng(0).standard_normal((12, 3)))[0].T
     prior = EigenfacePrior(torch.full(SPEC.shape, 0.5), torch.from_numpy(components).float(), SPEC)
@@ -225,6 +227,7 @@ def test_moves_are_drawn_anew_at_every_step() -> None:
     assert not any(torch.equal(one, other) for one, other in itertools.combinations(looks, 2))
 
 
+@pytest.mark.medium
 def test_an_answer_does_not_hang_on_who_else_is_attacked() -> None:
     prior = MeanPrior(torch.rand(SPEC.shape, generator=torch.Generator().manual_seed(0)), SPEC)
     attack = GradientAttack(40, restarts=2, confidence=1)  # more steps than moves drawn at a time

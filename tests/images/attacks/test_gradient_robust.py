@@ -75,6 +75,7 @@ class Spike(nn.Module):
         return torch.stack([torch.maximum(wide, narrow), torch.zeros_like(level)], dim=1)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("noise", "level"), [(0.0, 0.502), (0.5, 0.75)])
 def test_noise_passes_over_what_only_the_model_sees(noise: float, level: float) -> None:
     prior = EigenfacePrior(
@@ -97,6 +98,7 @@ class Bowl(nn.Module):
         return torch.stack([6 - 20 * away, torch.zeros_like(away)], dim=1)
 
 
+@pytest.mark.medium
 def test_the_average_of_a_noisy_path_is_nearer_to_its_end() -> None:
     best = 0.3 + 0.4 * torch.rand(1, 8, 8, generator=torch.Generator().manual_seed(0))
     prior = MeanPrior(torch.full((1, 8, 8), 0.5), ImageSpec((1, 8, 8)), 0.2)
@@ -161,12 +163,14 @@ def bits(names: NDArray[np.int64], attack: GradientAttack) -> tuple[Floats, floa
     return guessed - log_rank_right(likeness), together
 
 
+@pytest.mark.medium
 def test_people_are_narrowed_down_by_a_model_that_learned_them() -> None:
     gained, together = bits(np.repeat(np.arange(PEOPLE), 12), GradientAttack(150))
     assert mean_interval(gained, lowest=gained.min(), highest=gained.max()).low > 1
     assert together < 0.001
 
 
+@pytest.mark.medium
 def test_nobody_is_narrowed_down_by_a_model_of_shuffled_names() -> None:
     names = np.random.default_rng(0).permutation(np.repeat(np.arange(PEOPLE), 12))
     gained, together = bits(names, GradientAttack(150))

@@ -131,6 +131,7 @@ def test_the_batch_is_the_algorithm_one_at_a_time(
     np.testing.assert_allclose(answer.reconstructions.reshape(5, 12), images, atol=1e-5)
 
 
+@pytest.mark.medium
 def test_goals_far_below_one_percent_are_not_given_up() -> None:
     """A listed peer stops such goals after one step, because it keeps rows by the wrong test."""
     model = linear(classes=200, scale=1.0)
@@ -152,6 +153,7 @@ class Hill(nn.Module):
         return torch.stack([height, torch.zeros_like(height)], dim=1)
 
 
+@pytest.mark.medium
 def test_the_best_seen_is_returned_and_not_the_last() -> None:
     prior = MeanPrior(torch.full(SPEC.shape, 0.35), SPEC)
     attack = MIFaceAttack(steps=40, learning_rate=4.0, patience=100, confidence=0.999)
@@ -199,6 +201,7 @@ def test_gamma_ends_a_goal_and_is_confidence_not_cost() -> None:
     assert (long.queries < 2001).all()
 
 
+@pytest.mark.medium
 def test_finished_goals_leave_the_batch_and_each_is_asked_once_a_step() -> None:
     model = linear(scale=3.0)
     mean = MeanPrior(torch.full(SPEC.shape, 0.5), SPEC)
@@ -273,6 +276,7 @@ def test_what_a_part_of_the_last_step_found_is_kept() -> None:
     assert np.isnan(answer.confidence).tolist() == [False] * 4 + [True]
 
 
+@pytest.mark.medium
 def test_in_turns_and_at_once() -> None:
     model = linear(scale=1.0)
     prior = MeanPrior(torch.full(SPEC.shape, 0.5), SPEC)
@@ -284,6 +288,7 @@ def test_in_turns_and_at_once() -> None:
     np.testing.assert_array_equal(answers[0].queries, answers[1].queries)
 
 
+@pytest.mark.medium
 def test_a_goal_alone_and_among_others_repeated_and_out_of_order() -> None:
     model = linear(scale=1.0)
     prior = MeanPrior(torch.full(SPEC.shape, 0.5), SPEC)
@@ -297,6 +302,7 @@ def test_a_goal_alone_and_among_others_repeated_and_out_of_order() -> None:
         assert together.queries[position] == alone.queries[0]
 
 
+@pytest.mark.medium
 def test_the_same_seed_gives_the_same_answer() -> None:
     prior = MeanPrior(torch.full(SPEC.shape, 0.5), SPEC)
     attack = MIFaceAttack(steps=400)
@@ -317,6 +323,7 @@ def test_progress_never_falls() -> None:
         assert (later.confidence >= earlier.confidence).all()
 
 
+@pytest.mark.medium
 def test_the_auxiliary_term_holds_to_the_prior() -> None:
     prior = MeanPrior(torch.full(SPEC.shape, 0.5), SPEC)
     far, near = (
@@ -362,6 +369,7 @@ def autoencoder(spec: ImageSpec) -> GeneratorPrior:
     )
 
 
+@pytest.mark.medium
 def test_latent_search_with_process() -> None:
     spec = ImageSpec((1, 8, 7))
     view = view_of(linear(scale=1.0, spec=spec), 5, spec=spec)

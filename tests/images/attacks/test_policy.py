@@ -75,6 +75,7 @@ def truth(answer: Progress) -> NDArray[np.float64]:
     return make_target().scores(answer.reconstructions)[goals, goals]
 
 
+@pytest.mark.medium
 def test_what_it_asks_about_gets_better(monkeypatch: pytest.MonkeyPatch) -> None:
     """An agent that learned asks about better images than it did at random, one that did not none.
 
@@ -100,6 +101,7 @@ def test_what_it_asks_about_gets_better(monkeypatch: pytest.MonkeyPatch) -> None
     assert gain(PolicyAttack(**QUICK | {"warm_up": 10**6})) < 0.15
 
 
+@pytest.mark.medium
 def test_milestones_are_yielded_over_all_goals() -> None:
     answers, ledger = run(PolicyAttack(**QUICK))
     queries = [answer.queries.max() for answer in answers]
@@ -126,6 +128,7 @@ def test_it_ends_when_it_is_confident() -> None:
     assert (ledger.spent < QUICK["rows"]).all()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("access", "view"),
     [
@@ -142,6 +145,7 @@ def test_hidden_scores(access: Access, view: dict[str, Any]) -> None:
     assert ledger.spent.max() <= attack.rows
 
 
+@pytest.mark.medium
 def test_the_global_random_states_are_left_alone() -> None:
     def draw() -> list[float]:
         return [random.random(), float(np.random.rand()), float(torch.rand(()))]  # noqa: NPY002

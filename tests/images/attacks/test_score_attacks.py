@@ -95,6 +95,7 @@ def changed(attack: ScoreAttack, **changes: Any) -> ScoreAttack:
     return dataclasses.replace(attack, **changes)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("name", "access", "defense"),
     list(itertools.product(ATTACKS, [Access.SCORES, Access.TOP_K], DEFENSES)),
@@ -108,6 +109,7 @@ def test_every_attack_gains_behind_every_defence(name: str, access: Access, defe
     assert ledger.spent.max() <= 300
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", ATTACKS)
 def test_the_same_seed_gives_the_same_answers_behind_noise(name: str) -> None:
     one, other = (attack_all(ATTACKS[name], Noise(0.02))[0][-1] for _ in range(2))
@@ -131,6 +133,7 @@ def test_a_budget_is_spent_but_not_exceeded(name: str, limit: int, defense: str)
     assert not np.isnan(answers[-1].confidence).any()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", ["evolution", "finite-difference"])
 def test_progress_is_told_at_every_budget_that_may_be_asked_about(name: str) -> None:
     attack = changed(ATTACKS[name], rows=1100, confidence=1.0)
@@ -139,6 +142,7 @@ def test_progress_is_told_at_every_budget_that_may_be_asked_about(name: str) -> 
         assert any(floor <= rows <= budget for rows in spent), spent
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", ["evolution", "evolution alone", "finite-difference"])
 def test_more_rows_never_lower_what_is_known_to_be_the_best(name: str) -> None:
     attack = changed(ATTACKS[name], rows=1100, confidence=1.0)
@@ -148,6 +152,7 @@ def test_more_rows_never_lower_what_is_known_to_be_the_best(name: str) -> None:
         assert np.median(later) >= np.median(earlier) - 0.5
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("name", "least"),
     [("evolution", 0.97), ("evolution alone", 0.8), ("finite-difference", 0.9)],

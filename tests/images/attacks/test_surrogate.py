@@ -62,6 +62,7 @@ def margin(progress: Progress) -> Tensor:
     return lead
 
 
+@pytest.mark.medium
 def test_it_comes_near_to_what_the_target_s_own_gradients_find() -> None:
     attack = dataclasses.replace(SMALL, rows=300, first=100, least_steps=300, steps=60)
     answers, view = run(attack)
@@ -76,6 +77,7 @@ def test_it_comes_near_to_what_the_target_s_own_gradients_find() -> None:
     assert likeness(end).mean() > likeness(few).mean() + 0.05
 
 
+@pytest.mark.medium
 def test_progress_at_milestones_with_rows_shared_evenly_and_no_confidence() -> None:
     answers, view = run()
     assert [int(answer.queries.max()) for answer in answers] == [0, 10, 30, 100, 100]
@@ -85,6 +87,7 @@ def test_progress_at_milestones_with_rows_shared_evenly_and_no_confidence() -> N
     assert view.ledger.total == SMALL.rows * PEOPLE
 
 
+@pytest.mark.medium
 def test_a_seed_decides_everything_and_the_global_state_is_left_alone() -> None:
     torch.manual_seed(7)
     expected = torch.rand(3)
@@ -95,6 +98,7 @@ def test_a_seed_decides_everything_and_the_global_state_is_left_alone() -> None:
     assert not np.array_equal(ends[0], ends[2])
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "limit",
     [Limit(per_goal=0), Limit(per_goal=1), Limit(per_goal=47 * PEOPLE), Limit(total=100)],
@@ -114,6 +118,7 @@ def test_a_budget_is_kept_and_the_best_so_far_returned(limit: Limit) -> None:
         assert likeness(answers[-1]).mean() > 0.5
 
 
+@pytest.mark.medium
 def test_labels_are_all_that_it_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """The surrogates' gradients come from a view of their own, and cost nothing."""
     view = make_view(Access.WEIGHTS)
@@ -140,6 +145,7 @@ def test_a_candidate_replaces_the_best_only_where_the_target_agrees() -> None:
     assert (search.inside == inside).all()
 
 
+@pytest.mark.medium
 def test_labels_with_fresh_noise_are_asked_again() -> None:
     view = make_view(defense=Pipeline((Noise(deviation=0.3),)))
     answers, _ = run(view=view)
@@ -201,6 +207,7 @@ def test_values_that_make_no_search_are_refused(wrong: dict[str, Any]) -> None:
         ATTACKS.make("surrogate", wrong)
 
 
+@pytest.mark.medium
 def test_queries_never_fall() -> None:
     answers, _ = run(dataclasses.replace(SMALL, rows=45, first=10, probes=0, near=1.0))
     for earlier, later in itertools.pairwise(answers):

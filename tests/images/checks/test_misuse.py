@@ -36,6 +36,7 @@ def in_order(world: World, classes: list[int]) -> nn.Module:
     return After(world.net, lambda answers: answers[:, torch.from_numpy(places)])
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("classes", "words"),
     [
@@ -52,6 +53,7 @@ def test_another_order_of_people_is_found(world: World, classes: list[int], word
     assert found.remedy
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("cause", "undo", "words"),
     [
@@ -75,6 +77,7 @@ def test_another_preprocessing_is_found(
     assert words in found.found
 
 
+@pytest.mark.medium
 def test_a_range_set_in_the_plan_and_not_in_training_is_found(world: World) -> None:
     public = Photos.of(255 * world.strangers, np.arange(STRANGERS).repeat(SHOTS))
     model = Before(world.net, lambda x: x.clamp(0, 1))
@@ -84,12 +87,14 @@ def test_a_range_set_in_the_plan_and_not_in_training_is_found(world: World) -> N
     assert (found.cause, found.remedy) == ("range", "Set [target] range = [0.0, 1.0].")
 
 
+@pytest.mark.medium
 def test_order_and_preprocessing_together_are_found(world: World) -> None:
     model = Before(in_order(world, NATURAL), lambda x: x * DEVIATION + MEAN)
     found = checked(world.subject(model, names=NAMES))["accuracy"]
     assert found.cause == "normalisation, class order"
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("seed", range(3))
 def test_weights_that_were_not_loaded_are_told(world: World, seed: int) -> None:
     with torch.random.fork_rng(devices=[]):
@@ -101,6 +106,7 @@ def test_weights_that_were_not_loaded_are_told(world: World, seed: int) -> None:
         assert failures(world.subject(model)) == {"accuracy": "weights not loaded"}
 
 
+@pytest.mark.medium
 def test_other_people_are_told(world: World) -> None:
     images = world.strangers[: PEOPLE * SHOTS]
     strangers = trained(images, world.people)
@@ -110,6 +116,7 @@ def test_other_people_are_told(world: World) -> None:
     assert found.remedy == "Exchange the images of [private] and [public]."
 
 
+@pytest.mark.medium
 def test_outputs_that_are_no_classes_are_told(world: World) -> None:
     body = nn.Sequential(*list(world.net)[:-1])  # type: ignore[call-overload]
     of_length_one = After(body, nn.functional.normalize)
@@ -122,6 +129,7 @@ def test_outputs_that_are_no_classes_are_told(world: World) -> None:
     assert (alone["outputs"].outcome, alone["accuracy"].outcome) == ("noted", "passed")
 
 
+@pytest.mark.medium
 def test_answers_that_vary_are_told(world: World) -> None:
     random = Before(world.net, lambda x: nn.functional.dropout(x, 0.5, training=True))
     assert failures(world.subject(random))["answers"] == "random answers"

@@ -205,6 +205,7 @@ STEPS = st.one_of(
 )
 
 
+@pytest.mark.medium
 @given(
     script=st.lists(STEPS, max_size=12),
     rows=st.integers(1, 12),
@@ -301,6 +302,7 @@ def test_a_wait_beyond_patience_is_refused_at_once() -> None:
             target.scores(photos(2))
 
 
+@pytest.mark.medium
 def test_retry_after_is_kept_by_all_requests() -> None:
     server = Server()
     times: list[float] = []
@@ -396,6 +398,7 @@ def test_an_endless_answer(status: int) -> None:
         assert body.sent <= 52_000
 
 
+@pytest.mark.medium
 def test_an_answer_that_never_ends_slowly() -> None:
     server = Server()
     with serving(server, Delivery(timeout=0.2, retries=1, backoff=0.001)) as target:
@@ -541,6 +544,7 @@ def test_a_server_without_metadata() -> None:
         assert target.classes == 3
 
 
+@pytest.mark.medium
 def test_a_model_that_is_still_loading() -> None:
     asked = []
 
@@ -559,6 +563,7 @@ def test_a_model_that_is_still_loading() -> None:
         pass
 
 
+@pytest.mark.medium
 def test_a_failure_at_the_start_leaves_no_thread() -> None:
     before = threading.active_count()
     with pytest.raises(TargetError), serving(lambda request: httpx.Response(404)):
@@ -585,6 +590,7 @@ def test_it_works_where_a_loop_runs_already() -> None:
     np.testing.assert_allclose(asyncio.run(caller()), truth(photos(3)), atol=1e-12)
 
 
+@pytest.mark.medium
 def test_an_interruption_reaches_the_caller(request: pytest.FixtureRequest) -> None:
     # Whoever starts the tests in the background may have Ctrl-C ignored.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -98,6 +98,7 @@ def test_rows_counted_are_rows_served(server: Process) -> None:
         assert target.rows_sent == server.rows
 
 
+@pytest.mark.medium
 def test_a_server_killed_between_queries_costs_time_only(server: Process) -> None:
     ledger = QueryLedger(1)
     with reaching(server.port, Delivery(batch=8, backoff=0.05)) as target:
@@ -112,6 +113,7 @@ def test_a_server_killed_between_queries_costs_time_only(server: Process) -> Non
         assert ledger.total == server.rows - met == 80
 
 
+@pytest.mark.medium
 def test_a_server_killed_in_a_query_costs_what_it_may_have_seen(server: Process) -> None:
     ledger = QueryLedger(1)
     delivery = Delivery(batch=4, concurrency=3, backoff=0.05)
@@ -136,6 +138,7 @@ def test_a_server_killed_in_a_query_costs_what_it_may_have_seen(server: Process)
         assert 0 <= unseen <= 3 * 4, "at most what was on its way when it died"
 
 
+@pytest.mark.medium
 def test_too_many_requests(server: Process) -> None:
     ledger = QueryLedger(1)
     delivery = Delivery(batch=5, concurrency=2, backoff=0.05)
@@ -146,6 +149,7 @@ def test_too_many_requests(server: Process) -> None:
         assert ledger.total == server.rows - met > 40, "requests that were refused were seen too"
 
 
+@pytest.mark.medium
 def test_a_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     tries = []
 
@@ -292,6 +296,7 @@ HOSTILE: dict[str, Callable[[socket.socket], None]] = {
 }
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_server_is_refused_in_time_and_counted(name: str) -> None:
     server = Raw(HOSTILE[name])

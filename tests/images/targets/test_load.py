@@ -322,6 +322,7 @@ def _written(kind: str, module: nn.Module, folder: Path) -> str:
     return str(folder / "model.pt2")
 
 
+@pytest.mark.medium
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 @pytest.mark.parametrize("kind", ["traced", "frozen", "exported", "of one"])
 def test_a_whole_model_in_a_file_is_run_where_it_is_trusted(folder: Path, kind: str) -> None:

@@ -90,6 +90,7 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(raised / raised.sum(axis=1, keepdims=True))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("zipmap", [True, False])
 @pytest.mark.parametrize("names", [None, ["e", "a", "d", "b", "c"]])
 @pytest.mark.parametrize("batch", [1, 2, 256])

@@ -187,6 +187,7 @@ def test_a_missing_library_names_its_extra(
         open_target(section(**table), authorized_by="me")
 
 
+@pytest.mark.medium
 def test_the_plan_reads_no_heavy_library() -> None:
     import subprocess
 

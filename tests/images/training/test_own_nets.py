@@ -183,6 +183,7 @@ class Frozen(nn.Module):
         return answer
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "kind",
     [InPlace, *(pytest.param(one, marks=pytest.mark.slow) for one in (Unused, Added, Functional))],
@@ -197,6 +198,7 @@ def test_private_training_trains(kind: type[nn.Module]) -> None:
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
@@ -239,6 +241,7 @@ def test_gradients_of_single_records_are_right(kind: type[nn.Module], alone: boo
             torch.testing.assert_close(every[place], wanted)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", ["none", "random-erasing", "dp-sgd"])
 def test_what_the_user_froze_stays_frozen(name: str) -> None:
     defenses: dict[str, Callable[[], ImageTraining]] = {

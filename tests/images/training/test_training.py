@@ -97,6 +97,7 @@ def confidence(module: nn.Module, images: torch.Tensor) -> float:
         return float(module(images).softmax(dim=1).amax(dim=1).mean())
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", sorted(TRAINING_DEFENSES.own))
 def test_it_learns(
     name: str,
@@ -109,6 +110,7 @@ def test_it_learns(
     assert not trained.model.training
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", sorted(TRAINING_DEFENSES.own))
 def test_trained_weights_fit_a_prepared_module(
     name: str,
@@ -143,6 +145,7 @@ def test_progress_is_told_to_the_end(
     assert told == [(1, 3), (2, 3), (3, 3)]
 
 
+@pytest.mark.medium
 def test_uniform_confidence_has_nothing_to_say_about_what_is_nobody(
     module: nn.Module,
     photos: tuple[NDArray[np.float32], NDArray[np.int64]],
@@ -162,6 +165,7 @@ def test_uniform_confidence_has_nothing_to_say_about_what_is_nobody(
     assert accuracy(trained.model, *photos) > 0.9
 
 
+@pytest.mark.medium
 def test_uniform_confidence_does_without_strangers_and_climbs(
     module: nn.Module, photos: tuple[NDArray[np.float32], NDArray[np.int64]]
 ) -> None:
@@ -169,6 +173,7 @@ def test_uniform_confidence_does_without_strangers_and_climbs(
     assert trained.facts.defense == "uniform-confidence(share=0.2, climbs=0)"
 
 
+@pytest.mark.medium
 def test_negative_smoothing_pushes_other_classes_down(
     module: nn.Module, photos: tuple[NDArray[np.float32], NDArray[np.int64]]
 ) -> None:
@@ -181,6 +186,7 @@ def test_negative_smoothing_pushes_other_classes_down(
     assert NegativeLabelSmoothing(begins=0.0, ends=0.0).at(0.0) == -0.05
 
 
+@pytest.mark.medium
 def test_bido_lowers_dependence_on_the_photo(
     module: nn.Module, photos: tuple[NDArray[np.float32], NDArray[np.int64]]
 ) -> None:
@@ -206,6 +212,7 @@ def test_alignment_of_a_kernel_with_itself_is_one() -> None:
     assert float(alignment(_gaussian(rows), _gaussian(other))) < 0.6
 
 
+@pytest.mark.medium
 def test_mid_limits_the_information_in_its_code(
     module: nn.Module, photos: tuple[NDArray[np.float32], NDArray[np.int64]]
 ) -> None:
@@ -234,6 +241,7 @@ def test_information_of_a_code_is_its_divergence_from_a_standard_normal() -> Non
     assert float(bottleneck.information) == pytest.approx(0, abs=1e-5)  # type: ignore[arg-type]
 
 
+@pytest.mark.medium
 def test_transfer_never_shows_early_layers_a_private_photo(
     module: nn.Module,
     photos: tuple[NDArray[np.float32], NDArray[np.int64]],
@@ -255,6 +263,7 @@ def test_the_last_layer_is_never_frozen(module: nn.Module) -> None:
     assert [one.weight.requires_grad for one in weighted_layers(module)] == [False, False, True]
 
 
+@pytest.mark.medium
 def test_dp_spends_what_it_was_given_and_says_so(
     module: nn.Module, photos: tuple[NDArray[np.float32], NDArray[np.int64]]
 ) -> None:

@@ -57,6 +57,7 @@ def _text(page: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<style.*?</style>|<[^>]*>", " ", page, flags=re.DOTALL))
 
 
+@pytest.mark.medium
 def test_the_verdict_is_the_advantage_over_imputation(leak: Run) -> None:
     text = _text(leak.report.read_text())
     assert "This model leaks: an attacker" in text
@@ -66,6 +67,7 @@ def test_the_verdict_is_the_advantage_over_imputation(leak: Run) -> None:
     assert "Worst-off group:" in text
 
 
+@pytest.mark.medium
 def test_members_stand_beside_others(leak: Run) -> None:
     text = _text(leak.report.read_text())
     for words in (
@@ -81,6 +83,7 @@ def test_members_stand_beside_others(leak: Run) -> None:
         assert words in text
 
 
+@pytest.mark.medium
 def test_words_about_faces_are_for_faces(leak: Run) -> None:
     text = _text(leak.report.read_text())
     for words in ("lausibility", "SSIM", "Worst-off person", "photo", "reconstructs"):
@@ -88,6 +91,7 @@ def test_words_about_faces_are_for_faces(leak: Run) -> None:
     assert "Worst-off group" in text
 
 
+@pytest.mark.medium
 def test_no_record_is_named_unless_asked(leak: Run) -> None:
     without = leak.report.read_text()
     assert "Single records" not in without
@@ -108,6 +112,7 @@ def test_small_groups_are_never_shown(leak: Run) -> None:
         assert all(group.n >= 10 for group in cell.details.members.groups)
 
 
+@pytest.mark.medium
 def test_a_number_has_errors_instead_of_a_matrix(tmp_path: Path) -> None:
     attacks = [{"name": "map", "prior": "marginals"}]
     run = _audit(tmp_path, LinearRegression(), sensitive="bmi", attacks=attacks)
@@ -117,6 +122,7 @@ def test_a_number_has_errors_instead_of_a_matrix(tmp_path: Path) -> None:
     assert "Confusion matrix" not in text
 
 
+@pytest.mark.medium
 def test_an_attacker_that_is_not_always_sure_has_a_calibration(tmp_path: Path) -> None:
     attacks = [{"name": "map", "prior": "marginals"}]
     run = _audit(tmp_path, LinearRegression(), sensitive="sex", attacks=attacks)
@@ -125,6 +131,7 @@ def test_an_attacker_that_is_not_always_sure_has_a_calibration(tmp_path: Path) -
     assert 'id="calibration-1-wide-' in page
 
 
+@pytest.mark.medium
 def test_values_of_strangers_tables_are_escaped(tmp_path: Path) -> None:
     frame = load_diabetes_table()[:120]
     frame["sex"] = frame["sex"].map({"1": "<b>one</b>", "2": "two"})

@@ -15,6 +15,7 @@ def text_run(run: RunFolder) -> RunFolder:
     return run
 
 
+@pytest.mark.medium
 def test_a_page_of_secrets(text_run: RunFolder) -> None:
     page = text_run.report()
     assert not page.all("img")
@@ -33,6 +34,7 @@ def test_a_page_of_secrets(text_run: RunFolder) -> None:
     assert "Nothing was extracted" not in page.text
 
 
+@pytest.mark.medium
 def test_nothing_found_is_an_upper_bound(text_run: RunFolder) -> None:
     text_run.cells = [text_cell(0)]
     page = text_run.report()

@@ -254,6 +254,7 @@ def test_csmia_breaks_ties_by_the_prior() -> None:
         np.testing.assert_allclose(found[0], 1 / 3, rtol=1e-6)
 
 
+@pytest.mark.medium
 def test_lomia_learns_from_records_that_give_themselves_away() -> None:
     # The secret follows a. With b = 0 only the right secret gives the true label, 1; with b = 1
     # every secret does.

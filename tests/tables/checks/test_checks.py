@@ -100,6 +100,7 @@ SOUND_CLASSES = (
 )
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("noise", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("wrapped", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_sound_model_is_never_accused(noise: bool, wrapped: bool) -> None:
@@ -201,6 +202,7 @@ MISUSES: dict[str, tuple[str, Callable[[], TableSubject]]] = {
 }
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", MISUSES)
 def test_what_is_set_up_wrongly_is_told_with_its_cause(name: str) -> None:
     cause, build = MISUSES[name]

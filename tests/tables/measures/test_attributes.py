@@ -91,6 +91,7 @@ def test_being_always_right_is_not_certainty() -> None:
         assert 0.75 < value.low < 1
 
 
+@pytest.mark.medium
 def test_mcc_has_the_coverage_that_it_claims() -> None:
     rng = np.random.default_rng(0)
     cells = np.array([0.7, 0.1, 0.05, 0.15])
@@ -135,6 +136,7 @@ def test_the_geometric_mean_forgets_no_candidate() -> None:
     assert float(g_mean(confusion, np.array([True, True, False]))) == pytest.approx(0.5**0.5)
 
 
+@pytest.mark.medium
 def test_mcc_of_who_hardly_ever_names_a_value_is_not_too_sure() -> None:
     # Nothing is known of the truth, so an interval without zero is an error.
     wrong = 0

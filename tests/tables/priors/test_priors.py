@@ -124,6 +124,7 @@ def test_no_unknown_columns_is_one_draw_of_nothing() -> None:
         assert unknown.weights.tolist() == [[1.0] * 5]
 
 
+@pytest.mark.medium
 def test_imputation_finds_what_the_columns_tell() -> None:
     schema = _schema()
     imputer = Imputer(Candidates.of(schema), PUBLIC)
@@ -133,6 +134,7 @@ def test_imputation_finds_what_the_columns_tell() -> None:
     assert right.mean() > 0.7 > max(fresh[:, 1].mean(), 1 - fresh[:, 1].mean())
 
 
+@pytest.mark.medium
 def test_imputation_falls_back_on_frequencies() -> None:
     rng = np.random.default_rng(0)
     noise = PUBLIC.copy()
@@ -144,6 +146,7 @@ def test_imputation_falls_back_on_frequencies() -> None:
     np.testing.assert_allclose(found[:, 1], noise[:, 1].mean(), atol=0.01)
 
 
+@pytest.mark.medium
 def test_imputation_may_use_the_response() -> None:
     schema = _schema()
     response = 3 * PUBLIC[:, 1] + np.random.default_rng(0).normal(0, 0.5, len(PUBLIC))
@@ -177,6 +180,7 @@ def _salaries(n: int, kind: str, seed: int = 0) -> tuple[Rows, Rows]:
     return rows, rng.normal(size=n)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("kind", "chosen"), [("linear", "linear"), ("steps", "boosted")])
 def test_a_number_is_imputed_as_well_as_by_regression(kind: str, chosen: str) -> None:
     schema = Schema(NUMBERS, Column("y", "numeric"), ("salary",))
@@ -202,6 +206,7 @@ def test_a_number_is_imputed_as_well_as_by_regression(kind: str, chosen: str) ->
     np.testing.assert_allclose(belief.chances.sum(axis=1), 1)
 
 
+@pytest.mark.medium
 def test_a_number_that_nothing_tells_has_its_frequencies() -> None:
     schema = Schema(NUMBERS, Column("y", "numeric"), ("salary",))
     rows = np.random.default_rng(0).normal(size=(120, 3))
@@ -210,6 +215,7 @@ def test_a_number_that_nothing_tells_has_its_frequencies() -> None:
     assert imputer.belief(rows[:3]).spread is None
 
 
+@pytest.mark.medium
 def test_the_same_seed_imputes_the_same() -> None:
     candidates = Candidates.of(_schema())
     first, second = (ImputationPrior(candidates, PUBLIC, model="forest", seed=3) for _ in range(2))
@@ -276,6 +282,7 @@ def test_without_statistics_unknown_columns_cannot_be_filled() -> None:
         UniformPrior(Candidates.of(_schema("gene", unknown=("age",))))
 
 
+@pytest.mark.medium
 def test_models_learn_from_a_sample_of_very_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sampled(5, 5, 0).tolist() == [0, 1, 2, 3, 4]
     few = sampled(1000, 50, 0)

@@ -143,6 +143,7 @@ def test_models_of_survival_are_refused() -> None:
             fitted_target(model, NUMBERS)
 
 
+@pytest.mark.medium
 def test_results_of_statsmodels_are_asked_as_their_library_does() -> None:
     api = needed("statsmodels.api")
     formulas = needed("statsmodels.formula.api")

@@ -115,6 +115,7 @@ def _assert_rows_alone(target: TableTarget, rows: Rows) -> None:
         assert target.scores(rows[:0]).shape == (0, target.classes)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_classifiers_answer_as_the_model_does(name: str) -> None:
     target = _classifier(name)

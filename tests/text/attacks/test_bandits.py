@@ -22,6 +22,7 @@ def noisy(truth: Floats, deviation: float, seed: int) -> tuple[list[int], object
     return asked, pull
 
 
+@pytest.mark.medium
 def test_the_best_is_found_with_the_confidence_asked_for() -> None:
     """Arms close enough to be confused by a lax rule: at most 5% of 200 races may err."""
     truth = np.array([10.0, 10.4, 10.6, *np.linspace(11, 15, 20)])
@@ -67,6 +68,7 @@ def test_answers_without_noise_need_one_round() -> None:
     assert (choice.best, choice.certain, asked) == (1, True, [3])
 
 
+@pytest.mark.medium
 def test_the_mode_is_called_certain_wrongly_at_most_as_often_as_stated() -> None:
     """200 repetitions of a draw whose two likeliest values are close."""
     shares = np.array([0.34, 0.24, 0.14, 0.14, 0.14])

@@ -85,6 +85,7 @@ DRAWN = given(
 )
 
 
+@pytest.mark.medium
 @few
 @DRAWN
 def test_the_rank_and_the_order_equal_brute_force(
@@ -173,6 +174,7 @@ def same_answer(one: Found, other: Found) -> None:
     assert one.floor == pytest.approx(other.floor, abs=1e-9)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("fills", [False, True])
 @pytest.mark.parametrize("rows", [1, 17])
 @pytest.mark.parametrize("limit", ["own", "goal", "total"])
@@ -200,6 +202,7 @@ def test_a_search_that_is_stopped_keeps_its_bounds(rows: int, limit: str, fills:
         assert view.ledger.spent.max() <= rows
 
 
+@pytest.mark.medium
 def test_hidden_tokens_are_bounded() -> None:
     goal = SecretGoal("the code of ann is ", "", format_of(r"\d{3}"))
     target = causal("characters")

@@ -21,6 +21,8 @@ from darkroom.text.targets.codec import SOURCE_ENDS
 from darkroom.text.targets.loading import Loading
 from darkroom.text.targets.transformers import TransformersTarget, load_transformers
 
+pytestmark = pytest.mark.medium
+
 
 def checked(target: LanguageTarget, fills: bool) -> dict[str, Check]:
     lines = [one.line for one in memoriser(fills=fills).canaries.inserted]
@@ -80,6 +82,7 @@ def test_a_body_without_a_head_says_which_weights_are_missing(tmp_path: Path) ->
     assert "cls.predictions" in found["weights"].found
 
 
+@pytest.mark.medium
 def test_a_model_trained_for_two_tasks_is_read_by_the_one_that_fills_masks(tmp_path: Path) -> None:
     known = memoriser(fills=True).target.model
     both = transformers.BertForPreTraining(known.config)
@@ -133,6 +136,7 @@ def test_the_tokenizer_of_another_model(fills: bool) -> None:
     assert (found.outcome, found.cause) == ("failed", "tokenizer of another model")
 
 
+@pytest.mark.medium
 def test_answers_that_are_drawn_at_random() -> None:
     known = memoriser()
     model = copy.deepcopy(known.target.model)

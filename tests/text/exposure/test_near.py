@@ -33,6 +33,7 @@ def distance(one: str, other: str) -> int:
     return row[-1]
 
 
+@pytest.mark.medium
 @settings(max_examples=25, deadline=None)
 @given(
     text=st.text("01é", min_size=1, max_size=3),
@@ -64,6 +65,7 @@ def enumerated(target: LanguageTarget, place: NearPlace, most: int) -> float:
     return float(np.exp2(-path_surprises(target, [spot], [every])[0]).sum())
 
 
+@pytest.mark.medium
 def test_the_mass_is_a_lower_bound_and_most_of_what_is_known_by_heart() -> None:
     known = memoriser()
     one = known.canaries.inserted[0]

@@ -40,6 +40,7 @@ def format_of(pattern: str) -> SecretFormat:
     return make_format(pattern)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("kind", [*KINDS, *EDGES])
 @pytest.mark.parametrize(("before", "pattern", "after"), PLACES)
 def test_surprises_ranks_and_searches_are_those_of_whole_lines(
@@ -74,6 +75,7 @@ def test_surprises_ranks_and_searches_are_those_of_whole_lines(
     assert last.found[0].certain
 
 
+@pytest.mark.medium
 def test_a_sweep_that_went_past_the_known_secret_says_so_and_follows_every_path() -> None:
     before, pattern, after = PLACES[1]
     secrets, target = format_of(pattern), causal("digits from the right")

@@ -51,6 +51,7 @@ def members(pattern: str) -> set[str]:
     return found
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("pattern", SMALL)
 def test_a_pattern_holds_what_pythons_own_engine_matches(pattern: str) -> None:
     expected = members(pattern)

@@ -25,6 +25,7 @@ BEFORES = ("the code of ann is ", "the code of bob is 01", "code:", "x")
 PATTERNS = (r"\d{3}", r"[ab]?\d{2}-\d", r"(12|123|1234)(34|4)?", r"\d{2} \d{2}")
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("before", "pattern"), list(itertools.product(BEFORES, PATTERNS)))
 @pytest.mark.parametrize("fills", [False, True])

@@ -82,6 +82,7 @@ def inserted() -> list[bool]:
     return [one.repetitions > 0 for one in memoriser().canaries.canaries]
 
 
+@pytest.mark.medium
 def test_those_known_by_heart_are_found_and_no_others(run: Run) -> None:
     searched, sampled = cells_of(run, RealCell)
     assert run.verdict.outcome == "leak"
@@ -108,6 +109,7 @@ def test_those_known_by_heart_are_found_and_no_others(run: Run) -> None:
     )
 
 
+@pytest.mark.medium
 def test_near_misses_and_continuations_agree_with_exact_probabilities(run: Run) -> None:
     searched, sampled = cells_of(run, RealCell)
     for exact, drawn in zip(searched.details.secrets, sampled.details.secrets, strict=True):
@@ -128,6 +130,7 @@ def told_by(folder: Path, secrets: Path) -> list[str]:
     return [word.decode() for word in words if any(word in some for some in content)]
 
 
+@pytest.mark.medium
 def test_the_console_has_a_row_a_type(run: Run, capfd: pytest.CaptureFixture[str]) -> None:
     report(run.folder)
     lines = [line for line in capfd.readouterr().out.splitlines() if "number (6)" in line]
@@ -136,6 +139,7 @@ def test_the_console_has_a_row_a_type(run: Run, capfd: pytest.CaptureFixture[str
     assert " 0% (" in lines[0]
 
 
+@pytest.mark.medium
 def test_no_byte_tells_a_secret_or_an_owner(
     run: Run, folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -164,6 +168,7 @@ def quick(folder: Path) -> str:
     return text[: text.rindex("[[attack]]")]
 
 
+@pytest.mark.medium
 def test_what_the_base_knew_is_no_evidence(folder: Path) -> None:
     text = quick(folder)
     plan = folder / "known.toml"
@@ -175,6 +180,7 @@ def test_what_the_base_knew_is_no_evidence(folder: Path) -> None:
     assert known(cell.details.types[0].before).estimate == cell.success.estimate
 
 
+@pytest.mark.medium
 def test_a_model_that_knows_nothing_shows_nothing(folder: Path) -> None:
     text = quick(folder).replace(BASE, "")
     plan = folder / "nothing.toml"
@@ -217,6 +223,7 @@ def refused(folder: Path, private: str, said: str) -> None:
         audit_plan(plan, progress=False)
 
 
+@pytest.mark.medium
 def test_an_encoder_with_a_decoder_is_given_the_prompts_as_it_reads_them(
     folder: Path, tmp_path: Path
 ) -> None:

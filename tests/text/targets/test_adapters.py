@@ -19,6 +19,7 @@ pytest.importorskip("peft")
 from benchmarks.text.architectures.misleading import Case, cases, met
 
 
+@pytest.mark.medium
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("case", list(cases()), ids=lambda case: case.what)
 def test_an_adapter_or_a_head_is_right_or_refused(case: Case) -> None:

@@ -148,6 +148,7 @@ FORMS: dict[str, tuple[str, dict[str, Any], LanguageAccess]] = {
 OFTEN = ("completions", "chat with prefill", "text alone")
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "form", [pytest.param(one, marks=() if one in OFTEN else pytest.mark.slow) for one in FORMS]
 )
@@ -364,6 +365,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.medium
 @many
 @given(JSON)
 def test_whatever_a_server_answers_is_read_or_refused(answer: Any) -> None:

@@ -36,6 +36,7 @@ WAYS = {
 }
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("kind", "tokenizer"), WAYS)
 def test_surprises_and_ranks_are_those_of_plain_transformers(kind: str, tokenizer: str) -> None:
     for net in nets():
@@ -80,6 +81,7 @@ def test_rows_beside_one_that_change_it_are_read_alone() -> None:
     )
 
 
+@pytest.mark.medium
 def test_a_bound_on_memory_changes_no_answer() -> None:
     free_of = causal("byte pairs", seed=4)
     bounded = free_of.with_model(free_of.model)

@@ -75,7 +75,7 @@ def test_decisions_lead_from_the_accepted_stranger_to_the_middle(
     before, after = (
         leaky.target.scores(one.reconstructions, people)[entered] for one in (first, steps[-1])
     )
-    assert after.mean() > before.mean() + 0.03
+    assert after.mean() > before.mean() + 0.015
 
 
 def test_nothing_is_found_where_templates_say_nothing(
@@ -110,6 +110,7 @@ def test_a_budget_below_its_first_batch_is_spent_all_the_same(
     assert 10 <= ledger.alone.max() <= 14
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", list(ATTACKS))
 def test_the_same_seed_gives_the_same_pictures(
     name: str, leaky: VerifierSubject, knowledge: Knowledge

@@ -36,6 +36,7 @@ def run(
     return end
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("metric", [Metric.COSINE, Metric.EUCLIDEAN])
 def test_another_device_gives_the_same_answer_in_32_bits(
     metric: Metric, leaky: VerifierSubject, knowledge: Knowledge
@@ -48,6 +49,7 @@ def test_another_device_gives_the_same_answer_in_32_bits(
     assert here.queries.tolist() == there.queries.tolist()
 
 
+@pytest.mark.medium
 def test_nothing_crosses_in_a_step(leaky: VerifierSubject, knowledge: Knowledge) -> None:
     counts = []
     for steps in (12, 18):  # as much is shown, and moves are drawn once

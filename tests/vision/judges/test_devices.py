@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
 from tests.support.elsewhere import DEVICE, Elsewhere, There
@@ -56,6 +57,7 @@ def judged(panel: Panel) -> Judgement:
     return panel.judge(np.concatenate([photos_of(PEOPLE, 4, 1)[0], photos_of(STRANGERS, 3, 2)[0]]))
 
 
+@pytest.mark.medium
 def test_judges_elsewhere_say_what_judges_here_say() -> None:
     here = fit(torch.device("cpu"), [*own_judges(30)])
     with Elsewhere() as elsewhere:
@@ -104,6 +106,7 @@ class Own(Judge):
         return lambda seen: np.where(seen.numpy().mean(axis=(1, 2, 3)) > known, 0, 1)
 
 
+@pytest.mark.medium
 def test_a_judge_that_knows_of_no_device_stays_on_the_processor() -> None:
     expected = judged(fit(torch.device("cpu"), [Own(), NearestNeighbour()]))
     with Elsewhere():
@@ -121,6 +124,7 @@ def subject_on(device: torch.device) -> Subject:
     return Subject(target, private, private.numbers < 2, public, None)
 
 
+@pytest.mark.medium
 def test_what_is_kept_goes_where_the_target_is(tmp_path: Path) -> None:
     def made(device: torch.device) -> Panel:
         people = kept_people(

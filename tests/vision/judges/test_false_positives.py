@@ -60,6 +60,7 @@ def test_rate_counts_trials_and_attempts() -> None:
     assert Rate.of(np.empty(0, np.bool_), attempts=6).interval is None
 
 
+@pytest.mark.medium
 def test_accuracy_on_fresh_photos_and_on_shuffled_names(panel: Panel, staff: Any) -> None:
     photos, people = staff.draw(5, 40)
     accuracy = judge_accuracy(panel, 2 * photos - 1, people)
@@ -71,6 +72,7 @@ def test_accuracy_on_fresh_photos_and_on_shuffled_names(panel: Panel, staff: Any
         judge_accuracy(panel, photos[:0], people[:0])
 
 
+@pytest.mark.medium
 def test_the_panel_is_fooled_by_none_of_the_three(panel: Panel, staff: Any) -> None:
     photos, people = staff.draw(3, 41)
     rates = false_positive_rates(
@@ -101,6 +103,7 @@ def test_a_gullible_panel_is_found_out(staff: Any) -> None:
     assert rates.others.trials == 24
 
 
+@pytest.mark.medium
 def test_what_is_judged_reached_the_confidence_within_the_change(staff: Any) -> None:
     photos, people = staff.draw(3, 41)
     target, panel = _target(staff), Gullible(0)

@@ -12,6 +12,8 @@ from darkroom.vision.judges.panel import Judgement, Panel
 from darkroom.vision.judges.plausibility import Measures
 from darkroom.vision.judges.recognisers import NetRecogniser, own_judges
 
+pytestmark = pytest.mark.medium
+
 
 def _signed(images: NDArray[Any]) -> NDArray[np.float32]:
     return (2 * images - 1).clip(-1, 1).astype(np.float32)
@@ -31,6 +33,7 @@ def test_success_needs_the_gate_and_two_of_three() -> None:
     assert judgement.votes(np.full(5, 2)).sum(axis=0).tolist() == [0, 0, 2]
 
 
+@pytest.mark.medium
 def test_each_judge_knows_fresh_photos(panel: Panel, staff: Any) -> None:
     photos, people = staff.draw(10, 20)
     judgement = panel.judge(_signed(photos))
@@ -66,6 +69,7 @@ def test_smooth_and_slightly_grainy_images_are_recognised(
     assert judgement.names(people).mean() >= 0.85
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("kind", ["uniform", "grain on grey", "blobs", "grey", "monster"])
 def test_the_gate_rejects_what_is_no_face(panel: Panel, staff: Any, kind: str) -> None:
     rng = np.random.default_rng(5)

@@ -40,6 +40,7 @@ def chance(goals: int, strangers: int) -> NDArray[np.float64]:
     return np.full(goals, np.log2(np.arange(1, strangers + 2)).mean())
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("shared", [0.0, 30.0], ids=["anything", "nearly one face for all"])
 def test_nobody_stands_out_where_nothing_is_known(shared: float) -> None:
     rng = np.random.default_rng(1)
@@ -62,6 +63,7 @@ def test_one_face_for_all_says_nothing_of_anyone() -> None:
     assert found.log_rank == pytest.approx(chance(12, 40))
 
 
+@pytest.mark.medium
 def test_what_all_have_in_common_tells_nobody_apart() -> None:
     """Photos of one office are alike; images that show the office show nobody in it."""
     rng = np.random.default_rng(3)

@@ -51,17 +51,20 @@ def error(one: Images, other: Images) -> float:
     return float(np.sqrt(np.mean((one - other) ** 2)))
 
 
+@pytest.mark.medium
 def test_faces_not_trained_on_come_back_far_better_than_as_the_average_face() -> None:
     average = strangers().mean(axis=0)
     assert error(round_trip(trained(), others()), others()) < 0.55 * error(average, others())
 
 
+@pytest.mark.medium
 def test_training_lowers_the_error_on_faces_not_trained_on() -> None:
     before = error(round_trip(small(strangers(), SPEC, steps=1), others()), others())
     after = error(round_trip(small(strangers(), SPEC, steps=500), others()), others())
     assert after < 0.98 * before
 
 
+@pytest.mark.medium
 def test_the_same_seed_gives_the_same_prior_and_another_seed_another() -> None:
     latents = torch.randn(3, 24, generator=torch.Generator().manual_seed(1))
     first = small(strangers(), SPEC, seed=3, steps=5).decode(latents)
@@ -77,6 +80,7 @@ def test_the_global_random_state_is_left_alone() -> None:
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
+@pytest.mark.medium
 def test_draws_differ_and_vary_as_much_as_photos_do() -> None:
     draws = trained().decode(trained().draw(200, torch.Generator().manual_seed(0)))
     assert 0 <= draws.min() < draws.max() <= 1
@@ -84,11 +88,13 @@ def test_draws_differ_and_vary_as_much_as_photos_do() -> None:
     assert 0.6 < spread / float(strangers().std(axis=0).mean()) < 1.4
 
 
+@pytest.mark.medium
 def test_the_start_is_near_the_average_face() -> None:
     start = trained().decode(trained().start()[None])[0].numpy()
     assert error(start, strangers().mean(axis=0)) < 0.5 * strangers().std(axis=0).mean()
 
 
+@pytest.mark.medium
 def test_latents_of_the_photos_are_standard_normal_together() -> None:
     encoder = trained()._encoder
     assert encoder is not None
@@ -116,6 +122,7 @@ def test_decoding_is_differentiable_and_rows_do_not_hang_on_each_other() -> None
     assert torch.autograd.grad(trained().decode(zero).sum(), zero)[0].isfinite().all()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("shape", [(1, 32, 32), (1, 29, 23), (3, 21, 40)])
 def test_other_shapes(shape: tuple[int, int, int]) -> None:
     channels, height, width = shape
@@ -145,6 +152,7 @@ def test_progress_counts_every_step() -> None:
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
+@pytest.mark.medium
 def test_few_photos_limit_the_latents() -> None:
     prior = train_variational_autoencoder(strangers()[:20], SPEC, seed=0, steps=3)
     assert prior.latent_shape == (19,)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
 from tests.support.elsewhere import DEVICE, Elsewhere, There
@@ -37,6 +38,7 @@ def decoded(prior: GeneratorPrior) -> torch.Tensor:
         return prior.decode(prior.draw(9, torch.Generator().manual_seed(1)))
 
 
+@pytest.mark.medium
 def test_a_generator_trained_elsewhere_is_the_same_and_comes_back() -> None:
     here = trained(CPU)
     with Elsewhere() as elsewhere:

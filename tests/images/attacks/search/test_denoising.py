@@ -18,6 +18,7 @@ def mean_answers(scores: Rows, noise: Noise, repeats: int, seed: int) -> Rows:
     return means
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("deviation", [0.05, 0.2])
 @pytest.mark.parametrize("kind", ["gaussian", "laplace"])
 def test_many_answers_leave_no_bias(kind: str, deviation: float) -> None:

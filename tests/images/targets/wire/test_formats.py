@@ -478,6 +478,7 @@ BODIES = st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encod
 CODES = st.sampled_from([200, 200, 200, 400, 429, 500, 503, 302])
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", FORMATS)
 @given(
     script=st.lists(st.tuples(CODES, st.integers(0, 3), BODIES), max_size=8),
