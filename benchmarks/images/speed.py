@@ -56,6 +56,9 @@ def speed_claims(target: TorchTarget, *, quick: bool, seed: int) -> tuple[list[C
     ours: dict[str, Attack] = {
         "mi-face": MIFaceAttack(steps=longer, patience=longer + 1, confidence=1.0),
         "gradient": GradientAttack(steps=longer, settle=longer + 1),
+        "gradient without moves": GradientAttack(
+            steps=longer, settle=longer + 1, shift=0, turn=0, zoom=0, flip=0
+        ),
     }
     for name, attack in ours.items():
         forward = comparisons(attack)

@@ -90,7 +90,7 @@ class RowBudget:
             yield
         self._saved.append(sum(saved.values()))
         if len(self._saved) == 2:
-            # The backward pass holds gradients of about the size of what was saved; where a model has
+            # The backward pass holds gradients of about the size of what was saved; where there are
             # ten thousand classes, what they are made of takes as much again.
             self.row_bytes = max(1, 3 * (self._saved[1] - self._saved[0]))
             self.rows = max(1, self._memory // self.row_bytes)
