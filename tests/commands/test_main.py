@@ -475,13 +475,7 @@ def test_rendering_a_folder_of_people(darkroom: Call, tmp_path: Path) -> None:
 @pytest.mark.medium
 def test_the_installed_command_ends_with_one_line_and_status_two(plan_folder: Path) -> None:
     bytes_as_floats(plan_folder)
-    command = [
-        sys.executable,
-        "-c",
-        "from darkroom.commands.main import main; main()",
-        "audit",
-        "plan.toml",
-    ]
+    command = [sys.executable, "-m", "darkroom", "audit", "plan.toml"]
     refused = subprocess.run(command, capture_output=True, text=True, check=False)
     assert refused.returncode == 2
     assert len(refused.stderr.splitlines()) == 1
