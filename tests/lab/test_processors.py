@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -50,3 +53,27 @@ def test_a_thread_keeps_its_own_number_while_others_are_told_theirs() -> None:
         assert in_a_thread(attack) == 2
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.medium
+def test_what_computes_while_another_imports_pytorch_waits_for_it(tmp_path: Path) -> None:
+    slow = "import time\ntime.sleep(0.5)\nset_num_threads = print\nget_num_threads = lambda: 2\n"
+    (tmp_path / "torch.py").write_text(slow)
+    program = """
+import importlib, sys, threading
+from darkroom.lab.live.processors import alone
+other = threading.Thread(target=importlib.import_module, args=["torch"])
+other.start()
+while "torch" not in sys.modules:
+    pass
+print(hasattr(sys.modules["torch"], "get_num_threads"))
+alone(print)("computes")
+other.join()
+"""
+    command = [
+        sys.executable,
+        "-c",
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{program}",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "1", "computes"]

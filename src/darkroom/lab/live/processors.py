@@ -10,6 +10,7 @@ limits of their own.
 from __future__ import annotations
 
 import functools
+import importlib
 import sys
 import threading
 from collections.abc import Callable
@@ -32,8 +33,8 @@ def together(call: Callable[P, T]) -> Callable[P, T]:
 def _limited(call: Callable[P, T], count: int | None) -> Callable[P, T]:
     @functools.wraps(call)
     def limited(*arguments: P.args, **options: P.kwargs) -> T:
-        torch: Any = sys.modules.get("torch")
-        if torch is not None:  # which the pages of tables do without
+        if "torch" in sys.modules:  # which the pages of tables do without
+            torch: Any = importlib.import_module("torch")  # waits for whoever is importing it
             usual = _usual()
             # A thread that never asked takes what another was told last, so it asks first.
             torch.get_num_threads()
