@@ -148,3 +148,9 @@ def test_wrong_figures_are_refused(
 ) -> None:
     with pytest.raises(PlanError, match=named):
         reconstruction_bound(baseline, mechanism, records=records)
+
+
+@pytest.mark.parametrize("baseline", [0.0, 1e-15])
+def test_what_the_grid_leaves_out_is_given_to_the_attacker(baseline: float) -> None:
+    bound = reconstruction_bound(baseline=baseline, mechanism=Mechanism(1.0, 0.01, 5), records=1)
+    assert 1e-10 <= bound < 1e-9

@@ -191,7 +191,7 @@ def _upper_end(sigma: float, members: NDArray[np.int64], log_weights: Floats) ->
     """Returns a point beyond which a step ends with a chance below 1e-14, with the secret."""
     points = np.linspace(0, members[-1] + 8 * sigma, 512)
     beyond = stats.norm.sf(points[:, None], members, sigma) @ np.exp(log_weights)
-    return float(points[min(int((beyond > 1e-14).sum()), len(points) - 1)])
+    return float(points[int((beyond > 1e-14).sum())])  # at the last it is below 1e-15
 
 
 def _loss(points: Floats, sigma: float, members: NDArray[np.int64], log_weights: Floats) -> Floats:
