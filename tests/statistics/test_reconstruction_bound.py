@@ -11,6 +11,7 @@ from scipy import special, stats
 from tests.support.needs import needed
 
 from darkroom.errors import PlanError
+from darkroom.statistics import reconstruction_bound as module
 from darkroom.statistics.reconstruction_bound import (
     Mechanism,
     gaussian_bound,
@@ -139,6 +140,7 @@ def test_the_ends_of_the_scale() -> None:
         (1.1, Mechanism(1.0, 0.1, 5), 1, "baseline"),
         (0.1, Mechanism(0.0, 0.1, 5), 1, "noise multiplier"),
         (0.1, Mechanism(1.0, 1.1, 5), 1, "sample rate"),
+        (0.1, Mechanism(1.0, -0.5, 5), 1, "sample rate"),
         (0.1, Mechanism(1.0, 0.1, -1), 1, "steps -1"),
         (0.1, Mechanism(1.0, 0.1, 5), 0, "records"),
     ],
@@ -154,3 +156,12 @@ def test_wrong_figures_are_refused(
 def test_what_the_grid_leaves_out_is_given_to_the_attacker(baseline: float) -> None:
     bound = reconstruction_bound(baseline=baseline, mechanism=Mechanism(1.0, 0.01, 5), records=1)
     assert 1e-10 <= bound < 1e-9
+
+
+def test_what_lies_beyond_a_grid_that_ends_early_is_given_to_the_attacker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compute, mechanism = reconstruction_bound.__wrapped__, Mechanism(1.0, 0.1, 5)
+    whole = compute(0.1, mechanism)
+    monkeypatch.setattr(module, "_upper_end", lambda *_: 2.0)
+    assert compute(0.1, mechanism) > whole + 0.1
