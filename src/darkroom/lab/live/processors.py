@@ -10,7 +10,6 @@ limits of their own.
 from __future__ import annotations
 
 import functools
-import importlib
 import sys
 import threading
 from collections.abc import Callable
@@ -34,7 +33,8 @@ def _limited(call: Callable[P, T], count: int | None) -> Callable[P, T]:
     @functools.wraps(call)
     def limited(*arguments: P.args, **options: P.kwargs) -> T:
         if "torch" in sys.modules:  # which the pages of tables do without
-            torch: Any = importlib.import_module("torch")  # waits for whoever is importing it
+            import torch  # waits for whoever is importing it
+
             usual = _usual()
             # A thread that never asked takes what another was told last, so it asks first.
             torch.get_num_threads()
