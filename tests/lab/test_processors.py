@@ -70,10 +70,6 @@ print(hasattr(sys.modules["torch"], "get_num_threads"))
 alone(print)("computes")
 other.join()
 """
-    command = [
-        sys.executable,
-        "-c",
-        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{program}",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", program]  # which looks for modules where it runs
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "1", "computes"]

@@ -75,7 +75,7 @@ def test_decisions_lead_from_the_accepted_stranger_to_the_middle(
     before, after = (
         leaky.target.scores(one.reconstructions, people)[entered] for one in (first, steps[-1])
     )
-    assert after.mean() > before.mean() + 0.015
+    assert after.mean() > before.mean() + 0.03
 
 
 def test_nothing_is_found_where_templates_say_nothing(

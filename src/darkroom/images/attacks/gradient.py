@@ -262,8 +262,7 @@ class _Search:
         softness = self.attack.softness
         if softness == 0:
             return others.amax(dim=1) - goal
-        # In place: with ten thousand classes a copy of all scores is most of the memory.
-        return softness * others.div_(softness).logsumexp(dim=1) - goal
+        return softness * (others / softness).logsumexp(dim=1) - goal
 
     def _regularizer(self, latents: Tensor, images: Tensor) -> Tensor:
         """Returns the prior's and the smoothness terms of each row, ``(n,)``."""

@@ -13,7 +13,7 @@ import functools
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -55,5 +55,6 @@ _FIRST = threading.Lock()
 
 @functools.lru_cache
 def _asked() -> int:
-    torch: Any = sys.modules["torch"]
-    return int(torch.get_num_threads())
+    import torch
+
+    return torch.get_num_threads()
