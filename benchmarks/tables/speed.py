@@ -270,12 +270,12 @@ def _attack_blocks(target: TableTarget, size: int, seed: int) -> tuple[float, fl
     def attack() -> None:
         guesses = np.empty(size, np.int8)
         view = TableView(target, MapAttack.access, QueryLedger(size))
-        blocks = MapAttack().blocks(
+        blocks = MapAttack().ask(
             view, UniformPrior(candidates), records, Errors(1.0, None), rng=rng
         )
         for block in blocks:
-            stop = block.start + len(block.posterior)
-            guesses[block.start : stop] = block.posterior.argmax(axis=1)
+            stop = block.start + len(block.found)
+            guesses[block.start : stop] = block.found.argmax(axis=1)
 
     seconds = min(_seconds(attack) for _ in range(3))
     tracemalloc.start()

@@ -49,7 +49,7 @@ def test_posterior_answers_and_imputation_are_the_audits(
     prior = table.job.fit_prior(plan, subject, lambda *_: None)
     view = TableView(subject.target, plan.access, QueryLedger(1))
     rng = np.random.default_rng(0)
-    *_, last = plan.attack.run(view, prior, one, subject.errors(), rng=rng)
+    *_, last = plan.attack.run(view, prior, one, subject.errors, rng=rng)
     np.testing.assert_allclose([v["posterior"] for v in shown["values"]], last.posterior[0])
     assert shown["queries"] == int(last.queries[0]) == len(shown["values"])
     row = subject.part(who).rows[3]

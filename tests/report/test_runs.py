@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import fcntl
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from tests.report.conftest import Page, RunFolder, image_cell, interval, run_record
 
+from darkroom.auditing.blocks import Blocks
 from darkroom.auditing.claims import ASKED, Claims
 from darkroom.auditing.store import Store
 from darkroom.errors import RunError
@@ -51,6 +53,20 @@ def test_a_run_says_how_far_it_is(run: RunFolder) -> None:
         state = state_of(folder)
         assert (state.state, state.cells[1].state, state.rows) == ("running", "running", 1200)
         assert state.cells[1].holder is not None
+    assert state_of(folder).state == "stopped"
+    made: list[int] = []
+
+    def looking(goals: range) -> list[dict[str, Any]]:
+        made.append(goals.start)
+        state = state_of(folder)
+        assert (state.state, state.cells[1].state) == ("running", "running")
+        assert [one.process for one in state.cells[1].helpers] == [os.getpid()]
+        with Claims(Store(folder)).claimed("cell2"):  # who has the cell helps nobody
+            assert state_of(folder).cells[1].helpers == ()
+        return []
+
+    Blocks.cut(folder, "cell2", 4, 2).make(1, looking)
+    assert made == [2]
     assert state_of(folder).state == "stopped"
     mark(folder)
     with (folder / ".darkroom").open("rb") as held:

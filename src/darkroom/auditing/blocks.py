@@ -12,9 +12,10 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from darkroom.auditing.claims import Holder, held, holder_of
 from darkroom.auditing.store import Store
 from darkroom.errors import RunError
-from darkroom.files import is_leased, leased, refused, sync_folder
+from darkroom.files import is_leased, refused, sync_folder
 
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 
@@ -75,10 +76,10 @@ class Blocks(NamedTuple):
         if self.made(number):
             return False
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with leased(file.with_suffix(".lease")) as mine:
+        with held(file.with_suffix(".lease")) as mine:
             # Whoever had it may have written the whole cell by now, and cleared its blocks away.
             done = Store(self.folder.parent).has_cell(self.key)
-            if mine is None or done or self.made(number):
+            if not mine or done or self.made(number):
                 return False
             _write(file, make(self.ranges[number]))
         return True
@@ -110,6 +111,17 @@ class Blocks(NamedTuple):
 def any_left(run: Path) -> bool:
     """Tells whether a run that was interrupted left blocks."""
     return any((run / FOLDER).glob("*.npz"))
+
+
+def makers(run: Path, key: str) -> tuple[Holder, ...]:
+    """Returns who makes blocks of a cell now.
+
+    Args:
+        run: The run's folder.
+        key: The cell's.
+    """
+    leases = sorted((run / FOLDER).glob(f"{key}.*.lease"))
+    return tuple(holder for lease in leases if (holder := holder_of(lease)))
 
 
 def discard(run: Path, key: str) -> None:

@@ -9,6 +9,7 @@ import platform
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -28,7 +29,7 @@ ASKED = "asked.json"
 
 
 class Holder(Record):
-    """Who works on a cell.
+    """Who works on a cell, or on a block of one.
 
     Attributes:
         host: The machine.
@@ -39,6 +40,35 @@ class Holder(Record):
     host: str
     process: int
     since: datetime.datetime
+
+
+def holder_of(lease: Path) -> Holder | None:
+    """Returns who holds a lease now; ``None`` where nobody does, or has only just begun."""
+    if not is_leased(lease):
+        return None
+    try:
+        return Holder.model_validate_json(lease.read_bytes())
+    except (OSError, ValidationError):
+        return None  # done in this moment
+
+
+@contextmanager
+def held(lease: Path) -> Iterator[bool]:
+    """Holds a lease while the block runs, and says in it who does; tells whether nobody else has.
+
+    Args:
+        lease: Its file; see :func:`darkroom.files.leased`.
+
+    Raises:
+        RunError: If it cannot be written.
+    """
+    with leased(lease) as file:
+        if file is not None:
+            now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+            holder = Holder(host=platform.node(), process=os.getpid(), since=now)
+            os.truncate(file, 0)
+            os.write(file, holder.model_dump_json().encode())
+        yield file is not None
 
 
 class Claims:
@@ -64,26 +94,13 @@ class Claims:
             RunError: If the folder cannot be written to.
         """
         self.folder.mkdir(mode=0o700, exist_ok=True)
-        with leased(self.folder / f"{name}.json") as file:
-            if file is not None:
-                now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
-                holder = Holder(host=platform.node(), process=os.getpid(), since=now)
-                os.truncate(file, 0)
-                os.write(file, holder.model_dump_json().encode())
-            yield file is not None
+        with held(self.folder / f"{name}.json") as mine:
+            yield mine
 
     def holders(self) -> dict[str, Holder]:
         """Returns who works on which cells now, by key."""
-        found = {}
-        for path in sorted(self.folder.glob("*.json")):
-            if not is_leased(path):
-                continue
-            try:
-                holder = Holder.model_validate_json(path.read_bytes())
-            except (OSError, ValidationError):
-                continue  # done in this moment, or only just begun
-            found[path.stem] = holder
-        return found
+        leases = sorted(self.folder.glob("*.json"))
+        return {path.stem: holder for path in leases if (holder := holder_of(path))}
 
     def rows_asked(self) -> int | None:
         """Returns the rows that all processes have sent a server; ``None`` where none is asked."""

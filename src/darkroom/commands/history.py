@@ -91,6 +91,7 @@ def _cells(cells: Sequence[CellState]) -> Table:
         state: str = cell.state
         if (who := cell.holder) is not None:
             state += f" on {who.host}, process {who.process}, since {moment(who.since)}"
+        state += "".join(f"; a block on {one.host}, process {one.process}" for one in cell.helpers)
         took = "" if cell.seconds is None else duration(cell.seconds)
         table.add_row(Text(cell.title or cell.key), state, took)
     return table

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from darkroom.auditing.artefacts import NOWHERE
+from darkroom.auditing.blocks import Blocks
 from darkroom.auditing.job import Advance, Arrays, Facts, Job, Model, trained_row
 from darkroom.auditing.progress import Reporter
 from darkroom.auditing.record import Check
 from darkroom.auditing.run_record import TargetRecord
-from darkroom.defenses.pipeline import Pipeline
 from darkroom.imports import call_import
 from darkroom.named import identity, is_ours
 from darkroom.tables.cell_plan import TableCellPlan, table_cell_plans
@@ -24,6 +25,7 @@ from darkroom.tables.checks.answers import check_answers, check_use
 from darkroom.tables.checks.given_away import check_given_away
 from darkroom.tables.checks.knowledge import check_knowledge
 from darkroom.tables.checks.shared_rows import check_others, check_public
+from darkroom.tables.course import block, is_cut, records_of
 from darkroom.tables.judging import TableBench, set_up_table_bench
 from darkroom.tables.models import TableTrainer
 from darkroom.tables.plan import TablePlan
@@ -171,6 +173,24 @@ class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
 
         return Endpoint(reach)
 
+    def blocks(self, key: str, cell: TableCellPlan) -> Blocks | None:
+        """Cuts a cell of many records; see :meth:`Job.blocks`."""
+        size = self.plan.run.block
+        if not is_cut(cell, self.subject, size):
+            return None
+        return Blocks.cut(self.plan.run_folder, key, records_of(self.subject), size)
+
+    def run_block(
+        self,
+        cell: TableCellPlan,
+        subject: TableSubject,
+        prior: TablePrior,
+        records: range,
+        advance: Advance,
+    ) -> Iterator[Mapping[str, NDArray[Any]]]:
+        """Asks about a block of records; see :meth:`Job.run_block`."""
+        return block(_fitted(cell, subject), subject, prior, records, advance)
+
     def run_cell(
         self,
         key: str,
@@ -181,17 +201,19 @@ class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
         advance: Advance,
     ) -> tuple[TableCell, Arrays]:
         """Attacks members and others, and judges what comes out; see :meth:`Job.run_cell`."""
-        cell = replace(cell, defense=_fitted(cell.defense, subject))
         where = None if cell.guarded is None else self._endpoint
-        return run_table_cell(key, cell, subject, prior, bench, advance, where)
+        blocks = self.blocks(key, cell)
+        cell = _fitted(cell, subject)
+        return run_table_cell(key, cell, subject, prior, bench, advance, where, blocks)
 
 
-def _fitted(defense: Pipeline, subject: TableSubject) -> Pipeline:
-    """Returns defences with what they must know of the model learned from its answers."""
-    members, target = subject.data.members, subject.target
+def _fitted(cell: TableCellPlan, subject: TableSubject) -> TableCellPlan:
+    """Returns a cell with what its defence must know of the model learned from its answers."""
+    defense, members, target = cell.defense, subject.data.members, subject.target
     if not defense.learns or not target.has_scores:
-        return defense
-    return defense.fitted(target.scores(members.rows), members.response.astype(np.int64))
+        return cell
+    scores = target.scores(members.rows)
+    return replace(cell, defense=defense.fitted(scores, members.response.astype(np.int64)))
 
 
 def load_job(plan: TablePlan, plan_path: Path, reporter: Reporter) -> TableJob:

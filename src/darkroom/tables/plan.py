@@ -7,12 +7,15 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from darkroom.auditing.plan import BasePlan, Section, checked_slice
+from darkroom.auditing.plan import BasePlan, RunSection, Section, checked_slice
 from darkroom.errors import PlanError
 from darkroom.tables.data import DIABETES
 from darkroom.tables.reading.csv_files import MISSING, Decimal
 from darkroom.tables.schema import Encoding
 from darkroom.tables.targets.sections import Names, TableHttpSection, TableSection
+
+BLOCK = 100_000
+"""Enough records to keep a process busy for a while, and few enough for several processes."""
 
 
 class ColumnSection(Section):
@@ -129,6 +132,17 @@ class PrivateTableSection(RowsSection):
     _trained_on = field_validator("trained_on")(checked_slice)
 
 
+class TableRunSection(RunSection):
+    """What a run of tables has beside.
+
+    Attributes:
+        block: Records that are asked about together: where there are more, attacks that allow it
+            are cut into blocks of so many, which several processes share and ``--resume`` keeps.
+    """
+
+    block: int = Field(default=BLOCK, ge=1)
+
+
 class TablePlan(BasePlan):
     """A plan that audits a model of tables.
 
@@ -138,6 +152,7 @@ class TablePlan(BasePlan):
 
     guard_shares: ClassVar[tuple[str, ...]] = ("response", "inputs")
 
+    run: TableRunSection
     target: TableSection
     guarded: TableHttpSection | None = None
     private: PrivateTableSection

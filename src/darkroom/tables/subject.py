@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -96,17 +97,18 @@ class TableSubject:
         """Returns the true candidate of each row, ``(n,)``; for numbers the nearest."""
         return self.candidates.place(self.part(who).rows)
 
-    def records(self, who: Who) -> Records:
-        """Returns what the attacker knows of each row."""
+    def records(self, who: Who, chosen: slice = slice(None)) -> Records:
+        """Returns what the attacker knows of each row, or of those that are chosen."""
         part = self.part(who)
-        known = part.rows.copy()
+        rows, known = part.rows[chosen], part.rows[chosen].copy()
         known[:, self.data.schema.hidden] = np.nan
         if self.knows == "response":
-            return Records(known, part.response)
-        return Records(known, self.target.predict(part.rows))
+            return Records(known, part.response[chosen])
+        return Records(known, self.target.predict(rows))
 
+    @cached_property
     def errors(self) -> Errors:
-        """Returns how the model errs, as far as the attacker knows."""
+        """How the model errs, as far as the attacker knows."""
         part = self.part(self.errors_on)
         predictions = self.target.predict(part.rows)
         response = part.response if self.knows == "response" else predictions

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from darkroom.auditing.blocks import makers
 from darkroom.auditing.claims import Claims, Holder
 from darkroom.auditing.record import Amount, Count, Key, Record, Words
 from darkroom.auditing.store import Store
@@ -26,6 +27,7 @@ class CellState(Record):
         state: ``done``, ``running`` or ``waiting``.
         seconds: How long the attack took.
         holder: Who works on it.
+        helpers: Who else makes blocks of it.
     """
 
     key: Key
@@ -33,6 +35,7 @@ class CellState(Record):
     state: Literal["done", "running", "waiting"]
     seconds: Amount | None = None
     holder: Holder | None = None
+    helpers: tuple[Holder, ...] = ()
 
 
 class RunState(Record):
@@ -114,7 +117,7 @@ def state_of(run: Path) -> RunState:
     return RunState(
         folder=str(run),
         name=record.run.name,
-        state=_state(run, cells, bool(holders)),
+        state=_state(run, cells),
         started=record.started,
         done=done,
         outcome=collect(run).verdict.outcome if done == len(cells) else None,
@@ -124,10 +127,10 @@ def state_of(run: Path) -> RunState:
     )
 
 
-def _state(run: Path, cells: Sequence[CellState], held: bool) -> State:
+def _state(run: Path, cells: Sequence[CellState]) -> State:
     if not cells:
         return "no verdict"
-    if held or is_leased(run / MARK):
+    if is_leased(run / MARK) or any(cell.state == "running" for cell in cells):
         return "running"
     return "done" if all(cell.state == "done" for cell in cells) else "stopped"
 
@@ -136,4 +139,11 @@ def _cell(store: Store, key: str, holder: Holder | None) -> CellState:
     if store.has_cell(key):
         cell = read_cell(store.folder, key)
         return CellState(key=key, title=cell.title, state="done", seconds=cell.seconds)
-    return CellState(key=key, state="running" if holder else "waiting", holder=holder)
+    helpers = tuple(one for one in makers(store.folder, key) if not _is_one(one, holder))
+    state: Literal["running", "waiting"] = "running" if holder or helpers else "waiting"
+    return CellState(key=key, state=state, holder=holder, helpers=helpers)
+
+
+def _is_one(first: Holder, other: Holder | None) -> bool:
+    """Tells whether two are the same process."""
+    return other is not None and (first.host, first.process) == (other.host, other.process)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from darkroom.access import Access
 from darkroom.defenses.effects import UNCHANGED, Effect
-from darkroom.tables.attacks.base import Block, Errors, Records, TableAttack
+from darkroom.tables.attacks.base import Asked, Errors, Posterior, Records, TableAttack
 from darkroom.tables.attacks.map import MapAttack
 from darkroom.tables.attacks.score_map import ScoreMapAttack
 from darkroom.tables.attacks.tree_counts import TreeCountsAttack
@@ -66,7 +66,10 @@ class AutoAttack(TableAttack):
         named = f"auto chose {chosen.name}, the strongest against what is shown ({chosen.paper})."
         return (named, *chosen.adaptation(view))
 
-    def blocks(
+    def _check_errors(self, view: TableView, errors: Errors) -> None:
+        self.choose(view)._check_errors(view, errors)
+
+    def ask(
         self,
         view: TableView,
         prior: TablePrior,
@@ -74,10 +77,23 @@ class AutoAttack(TableAttack):
         errors: Errors,
         *,
         rng: np.random.Generator,
-    ) -> Iterator[Block]:
-        """Lets the chosen attack do it; see :meth:`TableAttack.blocks`."""
+    ) -> Iterator[Asked]:
+        """Lets the chosen attack do it; see :meth:`TableAttack.ask`."""
         self._check(view, prior, records)
-        return self.choose(view).blocks(view, prior, records, errors, rng=rng)
+        return self.choose(view).ask(view, prior, records, errors, rng=rng)
+
+    def conclude(
+        self,
+        view: TableView,
+        prior: TablePrior,
+        records: Records,
+        errors: Errors,
+        found: Posterior,
+        *,
+        rng: np.random.Generator,
+    ) -> Posterior:
+        """Lets the chosen attack do it; see :meth:`TableAttack.conclude`."""
+        return self.choose(view).conclude(view, prior, records, errors, found, rng=rng)
 
     def _weigh(
         self,

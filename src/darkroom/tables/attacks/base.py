@@ -139,16 +139,17 @@ class TableProgress(NamedTuple):
     posterior: Posterior
 
 
-class Block(NamedTuple):
-    """The answer for some records that follow each other.
+class Asked(NamedTuple):
+    """What was asked of some records that follow each other.
 
     Attributes:
         start: The first record.
-        posterior: ``(records of the block, candidates)``.
+        found: What the answers say of each candidate, ``(records of the block, candidates)``:
+            posteriors, unless an attack concludes from those of all records.
     """
 
     start: int
-    posterior: Posterior
+    found: Posterior
 
 
 class TableAttack(ABC):
@@ -156,7 +157,8 @@ class TableAttack(ABC):
 
     All records times all candidates go through the model at once, in blocks that a memory bound
     allows; the answers do not depend on the blocks. Unknown columns that are not sensitive are
-    summed over by the prior.
+    summed over by the prior. Asking looks at each record by itself, so that records can be asked
+    about apart, and :meth:`conclude` looks at all.
 
     Attributes:
         name: The word used in plans.
@@ -246,16 +248,18 @@ class TableAttack(ABC):
                 not for.
         """
         self._check(view, prior, records)
+        self._check_errors(view, errors)
         before = np.concatenate(
             [prior.probabilities(records.known[part]) for part in self._parts(view, prior, records)]
         )
         yield TableProgress(view.ledger.spent, before)
-        after = before.copy()
-        for block in self.blocks(view, prior, records, errors, rng=rng):
-            after[block.start : block.start + len(block.posterior)] = block.posterior
+        found = before.copy()
+        for block in self.ask(view, prior, records, errors, rng=rng):
+            found[block.start : block.start + len(block.found)] = block.found
+        after = self.conclude(view, prior, records, errors, found, rng=rng.spawn(1)[0])
         yield TableProgress(view.ledger.spent, after)
 
-    def blocks(
+    def ask(
         self,
         view: TableView,
         prior: TablePrior,
@@ -263,20 +267,48 @@ class TableAttack(ABC):
         errors: Errors,
         *,
         rng: np.random.Generator,
-    ) -> Iterator[Block]:
-        """Attacks block by block, for tables whose answers do not fit into memory.
+    ) -> Iterator[Asked]:
+        """Asks the model about records, each by itself.
 
         Arguments and errors are those of :meth:`run`.
 
         Yields:
-            Blocks, in order.
+            What is found of blocks that fit into memory, in order.
         """
         self._check(view, prior, records)
         seed = int(rng.integers(2**62))
         for part in self._parts(view, prior, records):
             # The same draws in every block: answers must not hang on how records are divided.
             drawn = prior.unknown(records.known[part], self.draws, np.random.default_rng(seed))
-            yield Block(part.start, self._block(view, prior, records, errors, part, drawn))
+            yield Asked(part.start, self._block(view, prior, records, errors, part, drawn))
+
+    def conclude(
+        self,
+        view: TableView,  # noqa: ARG002 - for those that look at all records
+        prior: TablePrior,  # noqa: ARG002
+        records: Records,  # noqa: ARG002
+        errors: Errors,  # noqa: ARG002
+        found: Posterior,
+        *,
+        rng: np.random.Generator,  # noqa: ARG002
+    ) -> Posterior:
+        """Returns the posteriors of all records.
+
+        Args:
+            view: The target as the attacker sees it; nothing is asked of it any more.
+            prior: What the attacker knows beforehand.
+            records: All of them.
+            errors: How the model errs.
+            found: What :meth:`ask` found of each, ``(records, candidates)``.
+            rng: The only source of randomness.
+
+        Returns:
+            ``(records, candidates)``; every row sums to one.
+        """
+        return found
+
+    def _check_errors(self, view: TableView, errors: Errors) -> None:  # noqa: B027 - most take any
+        """Refuses errors of which too little is known, before anything is asked."""
 
     def _check(self, view: TableView, prior: TablePrior, records: Records) -> None:
         if not view.access.includes(self.access):
@@ -317,7 +349,7 @@ class TableAttack(ABC):
         part: slice,
         unknown: Unknown,
     ) -> Posterior:
-        """Returns the posterior of one block, ``(records, candidates)``."""
+        """Returns what is found of one block, ``(records, candidates)``."""
         known, response = records.known[part], records.response[part]
         before = prior.probabilities(known)
         places = np.arange(part.start, part.stop)
@@ -336,7 +368,7 @@ class TableAttack(ABC):
             with np.errstate(divide="ignore"):
                 term = weighed.reshape(before.shape) + np.log(weights)[:, None]
             total = np.logaddexp(total, term)
-        return self._posterior(before, total)
+        return self._found(before, total)
 
     @abstractmethod
     def _weigh(
@@ -360,7 +392,7 @@ class TableAttack(ABC):
             ``(n,)``, up to a constant for each record.
         """
 
-    def _posterior(self, before: Posterior, likelihood: NDArray[np.float64]) -> Posterior:
+    def _found(self, before: Posterior, likelihood: NDArray[np.float64]) -> Posterior:
         """Joins the prior ``(n, candidates)`` with the logarithms of likelihoods."""
         with np.errstate(divide="ignore"):
             logarithms = np.log(before) + likelihood

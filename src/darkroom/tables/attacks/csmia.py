@@ -64,7 +64,7 @@ class CsmiaAttack(TableAttack):
         weights = np.where(right, _CASE * (1 + confidence), 1 + 1e-9 - confidence)
         return np.asarray(np.log(weights))
 
-    def _posterior(self, before: Posterior, likelihood: NDArray[np.float64]) -> Posterior:
+    def _found(self, before: Posterior, likelihood: NDArray[np.float64]) -> Posterior:
         """Takes the weights as they are; the prior only breaks ties."""
         with np.errstate(divide="ignore"):
             tie_break = 1e-9 * np.log(before.clip(1e-300, None))

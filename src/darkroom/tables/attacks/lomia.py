@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.access import Access
-from darkroom.tables.attacks.base import Block, Errors, Posterior, Records, TableAttack
+from darkroom.tables.attacks.base import Errors, Posterior, Records, TableAttack
 from darkroom.tables.priors.counts import TablePrior
 from darkroom.tables.priors.imputation import Imputer, Model
 from darkroom.tables.schema import Rows
@@ -54,33 +53,30 @@ class LomiaAttack(TableAttack):
     draws: int = 16
     memory: int = 1 << 26
 
-    def blocks(
+    def conclude(
         self,
         view: TableView,
         prior: TablePrior,
         records: Records,
-        errors: Errors,
+        errors: Errors,  # noqa: ARG002 - this attack knows of no errors
+        found: Posterior,
         *,
         rng: np.random.Generator,
-    ) -> Iterator[Block]:
-        """Attacks in two passes: the second needs what the first found in all records."""
-        seed = int(rng.integers(2**31))
-        alone = np.full(len(records.known), -1, dtype=np.int64)
-        for block in super().blocks(view, prior, records, errors, rng=rng):
-            single = block.posterior.sum(axis=1) == 1
-            found = np.where(single, block.posterior.argmax(axis=1), -1)
-            alone[block.start : block.start + len(found)] = found
-        imputer = self._learn(prior, records, alone, seed)
+    ) -> Posterior:
+        """Learns from what was found in all records, and guesses; see the base."""
+        alone = np.where(found.sum(axis=1) == 1, found.argmax(axis=1), -1)
+        imputer = self._learn(prior, records, alone, int(rng.integers(2**31)))
+        guesses = np.empty_like(found)
         for part in self._parts(view, prior, records):
             known = records.known[part]
-            guess = (
+            guesses[part] = (
                 prior.probabilities(known)
                 if imputer is None
                 else imputer.probabilities(known, records.response[part])
             )
-            settled = alone[part] >= 0
-            guess[settled] = np.eye(len(prior.candidates))[alone[part][settled]]
-            yield Block(part.start, guess)
+        settled = alone >= 0
+        guesses[settled] = np.eye(len(prior.candidates))[alone[settled]]
+        return guesses
 
     def _learn(
         self, prior: TablePrior, records: Records, alone: NDArray[np.int64], seed: int
@@ -110,10 +106,10 @@ class LomiaAttack(TableAttack):
         with np.errstate(divide="ignore"):
             return np.asarray(np.log(view.predict(rows, goals) == response))
 
-    def _posterior(
+    def _found(
         self,
         before: Posterior,  # noqa: ARG002 - only what the model says counts
         likelihood: NDArray[np.float64],
     ) -> Posterior:
-        """Marks matching candidates with ones: no posterior yet, the second pass makes it."""
+        """Marks matching candidates with ones: no posterior yet."""
         return (np.exp(likelihood) > 0.5).astype(np.float64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
@@ -17,7 +16,6 @@ from darkroom.defenses.effects import UNCHANGED, Effect
 from darkroom.errors import PlanError
 from darkroom.ledger import BudgetExhausted
 from darkroom.tables.attacks.base import (
-    Block,
     Errors,
     Posterior,
     Records,
@@ -154,32 +152,33 @@ class ScoreMapAttack(TableAttack):
             "as the budget goes, and the confidences are averaged.",
         )
 
-    def blocks(
+    def _check_errors(self, view: TableView, errors: Errors) -> None:  # noqa: ARG002
+        if errors.told is None or not len(errors.told):
+            raise PlanError(f"attack {self.name}: the model shows no confidences: use map")
+
+    def conclude(
         self,
         view: TableView,
         prior: TablePrior,
         records: Records,
         errors: Errors,
+        found: Posterior,
         *,
-        rng: np.random.Generator,
-    ) -> Iterator[Block]:
-        """Attacks in two passes: what a confidence means is known when all are there."""
-        if errors.told is None or not len(errors.told):
-            raise PlanError(f"attack {self.name}: the model shows no confidences: use map")
-        found = np.concatenate(
-            [one.posterior for one in super().blocks(view, prior, records, errors, rng=rng)]
-        )
-        parts = list(self._parts(view, prior, records))
-        before = np.concatenate([prior.probabilities(records.known[part]) for part in parts])
+        rng: np.random.Generator,  # noqa: ARG002 - nothing is drawn
+    ) -> Posterior:
+        """Weighs confidences: what they mean is known when all are there."""
+        self._check_errors(view, errors)
+        assert errors.told is not None
+        parts = self._parts(view, prior, records)
+        after = np.concatenate([prior.probabilities(records.known[part]) for part in parts])
         asked = found.min(axis=1) > 0
-        after = before.copy()
         if asked.any():
-            evidence = Evidence.of(errors.told, found[asked], before[asked])
+            before = after[asked]
+            evidence = Evidence.of(errors.told, found[asked], before)
             with np.errstate(divide="ignore"):
-                logarithms = np.log(before[asked]) + evidence.weigh(found[asked])
-            after[asked] = normalized(logarithms, before[asked])
-        for part in parts:
-            yield Block(part.start, after[part])
+                logarithms = np.log(before) + evidence.weigh(found[asked])
+            after[asked] = normalized(logarithms, before)
+        return after
 
     def _weigh(
         self,
@@ -197,9 +196,9 @@ class ScoreMapAttack(TableAttack):
         confidence = sums[np.arange(len(rows)), response.astype(np.int64)] / times
         return np.asarray(np.log(confidence.clip(LEAST, None)))
 
-    def _posterior(
+    def _found(
         self,
-        before: Posterior,  # noqa: ARG002 - weighed in the second pass
+        before: Posterior,  # noqa: ARG002 - weighed at the end
         likelihood: NDArray[np.float64],
     ) -> Posterior:
         """Returns confidences, and 0 where nothing was asked: no posterior yet."""

@@ -1,0 +1,188 @@
+"""Records asked about in blocks: by any process, kept, and judged as if it had been one attack."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.tables.test_job import MODEL, PLAN, PRIVATE, people
+
+from darkroom.auditing.job import Session
+from darkroom.auditing.progress import Reporter
+from darkroom.kinds import load_job
+from darkroom.runs import audit_plan
+from darkroom.tables import job as table_job
+from darkroom.tables.course import block, is_cut
+from darkroom.tables.job import TableJob
+
+EVERY = """
+[[attack]]
+name = "tree-confusion"
+
+[[attack]]
+name = "csmia"
+
+[[attack]]
+name = "lomia"
+
+[[attack]]
+name = "score-map"
+budget = 1
+
+[[attack]]
+name = "auto"
+
+[[defense]]
+name = "rounding"
+decimals = 1
+
+[[defense]]
+name = "noise"
+deviation = 0.05
+"""
+CUT = (*["none"] * 7, *["rounding(decimals=1)"] * 6)
+"""Defences of the cells that are cut: what is drawn would be drawn otherwise."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    people().to_csv(tmp_path / "people.csv", index=False)
+    (tmp_path / "own_people_model.py").write_text(MODEL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_people_model", raising=False)
+    return tmp_path
+
+
+def written(folder: Path, size: int, more: str = "", private: str = "") -> Path:
+    """Writes a plan whose records are asked about in blocks."""
+    text = PLAN.replace("[run]\n", f"[run]\nblock = {size}\n").replace(
+        "[private]\n", f"[private]\n{private}"
+    )
+    (folder / "plan.toml").write_text(text + more)
+    return folder / "plan.toml"
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[range]:
+    """Which blocks are asked about."""
+    seen: list[range] = []
+
+    def noting(cell: Any, subject: Any, prior: Any, records: range, advance: Any) -> Any:
+        seen.append(records)
+        return block(cell, subject, prior, records, advance)
+
+    monkeypatch.setattr(table_job, "block", noting)
+    return seen
+
+
+def results(plan: Path, **options: Any) -> dict[str, Any]:
+    """Audits, and returns what hangs neither on the time nor on the size of blocks."""
+    found = audit_plan(plan, progress=False, **options).results
+    return {"cells": [{**cell, "seconds": 0} for cell in found["cells"]]}
+
+
+def arrays_of(folder: Path) -> dict[str, Any]:
+    found = {}
+    for path in sorted((folder / "runs/people/cells").glob("*/reconstructions.npz")):
+        with np.load(path) as arrays:
+            found[path.parent.name] = {name: arrays[name] for name in arrays.files}
+    return found
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize(
+    ("private", "more"),
+    [("", EVERY), ('knows = "prediction"\nunknown = ["city"]\n', EVERY)],
+    ids=["response", "prediction"],
+)
+def test_results_are_those_of_records_asked_about_at_once(
+    folder: Path, asked: list[range], private: str, more: str
+) -> None:
+    whole, shown = results(written(folder, 1000, more, private)), arrays_of(folder)
+    assert not asked
+    shutil.rmtree(folder / "runs")
+    assert results(written(folder, 70, more, private)) == whole
+    blocks = [range(60), range(60, 120), range(120, 180)]  # members alone, and others alone
+    assert asked == blocks * len(CUT)
+    for key, arrays in arrays_of(folder).items():
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(array, shown[key][name])
+    assert not [*(folder / "runs/people/blocks").iterdir()]  # nothing is kept twice
+
+
+@pytest.mark.medium
+def test_a_block_may_hold_members_and_others(folder: Path, asked: list[range]) -> None:
+    whole = results(written(folder, 1000))
+    shutil.rmtree(folder / "runs")
+    assert results(written(folder, 90)) == whole
+    assert asked == [range(90), range(90, PRIVATE)] * 2
+
+
+@pytest.mark.medium
+def test_numbers_are_found_in_blocks_too(folder: Path, asked: list[range]) -> None:
+    def swapped(size: int) -> Path:
+        plan = written(folder, size)
+        plan.write_text(
+            plan.read_text()
+            .replace('sensitive = "secret"', 'sensitive = "age"')
+            .replace('given = ["age"]', 'given = ["city"]')
+        )
+        return plan
+
+    whole = results(swapped(1000))
+    shutil.rmtree(folder / "runs")
+    assert results(swapped(50)) == whole
+    assert len(asked) == 8
+
+
+@pytest.mark.medium
+def test_what_is_drawn_is_not_cut(folder: Path) -> None:
+    job = load_job(written(folder, 1, EVERY), Reporter(shown=False))
+    assert isinstance(job, TableJob)
+    cut = [cell.defense.name for _, cell in job.planned if is_cut(cell, job.subject, 1)]
+    assert sorted(cut) == sorted(CUT)
+    assert any("noise" in cell.defense.name for _, cell in job.planned)
+    assert not any(is_cut(cell, job.subject, PRIVATE) for _, cell in job.planned)
+
+
+@pytest.mark.medium
+def test_an_audit_that_was_interrupted_keeps_its_blocks(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, asked: list[range]
+) -> None:
+    whole = results(written(folder, 1000))
+    shutil.rmtree(folder / "runs")
+    noting = vars(table_job)["block"]
+
+    def stopping(*arguments: Any) -> Iterator[Any]:
+        steps = noting(*arguments)
+        if len(asked) == 2:
+            yield next(steps)
+            raise KeyboardInterrupt
+        yield from steps
+
+    monkeypatch.setattr(table_job, "block", stopping)
+    plan = written(folder, 60)
+    with pytest.raises(KeyboardInterrupt):
+        results(plan)
+    monkeypatch.setattr(table_job, "block", noting)
+    asked.clear()
+    assert results(plan, resume=True) == whole
+    first, second, third = range(60), range(60, 120), range(120, 180)
+    assert asked == [second, third, first, second, third]
+
+
+@pytest.mark.medium
+def test_a_worker_without_a_cell_takes_blocks_of_another_s(
+    folder: Path, asked: list[range]
+) -> None:
+    job = load_job(written(folder, 60), Reporter(shown=False))
+    keys = job.keys("1")
+    assisting = Session(job, keys, Reporter(shown=False))
+    assert [assisting.assist(keys[0]) for _ in range(4)] == [True, True, True, False]
+    Session(job, keys, Reporter(shown=False)).run(keys[0])
+    assert asked == [range(60), range(60, 120), range(120, 180)]
