@@ -21,7 +21,8 @@ from darkroom.images.attacks.gradient import GradientAttack
 from darkroom.images.targets.torch import TorchTarget
 from darkroom.images.targets.view import View
 from darkroom.ledger import QueryLedger
-from darkroom.tables.attacks.base import Errors, Records
+from darkroom.tables.attacks.base import Records
+from darkroom.tables.attacks.errors import Errors
 from darkroom.tables.attacks.map import MapAttack
 from darkroom.tables.candidates import Candidates
 from darkroom.tables.priors.counts import UniformPrior

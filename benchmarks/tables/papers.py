@@ -14,7 +14,8 @@ from benchmarks.tables.clustered import pigeonhole
 from benchmarks.tables.data_sets import load_steak
 from darkroom.ledger import QueryLedger
 from darkroom.statistics.intervals import Interval
-from darkroom.tables.attacks.base import Errors, Records, TableAttack
+from darkroom.tables.attacks.base import Records, TableAttack
+from darkroom.tables.attacks.errors import Errors
 from darkroom.tables.attacks.tree_confusion import TreeConfusionAttack
 from darkroom.tables.attacks.tree_counts import TreeCountsAttack
 from darkroom.tables.candidates import Candidates

@@ -13,7 +13,8 @@ from benchmarks.claims import Claim, Table, tell
 from benchmarks.tables.clustered import pigeonhole
 from benchmarks.tables.papers import Places, Values, errors_on, posterior_of, steak_codes
 from darkroom.ledger import QueryLedger
-from darkroom.tables.attacks.base import Errors, Records, TableAttack
+from darkroom.tables.attacks.base import Records, TableAttack
+from darkroom.tables.attacks.errors import Errors
 from darkroom.tables.attacks.map import MapAttack
 from darkroom.tables.attacks.tree_confusion import TreeConfusionAttack
 from darkroom.tables.attacks.tree_counts import TreeCountsAttack

@@ -18,7 +18,8 @@ from darkroom.defenses.registry import TABLE_DEFENSES
 from darkroom.defenses.values import ValueNoise, ValueRounding
 from darkroom.errors import PlanError, TargetError
 from darkroom.ledger import Limit, QueryLedger
-from darkroom.tables.attacks.base import Errors, Records
+from darkroom.tables.attacks.base import Records
+from darkroom.tables.attacks.errors import Errors
 from darkroom.tables.attacks.map import MapAttack
 from darkroom.tables.candidates import Candidates
 from darkroom.tables.priors.counts import UniformPrior

@@ -13,7 +13,8 @@ from darkroom.access import Access
 from darkroom.auditing.blocks import Arrays, Blocks
 from darkroom.defenses.pipeline import Pipeline
 from darkroom.ledger import Limit, QueryLedger
-from darkroom.tables.attacks.base import Errors, Records
+from darkroom.tables.attacks.base import Records
+from darkroom.tables.attacks.errors import Errors
 from darkroom.tables.candidates import Belief
 from darkroom.tables.cell_plan import TableCellPlan, expected_queries
 from darkroom.tables.priors.counts import TablePrior

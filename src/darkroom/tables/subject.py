@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from darkroom.errors import DataError, PlanError, nearest
 from darkroom.named import origin
-from darkroom.tables.attacks.base import Errors, Records
+from darkroom.tables.attacks.base import Records
+from darkroom.tables.attacks.errors import Errors
 from darkroom.tables.candidates import Belief, Candidates
 from darkroom.tables.data import Encoded, TableData
 from darkroom.tables.measures.subgroups import Division

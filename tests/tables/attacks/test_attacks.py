@@ -23,8 +23,9 @@ from darkroom.access import Access
 from darkroom.errors import PlanError, TargetError
 from darkroom.ledger import Limit, QueryLedger
 from darkroom.tables.attacks.auto import AutoAttack
-from darkroom.tables.attacks.base import Errors, Records, TableAttack
+from darkroom.tables.attacks.base import Records, TableAttack
 from darkroom.tables.attacks.csmia import CsmiaAttack
+from darkroom.tables.attacks.errors import Errors
 from darkroom.tables.attacks.lomia import LomiaAttack
 from darkroom.tables.attacks.map import MapAttack
 from darkroom.tables.attacks.registry import TABLE_ATTACKS

@@ -19,7 +19,8 @@ from darkroom.errors import DarkroomError, TargetError
 from darkroom.kinds import load_job, read_plan
 from darkroom.ledger import BudgetExhausted, Limit, QueryLedger
 from darkroom.remote.delivery import Delivery
-from darkroom.tables.attacks.base import Errors, Records
+from darkroom.tables.attacks.base import Records
+from darkroom.tables.attacks.errors import Errors
 from darkroom.tables.attacks.map import MapAttack
 from darkroom.tables.candidates import Candidates
 from darkroom.tables.plan import TablePlan

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from darkroom.access import Access
 from darkroom.defenses.effects import UNCHANGED, Effect
-from darkroom.tables.attacks.base import Asked, Errors, Posterior, Records, TableAttack
+from darkroom.tables.attacks.base import Asked, Posterior, Records, TableAttack
+from darkroom.tables.attacks.errors import Errors
 from darkroom.tables.attacks.map import MapAttack
 from darkroom.tables.attacks.score_map import ScoreMapAttack
 from darkroom.tables.attacks.tree_counts import TreeCountsAttack

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.access import Access
-from darkroom.tables.attacks.base import Errors, Posterior, TableAttack, normalized
+from darkroom.tables.attacks.base import Posterior, TableAttack, normalized
+from darkroom.tables.attacks.errors import Errors
 from darkroom.tables.schema import Rows
 from darkroom.tables.targets.view import TableView
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.access import Access
-from darkroom.tables.attacks.base import Errors, Posterior, Records, TableAttack
+from darkroom.tables.attacks.base import Posterior, Records, TableAttack
+from darkroom.tables.attacks.errors import Errors
 from darkroom.tables.priors.counts import TablePrior
 from darkroom.tables.priors.imputation import Imputer, Model
 from darkroom.tables.schema import Rows

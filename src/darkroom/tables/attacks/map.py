@@ -13,7 +13,8 @@ from darkroom.access import Access
 from darkroom.defenses.effects import UNCHANGED, Effect
 from darkroom.errors import PlanError
 from darkroom.ledger import BudgetExhausted
-from darkroom.tables.attacks.base import Errors, TableAttack
+from darkroom.tables.attacks.base import TableAttack
+from darkroom.tables.attacks.errors import Errors
 from darkroom.tables.candidates import Candidates
 from darkroom.tables.schema import Rows
 from darkroom.tables.targets.base import Predictions

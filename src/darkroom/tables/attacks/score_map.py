@@ -15,13 +15,8 @@ from darkroom.access import Access
 from darkroom.defenses.effects import UNCHANGED, Effect
 from darkroom.errors import PlanError
 from darkroom.ledger import BudgetExhausted
-from darkroom.tables.attacks.base import (
-    Errors,
-    Posterior,
-    Records,
-    TableAttack,
-    normalized,
-)
+from darkroom.tables.attacks.base import Posterior, Records, TableAttack, normalized
+from darkroom.tables.attacks.errors import Errors
 from darkroom.tables.candidates import Candidates
 from darkroom.tables.priors.counts import TablePrior
 from darkroom.tables.schema import Rows

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from darkroom.access import Access
 from darkroom.errors import PlanError
-from darkroom.tables.attacks.base import Errors, TableAttack
+from darkroom.tables.attacks.base import TableAttack
+from darkroom.tables.attacks.errors import Errors
 from darkroom.tables.schema import Rows
 from darkroom.tables.targets.view import Paths, TableView
 

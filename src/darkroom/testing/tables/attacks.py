@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from darkroom.access import Access
 from darkroom.defenses.effects import UNCHANGED
 from darkroom.ledger import Limit, QueryLedger
-from darkroom.tables.attacks.base import Errors, Records, TableAttack, TableProgress
+from darkroom.tables.attacks.base import Records, TableAttack, TableProgress
+from darkroom.tables.attacks.errors import Errors
 from darkroom.tables.targets.view import TableView
 from darkroom.testing.promises import (
     check_part,
