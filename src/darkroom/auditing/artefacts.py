@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from darkroom.auditing.packing import CannotPack, Packed, pack, unpack
-from darkroom.files import leased, write_private
+from darkroom.files import is_leased, leased, write_private
 
 T = TypeVar("T")
 
@@ -67,6 +67,12 @@ class Artefacts(NamedTuple):
         with leased(file.with_suffix(".lease"), wait=True):
             found = _found(file)
             return _kept(file, make()) if found is None else found[0]
+
+    def making(self, name: str) -> bool:
+        """Tells whether a process makes an artefact of a name now, and others wait for it."""
+        if self.folder is None:
+            return False
+        return any(map(is_leased, self.folder.glob(f"{name}-*.lease")))
 
 
 NOWHERE = Artefacts()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from numpy.typing import NDArray
 
@@ -84,6 +84,7 @@ class Job(ABC, Generic[Plan, Subject, Cells, Bench]):
     """An audit with everything loaded; each kind of audit has its own.
 
     Attributes:
+        judged_with: What :meth:`bench` keeps is called so.
         plan: The plan; its paths are for the record here.
         plan_text: The plan as TOML.
         command: How to repeat the run.
@@ -91,6 +92,8 @@ class Job(ABC, Generic[Plan, Subject, Cells, Bench]):
         folder: Where modules, secrets and files that the plan names are looked for.
         plan_file: Where the plan is; ``None`` if it was made in Python.
     """
+
+    judged_with: ClassVar[tuple[str, ...]] = ()
 
     plan: Plan
     plan_text: str
@@ -265,10 +268,18 @@ class Session(Generic[Subject, Cells, Bench]):
                 self._priors[words] = self._job.fit_prior(cell, subject, advance)
         return self._priors[words]
 
-    def run(self, key: str) -> FinishedCell:
-        """Runs a cell; of one that is cut, the blocks that nobody else makes."""
+    def run(self, key: str, others: Iterable[str] = ()) -> FinishedCell:
+        """Runs a cell; of one that is cut, the blocks that nobody else makes.
+
+        Args:
+            key: The cell's.
+            others: Cells that somebody is to run too: their priors are fitted for as long as
+                another process makes what cells are judged with.
+        """
         model, cell = self._planned[key]
-        subject, bench = self.subject(key), self.bench(key)
+        subject = self.subject(key)
+        self._prepare((key, *others), subject)
+        bench = self.bench(key)
         prior = self.prior(key, subject)
         blocks = self._job.blocks(key, cell)
         if blocks is not None:
@@ -276,6 +287,16 @@ class Session(Generic[Subject, Cells, Bench]):
         with self._reporter.stage(cell.title) as advance:
             result, arrays = self._job.run_cell(key, cell, subject, prior, bench, advance)
         return FinishedCell(key, model.dress(result), arrays)
+
+    def _prepare(self, keys: Iterable[str], subject: Subject) -> None:
+        """Fits priors that nobody fits while another process makes what cells are judged with."""
+        shelves = self._job.plan.shelves
+        for key in keys:
+            if not any(one.making(name) for one in shelves for name in self._job.judged_with):
+                return
+            _, cell = self._planned[key]
+            if not shelves.shared.making(f"prior-{cell.prior.name}"):
+                self.prior(key, subject)
 
     def assist(self, key: str) -> bool:
         """Makes the next block of a cell that nobody has or makes; tells whether there was one."""

@@ -160,7 +160,8 @@ def _run_cells(
     session = Session(job, keys, reporter)
     with closing(Claims(store).missing(wanted, guarded, session.assist)) as missing:
         for key in missing:
-            store.write_cell(*session.run(key))
+            others = (one for one in wanted() if not store.has_cell(one))
+            store.write_cell(*session.run(key, others))
             blocks.discard(store.folder, key)
 
 

@@ -188,7 +188,7 @@ def make_inputs(inputs: Path, cast: Cast, seed: int, reporter: Reporter) -> None
     )
     others = _render(cast.bystanders, cast.bystander_photos, "bystanders", 64, seed, reporter)
     pixels = np.rint(others.images * 255).astype(np.uint8)
-    np.savez_compressed(inputs / "bystanders.npz", images=pixels)
+    np.savez(inputs / "bystanders.npz", images=pixels)
     images = faces.images[:, : cast.trained_on]
     labels = np.repeat(np.arange(cast.employees), cast.trained_on)
     with reporter.stage("Training the face-recognition model") as advance:

@@ -62,6 +62,8 @@ _LIBRARIES = 600 << 20  # bytes
 class ImageJob(Job[ImagePlan, Subject, ImageCellPlan, Bench]):
     """An audit of a classifier of images; see :class:`Job`."""
 
+    judged_with = ("judges", "errors")
+
     def __post_init__(self) -> None:
         """Refuses photos that leave no room for the audit.
 

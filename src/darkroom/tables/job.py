@@ -55,6 +55,8 @@ if TYPE_CHECKING:
 class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
     """An audit of a model of tables; see :class:`Job`."""
 
+    judged_with = ("baselines",)
+
     def models(self) -> Sequence[Model[TableSubject]]:
         """Returns the model that is given, or those to train; see :meth:`Job.models`."""
         plan, target = self.plan, self.plan.target

@@ -69,6 +69,8 @@ if TYPE_CHECKING:
 class VerifierJob(Job[VerifierPlan, VerifierSubject, VerifierCellPlan, VerifierBench]):
     """An audit of a verifier; see :class:`Job`."""
 
+    judged_with = ("judges",)
+
     def models(self) -> Sequence[Model[VerifierSubject]]:
         """Returns the verifier that is given, or those to train; see :meth:`Job.models`."""
         plan, subject = self.plan, self.subject
