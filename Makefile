@@ -1,7 +1,9 @@
 # `make demo` and `make test` do all set-up themselves, in .venv.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint
+# Compiles what was installed on all cores, where pip would on one. Some packages carry files that are no Python 3.
+COMPILE := $(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 
 # Python keeps what it has compiled, whatever the environment says: tests start many processes that
 # import the same modules.
@@ -82,16 +84,19 @@ install: .installed-bench
 
 .installed-demo: .venv/bin/python pyproject.toml locks/versions.txt
 	$(PIP) locks/versions.txt --editable '.[lab,tables,text]'
+	@$(COMPILE)
 	@touch $@
 
 # pip reads dependency groups from version 25.1 on.
 .installed-test: .installed-demo
 	$(PIP) locks/versions.txt 'pip>=25.1'
 	$(PIP) locks/versions.txt --editable '.[all]' --group dev --group docs
+	@$(COMPILE)
 	@touch $@
 
 .installed-bench: .installed-test
 	$(PIP) constraints.txt --group bench
+	@$(COMPILE)
 	@touch $@
 
 clean:

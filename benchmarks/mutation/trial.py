@@ -6,6 +6,7 @@ import importlib
 import multiprocessing
 import os
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -121,6 +122,7 @@ class Bench:
 
 def _test(sources: Path, subject: Subject) -> None:
     """Runs the tests of a module with the package in ``sources``, and exits as pytest does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who is interrupted says nothing of a mutant
     _silence()
     sys.dont_write_bytecode = True
     for name in [one for one in sys.modules if one.partition(".")[0] == "darkroom"]:

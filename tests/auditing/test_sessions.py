@@ -9,6 +9,7 @@ import pytest
 
 from darkroom.auditing.job import Session
 from darkroom.auditing.progress import Reporter
+from darkroom.errors import DataError
 from darkroom.files import leased
 from darkroom.images.job import ImageJob
 from darkroom.kinds import load_job
@@ -17,6 +18,11 @@ MORE = """
 [[attack]]
 name = "mi-face"
 steps = 3
+prior = "generator"
+
+[[attack]]
+name = "mi-face"
+steps = 4
 prior = "eigenfaces"
 """
 
@@ -34,6 +40,11 @@ def made(plan_folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def fit_prior(self: ImageJob, cell: Any, *arguments: Any) -> None:
         found.append(cell.prior.name)
+        if cell.prior.name == "generator":
+            raise DataError("too few photos")
+        kept = self.prior_shelf(cell).folder
+        assert kept is not None
+        (kept / f"prior-{cell.prior.name}-0123.npz").touch()
 
     def bench(self: ImageJob, *arguments: Any) -> None:
         raise BenchedError
@@ -62,14 +73,18 @@ def test_priors_of_all_cells_are_fitted_while_others_make_judges(
     kept.mkdir(parents=True)
     with leased(kept / "judges-0123.lease"):
         begin(plan_folder)
-    assert made == ["mean", "eigenfaces"]
-    made.clear()
-    with leased(kept / "judges-0123.lease"), leased(kept / "prior-mean-0123.lease"):
+        # What is wrong with one, its own cell will say.
+        assert made == ["mean", "eigenfaces", "generator"]
         begin(plan_folder)
-    assert made == ["eigenfaces"]  # somebody else fits the other
+        assert made == ["mean", "eigenfaces", "generator", "generator"]  # others are kept
+        made.clear()
+        (kept / "prior-eigenfaces-0123.npz").unlink()
+        with leased(kept / "prior-eigenfaces-4567.lease"):  # somebody else fits it
+            begin(plan_folder)
+        assert made == ["generator"]
     made.clear()
     begin(plan_folder)
-    assert made == []  # the lease is over
+    assert made == []  # nobody makes judges any more
 
 
 @pytest.mark.medium

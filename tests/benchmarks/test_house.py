@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+from benchmarks.house.claims import pytest_of
 from benchmarks.house.reference import processor_seconds
 from benchmarks.house.shipped import HEAVY, distributions
 
@@ -25,3 +26,11 @@ def test_processor_time_counts_what_a_command_does_and_no_waiting() -> None:
     busy = processor_seconds([sys.executable, "-c", "sum(range(3_000_000))"])
     idle = processor_seconds([sys.executable, "-c", "import time; time.sleep(0.2)"])
     assert idle < busy
+
+
+def test_tests_are_run_as_the_makefile_runs_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DARKROOM_CI", "1")  # where slow tests are run too
+    *_, quick = pytest_of("quick")
+    assert "pytest --numprocesses" in quick
+    assert '-m "not slow and not medium"' in quick
+    assert pytest_of("test")[-1].endswith('-m "not slow"')

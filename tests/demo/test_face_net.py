@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file
 from torch import nn
 
+from darkroom.demo.face_encoder import demo_face_encoder
 from darkroom.demo.face_net import demo_face_net, face_net, train_face_net
 from darkroom.demo.people.employees import render_faces
 from darkroom.errors import DataError
+from darkroom.training.modules import weights_of
 
 PEOPLE = 8
 
@@ -120,3 +124,12 @@ def test_photos_that_do_not_fit_are_refused() -> None:
         train_face_net(images, people, classes=PEOPLE - 1, seed=0)
     with pytest.raises(DataError, match="epochs 0"):
         train_face_net(images, people, classes=PEOPLE, seed=0, epochs=0)
+
+
+def test_an_encoder_is_written_as_the_demo_writes_it_and_read_again(tmp_path: Path) -> None:
+    """Convolutions lie in memory by pixels, which files of weights do not know."""
+    encoder = demo_face_encoder()
+    (tmp_path / "weights.safetensors").write_bytes(weights_of(encoder))
+    found = load_file(tmp_path / "weights.safetensors")
+    assert found.keys() == encoder.state_dict().keys()
+    assert all(torch.equal(found[name], one) for name, one in encoder.state_dict().items())

@@ -19,6 +19,7 @@ from darkroom.runs import audit_plan
 from darkroom.tables import job as table_job
 from darkroom.tables.course import block, is_cut
 from darkroom.tables.job import TableJob
+from darkroom.tables.targets.sklearn import SklearnTableTarget
 
 EVERY = """
 [[attack]]
@@ -45,6 +46,11 @@ decimals = 1
 name = "noise"
 deviation = 0.05
 """
+DRAWN = EVERY.replace('"score-map"\nbudget = 1', '"score-map"\ndraws = 2\nbudget = 3').replace(
+    '"lomia"', '"lomia"\ndraws = 2'
+)
+"""Of unknown columns some values are drawn; and a budget ends between two draws."""
+
 CUT = (*["none"] * 7, *["rounding(decimals=1)"] * 6)
 """Defences of the cells that are cut: what is drawn would be drawn otherwise."""
 
@@ -97,8 +103,12 @@ def arrays_of(folder: Path) -> dict[str, Any]:
 @pytest.mark.medium
 @pytest.mark.parametrize(
     ("private", "more"),
-    [("", EVERY), ('knows = "prediction"\nunknown = ["city"]\n', EVERY)],
-    ids=["response", "prediction"],
+    [
+        ("", EVERY),
+        ('knows = "prediction"\nunknown = ["city"]\n', EVERY),
+        ('unknown = ["city"]\n', DRAWN),
+    ],
+    ids=["response", "prediction", "draws and a budget"],
 )
 def test_results_are_those_of_records_asked_about_at_once(
     folder: Path, asked: list[range], private: str, more: str
@@ -109,6 +119,7 @@ def test_results_are_those_of_records_asked_about_at_once(
     assert results(written(folder, 70, more, private)) == whole
     blocks = [range(60), range(60, 120), range(120, 180)]  # members alone, and others alone
     assert asked == blocks * len(CUT)
+    assert arrays_of(folder).keys() == shown.keys()
     for key, arrays in arrays_of(folder).items():
         for name, array in arrays.items():
             np.testing.assert_array_equal(array, shown[key][name])
@@ -138,6 +149,38 @@ def test_numbers_are_found_in_blocks_too(folder: Path, asked: list[range]) -> No
     shutil.rmtree(folder / "runs")
     assert results(swapped(50)) == whole
     assert len(asked) == 8
+
+
+@pytest.mark.medium
+def test_a_model_is_asked_once_for_what_the_attacker_knows(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: list[int] = []
+    asking = SklearnTableTarget.predict
+
+    def counting(self: SklearnTableTarget, table: Any) -> Any:
+        rows.append(len(table))
+        return asking(self, table)
+
+    monkeypatch.setattr(SklearnTableTarget, "predict", counting)
+    found = []
+    for size in (1000, 70):
+        rows.clear()
+        results(written(folder, size, private='knows = "prediction"\n'))
+        shutil.rmtree(folder / "runs")
+        assert min(rows) > 0
+        found.append(sum(rows))
+    assert found[0] == found[1]
+
+
+@pytest.mark.medium
+def test_what_is_learned_from_all_answers_is_not_cut(folder: Path) -> None:
+    learned = '\n[[defense]]\nchain = [{name = "purify"}, {name = "rounding"}]\n'
+    job = load_job(written(folder, 1, learned), Reporter(shown=False))
+    cut = {cell.defense.name: is_cut(cell, job.subject, 1) for _, cell in job.planned}
+    assert len(cut) == 2
+    assert cut.pop("none")
+    assert not any(cut.values())
 
 
 @pytest.mark.medium

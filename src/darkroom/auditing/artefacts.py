@@ -9,7 +9,8 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -69,10 +70,23 @@ class Artefacts(NamedTuple):
             return _kept(file, make()) if found is None else found[0]
 
     def making(self, name: str) -> bool:
-        """Tells whether a process makes an artefact of a name now, and others wait for it."""
+        """Tells whether a process makes an artefact of a name now."""
         if self.folder is None:
             return False
         return any(map(is_leased, self.folder.glob(f"{name}-*.lease")))
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[bool]:
+        """Tells whether an artefact of a name is missing, and nobody else is about to make it.
+
+        While the block runs, others are told no. It keeps nobody from :meth:`made`.
+        """
+        folder = self.folder
+        if folder is None or any(folder.glob(f"{name}-*.npz")) or self.making(name):
+            yield False
+            return
+        with leased(folder / f"{name}.prepared") as mine:
+            yield mine is not None
 
 
 NOWHERE = Artefacts()

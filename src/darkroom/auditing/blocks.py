@@ -1,4 +1,4 @@
-"""Blocks of a large cell: people attacked apart, by any process, and kept until it is written."""
+"""Blocks of a large cell: goals attacked apart, by any process, and kept until it is written."""
 
 from __future__ import annotations
 

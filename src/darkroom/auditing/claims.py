@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from darkroom.auditing.record import Record
 from darkroom.auditing.store import Store
-from darkroom.files import is_leased, leased
+from darkroom.files import is_leased, leased, refused
 
 PAUSE = 0.5
 """Seconds between looks at cells that others work on."""
@@ -66,8 +66,11 @@ def held(lease: Path) -> Iterator[bool]:
         if file is not None:
             now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
             holder = Holder(host=platform.node(), process=os.getpid(), since=now)
-            os.truncate(file, 0)
-            os.write(file, holder.model_dump_json().encode())
+            try:
+                os.truncate(file, 0)
+                os.write(file, holder.model_dump_json().encode())
+            except OSError as error:
+                raise refused(lease, error) from error
         yield file is not None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from numpy.typing import NDArray
 
+from darkroom.auditing.artefacts import NOWHERE, Artefacts
 from darkroom.auditing.blocks import Blocks
 from darkroom.auditing.cell_plan import CellPlan
 from darkroom.auditing.claims import PAUSE
@@ -19,6 +21,7 @@ from darkroom.auditing.plan import BasePlan
 from darkroom.auditing.progress import Reporter
 from darkroom.auditing.record import Cell, Check
 from darkroom.auditing.run_record import TargetRecord
+from darkroom.errors import DarkroomError
 from darkroom.named import describe
 from darkroom.sections import toml_text
 
@@ -153,6 +156,10 @@ class Job(ABC, Generic[Plan, Subject, Cells, Bench]):
     def fit_prior(self, cell: Cells, subject: Subject, advance: Advance) -> Any:
         """Returns what the attacker of a cell knows before asking."""
 
+    def prior_shelf(self, cell: Cells) -> Artefacts:  # noqa: ARG002
+        """Returns where the prior of a cell is kept, as ``prior-`` with its name."""
+        return NOWHERE
+
     @abstractmethod
     def run_cell(
         self, key: str, cell: Cells, subject: Subject, prior: Any, bench: Bench, advance: Advance
@@ -278,7 +285,8 @@ class Session(Generic[Subject, Cells, Bench]):
         """
         model, cell = self._planned[key]
         subject = self.subject(key)
-        self._prepare((key, *others), subject)
+        if self._judged is None or self._judged[0] is not model:
+            self._prepare((key, *others), subject)
         bench = self.bench(key)
         prior = self.prior(key, subject)
         blocks = self._job.blocks(key, cell)
@@ -289,14 +297,20 @@ class Session(Generic[Subject, Cells, Bench]):
         return FinishedCell(key, model.dress(result), arrays)
 
     def _prepare(self, keys: Iterable[str], subject: Subject) -> None:
-        """Fits priors that nobody fits while another process makes what cells are judged with."""
-        shelves = self._job.plan.shelves
+        """Has priors fitted that nobody fits, while others make what cells are judged with.
+
+        They are kept for whoever runs those cells; what is wrong with one, its own cell says.
+        """
+        job, shelves = self._job, self._job.plan.shelves
         for key in keys:
-            if not any(one.making(name) for one in shelves for name in self._job.judged_with):
+            if not any(one.making(name) for one in shelves for name in job.judged_with):
                 return
             _, cell = self._planned[key]
-            if not shelves.shared.making(f"prior-{cell.prior.name}"):
-                self.prior(key, subject)
+            title = f"Fitting prior {cell.prior.name}"
+            with job.prior_shelf(cell).alone(f"prior-{cell.prior.name}") as missing:
+                if missing:
+                    with suppress(DarkroomError), self._reporter.stage(title) as advance:
+                        job.fit_prior(cell, subject, advance)
 
     def assist(self, key: str) -> bool:
         """Makes the next block of a cell that nobody has or makes; tells whether there was one."""

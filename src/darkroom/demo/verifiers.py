@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from safetensors.torch import save_file
 
 from darkroom.auditing.progress import Reporter
 from darkroom.demo.face_encoder import train_face_encoder
 from darkroom.demo.inputs import audit_made
 from darkroom.demo.people.employees import render_faces, save_folder
-from darkroom.files import emptied
+from darkroom.files import emptied, write_private
 from darkroom.runs import Run
+from darkroom.training.modules import weights_of
 
 ENROLLED, PHOTOS, ENROL = 20, 10, 4
 STRANGERS, STRANGER_PHOTOS = 300, 2
@@ -87,4 +87,4 @@ def _make_inputs(inputs: Path, seed: int, reporter: Reporter) -> None:
             seed=seed,
             on_progress=advance,
         )
-    save_file(encoder.state_dict(), inputs / "face_encoder.safetensors")
+    write_private(inputs / "face_encoder.safetensors", weights_of(encoder))

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from darkroom.access import Access
-from darkroom.auditing.artefacts import NOWHERE
+from darkroom.auditing.artefacts import NOWHERE, Artefacts
 from darkroom.auditing.blocks import Blocks
 from darkroom.auditing.job import Advance, Arrays, Facts, Job, Model, trained_row
 from darkroom.auditing.plan import parse_slice
@@ -62,7 +62,7 @@ _LIBRARIES = 600 << 20  # bytes
 class ImageJob(Job[ImagePlan, Subject, ImageCellPlan, Bench]):
     """An audit of a classifier of images; see :class:`Job`."""
 
-    judged_with = ("judges", "errors")
+    judged_with = ("judges", "judge", "errors", "space")
 
     def __post_init__(self) -> None:
         """Refuses photos that leave no room for the audit.
@@ -186,10 +186,15 @@ class ImageJob(Job[ImagePlan, Subject, ImageCellPlan, Bench]):
         photos = np.empty((0, *spec.shape), np.float32) if public is None else public.images
         share = self.plan.run.memory // SHARE
         materials = Materials(photos, spec, cell.seed, self.folder, advance, share, subject.device)
-        shelf = self.plan.shelves.shared if cell.prior.from_photos else NOWHERE
         told = "" if public is None else public.digest()
         words = [told, repr(spec), cell.seed, share, identity(cell.prior), *subject.elsewhere]
-        return shelf.made(f"prior-{cell.prior.name}", words, lambda: cell.prior.build(materials))
+        return self.prior_shelf(cell).made(
+            f"prior-{cell.prior.name}", words, lambda: cell.prior.build(materials)
+        )
+
+    def prior_shelf(self, cell: ImageCellPlan) -> Artefacts:
+        """Returns where a prior is kept that photos alone decide; see :meth:`Job.prior_shelf`."""
+        return self.plan.shelves.shared if cell.prior.from_photos else NOWHERE
 
     @cached_property
     def _endpoint(self) -> Endpoint[HttpTarget]:

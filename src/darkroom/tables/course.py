@@ -83,7 +83,9 @@ def is_cut(plan: TableCellPlan, subject: TableSubject, size: int) -> bool:
     """
     if plan.guarded is not None or records_of(subject) <= size:
         return False
-    return plan.access is Access.WEIGHTS or plan.defense.effect.reads_alone
+    if plan.access is Access.WEIGHTS:
+        return True
+    return plan.defense.effect.reads_alone and not plan.defense.learns
 
 
 def records_of(subject: TableSubject) -> int:
@@ -127,16 +129,29 @@ def _asked(
 ) -> Arrays:
     """Asks about some members, or some others."""
     began = time.monotonic()
+    if chosen.start == chosen.stop:
+        nothing = np.empty((0, len(subject.candidates)))
+        return _kept(nothing, nothing, np.empty(0), np.empty(0, np.int64), began)
     records, errors = _known(plan, subject, who, chosen)
     ledger = _counted(plan, subject, len(records.known), advance)
-    found = before = np.empty((0, len(subject.candidates)))
-    if len(records.known):
-        view = _viewed(plan, subject.target, ledger)
-        before = prior.probabilities(records.known)
-        asked = plan.attack.ask(view, prior, records, errors, rng=_randomness(plan))
-        found = np.concatenate([one.found for one in asked])
+    view = _viewed(plan, subject.target, ledger)
+    before = plan.attack.before(view, prior, records)
+    asked = plan.attack.ask(view, prior, records, errors, rng=_randomness(plan))
+    found = np.concatenate([one.found for one in asked])
+    return _kept(before, found, records.response, ledger.spent, began)
+
+
+def _kept(
+    before: NDArray[np.float64],
+    found: NDArray[np.float64],
+    response: NDArray[np.float64],
+    queries: NDArray[np.int64],
+    began: float,
+) -> Arrays:
+    """Returns what a block keeps: the response too, which a model may have been asked for."""
     seconds = np.array(time.monotonic() - began)
-    return {"before": before, "found": found, "queries": ledger.spent, "seconds": seconds}
+    kept = {"before": before, "found": found, "response": response, "queries": queries}
+    return {**kept, "seconds": seconds}
 
 
 def joined(
@@ -160,14 +175,15 @@ def joined(
 def _concluded(
     plan: TableCellPlan, subject: TableSubject, prior: TablePrior, who: Who, kept: list[Arrays]
 ) -> Found:
-    before, found, queries = (
-        np.concatenate([one[name] for one in kept]) for name in ("before", "found", "queries")
+    before, found, response, queries = (
+        np.concatenate([one[name] for one in kept])
+        for name in ("before", "found", "response", "queries")
     )
     if not len(found):
         return _nothing(subject)
-    records, errors = _known(plan, subject, who)
+    records = Records(subject.known(who), response)
     view = _viewed(plan, subject.target, QueryLedger(len(found)))
-    errors = _weighing(plan, subject, errors)
+    errors = _weighing(plan, subject, _erring(plan, subject))
     rng = _randomness(plan).spawn(1)[0]
     after = plan.attack.conclude(view, prior, records, errors, found, rng=rng)
     seconds = sum(float(one["seconds"]) for one in kept)
@@ -197,13 +213,17 @@ def _known(
     plan: TableCellPlan, subject: TableSubject, who: Who, chosen: slice = slice(None)
 ) -> tuple[Records, Errors]:
     """Returns what the attacker knows of rows, and of the model's errors."""
-    records, errors = subject.records(who, chosen), subject.errors
-    if subject.knows == "prediction" and plan.defense.defenses:
-        # What the attacker knows of each record left the model behind the same defences.
-        said = defended(subject.target, subject.part(who).rows[chosen], plan.defense)
-        records = records._replace(response=said)
-        errors = errors if plan.naive else errors.noisier(plan.defense.effect.deviation)
-    return records, errors
+    if subject.knows == "response" or not plan.defense.defenses:
+        return subject.records(who, chosen), _erring(plan, subject)
+    # What the attacker knows of each record left the model behind the same defences.
+    said = defended(subject.target, subject.part(who).rows[chosen], plan.defense)
+    return Records(subject.known(who, chosen), said), _erring(plan, subject)
+
+
+def _erring(plan: TableCellPlan, subject: TableSubject) -> Errors:
+    """Returns how the model errs, as far as the attacker of a cell knows."""
+    behind = subject.knows == "prediction" and plan.defense.defenses and not plan.naive
+    return subject.errors.noisier(plan.defense.effect.deviation) if behind else subject.errors
 
 
 def _weighing(plan: TableCellPlan, subject: TableSubject, errors: Errors) -> Errors:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.auditing.artefacts import NOWHERE
+from darkroom.auditing.artefacts import NOWHERE, Artefacts
 from darkroom.auditing.blocks import Blocks
 from darkroom.auditing.job import Advance, Arrays, Facts, Job, Model, trained_row
 from darkroom.auditing.progress import Reporter
@@ -149,13 +149,16 @@ class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
         del advance
         candidates, public = subject.candidates, subject.data.public.rows
         words = [subject.data.digest(), candidates.values.tolist(), cell.seed, identity(cell.prior)]
-        # One from outside may read a file, of which nothing is known here.
-        shelf = self.plan.shelves.shared if is_ours(cell.prior) else NOWHERE
-        return shelf.made(
+        return self.prior_shelf(cell).made(
             f"prior-{cell.prior.name}",
             words,
             lambda: cell.prior.build(candidates, public, cell.seed),
         )
+
+    def prior_shelf(self, cell: TableCellPlan) -> Artefacts:
+        """Returns where a prior of Darkroom's own is kept; see :meth:`Job.prior_shelf`."""
+        # One from outside may read a file, of which nothing is known here.
+        return self.plan.shelves.shared if is_ours(cell.prior) else NOWHERE
 
     @cached_property
     def _endpoint(self) -> Endpoint[HttpTableTarget]:

@@ -100,12 +100,16 @@ class TableSubject:
 
     def records(self, who: Who, chosen: slice = slice(None)) -> Records:
         """Returns what the attacker knows of each row, or of those that are chosen."""
-        part = self.part(who)
-        rows, known = part.rows[chosen], part.rows[chosen].copy()
-        known[:, self.data.schema.hidden] = np.nan
+        part, known = self.part(who), self.known(who, chosen)
         if self.knows == "response":
             return Records(known, part.response[chosen])
-        return Records(known, self.target.predict(rows))
+        return Records(known, self.target.predict(part.rows[chosen]))
+
+    def known(self, who: Who, chosen: slice = slice(None)) -> Rows:
+        """Returns the columns that the attacker has of rows; NaN in the others."""
+        known = self.part(who).rows[chosen].copy()
+        known[:, self.data.schema.hidden] = np.nan
+        return known
 
     @cached_property
     def errors(self) -> Errors:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from darkroom.access import VerifierAccess
+from darkroom.auditing.artefacts import NOWHERE, Artefacts
 from darkroom.auditing.job import Advance, Arrays, Facts, Job, Model, trained_row
 from darkroom.auditing.progress import Reporter
 from darkroom.auditing.record import Check
@@ -69,7 +70,7 @@ if TYPE_CHECKING:
 class VerifierJob(Job[VerifierPlan, VerifierSubject, VerifierCellPlan, VerifierBench]):
     """An audit of a verifier; see :class:`Job`."""
 
-    judged_with = ("judges",)
+    judged_with = ("judges", "judge")
 
     def models(self) -> Sequence[Model[VerifierSubject]]:
         """Returns the verifier that is given, or those to train; see :meth:`Job.models`."""
@@ -186,11 +187,13 @@ class VerifierJob(Job[VerifierPlan, VerifierSubject, VerifierCellPlan, VerifierB
         spec, device = subject.spec, subject.device
         materials = Materials(photos.images, spec, cell.seed, self.folder, advance, device=device)
         words = [photos.digest(), repr(spec), cell.seed, identity(cell.prior), *subject.elsewhere]
-        if not cell.prior.from_photos:
-            return cell.prior.build(materials)
-        return self.plan.shelves.shared.made(
+        return self.prior_shelf(cell).made(
             f"prior-{cell.prior.name}", words, lambda: cell.prior.build(materials)
         )
+
+    def prior_shelf(self, cell: VerifierCellPlan) -> Artefacts:
+        """Returns where a prior is kept that photos alone decide; see :meth:`Job.prior_shelf`."""
+        return self.plan.shelves.shared if cell.prior.from_photos else NOWHERE
 
     def run_cell(
         self,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from numpy.typing import NDArray
 
+from darkroom.auditing.blocks import discard
+from darkroom.auditing.job import Session
 from darkroom.auditing.progress import Reporter
 from darkroom.errors import PlanError
 from darkroom.files import claim
@@ -78,20 +80,21 @@ class AttributesModel(Loading[Attributes]):
             raise PlanError(f"{path}: no audit of a table")
         claim(job.plan.run_folder, "choose another --out")
         bench = job.bench(job.subject, None, reporter)
-        return Attributes(job, bench, self._attacked(job, bench, reporter))
+        return Attributes(job, bench, self._attacked(job, reporter))
 
-    def _attacked(
-        self, job: TableJob, bench: TableBench, reporter: Reporter
-    ) -> dict[str, Attacked]:
+    def _attacked(self, job: TableJob, reporter: Reporter) -> dict[str, Attacked]:
         """Runs every attack of the plan without a defence on members and on others."""
+        from darkroom.tables.record import TableCell
+
         found: dict[str, Attacked] = {}
         keys = job.keys(metadata.version("darkroom"))
+        session = Session(job, keys, reporter)
         for key, (_, plan) in zip(keys, job.planned, strict=True):
             if plan.defense.defenses or plan.guarded is not None or plan.attack.name in found:
                 continue
-            with reporter.stage(plan.title) as advance:
-                prior = job.fit_prior(plan, job.subject, advance)
-                cell, arrays = job.run_cell(key, plan, job.subject, prior, bench, advance)
+            _, cell, arrays = session.run(key)
+            discard(job.plan.run_folder, key)
+            assert isinstance(cell, TableCell)
             posterior: dict[Who, NDArray[np.float64]] = {
                 "members": arrays["members_posterior"],
                 "others": arrays["others_posterior"],

@@ -157,15 +157,19 @@ class TableAttack(ABC):
         """
         self._check(view, prior, records)
         self._check_errors(view, errors)
-        before = np.concatenate(
-            [prior.probabilities(records.known[part]) for part in self._parts(view, prior, records)]
-        )
+        before = self.before(view, prior, records)
         yield TableProgress(view.ledger.spent, before)
         found = before.copy()
-        for block in self.ask(view, prior, records, errors, rng=rng):
+        # How sure the model is of true rows is for who looks at all records.
+        for block in self.ask(view, prior, records, errors._replace(told=None), rng=rng):
             found[block.start : block.start + len(block.found)] = block.found
         after = self.conclude(view, prior, records, errors, found, rng=rng.spawn(1)[0])
         yield TableProgress(view.ledger.spent, after)
+
+    def before(self, view: TableView, prior: TablePrior, records: Records) -> Posterior:
+        """Returns what the attacker believes before it asks, ``(records, candidates)``."""
+        parts = self._parts(view, prior, records)
+        return np.concatenate([prior.probabilities(records.known[part]) for part in parts])
 
     def ask(
         self,
@@ -176,9 +180,10 @@ class TableAttack(ABC):
         *,
         rng: np.random.Generator,
     ) -> Iterator[Asked]:
-        """Asks the model about records, each by itself.
+        """Asks the model about records, each by itself: how they are divided changes nothing.
 
-        Arguments and errors are those of :meth:`run`.
+        Arguments and errors are those of :meth:`run`, but that nothing is told of how sure the
+        model is of true rows.
 
         Yields:
             What is found of blocks that fit into memory, in order.

@@ -22,7 +22,7 @@ class Errors(NamedTuple):
         step: The width of the cell in which a regressor's prediction lies around its rounded
             answer; 0 where it is not rounded.
         told: How sure a classifier is of what truly happened, ``(rows,)``; ``None`` where it shows
-            no confidences, or no attack asked for them.
+            no confidences, or no attack asked for them. It is for :meth:`.TableAttack.conclude`.
     """
 
     sigma: float | None

@@ -164,8 +164,7 @@ class ScoreMapAttack(TableAttack):
         """Weighs confidences: what they mean is known when all are there."""
         self._check_errors(view, errors)
         assert errors.told is not None
-        parts = self._parts(view, prior, records)
-        after = np.concatenate([prior.probabilities(records.known[part]) for part in parts])
+        after = self.before(view, prior, records)
         asked = found.min(axis=1) > 0
         if asked.any():
             before = after[asked]

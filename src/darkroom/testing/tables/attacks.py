@@ -117,6 +117,23 @@ def keeps_the_budget(trial: Trial) -> None:
         require(kept, f"{name} guesses about records that it did not ask about")
 
 
+def asks_about_each_record_alone(trial: Trial) -> None:
+    """What is found of records does not hang on which are asked about together."""
+    attack, (target, rows, response, prior) = trial.attack, trial.table
+
+    def found(chosen: slice) -> NDArray[np.float64]:
+        records = Records(trial.table.known[chosen], response[chosen])
+        errors = Errors.of(response, target.predict(rows), target.classes)
+        view = TableView(target, attack.access, QueryLedger(len(records.known)))
+        asked = attack.ask(view, prior, records, errors, rng=np.random.default_rng(0))
+        return np.concatenate([one.found for one in asked])
+
+    half = len(rows) // 2
+    apart = np.concatenate([found(slice(half)), found(slice(half, None))])
+    alike = np.allclose(found(slice(None)), apart, rtol=1e-6, atol=1e-9)
+    require(alike, f"{attack.name} finds something else of records when others are asked about")
+
+
 def refuses_too_little_access(trial: Trial) -> None:
     """With less access than it says that it needs, it does not run."""
     for access in (Access.SCORES, Access.LABEL):
@@ -133,6 +150,7 @@ PROMISES = (
     guesses_better_than_its_prior,
     follows_the_seed,
     keeps_the_budget,
+    asks_about_each_record_alone,
     refuses_too_little_access,
 )
 """What every attack on tables owes."""
