@@ -17,6 +17,7 @@ from darkroom.auditing.progress import Reporter
 from darkroom.kinds import load_job
 from darkroom.runs import audit_plan
 from darkroom.tables import job as table_job
+from darkroom.tables.attacks.errors import Errors
 from darkroom.tables.course import block, is_cut
 from darkroom.tables.job import TableJob
 from darkroom.tables.targets.sklearn import SklearnTableTarget
@@ -171,6 +172,25 @@ def test_a_model_is_asked_once_for_what_the_attacker_knows(
         assert min(rows) > 0
         found.append(sum(rows))
     assert found[0] == found[1]
+
+
+@pytest.mark.medium
+def test_errors_of_the_model_are_measured_once_for_all_processes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = load_job(written(folder, 60), Reporter(shown=False))
+    keys, made = job.keys("1"), []
+    measure = Errors.of
+
+    def noting(*arguments: Any) -> Errors:
+        made.append(len(arguments[0]))
+        return measure(*arguments)
+
+    monkeypatch.setattr(Errors, "of", noting)
+    for number in range(3):
+        Session(job, keys, Reporter(shown=False)).make_block(keys[0], number)
+    Session(job, keys, Reporter(shown=False)).run(keys[0])
+    assert made == [120]
 
 
 @pytest.mark.medium

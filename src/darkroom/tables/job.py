@@ -137,6 +137,7 @@ class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
         if former is not None and subject.knows == "response":
             return former
         seed, imputer = self.plan.run.seed, self.plan.public.imputer
+        self._shelved(subject).errors  # noqa: B018 - is kept for whoever needs it
         with reporter.stage("Training the imputation model"):
             return self.plan.shelves.own.made(
                 "baselines",
@@ -194,7 +195,7 @@ class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
         advance: Advance,
     ) -> Iterator[Mapping[str, NDArray[Any]]]:
         """Asks about a block of records; see :meth:`Job.run_block`."""
-        return block(_fitted(cell, subject), subject, prior, records, advance)
+        return block(_fitted(cell, subject), self._shelved(subject), prior, records, advance)
 
     def run_cell(
         self,
@@ -209,7 +210,12 @@ class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
         where = None if cell.guarded is None else self._endpoint
         blocks = self.blocks(key, cell)
         cell = _fitted(cell, subject)
+        subject = self._shelved(subject)
         return run_table_cell(key, cell, subject, prior, bench, advance, where, blocks)
+
+    def _shelved(self, subject: TableSubject) -> TableSubject:
+        """Returns a subject whose errors are measured once for all cells and processes."""
+        return replace(subject, shelf=self.plan.shelves.own)
 
 
 def _fitted(cell: TableCellPlan, subject: TableSubject) -> TableCellPlan:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from darkroom.auditing.artefacts import NOWHERE, Artefacts
 from darkroom.errors import DataError, PlanError, nearest
 from darkroom.named import origin
 from darkroom.tables.attacks.base import Records
@@ -38,6 +39,7 @@ class TableSubject:
         errors_on: On which rows the errors are measured that the attacker knows of.
         groups: Columns whose values are compared.
         tolerance: How far off a guess at a number may be and still count; ``None`` for categories.
+        shelf: Where the model's errors are kept, which take a pass over all rows.
     """
 
     target: TableTarget
@@ -48,6 +50,7 @@ class TableSubject:
     errors_on: Who
     groups: tuple[str, ...]
     tolerance: float | None
+    shelf: Artefacts = NOWHERE
 
     @classmethod
     def of(
@@ -114,6 +117,9 @@ class TableSubject:
     @cached_property
     def errors(self) -> Errors:
         """How the model errs, as far as the attacker knows."""
+        return self.shelf.made("model-errors", [self.digest()], self._erring)
+
+    def _erring(self) -> Errors:
         part = self.part(self.errors_on)
         predictions = self.target.predict(part.rows)
         response = part.response if self.knows == "response" else predictions

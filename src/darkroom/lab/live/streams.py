@@ -12,8 +12,8 @@ from starlette.responses import StreamingResponse
 
 from darkroom.lab.live.processors import alone
 
-UPDATES = 5.5
-"""The most updates a second that a page is sent: each takes time from the attack."""
+UPDATES = 6
+"""The most updates a second that a page is sent."""
 
 SILENCE = 5.0
 """Seconds after which an empty line is sent, so that a page that went is noticed."""
