@@ -134,3 +134,24 @@ def test_a_limit_a_goal_is_about_what_one_alone_would_have_cost() -> None:
 def test_a_limit_is_not_changed() -> None:
     with pytest.raises(FrozenInstanceError):
         Limit(3).total = 5  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("goal", [-1, 3, 7])
+def test_a_goal_that_there_is_not_is_charged_nothing(goal: int) -> None:
+    ledger = QueryLedger(3)
+    for goals in ([goal], [1, goal]):
+        with pytest.raises(ValueError, match="goals are numbered from 0 to 2"):
+            ledger.charge(np.array(goals))
+    assert ledger.total == ledger.spent.sum() == 0
+
+
+def test_neighbours_among_many_are_charged_alone() -> None:
+    ledger = QueryLedger(10, Limit(per_goal=2))
+    ledger.charge(np.array([4, 6, 6]))
+    ledger.charge(np.array([5, 4]))
+    assert ledger.spent.tolist() == ledger.alone.tolist() == [0, 0, 0, 0, 2, 1, 2, 0, 0, 0]
+    with pytest.raises(BudgetExhausted):
+        ledger.charge(np.array([5, 6]))
+    ledger.refund(np.array([6]))
+    ledger.charge(np.array([5, 6]))
+    assert ledger.total == 6

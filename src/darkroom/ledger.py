@@ -67,6 +67,7 @@ class QueryLedger:
         self._on_charge = on_charge
         self._spent = np.zeros(goals, dtype=np.int64)
         self._alone = np.zeros(goals, dtype=np.int64)
+        self._total = 0
         self._served: NDArray[np.int64] | None = None
 
     @property
@@ -95,7 +96,7 @@ class QueryLedger:
     @property
     def total(self) -> int:
         """Rows charged to all goals together."""
-        return int(self._spent.sum())
+        return self._total
 
     def remaining(self, goal: int) -> int | None:
         """Rows that ``goal`` may still cost, or ``None`` when nothing limits it."""
@@ -115,24 +116,40 @@ class QueryLedger:
         Raises:
             BudgetExhausted: If any goal, or all together, would go over the limit. Then nothing
                 is charged.
+            ValueError: If a goal has another number.
         """
-        rows, alone = self._counted(goals)
+        part, rows, alone = self._counted(goals)
         limit = self.limit
         if limit.total is not None and self.total + len(goals) > limit.total:
             raise BudgetExhausted(f"the budget of {limit.total} rows in all is spent")
-        if limit.per_goal is not None and (self._alone + alone > limit.per_goal).any():
+        if limit.per_goal is not None and (self._alone[part] + alone > limit.per_goal).any():
             raise BudgetExhausted(f"the budget of {limit.per_goal} rows a goal is spent")
-        self._spent += rows
-        self._alone += alone
+        self._spent[part] += rows
+        self._alone[part] += alone
+        self._total += len(goals)
         self._told()
 
-    def _counted(self, goals: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Returns the rows that each goal pays for, and those that it would have cost alone."""
-        rows = np.bincount(goals, minlength=len(self._spent))
+    def _counted(
+        self, goals: NDArray[np.int64]
+    ) -> tuple[slice, NDArray[np.int64], NDArray[np.int64]]:
+        """Returns the rows that goals pay for, and those that each would have cost alone.
+
+        Returns:
+            Which goals, and both numbers for each of them: for a few neighbours among a million,
+            as blocks of a table ask for, no others are looked at.
+        """
+        if self._served is None and len(goals):
+            part = slice(int(goals.min()), int(goals.max()) + 1)
+            if part.start < 0 or part.stop > len(self._spent):
+                raise ValueError(f"goals are numbered from 0 to {len(self._spent) - 1}")
+        else:
+            part = slice(0, len(self._spent))
+        rows = np.bincount(goals - part.start, minlength=part.stop - part.start)
+        if self._served is None:
+            return part, rows, rows
         alone = rows.copy()
-        if self._served is not None:
-            alone[self._served] = len(goals)
-        return rows, alone
+        alone[self._served] = len(goals)
+        return part, rows, alone
 
     def bill(self, goals: NDArray[np.int64]) -> Bill:
         """Charges the rows of one query and returns what corrects the charge; see :class:`Bill`.
@@ -152,9 +169,10 @@ class QueryLedger:
         Args:
             goals: As :meth:`charge` had them.
         """
-        rows, alone = self._counted(goals)
-        self._spent -= rows
-        self._alone -= alone
+        part, rows, alone = self._counted(goals)
+        self._spent[part] -= rows
+        self._alone[part] -= alone
+        self._total -= len(goals)
         self._told()
 
     def _told(self) -> None:
