@@ -61,10 +61,7 @@ def face_net(classes: int, shape: Sequence[int] = _DEMO_SHAPE) -> nn.Module:
     ]
     height, width = (4, 4) if max(shape[1:]) > 64 else (math.ceil(side / 16) for side in shape[1:])
     layers.append(nn.Linear(widths[-1] * height * width, classes))
-    net = nn.Sequential(*layers)
-    # The order of pixels in which convolutions of few channels are faster on processors.
-    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return net
+    return nn.Sequential(*layers)
 
 
 def demo_face_net() -> nn.Module:
@@ -73,7 +70,10 @@ def demo_face_net() -> nn.Module:
     A plan names it as ``darkroom.demo.face_net:demo_face_net``; its weights are loaded from a
     file beside it.
     """
-    return face_net(_DEMO_CLASSES, _DEMO_SHAPE)
+    net = face_net(_DEMO_CLASSES, _DEMO_SHAPE)
+    # The order of pixels in which convolutions of few channels are faster on processors.
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return net
 
 
 def small_face_net() -> nn.Module:
@@ -120,9 +120,7 @@ def train_face_net(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = face_net(classes, images.shape[1:]).train()
-        optimizer = torch.optim.AdamW(
-            model.parameters(), lr=learning_rate, weight_decay=0.02, fused=True
-        )
+        optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.02)
         steps = math.ceil(len(photos) / batch)
         schedule = one_cycle(optimizer, learning_rate, epochs * steps, rising=0.2)
         for epoch in range(epochs):
