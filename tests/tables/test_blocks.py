@@ -25,29 +25,36 @@ from darkroom.tables.targets.sklearn import SklearnTableTarget
 EVERY = """
 [[attack]]
 name = "tree-confusion"
+prior = "marginals"
 
 [[attack]]
 name = "csmia"
+prior = "marginals"
 
 [[attack]]
 name = "lomia"
+prior = "marginals"
+model = "logistic"
 
 [[attack]]
 name = "score-map"
+prior = "marginals"
 budget = 1
 
 [[attack]]
 name = "auto"
+prior = "marginals"
 
 [[defense]]
 name = "rounding"
 decimals = 1
-
+"""
+NOISE = """
 [[defense]]
 name = "noise"
 deviation = 0.05
 """
-DRAWN = EVERY.replace('"score-map"\nbudget = 1', '"score-map"\ndraws = 2\nbudget = 3').replace(
+DRAWN = EVERY.replace("budget = 1", "draws = 2\nbudget = 3").replace(
     '"lomia"', '"lomia"\ndraws = 2'
 )
 """Of unknown columns some values are drawn; and a budget ends between two draws."""
@@ -205,7 +212,7 @@ def test_what_is_learned_from_all_answers_is_not_cut(folder: Path) -> None:
 
 @pytest.mark.medium
 def test_what_is_drawn_is_not_cut(folder: Path) -> None:
-    job = load_job(written(folder, 1, EVERY), Reporter(shown=False))
+    job = load_job(written(folder, 1, EVERY + NOISE), Reporter(shown=False))
     assert isinstance(job, TableJob)
     cut = [cell.defense.name for _, cell in job.planned if is_cut(cell, job.subject, 1)]
     assert sorted(cut) == sorted(CUT)

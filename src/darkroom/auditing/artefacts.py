@@ -5,6 +5,7 @@ Each is kept under a hash of all that decides it, so that cells, processes and l
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import json
@@ -120,13 +121,17 @@ def versions(*further: str) -> list[list[str]]:
     Args:
         further: Others than :data:`LIBRARIES`, which may be missing.
     """
-    found = [[name, metadata.version(name)] for name in LIBRARIES]
-    for name in further:
-        try:
-            found.append([name, metadata.version(name)])
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    known = [(name, _version(name)) for name in (*LIBRARIES, *further)]
+    return [[name, version] for name, version in known if version is not None]
+
+
+@functools.cache
+def _version(name: str) -> str | None:
+    """Returns the version of a library; ``None`` where it is not installed."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _kept(file: Path, value: T) -> T:

@@ -60,10 +60,12 @@ class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
     def models(self) -> Sequence[Model[TableSubject]]:
         """Returns the model that is given, or those to train; see :meth:`Job.models`."""
         plan, target = self.plan, self.plan.target
+        # Errors are measured once for all cells and processes.
+        subject = replace(self.subject, shelf=plan.shelves.own)
         if not plan.training:
-            return [GivenModel(self.subject)]
+            return [GivenModel(subject)]
         trusted = tuple(target.trusted) if isinstance(target, TableTargetSection) else ()
-        trainer = TableTrainer(self.subject, plan.run.seed, trusted)
+        trainer = TableTrainer(subject, plan.run.seed, trusted)
         return [
             TrainedModel(trainer, one, plan.models_folder)
             for one in table_training_defenses(plan, self.folder)
@@ -137,7 +139,7 @@ class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
         if former is not None and subject.knows == "response":
             return former
         seed, imputer = self.plan.run.seed, self.plan.public.imputer
-        self._shelved(subject).errors  # noqa: B018 - is kept for whoever needs it
+        subject.errors  # noqa: B018 - is kept for whoever needs it
         with reporter.stage("Training the imputation model"):
             return self.plan.shelves.own.made(
                 "baselines",
@@ -195,7 +197,7 @@ class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
         advance: Advance,
     ) -> Iterator[Mapping[str, NDArray[Any]]]:
         """Asks about a block of records; see :meth:`Job.run_block`."""
-        return block(_fitted(cell, subject), self._shelved(subject), prior, records, advance)
+        return block(_fitted(cell, subject), subject, prior, records, advance)
 
     def run_cell(
         self,
@@ -210,12 +212,7 @@ class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
         where = None if cell.guarded is None else self._endpoint
         blocks = self.blocks(key, cell)
         cell = _fitted(cell, subject)
-        subject = self._shelved(subject)
         return run_table_cell(key, cell, subject, prior, bench, advance, where, blocks)
-
-    def _shelved(self, subject: TableSubject) -> TableSubject:
-        """Returns a subject whose errors are measured once for all cells and processes."""
-        return replace(subject, shelf=self.plan.shelves.own)
 
 
 def _fitted(cell: TableCellPlan, subject: TableSubject) -> TableCellPlan:
