@@ -124,7 +124,7 @@ class Claims:
         what one of them gives back by a crash is yielded too.
 
         Args:
-            wanted: Returns the keys that the run names now, in the plan's order.
+            wanted: Returns the keys that the run names now, in the order in which they are run.
             guarded: Those that ask a guard.
             assist: Does a part of a cell that another process has; tells whether there was one.
 

@@ -149,14 +149,16 @@ def _run_cells(
     reporter: Reporter,
 ) -> None:
     """Runs the cells of a run that nobody else works on, until none is missing."""
+    planned = dict(zip(keys, job.planned, strict=True))
+    # In the plan's order, but first those with which nobody can help at the end.
+    first = sorted(keys, key=lambda key: job.blocks(key, planned[key][1]) is not None)
 
     def wanted() -> Sequence[str]:
         record = store.record()
         named = () if record is None else record.cells
-        return [key for key in keys if key in named]
+        return [key for key in first if key in named]
 
-    planned = zip(keys, job.planned, strict=True)
-    guarded = {key for key, (_, cell) in planned if cell.guarded is not None}
+    guarded = {key for key, (_, cell) in planned.items() if cell.guarded is not None}
     session = Session(job, keys, reporter)
     with closing(Claims(store).missing(wanted, guarded, session.assist)) as missing:
         for key in missing:

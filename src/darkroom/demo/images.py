@@ -64,6 +64,7 @@ PLAN = f"""\
 name = "demo"
 seed = {{seed}}
 out = "{{out}}"
+block = {EMPLOYEES // 2}                      # people attacked together: two processes share them
 
 [target]
 kind = "torch"
