@@ -176,3 +176,12 @@ def test_what_may_be_impossible_to_keep_is_made_by_everybody_at_once(tmp_path: P
     (file,) = tmp_path.iterdir()
     assert file.suffix == ".npz"
     np.testing.assert_array_equal(shelf.made("own", [], lambda: None, waits=False), ROWS)
+
+
+def test_one_process_alone_is_told_to_prepare_what_is_missing(tmp_path: Path) -> None:
+    shelf = Artefacts(tmp_path / "cache")  # nobody has made it yet
+    with shelf.alone("prior-mean") as first, shelf.alone("prior-mean") as second:
+        assert (first, second) == (True, False)
+        shelf.made("prior-mean", ["decisive"], lambda: 1)
+    with shelf.alone("prior-mean") as again, NOWHERE.alone("prior-mean") as nowhere:
+        assert (again, nowhere) == (False, False)

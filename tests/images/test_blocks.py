@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from tests.auditing.test_runner import results_of, run
 from tests.same.decided import differences
+from tests.support.blocks import interrupted_in_second, noted
 
 from darkroom.auditing.blocks import Blocks, discard, sweep
 from darkroom.auditing.job import Session
@@ -21,7 +22,7 @@ from darkroom.auditing.runner import join_run
 from darkroom.auditing.store import Store
 from darkroom.files import leased
 from darkroom.images import job as image_job
-from darkroom.images.course import block, is_cut
+from darkroom.images.course import is_cut
 from darkroom.images.job import ImageJob
 from darkroom.kinds import load_job
 
@@ -84,14 +85,7 @@ def job_of(folder: Path) -> ImageJob:
 @pytest.fixture
 def attacked(monkeypatch: pytest.MonkeyPatch) -> list[range]:
     """Which blocks are attacked."""
-    seen: list[range] = []
-
-    def noting(cell: Any, subject: Any, prior: Any, people: range, advance: Any) -> Any:
-        seen.append(people)
-        return block(cell, subject, prior, people, advance)
-
-    monkeypatch.setattr(image_job, "block", noting)
-    return seen
+    return noted(monkeypatch, image_job)
 
 
 def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
@@ -146,24 +140,15 @@ def test_who_shares_rows_or_meets_noise_is_attacked_whole(plan_folder: Path) -> 
 
 @pytest.mark.medium
 def test_a_large_cell_that_was_interrupted_keeps_its_blocks(
-    plan_folder: Path, finished_folder: Path, monkeypatch: pytest.MonkeyPatch, attacked: list[range]
+    plan_folder: Path, finished_folder: Path, attacked: list[range]
 ) -> None:
     cut(plan_folder)
-    noting = vars(image_job)["block"]
-
-    def stopping(*arguments: Any) -> Iterator[Any]:
-        steps = noting(*arguments)
-        if len(attacked) == 2:
-            yield next(steps)
-            raise KeyboardInterrupt
-        yield from steps
-
-    monkeypatch.setattr(image_job, "block", stopping)
-    with pytest.raises(KeyboardInterrupt):
-        run(plan_folder)
+    with pytest.MonkeyPatch.context() as patch:
+        interrupted_in_second(patch, image_job, attacked)
+        with pytest.raises(KeyboardInterrupt):
+            run(plan_folder)
     kept = [path.name.partition(".")[2] for path in (plan_folder / "runs/tiny/blocks").iterdir()]
     assert sorted(one for one in kept if one.endswith(".npz")) == ["0-2.npz"]
-    monkeypatch.setattr(image_job, "block", noting)
     attacked.clear()
     assert same(run(plan_folder, resume=True), results_of(finished_folder))
     assert attacked == [range(2, 4), range(4, 6), range(2), range(2, 4), range(4, 6)]

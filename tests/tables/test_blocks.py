@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.support.blocks import interrupted_in_second, noted
 from tests.tables.test_job import MODEL, PLAN, PRIVATE, people
 
 from darkroom.auditing.job import Session
@@ -18,7 +18,7 @@ from darkroom.kinds import load_job
 from darkroom.runs import audit_plan
 from darkroom.tables import job as table_job
 from darkroom.tables.attacks.errors import Errors
-from darkroom.tables.course import block, is_cut
+from darkroom.tables.course import is_cut
 from darkroom.tables.job import TableJob
 from darkroom.tables.targets.sklearn import SklearnTableTarget
 
@@ -84,14 +84,7 @@ def written(folder: Path, size: int, more: str = "", private: str = "") -> Path:
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[range]:
     """Which blocks are asked about."""
-    seen: list[range] = []
-
-    def noting(cell: Any, subject: Any, prior: Any, records: range, advance: Any) -> Any:
-        seen.append(records)
-        return block(cell, subject, prior, records, advance)
-
-    monkeypatch.setattr(table_job, "block", noting)
-    return seen
+    return noted(monkeypatch, table_job)
 
 
 def results(plan: Path, **options: Any) -> dict[str, Any]:
@@ -221,25 +214,14 @@ def test_what_is_drawn_is_not_cut(folder: Path) -> None:
 
 
 @pytest.mark.medium
-def test_an_audit_that_was_interrupted_keeps_its_blocks(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, asked: list[range]
-) -> None:
+def test_an_audit_that_was_interrupted_keeps_its_blocks(folder: Path, asked: list[range]) -> None:
     whole = results(written(folder, 1000))
     shutil.rmtree(folder / "runs")
-    noting = vars(table_job)["block"]
-
-    def stopping(*arguments: Any) -> Iterator[Any]:
-        steps = noting(*arguments)
-        if len(asked) == 2:
-            yield next(steps)
-            raise KeyboardInterrupt
-        yield from steps
-
-    monkeypatch.setattr(table_job, "block", stopping)
     plan = written(folder, 60)
-    with pytest.raises(KeyboardInterrupt):
-        results(plan)
-    monkeypatch.setattr(table_job, "block", noting)
+    with pytest.MonkeyPatch.context() as patch:
+        interrupted_in_second(patch, table_job, asked)
+        with pytest.raises(KeyboardInterrupt):
+            results(plan)
     asked.clear()
     assert results(plan, resume=True) == whole
     first, second, third = range(60), range(60, 120), range(120, 180)

@@ -86,6 +86,7 @@ class Artefacts(NamedTuple):
         if folder is None or any(folder.glob(f"{name}-*.npz")) or self.making(name):
             yield False
             return
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with leased(folder / f"{name}.prepared") as mine:
             yield mine is not None
 
@@ -119,7 +120,7 @@ def versions(*further: str) -> list[list[str]]:
     """Returns the versions of the libraries that decide what is made.
 
     Args:
-        further: Others than :data:`LIBRARIES`, which may be missing.
+        further: Others than :data:`LIBRARIES`. Those that are not installed are left out.
     """
     known = [(name, _version(name)) for name in (*LIBRARIES, *further)]
     return [[name, version] for name, version in known if version is not None]

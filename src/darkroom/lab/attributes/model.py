@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -79,16 +80,17 @@ class AttributesModel(Loading[Attributes]):
         if not isinstance(job, TableJob):
             raise PlanError(f"{path}: no audit of a table")
         claim(job.plan.run_folder, "choose another --out")
-        bench = job.bench(job.subject, None, reporter)
-        return Attributes(job, bench, self._attacked(job, reporter))
+        keys = job.keys(metadata.version("darkroom"))
+        session = Session(job, keys, reporter)
+        return Attributes(job, session.bench(keys[0]), self._attacked(job, keys, session))
 
-    def _attacked(self, job: TableJob, reporter: Reporter) -> dict[str, Attacked]:
+    def _attacked(
+        self, job: TableJob, keys: Sequence[str], session: Session[Any, Any, Any]
+    ) -> dict[str, Attacked]:
         """Runs every attack of the plan without a defence on members and on others."""
         from darkroom.tables.record import TableCell
 
         found: dict[str, Attacked] = {}
-        keys = job.keys(metadata.version("darkroom"))
-        session = Session(job, keys, reporter)
         for key, (_, plan) in zip(keys, job.planned, strict=True):
             if plan.defense.defenses or plan.guarded is not None or plan.attack.name in found:
                 continue
