@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.compose import make_column_transformer
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
@@ -115,6 +117,22 @@ def test_a_sound_model_is_never_accused(noise: bool, wrapped: bool) -> None:
             assert found.outcome in ("passed", "noted"), (model, found)
 
 
+def test_a_sound_model_that_was_fitted_before_is_not_accused() -> None:
+    known = FrozenEstimator(fitted(DecisionTreeClassifier(max_depth=2, random_state=0), ill()))
+    assert knowledge(subject_of(known, ill())).outcome == "passed"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_one_that_is_worse_than_the_commonest_class_is_not_accused(seed: int) -> None:
+    """A model that weighs rare classes more, of rows that say nothing about them."""
+    rng = np.random.default_rng(seed)
+    frame = people(seed)
+    frame = frame.assign(dose=np.where(rng.random(len(frame)) < 0.15, "high", "low"))
+    known = fitted(LogisticRegression(C=1e-3, class_weight="balanced"), frame)
+    found = knowledge(subject_of(known, frame, outputs="scores"))
+    assert found.outcome == "passed", found
+
+
 def _scaled(frame: pd.DataFrame) -> Any:
     """A model whose numbers are scaled before they come to it."""
     scale = StandardScaler().fit(frame[:MEMBERS][["age", "weight", "visits"]])
@@ -142,6 +160,56 @@ def _backwards(frame: pd.DataFrame) -> Any:
     """A function that gives scores in another order than that of sorted classes."""
     known = fitted(LogisticRegression(max_iter=2000), frame)
     return lambda table: known.predict_proba(table)[:, ::-1]
+
+
+def graded() -> pd.DataFrame:
+    """People of three grades, which the rows say nothing about, many of them the same."""
+    rng = np.random.default_rng(5)
+    frame = people().assign(weight=70.0, visits=0)
+    return frame.assign(
+        age=rng.integers(20, 60, len(frame)),
+        dose=rng.choice(["high", "low", "middle"], len(frame)),
+    )
+
+
+class Moved(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Learns as another does, and names each class by the next one."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def fit(self, table: Any, truth: Any) -> Moved:
+        self.fitted_ = self.model.fit(table, truth)
+        self.classes_ = self.fitted_.classes_
+        self.feature_names_in_ = np.array(INPUTS)
+        return self
+
+    def predict_proba(self, table: Any) -> Any:
+        return np.roll(self.fitted_.predict_proba(table), 1, axis=1)
+
+    def predict(self, table: Any) -> Any:
+        return self.classes_[self.predict_proba(table).argmax(axis=1)]
+
+
+class Opposite(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Learns as another does, and says the opposite."""
+
+    def fit(self, table: Any, truth: Any) -> Opposite:
+        self.fitted_ = fitted(LinearRegression(), table.assign(dose=truth))
+        self.feature_names_in_ = np.array(INPUTS)
+        return self
+
+    def predict(self, table: Any) -> Any:
+        return -self.fitted_.predict(table)
+
+
+def _heart(frame: pd.DataFrame) -> Any:
+    return fitted(ExtraTreesClassifier(20, random_state=0), frame)
+
+
+def _moved(frame: pd.DataFrame, *, frozen: bool) -> Any:
+    known = FrozenEstimator(_heart(frame)) if frozen else _heart(frame)
+    return Moved(known).fit(frame[:MEMBERS][INPUTS], frame["dose"][:MEMBERS])
 
 
 MISUSES: dict[str, tuple[str, Callable[[], TableSubject]]] = {
@@ -187,6 +255,32 @@ MISUSES: dict[str, tuple[str, Callable[[], TableSubject]]] = {
     "classes in another order": (
         "class order",
         lambda: subject_of(_backwards(ill()), ill(), outputs="scores"),
+    ),
+    "a model fitted before, its classes moved": (
+        "class order",
+        lambda: subject_of(_moved(graded(), frozen=True), graded(), outputs="scores"),
+    ),
+    "a model whose classes are moved whenever it learns": (
+        "class order",
+        lambda: subject_of(_moved(graded(), frozen=False), graded(), outputs="scores"),
+    ),
+    "a model that says the opposite of what it learned": (
+        "unknown",
+        lambda: subject_of(
+            Opposite().fit(people()[:MEMBERS][INPUTS], people()["dose"][:MEMBERS]), people()
+        ),
+    ),
+    "a model fitted before, to other doses": (
+        "unknown",
+        lambda: subject_of(
+            FrozenEstimator(
+                fitted(
+                    DecisionTreeRegressor(random_state=0),
+                    people().assign(dose=people(9)["dose"]),
+                )
+            ),
+            people(),
+        ),
     ),
     "codes that the model knows as text": (
         "dtype",

@@ -32,6 +32,12 @@ SURELY_TOGETHER = 6.0
 FAR_LESS = 0.3
 """What a model explains less than one that was fitted to its rows is no trained model of them."""
 
+NO_BETTER = 0.1
+"""What a model may explain less than one that was fitted to its rows and is as good."""
+
+SURELY_AGAINST = 3.0
+"""Standard deviations by which answers disagree that are surely not those of these rows."""
+
 PLAIN = 0.8
 """What another reading must explain of a model that cannot be fitted again."""
 
@@ -127,23 +133,38 @@ def check_knowledge(subject: TableSubject, advance: Callable[[int, int], None]) 
     said = Said.of(target, members.rows, members.response)
     if said.explained >= FIT:
         return _passed(said)
-    learned = _refitted(target, members)
+    learned = _refitted(target, members, said)
+    unknown = _is_unknown(said, learned)
     # The same estimator, fitted to these very rows, is no better: they are read rightly.
-    if learned is not None and learned < said.explained + 0.1 and not said.constant:
+    if _no_better(said, learned) and not said.constant and not unknown:
         return _passed(said)
     cause = _order_of(subject) or _cause_of(target, members, said, advance)
     # That the model was fitted otherwise is known of an estimator; else it must be plain.
-    if cause is not None and (learned is not None or cause.explained >= PLAIN):
+    if cause is not None and (learned is not None or unknown or cause.explained >= PLAIN):
         return _failed(said, cause)
     if said.constant:
         found = f"The model says the same of all {len(members.rows)} rows."
         return Check(name=NAME, outcome="noted", found=found)
-    agrees = said.agreement()
-    far_less = agrees < 2 and learned is not None and learned > said.explained + FAR_LESS
-    if far_less or (agrees < 1 and said.explained <= 0 and said.varied):
+    if unknown:
         words = "No other reading of the table was found to explain them."
         return _failed(said, Cause("unknown", words, USUAL, 0.0))
     return _passed(said)
+
+
+def _no_better(said: Said, learned: float | None) -> bool:
+    return learned is not None and learned < said.explained + NO_BETTER
+
+
+def _is_unknown(said: Said, learned: float | None) -> bool:
+    """Tells whether answers have so little to do with the rows that these are not the model's."""
+    if said.constant:
+        return False
+    agrees = said.agreement()
+    if learned is not None and agrees < 2 and learned > said.explained + FAR_LESS:
+        return True
+    # One that learned nothing from its rows may agree little; none that learned says the opposite.
+    least = -SURELY_AGAINST if _no_better(said, learned) else 1
+    return agrees < least and said.explained <= 0 and said.varied
 
 
 class Cause(NamedTuple):
@@ -274,10 +295,28 @@ def _order_of(subject: TableSubject) -> Cause | None:
     return None
 
 
-def _refitted(target: TableTarget, members: Encoded) -> float | None:
-    """Returns what the same estimator explains after it is fitted to these very rows."""
-    again = target.refitted(members.rows, members.response)
-    return None if again is None else Said.of(again, members.rows, members.response).explained
+def _refitted(target: TableTarget, members: Encoded, said: Said) -> float | None:
+    """Returns what the same estimator explains after it is fitted to these very rows.
+
+    ``None`` where nothing can be fitted, and where fitting learns nothing from the rows: what
+    only holds a model that was fitted before (scikit-learn's ``FrozenEstimator``) says nothing
+    about how they are read.
+    """
+    rows, truth = members.rows, members.response
+    again = _fitted(target, rows, truth)
+    if again is None:
+        return None
+    if np.array_equal(again.answers, said.answers):
+        other = _fitted(target, rows, np.random.default_rng(0).permutation(truth))
+        if other is None or np.array_equal(other.answers, said.answers):
+            return None
+    return again.explained
+
+
+def _fitted(target: TableTarget, rows: Rows, truth: Values) -> Said | None:
+    """Returns what the same estimator says of rows that it was fitted to with some response."""
+    again = target.refitted(rows, truth)
+    return None if again is None else Said.of(again, rows, truth)
 
 
 def read_as(target: TableTarget, schema: Schema) -> TableTarget:
