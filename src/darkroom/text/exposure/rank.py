@@ -23,6 +23,9 @@ TOLERANCE = 1e-4
 """Bits within which two surprises count as equal: single precision is no better. Ties count
 against the attacker, so that a rank is never too good."""
 
+CUT_AT_ONCE = 4096
+"""Texts that the tokenizer cuts in one call."""
+
 
 class Rank(NamedTuple):
     """Where a secret stands among all candidates, 1 for the most likely.
@@ -349,13 +352,19 @@ class _Sweep:
         if not place.ambiguous or not (complete or place.prunes):
             return within
         kept = np.zeros_like(within)
-        for row, prefix in enumerate(numbers[rows].tolist()):
-            path, text = self.traces[prefix]
-            chosen = np.flatnonzero(within[row])
-            paths = [(*path, int(children.tokens[child])) for child in chosen]
-            texts = [text + children.spelled[child] for child in chosen]
-            own = self.places[owners[rows[row]]]
-            kept[row, chosen] = own.canonical(paths, texts, complete=complete)
+        at, child = np.nonzero(within)
+        asked = owners[rows[at]]
+        for owner in np.unique(asked).tolist():
+            own = np.flatnonzero(asked == owner)
+            for some in np.split(own, range(CUT_AT_ONCE, len(own), CUT_AT_ONCE)):
+                paths, texts = [], []
+                for row, one in zip(at[some].tolist(), child[some].tolist(), strict=True):
+                    path, text = self.traces[int(numbers[rows[row]])]
+                    paths.append((*path, int(children.tokens[one])))
+                    texts.append(text + children.spelled[one])
+                kept[at[some], child[some]] = self.places[owner].canonical(
+                    paths, texts, complete=complete
+                )
         return kept
 
     def finish(self, pending: _Pending) -> None:

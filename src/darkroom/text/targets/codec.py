@@ -158,16 +158,13 @@ class HuggingFaceCodec:
         The library's offsets may leave out white space that a token holds, so the tokens' own
         bytes are counted, from the end because some tokenizers add a space in front.
         """
+        if self.drops_space:
+            return _told(offsets, text)
         spelled = [self._spelled(token) for token in tokens]
         joined = b"".join(piece for piece in spelled if piece is not None)
         whole = text.encode()
-        if self.drops_space or None in spelled or not joined.endswith(whole):
-            if text.isascii():
-                return tuple(a for a, _ in offsets), tuple(b for _, b in offsets)
-            return (
-                tuple(len(text[:a].encode()) for a, _ in offsets),
-                tuple(len(text[:b].encode()) for _, b in offsets),
-            )
+        if None in spelled or not joined.endswith(whole):
+            return _told(offsets, text)
         place = len(whole) - len(joined)
         starts, ends = [], []
         for piece in spelled:
@@ -175,6 +172,17 @@ class HuggingFaceCodec:
             place += len(piece or b"")
             ends.append(place)
         return tuple(starts), tuple(ends)
+
+
+def _told(offsets: list[tuple[int, int]], text: str) -> tuple[Tokens, Tokens]:
+    """Returns where each token starts and ends, in bytes, as the library says it in characters."""
+    starts, ends = zip(*offsets, strict=True) if offsets else ((), ())
+    if text.isascii():
+        return starts, ends
+    return (
+        tuple(len(text[:place].encode()) for place in starts),
+        tuple(len(text[:place].encode()) for place in ends),
+    )
 
 
 def _kinds(described: object) -> set[str]:

@@ -140,8 +140,8 @@ class CausalTrie(TokenTrie):
             places: Of each row that the head is asked about.
         """
         words = int(getattr(self._network.model.config, "vocab_size", 0) or 0)
-        # Logits and log-probabilities in double precision, and keys and values once gathered.
-        each = 16 * words * places + self._kept.token_bytes * length
+        # Logits in single and double precision, log-probabilities, keys and values once gathered.
+        each = 20 * words * places + self._kept.token_bytes * length
         most = max(1, self._network.memory // 8 // each) if each else self._network.batch
         step = min(self._network.batch, most)
         return (slice(start, start + step) for start in range(0, rows, step))
@@ -174,11 +174,8 @@ class CausalTrie(TokenTrie):
         if ids.shape[1] > 1:
             places = ids.shape[1] - 1
             logits, _ = self._read(roots, ids[:, :-1], np.maximum(lengths - 1, 1), places)
-            told = [
-                logprobs_of(one, wanted[1:])
-                for one, wanted in zip(logits[:, -places:], ids, strict=True)
-            ]
-            scores[:, 1:] = np.stack(told)
+            told = logprobs_of(logits[:, -places:].flatten(0, 1), ids[:, 1:].ravel())
+            scores[:, 1:] = told.reshape(-1, places)
         return [row[:length] for row, length in zip(scores, lengths, strict=True)]
 
     def _read(
