@@ -152,6 +152,22 @@ def test_wrong_figures_are_refused(
         reconstruction_bound(baseline, mechanism, records=records)
 
 
+@pytest.mark.parametrize("noise", [0.3, 0.05, 1e-3, 1e-6])
+@pytest.mark.parametrize("records", [1, 3, 20])
+def test_next_to_no_noise_shows_the_secret_whenever_a_step_meets_it(
+    noise: float, records: int
+) -> None:
+    meets = 1 - (1 - 0.01) ** (5 * records)
+    bound = reconstruction_bound(0.1, Mechanism(noise, 0.01, 5), records=records)
+    assert bound <= 0.1 + meets + 1e-9
+    if noise <= 0.05:
+        assert bound >= meets + (1 - meets) * 0.1
+
+
+def test_twenty_photos_and_little_noise() -> None:
+    assert reconstruction_bound(0.01, Mechanism(0.3, 0.2, 50), records=20) == 1.0
+
+
 @pytest.mark.parametrize("baseline", [0.0, 1e-15])
 def test_what_the_grid_leaves_out_is_given_to_the_attacker(baseline: float) -> None:
     bound = reconstruction_bound(baseline=baseline, mechanism=Mechanism(1.0, 0.01, 5), records=1)

@@ -19,7 +19,9 @@ from scipy import special, stats
 
 from darkroom.errors import PlanError
 
-_GRID = 2**17
+_GRID, _COARSE = 2**17, 2**15
+"""Cells for the loss of all steps, and at most so many for a first look at one step."""
+
 _TABLE, _NEWTON = 4096, 5
 """Points between which a loss is first looked for, and steps from there."""
 
@@ -89,8 +91,8 @@ def reconstruction_bound(baseline: float, mechanism: Mechanism, *, records: int 
     _check_chance(baseline)
     if records < 1:
         raise PlanError(f"reconstruction bound: records must be 1 or more, got {records}")
-    if mechanism.steps == 0 or baseline in (0.0, 1.0):
-        return baseline if mechanism.steps == 0 or baseline == 1.0 else _lost(mechanism, records)
+    if mechanism.steps == 0:
+        return baseline
     if mechanism.sample_rate == 1.0:
         return gaussian_bound(
             baseline, records * math.sqrt(mechanism.steps) / mechanism.noise_multiplier
@@ -98,10 +100,11 @@ def reconstruction_bound(baseline: float, mechanism: Mechanism, *, records: int 
     chances, losses, certain = _composed(mechanism, records)
     order = slice(None, None, -1)
     with_secret = np.cumsum(chances[order])
-    # A chance of nothing at a loss far below zero stays nothing.
-    rest = np.exp(np.log(np.maximum(chances, 1e-300)) - losses)
+    # A chance of nothing at a loss far below zero stays nothing; none is more than one.
+    with np.errstate(divide="ignore"):
+        rest = np.exp(np.minimum(np.log(chances) - losses, 0))
     without = np.cumsum(rest[order])
-    gained = np.interp(baseline, np.append(0, without), np.append(0, with_secret))
+    gained = np.interp(baseline, without, with_secret)
     return float(min(1.0, max(baseline, certain + gained + _TAIL)))
 
 
@@ -127,11 +130,6 @@ def _check_chance(baseline: float) -> None:
         raise PlanError(f"reconstruction bound: the baseline must be in [0, 1], got {baseline}")
 
 
-def _lost(mechanism: Mechanism, records: int) -> float:
-    """Returns the bound at baseline 0, where only what the grid leaves out is left."""
-    return 0.0 if mechanism.sample_rate == 1.0 else _composed(mechanism, records)[2] + _TAIL
-
-
 class _Step(NamedTuple):
     """The privacy loss of one step on a grid that dominates it.
 
@@ -153,9 +151,11 @@ def _composed(mechanism: Mechanism, records: int) -> tuple[Floats, Floats, float
     sigma, rate, steps = mechanism
     members = np.arange(records + 1)
     log_weights = stats.binom.logpmf(members, records, rate)
-    coarse = _step(sigma, members, log_weights, 1e-3 if records == 1 else 5e-3)
-    low, high = _window(coarse, steps)
-    step = _step(sigma, members, log_weights, (high - low) / (_GRID - 2))
+    ends = np.array([-8 * sigma, _upper_end(sigma, members, log_weights)])
+    least, most = _loss(ends, sigma, members, log_weights)
+    width = max(1e-3 if records == 1 else 5e-3, (most - least) / _COARSE)
+    low, high = _window(_step(ends, sigma, members, log_weights, width), steps)
+    step = _step(ends, sigma, members, log_weights, (high - low) / (_GRID - 2))
     ring = np.zeros(_GRID)
     np.add.at(ring, step.places % _GRID, step.chances)
     composed = np.fft.irfft(np.fft.rfft(ring) ** steps, _GRID).astype(np.float64)
@@ -165,13 +165,14 @@ def _composed(mechanism: Mechanism, records: int) -> tuple[Floats, Floats, float
     return composed.clip(0, None)[places % _GRID], losses, certain
 
 
-def _step(sigma: float, members: NDArray[np.int64], log_weights: Floats, width: float) -> _Step:
-    """Puts the privacy loss of one step on a grid.
+def _step(
+    ends: Floats, sigma: float, members: NDArray[np.int64], log_weights: Floats, width: float
+) -> _Step:
+    """Puts the privacy loss of one step, which ends between two points, on a grid.
 
     What lies between two neighbours goes to both, in the parts that keep its chance with and
     without the secret; that helps the attacker and nobody else.
     """
-    ends = np.array([-8 * sigma, _upper_end(sigma, members, log_weights)])
     low, high = _loss(ends, sigma, members, log_weights)
     places = np.arange(math.floor(low / width), math.ceil(high / width) + 1)
     edges = _inverse(places * width, ends, sigma, members, log_weights)
@@ -179,8 +180,10 @@ def _step(sigma: float, members: NDArray[np.int64], log_weights: Floats, width: 
     chances = np.diff(below).clip(0, None)
     without = np.diff(stats.norm.cdf(edges, 0, sigma)).clip(0, None)
     # Of a part of chance p and q without: both ends share p so that their exp(-loss) sums to q.
-    lower, upper = np.exp(-places[:-1] * width), np.exp(-places[1:] * width)
-    down = ((without - chances * upper) / (lower - upper)).clip(0, chances)
+    # Divided by exp(-loss) of the lower end, which is nothing where noise is small; at most p then.
+    with np.errstate(divide="ignore"):
+        parts = np.exp(np.minimum(np.log(without) + places[:-1] * width, 0))
+    down = ((parts - chances * math.exp(-width)) / -math.expm1(-width)).clip(0, chances)
     shares = np.zeros(len(places))
     shares[:-1] += down
     shares[1:] += chances - down
@@ -220,7 +223,8 @@ def _inverse(
         total = powers.sum(axis=1)
         slope = (powers @ members) / total / sigma**2
         over = np.log(total) + most[:, 0] - losses
-        found = np.clip(found - over / np.maximum(slope, 1e-300), low, high)
+        with np.errstate(over="ignore"):  # where it is flat, the nearer end is taken
+            found = np.clip(found - over / np.maximum(slope, 1e-300), low, high)
     return found
 
 
