@@ -138,6 +138,7 @@ def test_the_ends_of_the_scale() -> None:
     ("baseline", "mechanism", "records", "named"),
     [
         (1.1, Mechanism(1.0, 0.1, 5), 1, "baseline"),
+        (-0.1, Mechanism(1.0, 0.1, 5), 1, "baseline"),
         (0.1, Mechanism(0.0, 0.1, 5), 1, "noise multiplier"),
         (0.1, Mechanism(1.0, 1.1, 5), 1, "sample rate"),
         (0.1, Mechanism(1.0, -0.5, 5), 1, "sample rate"),

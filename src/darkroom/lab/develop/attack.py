@@ -96,6 +96,7 @@ class LiveAttack(LiveWork[Event, Ended]):
 
     def end(self, ending: Ending) -> Ended:
         """Says how long it took; see :meth:`LiveWork.end`."""
+        self._studio.shown.set()
         return Ended(
             why=ending.why,
             sentence=ending.problem or "The attack is done.",
@@ -106,6 +107,7 @@ class LiveAttack(LiveWork[Event, Ended]):
     def work(self) -> None:
         """Attacks; see :meth:`LiveWork.work`."""
         choice = self.choice
+        self._studio.begun.set()
         self._known = self._studio.known(choice.prior, self._prepare)
         job = self._studio.trained(choice.training, self._prepare)
         self._accuracy = self._studio.accuracy(choice.training, job, pipeline(choice.defense))
@@ -134,7 +136,10 @@ class LiveAttack(LiveWork[Event, Ended]):
     def news(self) -> Sequence[Event]:
         """Returns pictures; see :meth:`LiveWork.news`."""
         if self._parts is not None:
-            return self._news(self._parts)
+            found = self._news(self._parts)
+            if found:
+                self._studio.shown.set()
+            return found
         stage = self._preparing
         return [] if stage is None else [Preparing(what=stage.title, share=stage.share)]
 

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 WAIT = 0.2
 """Seconds after which one that waits for another says so."""
 
+AT_ONCE, AT_LAST = 1.0, 10.0
+"""Seconds in which an attack must begin for judges to leave it the processors, and how long."""
+
 
 @dataclass(frozen=True)
 class Known:
@@ -52,6 +55,8 @@ class Studio(Loading["ImageJob"]):
 
     Attributes:
         judges_stage: What is being done for the judges.
+        begun: Whether anybody began an attack.
+        shown: Whether a picture of one was shown, or it ended.
     """
 
     def __init__(self, plan: Callable[[Reporter], Path]) -> None:
@@ -63,6 +68,7 @@ class Studio(Loading["ImageJob"]):
         super().__init__()
         self._plan = plan
         self.judges_stage = Stage("Waiting for the model")
+        self.begun, self.shown = threading.Event(), threading.Event()
         self._bench: Bench | None = None
         self._known: dict[str, Known] = {}
         self._guesses: dict[str, Floats | None] = {}
@@ -94,6 +100,10 @@ class Studio(Loading["ImageJob"]):
         def tell(stage: Stage) -> None:
             self.judges_stage = stage
 
+        # Whoever begins at once sees a picture first: judges learn on all processors.
+        if self.begun.wait(AT_ONCE):
+            self.judges_stage = Stage("Waiting for the first picture")
+            self.shown.wait(AT_LAST)
         try:
             self._bench = job.bench(job.subject, None, PageReporter(tell))
             for known in list(self._known.values()):
