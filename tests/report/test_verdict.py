@@ -29,6 +29,7 @@ def test_zero_hits_are_an_upper_bound(run: RunFolder) -> None:
     run.cells = [run.image_cell(hits=0)]
     run.cell["success"] = run.interval(0.0, 0.0, 0.602)
     run.cell["advantage"] = run.interval(-0.02, -0.04, 0.59)
+    run.cell["bits"] = None
     page = run.report()
     assert "No leak found above the baseline" in page.text
     assert "0 of 4 people (at most 60%, the upper end of the 95% interval)" in page.text
@@ -42,9 +43,39 @@ def test_an_interval_that_holds_zero_shows_no_leak(run: RunFolder) -> None:
     run.cells = [run.image_cell(hits=1)]
     run.cell["advantage"] = run.interval(0.23, -0.01, 0.5)
     run.cell["details"]["worst_off"]["p_adjusted"] = 0.2
+    run.cell["bits"] = None
     page = run.report()
     assert "No leak found above the baseline:" in page.text
     assert "gives its people away" not in page.text
+
+
+@pytest.mark.parametrize(
+    ("low", "limit", "standing"),
+    [
+        (2.1, None, "narrowed"),
+        (-0.1, None, "clear"),
+        # Of two cells, each is looked at more closely.
+        (0.05, None, "clear"),
+        (2.1, {"advantage": 0.05}, "clear"),
+        (2.1, {"bits": 2.5}, "clear"),
+        (2.1, {"bits": 1.0}, "leak"),
+    ],
+)
+def test_whom_nobody_recognises_may_be_narrowed_down(
+    run: RunFolder, low: float, limit: dict[str, float] | None, standing: str
+) -> None:
+    """Nobody is recognised, and yet strangers are told from those who were trained on."""
+    run.cells = [run.image_cell(name, hits=0) for name in ("one", "two")]
+    run.record["limit"] = limit
+    for cell in run.cells:
+        cell["advantage"] = run.interval(0.1, -0.1, 0.59)
+        cell["bits"] = {"estimate": 2.9, "low": low, "high": 5.8 - low, "most": 3.4}
+    page = run.report()
+    assert page.classed("verdict")[0]["class"] == f"verdict {standing}"
+    if standing == "narrowed":
+        assert "each is surely narrowed down" in page.text
+        assert "2.9 bits (2.1 to 3.7)" in page.text
+        assert "No leak" not in page.text
 
 
 def test_one_exposed_person_is_never_hidden_by_the_average(run: RunFolder) -> None:

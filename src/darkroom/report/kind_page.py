@@ -152,6 +152,8 @@ class KindPage:
             limit of queries is worth something.
         also: What else a cell says, of which a verdict can be drawn.
         tells: Whether success is what the bits and the worst-off goal are about.
+        narrows: Whether bits surely above none are the model's doing, where no success is; not so
+            where they are those over a guess that another model of the same rows would better.
         without: What has the baseline, before its share in sentences.
         access: What an attacker has at an access level, to follow "an attacker", where that is not
             the usual phrase.
@@ -169,6 +171,7 @@ class KindPage:
     curves: bool = True
     also: Callable[[Any], Sequence[Finding]] = nothing_else
     tells: bool = True
+    narrows: bool = True
     without: str = "without the model the same attacker gets"
     access: Mapping[str, str] | None = None
     standards: tuple[tuple[str, str, str], ...] = ()

@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 
 from darkroom.auditing.blocks import Blocks
 from darkroom.auditing.cell_plan import GUARD
-from darkroom.auditing.record import Component, CurvePoint, GuardRecord, Queries, Utility
+from darkroom.auditing.record import (
+    Component,
+    CurvePoint,
+    Difference,
+    GuardRecord,
+    Queries,
+    Utility,
+)
 from darkroom.defenses.pipeline import Pipeline
 from darkroom.named import parameters_of
 from darkroom.statistics.chance import dead_classifier, dead_regressor
@@ -74,7 +81,8 @@ def run_table_cell(
     members = details.members
     asked = int(np.median(found["members"].queries))
     success = members.success.attack
-    bits = bits_of(subject, bench, found["members"].after, calibrated=plan.attack.calibrated)
+    inside, strongest = found["members"], members.over_strongest
+    bits = bits_of(subject, bench, inside.after, inside.before, calibrated=plan.attack.calibrated)
     ends = (success.estimate, success.low, success.high)
     cell = TableCell(
         key=key,
@@ -87,8 +95,8 @@ def run_table_cell(
         goals=members.n,
         queries=Queries(per_goal_median=asked, total=total),
         success=success,
-        baseline=members.success.imputation,
-        advantage=members.advantage,
+        baseline=getattr(members.success, strongest.name),
+        advantage=Difference(estimate=strongest.estimate, low=strongest.low, high=strongest.high),
         bits=bits,
         curve=(CurvePoint.at(asked, ends, bits.estimate),) if asked else (),
         utility=_utility(subject, plan.defense) if endpoint is None else Utility(),

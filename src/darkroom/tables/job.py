@@ -24,6 +24,7 @@ from darkroom.tables.cells import run_table_cell
 from darkroom.tables.checks.answers import check_answers, check_use
 from darkroom.tables.checks.given_away import check_given_away
 from darkroom.tables.checks.knowledge import check_knowledge
+from darkroom.tables.checks.mixed_up import check_trained_on, check_values
 from darkroom.tables.checks.shared_rows import check_others, check_public
 from darkroom.tables.course import block, is_cut, records_of
 from darkroom.tables.judging import TableBench, set_up_table_bench
@@ -121,9 +122,13 @@ class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
 
     def check(self, subject: TableSubject, advance: Advance) -> Sequence[Check]:
         """Asks whether model and rows are what their owner thinks; see :meth:`Job.check`."""
+        mixed_up = [check for check in (check_trained_on(subject), check_values(subject)) if check]
+        # Where rows or values are other ones, no reading of the table says why.
+        told = any(check.outcome == "failed" for check in mixed_up)
         checks = [
             check_answers(subject),
-            check_knowledge(subject, advance),
+            *([] if told else [check_knowledge(subject, advance)]),
+            *mixed_up,
             check_public(subject.data),
             check_others(subject.data),
             check_given_away(subject),

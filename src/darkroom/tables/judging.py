@@ -13,7 +13,7 @@ from darkroom.auditing.record import Interval as IntervalRecord
 from darkroom.statistics.intervals import Interval, clopper_pearson, difference_of, newcombe
 from darkroom.tables.candidates import Belief
 from darkroom.tables.measures.attributes import confusion_of, measure
-from darkroom.tables.measures.bits import gained
+from darkroom.tables.measures.bits import gained, surprise
 from darkroom.tables.measures.subgroups import Guesses, calibration, compare, groups_of
 from darkroom.tables.priors.counts import marginals
 from darkroom.tables.priors.imputation import Imputer, Model
@@ -89,15 +89,18 @@ def judge_members(
     """
     part = _judge(subject, bench, "members", posterior, prior)
     hits = subject.hits("members", posterior)
-    imputed = subject.hits("members", bench.imputed["members"])
+    imputed, usual = bench.imputed["members"], bench.usual["members"]
+    baselines = {"imputation": imputed, "prior": prior, "most_frequent": usual}
+    baseline = baselines[part.over_strongest.name]
     confusion, bins = None, []
     if subject.tolerance is None:
         truth = subject.truth("members")
         counts = confusion_of(truth, posterior.chances.argmax(axis=1), len(subject.candidates))
         confusion = counts.astype(int).tolist()
         bins = calibration(posterior.chances.max(axis=1), hits)
-    guesses = Guesses(posterior.chances.argmax(axis=1), bench.imputed["members"].chances)
-    groups = groups_of(hits, imputed, subject.divisions("members"), guesses)
+    guesses = Guesses(posterior.chances.argmax(axis=1), baseline.chances)
+    right = subject.hits("members", baseline)
+    groups = groups_of(hits, right, subject.divisions("members"), guesses)
     return Members(
         **dict(part),
         groups=tuple(map(Group.of, groups)),
@@ -106,19 +109,26 @@ def judge_members(
     )
 
 
-def bits_of(subject: TableSubject, bench: TableBench, belief: Belief, *, calibrated: bool) -> Bits:
+def bits_of(
+    subject: TableSubject, bench: TableBench, belief: Belief, prior: Belief, *, calibrated: bool
+) -> Bits:
     """Returns how far an attack narrows down the sensitive values of members.
+
+    It is measured from the guess without the model to which the truth is least surprising.
 
     Args:
         subject: The truth.
         bench: The baselines.
         belief: The attack's.
+        prior: What the attacker believed before asking.
         calibrated: Whether it is meant as probabilities.
     """
+    truth = subject.truth("members")
+    guesses = (bench.imputed["members"], prior, bench.usual["members"])
     found = gained(
-        subject.truth("members"),
+        truth,
         belief.chances,
-        bench.imputed["members"].chances,
+        min((one.chances for one in guesses), key=lambda chances: surprise(truth, chances)),
         calibrated=calibrated,
         rng=np.random.default_rng([bench.seed, 9]),
     )
@@ -150,6 +160,7 @@ def _judge(
     }
     hits = {name: subject.hits(who, guess) for name, guess in guesses.items()}
     rng = np.random.default_rng([bench.seed, 7])
+    over_strongest = _over_strongest(hits)
     measures, numeric = None, None
     if subject.tolerance is None:
         truth = subject.truth(who)
@@ -162,10 +173,10 @@ def _judge(
         numeric = _numeric(subject, bench, who, posterior, subject.tolerance, rng)
     return Part(
         n=len(posterior.chances),
-        lost=int((hits["imputation"] & ~hits["attack"]).sum()),
+        lost=int((hits[over_strongest.name] & ~hits["attack"]).sum()),
         success=Guessers[Share](**{name: Share.of(_rate(right)) for name, right in hits.items()}),
         advantage=Difference.of(compare(hits["attack"], hits["imputation"])),
-        over_strongest=_over_strongest(hits),
+        over_strongest=over_strongest,
         measures=measures,
         numeric=numeric,
     )
@@ -195,7 +206,7 @@ def worst_off(groups: Sequence[Group]) -> WorstOff | None:
     right, usual = (round(rate.estimate * worst.n) for rate in (worst.success, worst.baseline))
     sentence = (
         f"Members of the group {where} are worst off: the attack is right about {right} of "
-        f"{worst.n}, imputation about {usual} (p = {worst.p_value:.2g}; "
+        f"{worst.n}, a guess without the model about {usual} (p = {worst.p_value:.2g}; "
         f"{worst.p_adjusted:.2g} after Holm's correction for {len(groups)} groups)."
     )
     return WorstOff(name=where, p_adjusted=worst.p_adjusted, sentence=sentence)

@@ -84,7 +84,7 @@ class OverStrongest(Difference):
 class Part(Record):
     """Guesses at rows that the model was, or was not, trained on; numbers or categories.
 
-    ``lost`` counts the rows that imputation is right about and the attack is not.
+    ``lost`` counts the rows that the strongest baseline is right about and the attack is not.
     """
 
     n: Count

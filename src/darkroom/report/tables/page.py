@@ -17,7 +17,7 @@ def view(cell: TableCell, place: Place) -> Part:
 
 
 def detectable(cell: TableCell, limit: float, looks: int) -> float | None:
-    """Returns the smallest advantage over imputation that the same rows would have shown."""
+    """Returns the smallest advantage over the baseline that the same rows would have shown."""
     right = round(cell.baseline.estimate * cell.goals)
     return detectable_gain(cell.goals, right, cell.details.members.lost, limit, looks)
 
@@ -29,6 +29,7 @@ PAGE = KindPage(
     detectable=detectable,
     # An attack on a table asks everything at once.
     curves=False,
+    narrows=False,
     access={"label": "who sees its predictions alone"},
     uncovered="Membership inference and regurgitation",
 )

@@ -9,7 +9,7 @@ from typing import Literal
 from darkroom.auditing.record import Cell, Check
 from darkroom.auditing.run_record import Limit, VerdictRecord
 from darkroom.kinds import Nouns
-from darkroom.report.kind_page import findings_of, smallest_detectable
+from darkroom.report.kind_page import findings_of, page_of, smallest_detectable
 from darkroom.report.verdict.judged import OUTCOMES, Judged, Standing, bits_told, strength
 from darkroom.report.verdict.sentences import (
     by_defense,
@@ -19,6 +19,7 @@ from darkroom.report.verdict.sentences import (
     reasons,
     sentences,
 )
+from darkroom.statistics.intervals import Interval
 from darkroom.statistics.power import widened
 
 _LITTLE = 0.1
@@ -78,7 +79,8 @@ def decide(cells: Sequence[Cell], limit: Limit | None, checks: Sequence[Check] =
     zero without one; when somebody stands out; or when the bits are surely above their limit. All
     of these are corrected for the number of cells. Who stands out does so in a cell with unfit
     judges too, as they take no part in it. No leak is shown only where a leak of some size would
-    have been, and where no cell was left out that looks like one.
+    have been, where no cell was left out that looks like one, and where the truth is not surely
+    narrowed down, which is allowed where the plan has a limit that says nothing of bits.
 
     Where cells answer several questions, such as whether pictures are accepted and whether they
     show anybody, each is decided, and the worst answer is the verdict.
@@ -117,8 +119,8 @@ def _answer(cells: Sequence[Judged], limit: Limit | None, looks: int) -> Verdict
     doubted = [
         one for one in cells if one.finding.unsound and one.advantage.low > allowed.advantage
     ]
-    standing = _stand(strongest, sound, cells, allowed, smallest, looks)
-    if doubted and OUTCOMES[standing] == "none shown":
+    standing = _stand(strongest, sound, cells, limit, smallest, looks)
+    if doubted and standing in (Standing.NARROWED, Standing.WITHIN, Standing.CLEAR):
         standing, strongest = Standing.UNSUPPORTED, max(doubted, key=strength)
     return Verdict(
         standing=standing,
@@ -158,16 +160,18 @@ def _stand(
     strongest: Judged,
     sound: Sequence[Judged],
     cells: Sequence[Judged],
-    limit: Limit,
+    limit: Limit | None,
     smallest: float | None,
     looks: int,
 ) -> Standing:
-    exposed = limit.worst_off and any(judged.exposed(len(cells)) for judged in cells)
+    allowed = limit or Limit()
+    exposed = allowed.worst_off and any(judged.exposed(len(cells)) for judged in cells)
     if not sound:
         return Standing.PERSON if exposed else Standing.UNSUPPORTED
     low = max(widened(judged.advantage, looks) for judged in sound)
     told = max((widened(bits, looks) for bits in bits_told(sound)), default=0.0)
-    if low > limit.advantage or (limit.bits is not None and told > limit.bits):
+    highest = max(-widened(_mirrored(judged.advantage), looks) for judged in sound)
+    if low > allowed.advantage or (allowed.bits is not None and told > allowed.bits):
         return Standing.LEAK
     if exposed:
         return Standing.PERSON
@@ -176,4 +180,11 @@ def _stand(
     # Where guesses are nearly always right, a model has nothing left to give away.
     room = 1 - min(judged.finding.baseline.low for judged in sound)
     little = room <= _LITTLE and strongest.finding.tells
-    return Standing.WEAK if smallest is None and not little else Standing.CLEAR
+    if smallest is None and not little:
+        return Standing.WORSE if highest < 0 else Standing.WEAK
+    narrows = page_of(strongest.cell.kind).narrows and limit is None
+    return Standing.NARROWED if narrows and told > 0 else Standing.CLEAR
+
+
+def _mirrored(interval: Interval) -> Interval:
+    return Interval(-interval.estimate, -interval.high, -interval.low)

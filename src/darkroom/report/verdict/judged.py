@@ -20,6 +20,8 @@ class Standing(StrEnum):
     UNFIT = "unfit"
     UNSUPPORTED = "unsupported"
     WEAK = "too-few"
+    WORSE = "worse"
+    NARROWED = "narrowed"
     WITHIN = "within"
     CLEAR = "clear"
 
@@ -30,6 +32,8 @@ OUTCOMES: Mapping[Standing, Literal["leak", "none shown", "cannot tell"]] = {
     Standing.UNFIT: "cannot tell",
     Standing.UNSUPPORTED: "cannot tell",
     Standing.WEAK: "cannot tell",
+    Standing.WORSE: "cannot tell",
+    Standing.NARROWED: "cannot tell",
     Standing.WITHIN: "none shown",
     Standing.CLEAR: "none shown",
 }

@@ -25,14 +25,26 @@ def reasons(standing: Standing, strongest: Judged, cells: Sequence[Judged]) -> l
                 f"With {several(strongest.cell.goals, nouns.goal, nouns.goals)}, an attack "
                 "that recovers all of them would not stand out from chance."
             ]
+        case Standing.NARROWED:
+            found = max(cells, key=_least_bits)
+            return [
+                f"{found.cell.title}: {_bits_spread(found)}. Say with [limit] bits how many are "
+                f"allowed, or audit more {found.finding.nouns.goals}."
+            ]
         case Standing.PERSON:
             worst = _worst_off(strongest, cells)
             return [worst] if worst else []
     estimate, low, high = strongest.advantage
-    return [
+    told = (
         f"{strongest.cell.title}: advantage {points(estimate)} percentage points "
         f"({points(low)} to {points(high)})."
-    ]
+    )
+    if standing is Standing.WORSE:
+        told += (
+            " Check that the model gets columns and values as it learned them, and give the attack "
+            "a better prior."
+        )
+    return [told]
 
 
 def label(standing: Standing, nouns: Nouns) -> str:
@@ -44,10 +56,10 @@ def label(standing: Standing, nouns: Nouns) -> str:
             return "Leak within the limit"
         case Standing.PERSON:
             return f"A {nouns.group} stands out"
-        case Standing.UNFIT | Standing.UNSUPPORTED | Standing.WEAK:
-            return "Cannot tell"
         case Standing.CLEAR:
             return "No leak shown"
+        case _:
+            return "Cannot tell"
 
 
 # long: one sentence for each standing
@@ -73,6 +85,16 @@ def headline(standing: Standing, strongest: Judged, smallest: float | None) -> s
             return f"Cannot tell: {finding.unsound[0]}."
         case Standing.WEAK:
             return f"Cannot tell: {_too_little(strongest)}; {found}."
+        case Standing.WORSE:
+            return (
+                "Cannot tell: every attack does surely worse than guesses without the model, and "
+                f"no leak would stand out; {found}; {without}."
+            )
+        case Standing.NARROWED:
+            return (
+                f"Cannot tell: no more {nouns.goals} than without the model are surely recovered, "
+                f"but each is surely narrowed down; {found}; {without}."
+            )
         case Standing.PERSON if finding.unsound:
             return (
                 f"At least one {nouns.group} stands out. The judges of this run are not good "
@@ -110,6 +132,17 @@ def _bits(judged: Judged) -> str:
         return ""
     goal = finding.nouns.goal
     return f" and learns {amount(bits.estimate)} of {amount(bits.most)} bits of a {goal}"
+
+
+def _least_bits(judged: Judged) -> float:
+    """Returns the lower end of how far the attack narrows down the truth."""
+    found = bits_told([judged])
+    return found[0].low if found else -1.0
+
+
+def _bits_spread(judged: Judged) -> str:
+    bits = bits_told([judged])[0]
+    return f"{amount(bits.estimate)} bits ({amount(bits.low)} to {amount(bits.high)})"
 
 
 def _power(smallest: float | None) -> str:

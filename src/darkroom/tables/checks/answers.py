@@ -13,6 +13,10 @@ from darkroom.tables.targets.base import TableTarget
 ALONE = 8
 TOGETHER = 64
 MOST_ASKED = 2000
+MOST_FITTED = 20_000
+
+OFTEN = 0.2
+"""The share of rows for which a model that ignores a column would look at it, fitted again."""
 
 
 def check_answers(subject: TableSubject) -> Check:
@@ -43,17 +47,40 @@ def check_answers(subject: TableSubject) -> Check:
 
 
 def check_use(subject: TableSubject) -> Check:
-    """Asks whether answers change with the sensitive value."""
+    """Asks whether answers change with the sensitive value, and whether they should."""
     candidates, name = subject.candidates, "sensitive use"
     rows = subject.data.members.rows[: max(2, MOST_ASKED // len(candidates))]
-    answers = said(subject.target, candidates.fill(rows)).reshape(len(rows), len(candidates), -1)
-    changed = np.ptp(answers, axis=1).max(axis=1) > 1e-9
+    changed = int(_changes(subject, subject.target, rows).sum())
     columns = ", ".join(subject.data.schema.sensitive)
-    found = (
-        f"Of {len(rows):,} rows, {int(changed.sum()):,} get another answer where {columns} "
-        "is another."
-    )
-    return Check(name=name, outcome="passed" if changed.any() else "noted", found=found)
+    found = f"Of {len(rows):,} rows, {changed:,} get another answer where {columns} is another."
+    if changed:
+        return Check(name=name, outcome="passed", found=found)
+    if (again := _fitted_again(subject)) is not None:
+        share = float(_changes(subject, again, rows).mean())
+        if share >= OFTEN:
+            return Check(
+                name=name,
+                outcome="failed",
+                found=f"{found} Fitted to these rows, the same estimator would change {share:.0%}.",
+                cause="unknown values",
+                remedy=f"Give {columns} the values that the model learned: encoders may leave out "
+                "those that they do not know.",
+            )
+    return Check(name=name, outcome="noted", found=found)
+
+
+def _changes(subject: TableSubject, target: TableTarget, rows: Rows) -> NDArray[np.bool_]:
+    """Tells for which rows a model answers otherwise where the sensitive value is another."""
+    candidates = subject.candidates
+    answers = said(target, candidates.fill(rows)).reshape(len(rows), len(candidates), -1)
+    return np.asarray(np.ptp(answers, axis=1).max(axis=1) > 1e-9)
+
+
+def _fitted_again(subject: TableSubject) -> TableTarget | None:
+    """Returns the same estimator fitted to the model's own rows, else ``None``."""
+    members = subject.data.members
+    step = -(-len(members.rows) // MOST_FITTED)
+    return subject.target.refitted(members.rows[::step], members.response[::step])
 
 
 def said(target: TableTarget, rows: Rows) -> NDArray[np.float64]:

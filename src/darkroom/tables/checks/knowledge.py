@@ -38,8 +38,9 @@ NO_BETTER = 0.1
 SURELY_AGAINST = 3.0
 """Standard deviations by which answers disagree that are surely not those of these rows."""
 
-PLAIN = 0.8
-"""What another reading must explain of a model that cannot be fitted again."""
+PLAIN, PLAIN_ENOUGH = 0.8, 0.25
+"""What another reading must explain of a model that cannot be fitted again; and of one that gives
+all rows as they are the same number or confidences, which is rarer than the same label."""
 
 VARIED = 10
 LARGEST = 1e100
@@ -129,7 +130,7 @@ def check_knowledge(subject: TableSubject, advance: Callable[[int, int], None]) 
         subject: The model and its rows.
         advance: Told how far it is.
     """
-    members, target = _some(subject.data.members), subject.target
+    members, target = some(subject.data.members), subject.target
     said = Said.of(target, members.rows, members.response)
     if said.explained >= FIT:
         return _passed(said)
@@ -140,7 +141,9 @@ def check_knowledge(subject: TableSubject, advance: Callable[[int, int], None]) 
         return _passed(said)
     cause = _order_of(subject) or _cause_of(target, members, said, advance)
     # That the model was fitted otherwise is known of an estimator; else it must be plain.
-    if cause is not None and (learned is not None or unknown or cause.explained >= PLAIN):
+    labels = target.classes is not None and not target.has_scores
+    plain = PLAIN_ENOUGH if said.constant and not labels else PLAIN
+    if cause is not None and (learned is not None or unknown or cause.explained >= plain):
         return _failed(said, cause)
     if said.constant:
         found = f"The model says the same of all {len(members.rows)} rows."
@@ -326,9 +329,9 @@ def read_as(target: TableTarget, schema: Schema) -> TableTarget:
     return other
 
 
-def _some(encoded: Encoded) -> Encoded:
+def some(encoded: Encoded, most: int = MOST_ROWS) -> Encoded:
     """Returns as many rows as are needed, evenly spaced."""
-    step = -(-len(encoded.rows) // MOST_ROWS)
+    step = -(-len(encoded.rows) // most)
     return Encoded(
         encoded.rows[::step], encoded.response[::step], encoded.numbers[::step], encoded.dropped
     )

@@ -1,4 +1,4 @@
-"""How far an attack narrows a sensitive value down, in bits over imputation."""
+"""How far an attack narrows a sensitive value down, in bits over a guess without the model."""
 
 from __future__ import annotations
 
@@ -28,6 +28,10 @@ class Gained(NamedTuple):
     most: float
 
 
+NEVER = 1e-12
+"""What a guess that thinks the truth impossible is taken to have thought."""
+
+
 def gained(
     truth: NDArray[np.int64],
     posterior: Probabilities,
@@ -36,7 +40,7 @@ def gained(
     calibrated: bool,
     rng: np.random.Generator,
 ) -> Gained:
-    """Returns the mean of log2 of the truth's probability to the attack over that to imputation.
+    """Returns the mean of log2 of the truth's probability to the attack over that without a model.
 
     A record costs log2(records + 1) bits at most: so many records cannot tell that a value is
     rarer than that. The interval is Student's over records.
@@ -44,14 +48,14 @@ def gained(
     Args:
         truth: The true candidate of each record, ``(n,)``, two records or more.
         posterior: How probable each candidate is to the attack, ``(n, candidates)``.
-        imputed: The same to imputation, ``(n, candidates)``, none of them zero.
+        imputed: The same to a guess without the model, ``(n, candidates)``.
         calibrated: Whether the posterior is meant as probabilities. If not, it is its guess alone
-            that counts, mixed into what imputation says with the weight that is best for the other
+            that counts, mixed into what that guess says with the weight that is best for the other
             half of the records.
         rng: Divides the records into halves.
     """
     rows = np.arange(len(truth))
-    usual = imputed[rows, truth]
+    usual = np.maximum(imputed[rows, truth], NEVER)
     said = posterior[rows, truth]
     if not calibrated:
         right = posterior.argmax(axis=1) == truth
@@ -60,6 +64,12 @@ def gained(
     mean = float(bits.mean())
     reach = float(t.ppf(0.975, len(bits) - 1) * bits.std(ddof=1) / np.sqrt(len(bits)))
     return Gained(mean, mean - reach, mean + reach, float(-np.log2(usual).mean()))
+
+
+def surprise(truth: NDArray[np.int64], chances: Probabilities) -> float:
+    """Returns the mean bits of the truth to somebody who guesses."""
+    said = np.maximum(chances[np.arange(len(truth)), truth], NEVER)
+    return float(-np.log2(said).mean())
 
 
 def _mixed(

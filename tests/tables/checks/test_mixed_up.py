@@ -1,0 +1,95 @@
+"""Rows and sensitive values that are other ones than the model learned, and sound models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.linear_model import LinearRegression
+from sklearn.tree import DecisionTreeClassifier
+from tests.tables.checks.test_checks import (
+    MEMBERS,
+    SOUND,
+    SOUND_CLASSES,
+    fitted,
+    ill,
+    people,
+    subject_of,
+)
+
+from darkroom.tables.checks.answers import check_use
+from darkroom.tables.checks.mixed_up import check_trained_on, check_values
+
+TREES = ExtraTreesRegressor(20, random_state=0)
+MOVED = {"AA": "AG", "AG": "GG", "GG": "AA"}
+
+
+def moved(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(gene=frame["gene"].map(MOVED))
+
+
+@pytest.mark.parametrize("model", [TREES, LinearRegression()])
+def test_genes_by_other_names_are_told(model: Any) -> None:
+    found = check_values(subject_of(fitted(model, people()), moved(people())))
+    assert found is not None
+    assert (found.outcome, found.cause) == ("failed", "value order")
+    assert "'AA' as 'GG', 'AG' as 'AA', 'GG' as 'AG'" in found.found
+
+
+def test_genes_by_other_names_are_told_by_labels_and_by_scores() -> None:
+    frame = people().assign(dose=np.where(people()["gene"] == "GG", "high", "low"))
+    known = fitted(DecisionTreeClassifier(random_state=0), frame)
+    for asked, outputs in ((known, "scores"), (known.predict, "predictions")):
+        found = check_values(subject_of(asked, moved(frame), outputs=outputs))
+        assert found is not None
+        assert found.cause == "value order"
+
+
+def test_rows_held_out_that_the_model_was_trained_on() -> None:
+    frame = people()
+    turned = pd.concat([frame[180:300], frame[:60], frame[60:180]], ignore_index=True)
+    found = check_trained_on(subject_of(fitted(TREES, frame), turned))
+    assert found is not None
+    assert (found.outcome, found.cause) == ("failed", "trained_on")
+    assert "of those held out 100%" in found.found
+
+
+def test_values_that_the_model_does_not_know() -> None:
+    written = people().assign(gene=people()["gene"].map(str.lower))
+    found = check_use(subject_of(fitted(TREES, people()), written))
+    assert (found.outcome, found.cause) == ("failed", "unknown values")
+    # Of a function, nobody knows what it would learn.
+    known = fitted(TREES, people())
+    found = check_use(subject_of(known.predict, written))
+    assert found.outcome == "noted"
+
+
+def test_a_model_that_leaves_the_column_out_is_noted() -> None:
+    frame = people()
+    known = LinearRegression().fit(frame[:MEMBERS][["age", "weight"]], frame["dose"][:MEMBERS])
+    found = check_use(subject_of(lambda table: known.predict(table[["age", "weight"]]), frame))
+    assert found.outcome == "noted"
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("noise", [False, True])
+def test_sound_models_are_never_accused(seed: int, noise: bool) -> None:
+    rng = np.random.default_rng(seed)
+    for frame, models in ((people(seed), (*SOUND, TREES)), (ill(seed), SOUND_CLASSES)):
+        if noise:
+            frame = frame.assign(dose=rng.permutation(frame["dose"].to_numpy()))
+        for model in models:
+            subject = subject_of(fitted(model, frame), frame)
+            for found in (check_trained_on(subject), check_values(subject), check_use(subject)):
+                assert found is not None
+                assert found.outcome in ("passed", "noted"), (model, found)
+
+
+def test_a_number_has_no_order_of_values() -> None:
+    frame = people()
+    subject = subject_of(fitted(TREES, frame), frame, sensitive=["age"])
+    assert check_values(subject) is None
