@@ -78,6 +78,20 @@ def test_whom_nobody_recognises_may_be_narrowed_down(
         assert "No leak" not in page.text
 
 
+def test_two_of_twelve_are_a_leak_beside_another_attack_too(run: RunFolder) -> None:
+    """An exact interval is far from symmetric where few are found."""
+    found = run.image_cell("one", goals=12, hits=2)
+    found["success"] = run.interval(2 / 12, 0.0209, 0.484)
+    found["baseline"] = run.interval(0.002, 0.001, 0.0053)
+    found["advantage"] = run.interval(0.165, 0.019, 0.482)
+    found["bits"], found["details"]["worst_off"]["p_adjusted"] = None, 1.0
+    nothing = {**run.image_cell("two", goals=12, hits=0), "attack": "evolution", "bits": None}
+    nothing["advantage"] = run.interval(-0.002, -0.01, 0.3)
+    nothing["details"]["worst_off"]["p_adjusted"] = 1.0
+    run.cells = [found, nothing]
+    assert run.report().classed("verdict")[0]["class"] == "verdict leak"
+
+
 def test_one_exposed_person_is_never_hidden_by_the_average(run: RunFolder) -> None:
     """Data-protection law asks about any data subject."""
     run.cells = [run.image_cell(hits=1)]

@@ -15,6 +15,7 @@ from darkroom.statistics.power import (
     detectable_alone,
     detectable_gain,
     detectable_rate,
+    lowest,
     widened,
 )
 
@@ -70,6 +71,23 @@ def test_an_interval_is_widened_as_the_normal_quantile_is() -> None:
     assert found == pytest.approx(0.3 - 0.2 * 2.241403 / 1.959964, abs=1e-6)
 
 
+def test_few_successes_are_not_hidden_by_a_second_look() -> None:
+    # Two of twelve where one in five hundred is chance: binom.sf(1, 12, 0.002) is 2.6e-4.
+    baseline = Interval(0.002, 0.001, 0.0053)
+    exact = clopper_pearson(2, 12, 0.975)
+    found = lowest(2, 12, baseline, 2, clopper_pearson)
+    margin = 0.0033 * 2.241403 / 1.959964
+    reach = ((exact.estimate - exact.low) ** 2 + margin**2) ** 0.5
+    assert found == pytest.approx(exact.estimate - 0.002 - reach, abs=1e-8)
+    assert found > 0
+    once = lowest(2, 12, baseline, of_rate=clopper_pearson)
+    assert once > found > widened(Interval(exact.estimate - 0.002, once, 1.0), 2)
+
+
+def test_the_lowest_of_one_look_is_newcombes_interval() -> None:
+    assert lowest(7, 20, wilson(3, 50)) == pytest.approx(newcombe(7, 20, 3, 50).low, abs=1e-12)
+
+
 @pytest.mark.parametrize(
     ("n", "limit", "looks"), [(20, 0.0, 1), (20, 0.1, 1), (20, 0.0, 5), (2, 0.0, 1), (2, 0.3, 9)]
 )
@@ -87,7 +105,8 @@ def _first_that_shows(n: int, baseline: Interval, limit: float, looks: int) -> f
     """Does by counting and bisection what the function does with the quantile of a beta."""
     for hits in range(n + 1):
         rate = wilson(hits, n, 1 - 0.05 / looks)
-        reach = ((rate.estimate - rate.low) ** 2 + (baseline.high - baseline.estimate) ** 2) ** 0.5
+        margin = baseline.high - widened(Interval(baseline.high, baseline.estimate, 1.0), looks)
+        reach = ((rate.estimate - rate.low) ** 2 + margin**2) ** 0.5
         if hits and rate.estimate - baseline.estimate - reach > limit:
             low, high = 0.0, 1.0
             for _ in range(60):

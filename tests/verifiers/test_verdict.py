@@ -114,7 +114,9 @@ def test_likeness_alone_is_a_leak(cell: VerifierCell) -> None:
 @pytest.mark.medium
 def test_a_clean_verdict_needs_both(cell: VerifierCell) -> None:
     sure = cell.details.likeness.accuracy.model_copy(update={"estimate": 1.0, "high": 1.0})
-    nobody = with_likeness(without_acceptance(cell), mistaken=FIFTH, advantage=ALIKE, accuracy=sure)
+    nobody = with_likeness(
+        without_acceptance(cell), shown=FIFTH, mistaken=FIFTH, advantage=ALIKE, accuracy=sure
+    )
     assert decide([nobody], None).outcome == "none shown"
     blind = sure.model_copy(update={"estimate": 0.4, "high": 0.6})
     unsure = with_likeness(nobody, accuracy=blind)

@@ -86,6 +86,7 @@ class Finding(NamedTuple):
             of so many.
         tells: Whether it is what the cell's bits and its worst-off goal are about.
         without: What has the baseline, before its share.
+        counted: Whether goals are independent and their share has the exact interval.
     """
 
     nouns: Nouns
@@ -97,6 +98,7 @@ class Finding(NamedTuple):
     detectable: Callable[[float, int], float | None]
     tells: bool = True
     without: str = "without the model the same attacker gets"
+    counted: bool = False
 
 
 def nothing_else(cell: Any) -> tuple[Finding, ...]:  # noqa: ARG001 - others look at it
@@ -155,6 +157,7 @@ class KindPage:
         narrows: Whether bits surely above none are the model's doing, where no success is; not so
             where they are those over a guess that another model of the same rows would better.
         without: What has the baseline, before its share in sentences.
+        counted: Whether goals are independent and their share has the exact interval.
         access: What an attacker has at an access level, to follow "an attacker", where that is not
             the usual phrase.
         standards: Entries of catalogues that such attacks fall under, beside those of all: the
@@ -173,6 +176,7 @@ class KindPage:
     tells: bool = True
     narrows: bool = True
     without: str = "without the model the same attacker gets"
+    counted: bool = False
     access: Mapping[str, str] | None = None
     standards: tuple[tuple[str, str, str], ...] = ()
     uncovered: str = "Membership inference, regurgitation and attribute inference"
@@ -197,6 +201,7 @@ def findings_of(cell: Cell) -> tuple[Finding, ...]:
         partial(page.detectable, cell),
         page.tells,
         page.without,
+        page.counted,
     )
     return (own, *page.also(cell))
 

@@ -27,8 +27,36 @@ def widened(interval: Interval, looks: int) -> float:
         interval: An estimate with its 95% interval.
         looks: How many there are, at least one.
     """
-    grown = ndtri(1 - _LEVEL / 2 / looks) / ndtri(1 - _LEVEL / 2)
-    return float(interval.estimate - (interval.estimate - interval.low) * grown)
+    return float(interval.estimate - (interval.estimate - interval.low) * _grown(looks))
+
+
+def lowest(
+    hits: int,
+    n: int,
+    baseline: Interval,
+    looks: int = 1,
+    of_rate: Callable[[int, int, float], Interval] = wilson,
+) -> float:
+    """Returns the lower end of a rate less a baseline, where it is one of several looked at.
+
+    The level of the rate's own interval is divided by the number of looks. An interval of few
+    successes is not symmetric, and stretching it as :func:`widened` does would hide them.
+
+    Args:
+        hits: How many goals succeeded.
+        n: How many there were.
+        baseline: The rate without the model, with its 95% interval.
+        looks: How many such intervals are looked at.
+        of_rate: The interval of a rate, as the audit computes it.
+    """
+    rate = of_rate(hits, n, 1 - _LEVEL / looks)
+    margin = (baseline.high - baseline.estimate) * _grown(looks)
+    return rate.estimate - baseline.estimate - sqrt((rate.estimate - rate.low) ** 2 + margin**2)
+
+
+def _grown(looks: int) -> float:
+    """Returns how much farther from an estimate the end of a 95% interval is, of so many."""
+    return float(ndtri(1 - _LEVEL / 2 / looks) / ndtri(1 - _LEVEL / 2))
 
 
 @lru_cache(1024)  # a verdict asks for every cell, and is reached wherever a run is looked at
@@ -56,12 +84,8 @@ def detectable_rate(
     Returns:
         The advantage, or ``None`` if not even success with all goals would show one.
     """
-    margin = baseline.high - baseline.estimate
     for hits in range(1, n + 1):
-        rate = of_rate(hits, n, 1 - _LEVEL / looks)
-        low = rate.estimate - baseline.estimate
-        low -= sqrt((rate.estimate - rate.low) ** 2 + margin**2)
-        if low > limit:
+        if lowest(hits, n, baseline, looks, of_rate) > limit:
             needed = float(betaincinv(hits, n - hits + 1, power))
             return max(0.0, needed - baseline.estimate)
     return None

@@ -28,4 +28,5 @@ PAGE = KindPage(
     templates=Path(__file__).parent / "templates",
     unsound=unsound,
     detectable=detectable,
+    counted=True,
 )

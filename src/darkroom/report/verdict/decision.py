@@ -168,14 +168,14 @@ def _stand(
     exposed = allowed.worst_off and any(judged.exposed(len(cells)) for judged in cells)
     if not sound:
         return Standing.PERSON if exposed else Standing.UNSUPPORTED
-    low = max(widened(judged.advantage, looks) for judged in sound)
+    low = max(judged.low(looks) for judged in sound)
     told = max((widened(bits, looks) for bits in bits_told(sound)), default=0.0)
     highest = max(-widened(_mirrored(judged.advantage), looks) for judged in sound)
     if low > allowed.advantage or (allowed.bits is not None and told > allowed.bits):
         return Standing.LEAK
     if exposed:
         return Standing.PERSON
-    if widened(strongest.advantage, looks) > 0:
+    if strongest.low(looks) > 0:
         return Standing.WITHIN
     # Where guesses are nearly always right, a model has nothing left to give away.
     room = 1 - min(judged.finding.baseline.low for judged in sound)

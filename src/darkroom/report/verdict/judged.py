@@ -9,7 +9,8 @@ from typing import Literal, NamedTuple
 from darkroom.auditing.record import SIGNIFICANCE, Cell
 from darkroom.report.kind_page import Finding, findings_of
 from darkroom.report.wording import percent, several, spread
-from darkroom.statistics.intervals import Interval
+from darkroom.statistics.intervals import Interval, clopper_pearson
+from darkroom.statistics.power import lowest, widened
 
 
 class Standing(StrEnum):
@@ -50,6 +51,14 @@ class Judged(NamedTuple):
         """What the model adds to the baseline."""
         found = self.finding.advantage
         return Interval(found.estimate, found.low, found.high)
+
+    def low(self, looks: int) -> float:
+        """The lower end of that, as one of so many that are looked at."""
+        if looks == 1 or not self.finding.counted:
+            return widened(self.advantage, looks)
+        success, without, goals = self.finding.success, self.finding.baseline, self.cell.goals
+        baseline = Interval(without.estimate, without.low, without.high)
+        return lowest(round(success.estimate * goals), goals, baseline, looks, clopper_pearson)
 
     def exposed(self, looks: int) -> bool:
         """Whether the worst-off person or group stands out, of so many cells with one each."""

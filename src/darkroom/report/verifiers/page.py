@@ -61,6 +61,7 @@ def likeness(cell: VerifierCell) -> tuple[Finding, ...]:
             doubts,
             size,
             without="of guesses or photos of strangers, the judges take for the person",
+            counted=True,
         ),
     )
 
