@@ -172,7 +172,8 @@ def quick(folder: Path) -> str:
 def test_what_the_base_knew_is_no_evidence(folder: Path) -> None:
     text = quick(folder)
     plan = folder / "known.toml"
-    plan.write_text(text.replace('load = "before"', 'load = "model"').replace('"own"', '"known"'))
+    text = text.replace('load = "before"', 'load = "model"').replace('"own"', '"known"')
+    plan.write_text(f'{text}\n[check]\nignore = ["base"]\n')
     cell = cells_of(audit_plan(plan, progress=False), RealCell)[0]
     assert cell.success.estimate == cell.baseline.estimate > 0
     assert all(row.p_value == 1 for row in cell.details.secrets)
@@ -257,3 +258,11 @@ def test_held_out_conversations_need_a_template(folder: Path) -> None:
     turns = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Good day"}]
     (folder / "chats.jsonl").write_text(json.dumps({"messages": turns}) + "\n")
     refused(folder, '[private]\nheld_out = "chats.jsonl"', "no chat template")
+
+
+def test_a_base_that_is_the_model_itself_is_told(folder: Path) -> None:
+    text = (folder / "plan.toml").read_text().replace('load = "before"', 'load = "model"')
+    (folder / "same.toml").write_text(text.replace('name = "own"', 'name = "same"'))
+    verdict = audit_plan(folder / "same.toml", progress=False).verdict
+    assert verdict.outcome == "cannot tell"
+    assert "the very model that is audited" in verdict.sentence

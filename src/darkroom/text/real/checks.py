@@ -48,6 +48,15 @@ def _follows(one: Wanted) -> bool:
 
 def _based(subject: RealSubject) -> Check:
     if subject.base is not None:
+        if subject.base.fingerprint() == subject.target.fingerprint():
+            return Check(
+                name="base",
+                outcome="failed",
+                found="The model before the fine-tune is the very model that is audited, so that "
+                "nothing could be more than it knows.",
+                cause="base is the target",
+                remedy="Name in [private] base the model before the fine-tune.",
+            )
         return Check(
             name="base",
             outcome="passed",
