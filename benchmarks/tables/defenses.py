@@ -16,7 +16,7 @@ from benchmarks.auditing import audited
 from benchmarks.claims import Claim, Table, tell
 from benchmarks.images.att_faces import data_folder
 from benchmarks.tables.data_sets import load_warfarin
-from darkroom.auditing.record import Cell, Training
+from darkroom.auditing.record import Cell, Difference, Training
 from darkroom.report.defenses import matches, standings
 from darkroom.tables.data import load_diabetes_table
 from darkroom.tables.record import TableCell
@@ -163,11 +163,16 @@ def _table(found: Patients, name: str, cells: tuple[Cell, ...]) -> Table:
     plain = next(cell for cell in cells if cell.defense == "none")
     rows: list[list[object]] = [["none", None, *_row(plain)]]
     for match in matches(cells):
-        naive = None if match.naive is None else match.naive.advantage.estimate
+        naive = None if match.naive is None else _over_imputation(match.naive).estimate
         rows.append([match.defense, naive, *_row(match.cell)])
     columns = ("defence", "naive", "adaptive", "low", "high", "others", "bound", "error", "time")
     title = f"{found.name}, {name}: advantage over imputation for {found.sensitive}, members"
     return Table(f"{title}; error in units of {found.response}", columns, rows)
+
+
+def _over_imputation(cell: Cell) -> Difference:
+    assert isinstance(cell, TableCell)
+    return cell.details.members.advantage
 
 
 def _row(cell: Cell) -> list[object]:
@@ -176,7 +181,7 @@ def _row(cell: Cell) -> list[object]:
     training = _training(cell)
     others = cell.details.others.advantage.estimate
     bound = None if training.bound is None else training.bound.chances[0].most
-    advantage = cell.advantage
+    advantage = _over_imputation(cell)
     return [
         *(advantage.estimate, advantage.low, advantage.high, others, bound),
         *(cell.utility.mean_absolute_error, training.time_factor),

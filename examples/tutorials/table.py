@@ -144,7 +144,7 @@ def _(mo):
 
         ## How sure is that?
 
-        The advantage is attack less imputation on the same patients, with its interval:
+        The advantage is the attack less the best guess without the model on the same patients, with its interval:
         """
     )
     return

@@ -23,7 +23,7 @@ from darkroom.tables.cell_plan import TableCellPlan, table_cell_plans
 from darkroom.tables.cells import run_table_cell
 from darkroom.tables.checks.answers import check_answers, check_use
 from darkroom.tables.checks.given_away import check_given_away
-from darkroom.tables.checks.knowledge import check_knowledge
+from darkroom.tables.checks.knowledge import check_knowledge, not_asked
 from darkroom.tables.checks.mixed_up import check_trained_on, check_values
 from darkroom.tables.checks.shared_rows import check_others, check_public
 from darkroom.tables.course import block, is_cut, records_of
@@ -122,12 +122,16 @@ class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
 
     def check(self, subject: TableSubject, advance: Advance) -> Sequence[Check]:
         """Asks whether model and rows are what their owner thinks; see :meth:`Job.check`."""
-        mixed_up = [check for check in (check_trained_on(subject), check_values(subject)) if check]
-        # Where rows or values are other ones, no reading of the table says why.
-        told = any(check.outcome == "failed" for check in mixed_up)
+        mixed_up = [check_trained_on(subject), check_values(subject)]
+        ignored = self.plan.check.ignore
+        if any(one.outcome == "failed" and one.name not in ignored for one in mixed_up):
+            # Where rows or values are other ones, no reading of the table says why.
+            knowledge = not_asked()
+        else:
+            knowledge = check_knowledge(subject, advance)
         checks = [
             check_answers(subject),
-            *([] if told else [check_knowledge(subject, advance)]),
+            knowledge,
             *mixed_up,
             check_public(subject.data),
             check_others(subject.data),

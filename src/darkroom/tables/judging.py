@@ -14,7 +14,7 @@ from darkroom.statistics.intervals import Interval, clopper_pearson, difference_
 from darkroom.tables.candidates import Belief
 from darkroom.tables.measures.attributes import confusion_of, measure
 from darkroom.tables.measures.bits import gained, surprise
-from darkroom.tables.measures.subgroups import Guesses, calibration, compare, groups_of
+from darkroom.tables.measures.subgroups import Guesses, calibration, compare, groups_of, least_sure
 from darkroom.tables.priors.counts import marginals
 from darkroom.tables.priors.imputation import Imputer, Model
 from darkroom.tables.record import (
@@ -89,18 +89,19 @@ def judge_members(
     """
     part = _judge(subject, bench, "members", posterior, prior)
     hits = subject.hits("members", posterior)
-    imputed, usual = bench.imputed["members"], bench.usual["members"]
-    baselines = {"imputation": imputed, "prior": prior, "most_frequent": usual}
-    baseline = baselines[part.over_strongest.name]
     confusion, bins = None, []
     if subject.tolerance is None:
         truth = subject.truth("members")
         counts = confusion_of(truth, posterior.chances.argmax(axis=1), len(subject.candidates))
         confusion = counts.astype(int).tolist()
         bins = calibration(posterior.chances.max(axis=1), hits)
-    guesses = Guesses(posterior.chances.argmax(axis=1), baseline.chances)
-    right = subject.hits("members", baseline)
-    groups = groups_of(hits, right, subject.divisions("members"), guesses)
+    guess, divisions = posterior.chances.argmax(axis=1), subject.divisions("members")
+    groups = least_sure(
+        [
+            groups_of(hits, subject.hits("members", one), divisions, Guesses(guess, one.chances))
+            for one in (bench.imputed["members"], prior, bench.usual["members"])
+        ]
+    )
     return Members(
         **dict(part),
         groups=tuple(map(Group.of, groups)),

@@ -40,7 +40,7 @@ class Measures(Record):
 
 
 class Group(Record):
-    """Rows that agree in one column, attacked and imputed."""
+    """Rows that agree in one column, beside the guess that is hardest to beat without the model."""
 
     column: str
     value: str

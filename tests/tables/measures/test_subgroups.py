@@ -13,6 +13,7 @@ from darkroom.tables.measures.subgroups import (
     calibration,
     compare,
     groups_of,
+    least_sure,
 )
 
 
@@ -92,3 +93,24 @@ def test_who_names_a_rare_value_at_random_exposes_nobody() -> None:
         found += _worst(truth, np.where(rng.random(120) < 0.5, truth, random)) < 0.05
     assert alarms <= 10
     assert found >= 90
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_who_says_what_statistics_tell_exposes_no_group(seed: int) -> None:
+    """The commonest value is right most often, and names nobody who has the rare one."""
+    rng = np.random.default_rng(seed)
+    truth = (rng.random(400) < 0.2).astype(int)
+    # A guess by what is known of each row, which the attacker says again.
+    guess = np.where(rng.random(400) < 0.8, truth, 1 - truth)
+    imputed = np.full((400, 2), 0.5)
+    usual = np.tile([0.8, 0.2], (400, 1))
+    division = [Division("ill", ("no", "yes"), truth, sensitive=True)]
+    hits = guess == truth
+    against = [
+        groups_of(hits, right, division, Guesses(guess, chances))
+        for right, chances in ((hits, imputed), (truth == 0, usual))
+    ]
+    assert min(group.p_value for group in against[1]) < 0.01  # of itself it would stand out
+    found = least_sure(against)
+    assert [group.p_adjusted for group in found] == [1.0, 1.0]
+    assert {group.value for group in found} == {"no", "yes"}

@@ -100,6 +100,7 @@ class Studio(Loading["ImageJob"]):
         def tell(stage: Stage) -> None:
             self.judges_stage = stage
 
+        self.judges_stage = Stage("Judges begin in a moment")
         # Whoever begins at once sees a picture first: judges learn on all processors.
         if self.begun.wait(AT_ONCE):
             self.judges_stage = Stage("Waiting for the first picture")

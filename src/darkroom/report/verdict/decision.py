@@ -175,7 +175,7 @@ def _stand(
         return Standing.LEAK
     if exposed:
         return Standing.PERSON
-    if strongest.low(looks) > 0:
+    if low > 0:
         return Standing.WITHIN
     # Where guesses are nearly always right, a model has nothing left to give away.
     room = 1 - min(judged.finding.baseline.low for judged in sound)

@@ -26,7 +26,7 @@ def reasons(standing: Standing, strongest: Judged, cells: Sequence[Judged]) -> l
                 "that recovers all of them would not stand out from chance."
             ]
         case Standing.NARROWED:
-            found = max(cells, key=_least_bits)
+            found = max((one for one in cells if not one.finding.unsound), key=_least_bits)
             return [
                 f"{found.cell.title}: {_bits_spread(found)}. Say with [limit] bits how many are "
                 f"allowed, or audit more {found.finding.nouns.goals}."

@@ -13,7 +13,7 @@ from darkroom.tables.targets.base import TableTarget
 ALONE = 8
 TOGETHER = 64
 MOST_ASKED = 2000
-MOST_FITTED = 20_000
+MOST_FITTED = 2000
 
 OFTEN = 0.2
 """The share of rows for which a model that ignores a column would look at it, fitted again."""
@@ -64,7 +64,8 @@ def check_use(subject: TableSubject) -> Check:
                 found=f"{found} Fitted to these rows, the same estimator would change {share:.0%}.",
                 cause="unknown values",
                 remedy=f"Give {columns} the values that the model learned: encoders may leave out "
-                "those that they do not know.",
+                "those that they do not know. If the model was not to learn it, name this check in "
+                "[check] ignore.",
             )
     return Check(name=name, outcome="noted", found=found)
 
@@ -79,7 +80,7 @@ def _changes(subject: TableSubject, target: TableTarget, rows: Rows) -> NDArray[
 def _fitted_again(subject: TableSubject) -> TableTarget | None:
     """Returns the same estimator fitted to the model's own rows, else ``None``."""
     members = subject.data.members
-    step = -(-len(members.rows) // MOST_FITTED)
+    step = max(1, -(-len(members.rows) // MOST_FITTED))
     return subject.target.refitted(members.rows[::step], members.response[::step])
 
 

@@ -1,8 +1,9 @@
-"""Who is worst off: the attack against imputation, group by group."""
+"""Who is worst off: the attack against a guess without the model, group by group."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +26,7 @@ class Group(NamedTuple):
         value: What they have in common.
         n: How many they are.
         success: The attack's accuracy.
-        baseline: The imputation model's.
+        baseline: That of the guess without the model.
         advantage: The difference on the same rows.
         p_value: Of the exact sign test that the attack is right more often; of a sensitive value,
             the larger of that and of the test that it names the value more often where it is true.
@@ -63,7 +64,7 @@ class Guesses(NamedTuple):
 
     Attributes:
         guess: The candidate that the attack names, ``(n,)``.
-        imputed: How probable each is to imputation, ``(n, candidates)``.
+        imputed: How probable each is without the model, ``(n, candidates)``.
     """
 
     guess: NDArray[np.int64]
@@ -96,7 +97,7 @@ def groups_of(
 
     Args:
         hits: Whether the attack is right, ``(n,)``.
-        baseline: Whether imputation is, ``(n,)``.
+        baseline: Whether the guess without the model is, ``(n,)``.
         divisions: Ways to divide the rows; groups of different divisions overlap.
         guesses: What both say; needed where groups are those of the sensitive values.
     """
@@ -123,12 +124,34 @@ def groups_of(
                     p_value,
                 )
             )
+    return _corrected(found)
+
+
+def least_sure(tests: Sequence[Sequence[Group]]) -> list[Group]:
+    """Returns each group against the baseline over which the attack is least surely better.
+
+    Args:
+        tests: The same groups against each baseline; see :func:`groups_of`.
+    """
+    alike: dict[tuple[str, str], list[Group]] = {}
+    for group in chain.from_iterable(tests):
+        alike.setdefault((group.column, group.value), []).append(group)
+    return _corrected(
+        [
+            max(same, key=lambda group: (group.p_value, -group.advantage.estimate))
+            for same in alike.values()
+        ]
+    )
+
+
+def _corrected(found: Sequence[Group]) -> list[Group]:
+    """Returns groups with Holm's correction for their number, the most exposed first."""
     adjusted = holm(np.array([group.p_value for group in found]))
-    found = [
+    corrected = [
         group._replace(p_adjusted=float(value))
         for group, value in zip(found, adjusted, strict=True)
     ]
-    return sorted(found, key=lambda group: (group.p_value, -group.advantage.estimate))
+    return sorted(corrected, key=lambda group: (group.p_value, -group.advantage.estimate))
 
 
 class Bin(NamedTuple):
