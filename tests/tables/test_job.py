@@ -297,6 +297,7 @@ def test_the_attacker_may_know_predictions_only(folder: Path) -> None:
         ('rows = "180:"', 'rows = "900:"', "rows = '900:' selects none of 260 rows"),
         ('rows = "180:"', 'rows = "all"', "public.rows: 'all' is no slice"),
         ('trained_on = "0:120"', 'trained_on = "500:"', "trained on 0 private rows"),
+        ('trained_on = "0:120"', 'trained_on = "0:900"', "'0:900' ends at row 900, of 180"),
         (
             'trained_on = "0:120"',
             'trained_on = ":"\nerrors_on = "others"',

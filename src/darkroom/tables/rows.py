@@ -245,7 +245,14 @@ def split_tables(
         return encode_table(frame, schema, missing=missing, where=str(section.table))
 
     encoded = encoded_of(private, plan.private)
-    member = _chosen(len(private), plan.private.trained_on)[encoded.numbers]
+    told = plan.private.trained_on
+    last = parse_slice(told).stop
+    if last is not None and last > len(private):
+        raise DataError(
+            f"{plan.private.table}: [private] trained_on {told!r} ends at row {last:,}, of "
+            f"{len(private):,}: name the rows that the model was trained on"
+        )
+    member = _chosen(len(private), told)[encoded.numbers]
     return TableData(
         schema,
         take(encoded, np.flatnonzero(member)),

@@ -443,3 +443,17 @@ def test_what_cannot_be_loaded_is_one_line(
         load_table_target(kind, load, CLASSES, folder=tmp_path)
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+class Answering:
+    """What answers like a classifier, and is none of scikit-learn's."""
+
+    classes_ = np.array(["high", "low"])
+
+    def predict(self, table: Any) -> Any:
+        return np.repeat("low", len(table))
+
+
+def test_what_is_no_estimator_is_said_to_be_none() -> None:
+    with pytest.raises(TargetError, match=r'has no fit, .* with \[target\] kind = "function"'):
+        SklearnTableTarget(Answering(), CLASSES)

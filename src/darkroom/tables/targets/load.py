@@ -19,7 +19,7 @@ from darkroom.tables.targets.sections import (
     TablePythonSection,
     TableTargetSection,
 )
-from darkroom.tables.targets.sklearn import SklearnTableTarget, UntrainedTableTarget
+from darkroom.tables.targets.sklearn import AS_FUNCTION, SklearnTableTarget, UntrainedTableTarget
 
 TABLE_TARGETS: Registry[TableTarget] = Registry("target", TableTarget, group="darkroom.targets")
 """Targets of tables from outside; Darkroom's own are kinds of ``[target]``."""
@@ -65,7 +65,10 @@ def load_table_target(
     else:
         model, name = call_import(load, folder), load
     if not hasattr(model, "predict"):
-        raise TargetError(f"{load}: it gave {type(model).__name__}, not a fitted estimator")
+        raise TargetError(
+            f"{load}: it gave {type(model).__name__}, not a fitted estimator: give one, or a "
+            f"function of a table {AS_FUNCTION}"
+        )
     return fitted_target(model, schema, name=name)
 
 

@@ -26,6 +26,9 @@ from darkroom.tables.targets.base import (
 from darkroom.tables.targets.forests import forest_of
 from darkroom.tables.targets.native import catboost_content, refuse_survival, require_columns
 
+AS_FUNCTION = """with [target] kind = "function" (and outputs = "scores" for confidences)"""
+"""How whatever is no estimator is audited."""
+
 
 class SklearnTableTarget(TableTarget):
     """Any fitted scikit-learn classifier, regressor or pipeline.
@@ -63,8 +66,13 @@ class SklearnTableTarget(TableTarget):
             raise TargetError(f"target {self.name}: it has no predict: give a fitted estimator")
         try:
             check_is_fitted(self._last)
-        except (NotFittedError, TypeError) as error:
+        except NotFittedError as error:
             raise TargetError(f"target {self.name}: not fitted: call fit first") from error
+        except TypeError as error:
+            raise TargetError(
+                f"target {self.name}: it has no fit, and is no scikit-learn estimator: give a "
+                f"function that calls it {AS_FUNCTION}"
+            ) from error
         self._forest = forest_of(self._last)
         self._check_kind(is_classifier(model), is_regressor(model))
         self._named = self._check_columns()
