@@ -22,6 +22,7 @@ from tests.images.checks.conftest import (
 )
 from torch import Tensor, nn
 
+from darkroom.images.checks.causes.orders import named_orders
 from darkroom.vision.photos import Photos
 
 MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
@@ -191,3 +192,12 @@ def test_nothing_of_the_model_is_changed(world: World) -> None:
     assert torch.equal(torch.get_rng_state(), state)
     assert not any(layer._forward_pre_hooks for layer in world.net.modules())
     assert not world.net.training
+
+
+def test_names_without_a_number_are_sorted_by_capitals() -> None:
+    first = next(named_orders(["Bob", "Dan", "ann", "cid"], 4))
+    assert "capitals or not" in first.words
+    assert first.classes.tolist() == [1, 3, 0, 2]
+    assert "such as ann, bob" in first.remedy
+    words = [order.words for order in named_orders(["p1", "p10", "p2"], 3)]
+    assert words[0] == "the natural order of their names (2 before 10)"

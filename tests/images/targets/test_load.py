@@ -239,6 +239,8 @@ def test_a_damaged_pickle_in_a_sound_archive_is_read_or_refused(
     ("state", "expected"),
     [
         ({"1.weight": torch.zeros(2, 6)}, "does not fit the model"),
+        # What is missing is told by itself, without the name of a wrapper before each key.
+        ({"module.1.weight": torch.zeros(2, 6)}, 'Missing key(s) in state_dict: "1.bias".'),
         ({"1.weight": torch.zeros(2, 7), "1.bias": torch.zeros(2)}, "size mismatch"),
         ({"0.weight": torch.zeros(2, 6), "1.bias": torch.zeros(2)}, "does not fit the model"),
         ({1: torch.zeros(2, 6)}, "does not fit the model"),

@@ -97,11 +97,21 @@ def _fill(model: nn.Module, found: list[_Found], file: Path) -> None:
         raise TargetError(
             f"{file}: holds weights that differ under {places}: save those that are served alone"
         )
-    state = fitting[0][1] if fitting else max(found, key=lambda one: len(one.state)).state
+    largest = max(found, key=lambda one: len(one.state)).state
+    state = fitting[0][1] if fitting else _nearer(largest, model)
     try:
         model.load_state_dict(dict(state))
     except (RuntimeError, TypeError, AttributeError) as error:
         raise TargetError(f"{file}: does not fit the model: {one_line(error)}") from error
+
+
+def _nearer(state: State, model: nn.Module) -> State:
+    """Returns tensors without a wrapper's name where more are the model's so, for the message."""
+    wanted = set(model.state_dict())
+    if not all(isinstance(key, str) for key in state):
+        return state
+    plain = {_WRAPPERS.sub("", key): value for key, value in state.items()}
+    return plain if len(wanted & set(plain)) > len(wanted & set(state)) else state
 
 
 def _same(one: State, other: State) -> bool:

@@ -38,16 +38,17 @@ def named_orders(names: Sequence[str], classes: int) -> Iterator[Order]:
         classes: How many classes the model has.
     """
     people = np.arange(len(names))
-    sortings: dict[str, Callable[[str], Any]] = {
-        "the natural order of their names (2 before 10)": _natural,
-        "the alphabetical order of their names (10 before 2)": str,
-        "the alphabetical order of their names, capitals or not": str.lower,
-    }
-    rename = "Name the folders so that their alphabetical order is the model's, such as p01, p02."
-    for words, key in sortings.items():
+    rename = "Name the folders so that their alphabetical order is the model's, such as"
+    # Names without a number have the same order by the first two.
+    sortings: tuple[tuple[str, str, Callable[[str], Any]], ...] = (
+        ("the alphabetical order of their names, capitals or not", "ann, bob", str.lower),
+        ("the natural order of their names (2 before 10)", "p01, p02", _natural),
+        ("the alphabetical order of their names (10 before 2)", "p01, p02", str),
+    )
+    for words, such, key in sortings:
         keys = [key(name) for name in names]
         order = sorted(range(len(names)), key=keys.__getitem__)
-        yield from _other(Order(words, rename, np.argsort(order)))
+        yield from _other(Order(words, f"{rename} {such}.", np.argsort(order)))
     number = "Number the people as the model does: the first is class 0."
     yield from _other(Order("the reverse order", number, people[::-1].copy()))
     for shift in range(1, classes):
