@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from darkroom.auditing.record import Check
+from darkroom.images.record import ImageCell
+from darkroom.report.verdict.decision import decide
+
 if TYPE_CHECKING:
     from tests.report.conftest import RunFolder
 
@@ -76,6 +80,20 @@ def test_whom_nobody_recognises_may_be_narrowed_down(
         assert "each is surely narrowed down" in page.text
         assert "2.9 bits (2.1 to 3.7)" in page.text
         assert "No leak" not in page.text
+
+
+@pytest.mark.parametrize(("hits", "said"), [(0, True), (3, False)])
+def test_what_is_odd_about_the_subject_is_said_where_nothing_is_found(
+    run: RunFolder, hits: int, said: bool
+) -> None:
+    cell = run.image_cell(hits=hits)
+    if not hits:
+        cell["advantage"], cell["bits"] = run.interval(-0.02, -0.04, 0.59), None
+    half = Check(name="accuracy", outcome="noted", found="It knows 31 of 84 photos.")
+    passed = Check(name="answers", outcome="passed", found="Answers are the same twice.")
+    verdict = decide([ImageCell.model_validate(cell)], None, [half, passed])
+    assert ("It knows 31 of 84 photos." in verdict.sentences) == said
+    assert "Answers are the same twice." not in verdict.sentences
 
 
 def test_two_of_twelve_are_a_leak_beside_another_attack_too(run: RunFolder) -> None:

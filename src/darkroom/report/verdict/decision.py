@@ -100,7 +100,9 @@ def decide(cells: Sequence[Cell], limit: Limit | None, checks: Sequence[Check] =
     looks = sum(not one.finding.unsound for group in questions.values() for one in group)
     answers = sorted((_answer(group, limit, looks) for group in questions.values()), key=_badness)
     worst, others = answers[0], answers[1:]
-    return replace(worst, sentences=(*worst.sentences, *(one.headline for one in others)))
+    # Where nothing is found, what is odd about the subject may be why.
+    odd = [one.found for one in checks if one.outcome == "noted" and worst.outcome == "none shown"]
+    return replace(worst, sentences=(*worst.sentences, *(one.headline for one in others), *odd))
 
 
 _ORDER = list(Standing)
