@@ -58,7 +58,8 @@ class Judged(NamedTuple):
             return widened(self.advantage, looks)
         success, without, goals = self.finding.success, self.finding.baseline, self.cell.goals
         baseline = Interval(without.estimate, without.low, without.high)
-        return lowest(round(success.estimate * goals), goals, baseline, looks, clopper_pearson)
+        found = lowest(round(success.estimate * goals), goals, baseline, looks, clopper_pearson)
+        return min(self.advantage.low, found)
 
     def exposed(self, looks: int) -> bool:
         """Whether the worst-off person or group stands out, of so many cells with one each."""
