@@ -16,6 +16,7 @@ from darkroom.statistics.power import (
     detectable_gain,
     detectable_rate,
     lowest,
+    raised,
     widened,
 )
 
@@ -69,6 +70,8 @@ def test_an_interval_is_widened_as_the_normal_quantile_is() -> None:
     # Quantiles at 1 - 0.05 / 2 and 1 - 0.05 / 4: 1.959964 and 2.241403.
     found = widened(Interval(0.3, 0.1, 0.9), 2)
     assert found == pytest.approx(0.3 - 0.2 * 2.241403 / 1.959964, abs=1e-6)
+    above = raised(Interval(0.3, 0.1, 0.9), 2)
+    assert above == pytest.approx(0.3 + 0.6 * 2.241403 / 1.959964, abs=1e-6)
 
 
 def test_few_successes_are_not_hidden_by_a_second_look() -> None:

@@ -30,6 +30,11 @@ def widened(interval: Interval, looks: int) -> float:
     return float(interval.estimate - (interval.estimate - interval.low) * _grown(looks))
 
 
+def raised(interval: Interval, looks: int) -> float:
+    """Returns the upper end of a 95% interval that is one of several; see :func:`widened`."""
+    return -widened(Interval(-interval.estimate, -interval.high, -interval.low), looks)
+
+
 def lowest(
     hits: int,
     n: int,

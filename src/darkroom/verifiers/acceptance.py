@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from darkroom.auditing.record import Difference
 from darkroom.statistics.intervals import Interval, clopper_pearson
-from darkroom.statistics.power import widened
+from darkroom.statistics.power import raised, widened
 from darkroom.verifiers.attacks.base import Progress
 from darkroom.verifiers.subject import VerifierSubject
 from darkroom.verifiers.targets.base import Floats
@@ -79,15 +79,11 @@ def read_acceptance(points: Sequence[Point], subject: VerifierSubject) -> Read:
     found = []
     for place in sorted(places):
         gained = points[place].gained(subject)
-        ends = (widened(gained, len(places)), -widened(_turned(gained), len(places)))
+        ends = (widened(gained, len(places)), raised(gained, len(places)))
         low, high = (float(np.clip(end, -1, 1)) for end in ends)
         both = Difference(estimate=gained.estimate, low=low, high=high)
         found.append(Read(points[place], both, len(places)))
     return max(found, key=lambda one: (one.gained.low, one.gained.estimate))
-
-
-def _turned(interval: Interval) -> Interval:
-    return Interval(-interval.estimate, -interval.high, -interval.low)
 
 
 def share_of(hits: NDArray[np.bool_]) -> Interval:

@@ -19,8 +19,7 @@ from darkroom.report.verdict.sentences import (
     reasons,
     sentences,
 )
-from darkroom.statistics.intervals import Interval
-from darkroom.statistics.power import widened
+from darkroom.statistics.power import raised, widened
 
 _LITTLE = 0.1
 
@@ -172,7 +171,7 @@ def _stand(
         return Standing.PERSON if exposed else Standing.UNSUPPORTED
     low = max(judged.low(looks) for judged in sound)
     told = max((widened(bits, looks) for bits in bits_told(sound)), default=0.0)
-    highest = max(-widened(_mirrored(judged.advantage), looks) for judged in sound)
+    highest = max(raised(judged.advantage, looks) for judged in sound)
     if low > allowed.advantage or (allowed.bits is not None and told > allowed.bits):
         return Standing.LEAK
     if exposed:
@@ -186,7 +185,3 @@ def _stand(
         return Standing.WORSE if highest < 0 else Standing.WEAK
     narrows = page_of(strongest.cell.kind).narrows and limit is None
     return Standing.NARROWED if narrows and told > 0 else Standing.CLEAR
-
-
-def _mirrored(interval: Interval) -> Interval:
-    return Interval(-interval.estimate, -interval.high, -interval.low)
