@@ -14,6 +14,7 @@ seen, *asked* those that the application noted, and *charged* what the store say
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import random
@@ -88,6 +89,7 @@ def rounds(kind: str, address: str, count: int, seed: int) -> Iterator[Round]:
     """
     os.environ[ADDRESS] = address
     rng = random.Random(seed)
+    gc.freeze()  # so that no child copies all of it to look for garbage
     with tempfile.TemporaryDirectory(prefix="darkroom-never-over-") as folder:
         for number in range(count):
             yield _round(kind, address, f"{seed}-{number}", Path(folder), rng)

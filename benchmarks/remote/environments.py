@@ -29,8 +29,11 @@ def python_with(name: str, packages: tuple[str, ...]) -> Path:
     home = ROOT / f".{name}-venv"
     found, mark = home / "bin/python", home / "installed.txt"
     if not mark.is_file() or mark.read_text() != "\n".join(packages):
-        pip = [str(found), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        for command in ([sys.executable, "-m", "venv", str(home)], [*pip, *packages]):
+        # Without a pip of its own, and compiled when it is used: a third of the time.
+        make = [sys.executable, "-m", "venv", "--without-pip", str(home)]
+        pip = [sys.executable, "-m", "pip", "--python", str(found), "install", "--no-compile"]
+        quiet = ["--quiet", "--disable-pip-version-check"]
+        for command in (make, [*pip, *quiet, *packages]):
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise InstallError(f"{name} cannot be installed: {done.stderr.strip()[-300:]}")

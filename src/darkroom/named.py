@@ -8,6 +8,7 @@ own are made by their names. Whoever writes one elsewhere gives it as an object,
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import inspect
 import sys
@@ -150,11 +151,12 @@ class Registry(Generic[T]):
         owner = f"{self.what} {_name(kind)}"
         require_known(owner, parameters, [field.name for field in _shown(kind)])
         try:
-            return TypeAdapter(kind).validate_python(dict(parameters))
+            made: T = _adapter(kind).validate_python(dict(parameters))  # type: ignore[arg-type]
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"])
             raise PlanError(f"{owner}: {place}: {first['msg']}, got {first['input']!r}") from error
+        return made
 
     def _named(self, name: str) -> tuple[type[T], str]:
         """Finds a class by its name, and where it is.
@@ -370,6 +372,11 @@ def _root(kind: type) -> str:
 
 def _package(point: EntryPoint) -> str:
     return point.dist.name if point.dist else point.value
+
+
+@functools.cache  # making one takes longer than making a part with it
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 def _name(part: object) -> str:

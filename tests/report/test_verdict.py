@@ -82,6 +82,29 @@ def test_whom_nobody_recognises_may_be_narrowed_down(
         assert "No leak" not in page.text
 
 
+@pytest.mark.parametrize("limit", [None, {"advantage": 0.05}])
+@pytest.mark.parametrize(
+    ("high", "standing"), [(-1.5, "misled"), (-1.05, "clear"), (-0.9, "clear"), (0.4, "clear")]
+)
+def test_an_attack_that_says_less_than_nothing_is_misled(
+    run: RunFolder, high: float, standing: str, limit: dict[str, float] | None
+) -> None:
+    """Of two cells, each is looked at more closely, so that the second is not surely below -1."""
+    run.cells = [run.image_cell(name, hits=0) for name in ("one", "two")]
+    run.record["limit"] = limit
+    for cell in run.cells:
+        cell["advantage"] = run.interval(0.1, -0.1, 0.59)
+        cell["bits"] = {"estimate": -2.0, "low": -4.0 - high, "high": high, "most": 3.4}
+    page = run.report()
+    assert page.classed("verdict")[0]["class"] == f"verdict {standing}"
+    if standing == "misled":
+        assert "surely says less of the truth than knowing nothing would" in page.text
+        assert "give the attack a better prior" in page.text
+        assert "No leak" not in page.text
+    run.cells[1]["bits"] = {"estimate": 0.0, "low": -0.5, "high": 0.5, "most": 3.4}
+    assert not run.report().classed("misled")
+
+
 @pytest.mark.parametrize(("hits", "said"), [(0, True), (3, False)])
 def test_what_is_odd_about_the_subject_is_said_where_nothing_is_found(
     run: RunFolder, hits: int, said: bool

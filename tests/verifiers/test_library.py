@@ -38,8 +38,8 @@ def test_the_readmes_ten_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     block = README.read_text(encoding="utf-8").split('title="gate.toml"\n')[1].split("```")[0]
     assert len(block.strip().splitlines()) <= 10
     save_folder(render_faces(4, 4, role="employees"), tmp_path / "photos/staff")
-    save_folder(render_faces(40, 2, role="strangers"), tmp_path / "photos/strangers")
-    short = block.replace('name = "evolution"', 'name = "evolution"\nrows = 60')
+    save_folder(render_faces(20, 2, role="strangers"), tmp_path / "photos/strangers")
+    short = block.replace('name = "evolution"', 'name = "evolution"\nrows = 24')
     short = short.replace('"face_recognition"', '"face_recognition"\ndetect = false')
     monkeypatch.chdir(tmp_path)
     (tmp_path / "gate.toml").write_text(short + '\n[check]\nignore = ["recognition"]\n')

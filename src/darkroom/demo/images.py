@@ -45,7 +45,7 @@ class Cast(NamedTuple):
     stranger_photos: int
     bystanders: int
     bystander_photos: int
-    epochs: int = 24
+    epochs: int = 18
 
 
 CAST = Cast(

@@ -154,7 +154,7 @@ class KindPage:
             limit of queries is worth something.
         also: What else a cell says, of which a verdict can be drawn.
         tells: Whether success is what the bits and the worst-off goal are about.
-        narrows: Whether bits surely above none are the model's doing, where no success is; not so
+        narrows: Whether bits surely above or below none are the model's doing; not so
             where they are those over a guess that another model of the same rows would better.
         without: What has the baseline, before its share in sentences.
         counted: Whether goals are independent and their share has the exact interval.

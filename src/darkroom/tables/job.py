@@ -26,6 +26,7 @@ from darkroom.tables.checks.given_away import check_given_away
 from darkroom.tables.checks.knowledge import check_knowledge, not_asked
 from darkroom.tables.checks.mixed_up import check_trained_on, check_values
 from darkroom.tables.checks.shared_rows import check_others, check_public
+from darkroom.tables.checks.units import check_units
 from darkroom.tables.course import block, is_cut, records_of
 from darkroom.tables.judging import TableBench, set_up_table_bench
 from darkroom.tables.models import TableTrainer
@@ -135,6 +136,7 @@ class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
             *mixed_up,
             check_public(subject.data),
             check_others(subject.data),
+            check_units(subject.data),
             check_given_away(subject),
             check_use(subject),
         ]

@@ -311,6 +311,26 @@ def test_a_model_that_says_the_same_of_all_is_noted() -> None:
     assert (found.outcome, found.cause) == ("noted", "")
 
 
+def test_a_function_that_learned_little_and_wants_scaled_numbers_is_noted() -> None:
+    """Another reading explains more, but not so much that it must be the right one."""
+    numbers, frame = ["age", "weight", "visits"], ill()
+    scale = StandardScaler().fit(frame[:MEMBERS][numbers])
+    forest = RandomForestClassifier(50, min_samples_leaf=20, random_state=0)
+    forest.fit(scale.transform(frame[:MEMBERS][numbers]), frame["dose"][:MEMBERS])
+
+    def raw(table: pd.DataFrame) -> Any:
+        return forest.predict_proba(table[numbers].to_numpy())
+
+    def rightly(table: pd.DataFrame) -> Any:
+        return forest.predict_proba(scale.transform(table[numbers]))
+
+    found = knowledge(subject_of(raw, frame, outputs="scores"))
+    assert (found.outcome, found.cause) == ("noted", "")
+    assert "With numbers scaled to mean 0 and deviation 1, it spares" in found.found
+    assert "scaled to mean 0 and deviation 1" in found.remedy
+    assert knowledge(subject_of(rightly, frame, outputs="scores")).outcome == "passed"
+
+
 # ---------------------------------------------------------------- rows in two tables
 
 

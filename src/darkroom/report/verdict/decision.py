@@ -23,6 +23,9 @@ from darkroom.statistics.power import raised, widened
 
 _LITTLE = 0.1
 
+_MISLED = 1.0
+"""Bits below nothing by which an attack is misled; one that finds nothing may be a little off."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -79,7 +82,8 @@ def decide(cells: Sequence[Cell], limit: Limit | None, checks: Sequence[Check] =
     of these are corrected for the number of cells. Who stands out does so in a cell with unfit
     judges too, as they take no part in it. No leak is shown only where a leak of some size would
     have been, where no cell was left out that looks like one, and where the truth is not surely
-    narrowed down, which is allowed where the plan has a limit that says nothing of bits.
+    narrowed down, which is allowed where the plan has a limit that says nothing of bits. Nor is it
+    where every attack surely says less of the truth than nothing: it took model or data for others.
 
     Where cells answer several questions, such as whether pictures are accepted and whether they
     show anybody, each is decided, and the worst answer is the verdict.
@@ -121,7 +125,7 @@ def _answer(cells: Sequence[Judged], limit: Limit | None, looks: int) -> Verdict
         one for one in cells if one.finding.unsound and one.advantage.low > allowed.advantage
     ]
     standing = _stand(strongest, sound, cells, limit, smallest, looks)
-    if doubted and standing in (Standing.NARROWED, Standing.WITHIN, Standing.CLEAR):
+    if doubted and _ORDER.index(standing) >= _ORDER.index(Standing.MISLED):
         standing, strongest = Standing.UNSUPPORTED, max(doubted, key=strength)
     return Verdict(
         standing=standing,
@@ -170,7 +174,9 @@ def _stand(
     if not sound:
         return Standing.PERSON if exposed else Standing.UNSUPPORTED
     low = max(judged.low(looks) for judged in sound)
-    told = max((widened(bits, looks) for bits in bits_told(sound)), default=0.0)
+    bits = bits_told(sound)
+    told = max((widened(one, looks) for one in bits), default=0.0)
+    at_most = max((raised(one, looks) for one in bits), default=0.0)
     highest = max(raised(judged.advantage, looks) for judged in sound)
     if low > allowed.advantage or (allowed.bits is not None and told > allowed.bits):
         return Standing.LEAK
@@ -183,5 +189,8 @@ def _stand(
     little = room <= _LITTLE and strongest.finding.tells
     if smallest is None and not little:
         return Standing.WORSE if highest < 0 else Standing.WEAK
-    narrows = page_of(strongest.cell.kind).narrows and limit is None
-    return Standing.NARROWED if narrows and told > 0 else Standing.CLEAR
+    if not page_of(strongest.cell.kind).narrows:
+        return Standing.CLEAR
+    if at_most < -_MISLED:
+        return Standing.MISLED
+    return Standing.NARROWED if told > 0 and limit is None else Standing.CLEAR

@@ -22,6 +22,7 @@ class Standing(StrEnum):
     UNSUPPORTED = "unsupported"
     WEAK = "too-few"
     WORSE = "worse"
+    MISLED = "misled"
     NARROWED = "narrowed"
     WITHIN = "within"
     CLEAR = "clear"
@@ -34,6 +35,7 @@ OUTCOMES: Mapping[Standing, Literal["leak", "none shown", "cannot tell"]] = {
     Standing.UNSUPPORTED: "cannot tell",
     Standing.WEAK: "cannot tell",
     Standing.WORSE: "cannot tell",
+    Standing.MISLED: "cannot tell",
     Standing.NARROWED: "cannot tell",
     Standing.WITHIN: "none shown",
     Standing.CLEAR: "none shown",

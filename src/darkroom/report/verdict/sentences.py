@@ -39,10 +39,10 @@ def reasons(standing: Standing, strongest: Judged, cells: Sequence[Judged]) -> l
         f"{strongest.cell.title}: advantage {points(estimate)} percentage points "
         f"({points(low)} to {points(high)})."
     )
-    if standing is Standing.WORSE:
+    if standing in (Standing.WORSE, Standing.MISLED):
         told += (
-            " Check that the model gets columns and values as it learned them, and give the attack "
-            "a better prior."
+            f" Check that the model learned these {strongest.finding.nouns.goals}, that it gets "
+            "everything as it learned it, and give the attack a better prior."
         )
     return [told]
 
@@ -89,6 +89,11 @@ def headline(standing: Standing, strongest: Judged, smallest: float | None) -> s
             return (
                 "Cannot tell: every attack does surely worse than guesses without the model, and "
                 f"no leak would stand out; {found}; {without}."
+            )
+        case Standing.MISLED:
+            return (
+                "Cannot tell: every attack is misled, and surely says less of the truth than "
+                f"knowing nothing would; {found}; {without}."
             )
         case Standing.NARROWED:
             return (
