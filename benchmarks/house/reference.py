@@ -1,4 +1,7 @@
-"""Processor time over that of a fixed piece of work, so that machines can be compared."""
+"""Processor time over that of a fixed piece of work, so that machines can be compared.
+
+``python -m benchmarks.house.reference SECONDS`` says what so many seconds are at its pace.
+"""
 
 from __future__ import annotations
 
@@ -53,3 +56,18 @@ def reference_seconds(times: int = 5) -> float:
     """Returns the processor time of :func:`work` in a process of its own; the least of some."""
     words = "from benchmarks.house.reference import work; work()"
     return processor_seconds([sys.executable, "-c", words], times)
+
+
+def main(arguments: list[str]) -> None:
+    """Prints a duration as it was here, and as it would be where the reference takes a second."""
+    taken, unit = float(arguments[0]), reference_seconds()
+    print(f"{_minutes(taken)} here, {_minutes(taken / unit)} at the pace of the reference")
+
+
+def _minutes(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

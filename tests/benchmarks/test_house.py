@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+from benchmarks.house import reference
 from benchmarks.house.claims import pytest_of
 from benchmarks.house.reference import processor_seconds
 from benchmarks.house.shipped import HEAVY, distributions
@@ -34,3 +35,11 @@ def test_tests_are_run_as_the_makefile_runs_them(monkeypatch: pytest.MonkeyPatch
     assert "pytest --numprocesses" in quick
     assert '-m "not slow and not medium"' in quick
     assert pytest_of("test")[-1].endswith('-m "not slow"')
+
+
+def test_a_duration_at_the_pace_of_the_reference(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(reference, "reference_seconds", lambda: 1.25)
+    reference.main(["1505"])
+    assert capsys.readouterr().out == "25:05 here, 20:04 at the pace of the reference\n"
