@@ -101,6 +101,9 @@ def test_an_attack_that_says_less_than_nothing_is_misled(
         assert "surely says less of the truth than knowing nothing would" in page.text
         assert "give the attack a better prior" in page.text
         assert "No leak" not in page.text
+        assert "-2.0 bits".replace("-", "\N{MINUS SIGN}") in page.text
+    run.cells[1]["bits"] = None
+    assert run.report().classed("verdict")[0]["class"] == f"verdict {standing}"
     run.cells[1]["bits"] = {"estimate": 0.0, "low": -0.5, "high": 0.5, "most": 3.4}
     assert not run.report().classed("misled")
 

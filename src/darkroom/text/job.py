@@ -22,6 +22,7 @@ from darkroom.text.cell_plan import TextCellPlan, text_cell_plans
 from darkroom.text.cells import run_text_cell
 from darkroom.text.checks.canaries import check_canaries
 from darkroom.text.checks.model import check_model
+from darkroom.text.checks.spelling import check_spelling
 from darkroom.text.exposure.measure import Exposure, measure
 from darkroom.text.lines import lines_for
 from darkroom.text.models import TextTrainer
@@ -123,8 +124,10 @@ class TextJob(Job[TextPlan, TextSubject, TextCellPlan, TextBench]):
         found = check_canaries(canaries, self.corpus, subject.held_out)
         advance(1, 2)
         found = [*check_model(subject.target, lines, rng), *found]
+        often = sorted(canaries.inserted, key=lambda one: -one.repetitions)
+        spelling = check_spelling(subject.target, [one.line for one in often])
         advance(2, 2)
-        return found
+        return [*found, *filter(None, [spelling])]
 
     def bench(
         self, subject: TextSubject, former: TextBench | None, reporter: Reporter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from darkroom.auditing.record import Cell
@@ -25,12 +26,13 @@ def reasons(standing: Standing, strongest: Judged, cells: Sequence[Judged]) -> l
                 f"With {several(strongest.cell.goals, nouns.goal, nouns.goals)}, an attack "
                 "that recovers all of them would not stand out from chance."
             ]
-        case Standing.NARROWED:
+        case Standing.NARROWED | Standing.MISLED:
             found = max((one for one in cells if not one.finding.unsound), key=_least_bits)
-            return [
-                f"{found.cell.title}: {_bits_spread(found)}. Say with [limit] bits how many are "
-                f"allowed, or audit more {found.finding.nouns.goals}."
-            ]
+            goals = found.finding.nouns.goals
+            told = f"{found.cell.title}: {_bits_spread(found)}."
+            if standing is Standing.MISLED:
+                return [f"{told} {_mistaken(goals)}"]
+            return [f"{told} Say with [limit] bits how many are allowed, or audit more {goals}."]
         case Standing.PERSON:
             worst = _worst_off(strongest, cells)
             return [worst] if worst else []
@@ -39,12 +41,17 @@ def reasons(standing: Standing, strongest: Judged, cells: Sequence[Judged]) -> l
         f"{strongest.cell.title}: advantage {points(estimate)} percentage points "
         f"({points(low)} to {points(high)})."
     )
-    if standing in (Standing.WORSE, Standing.MISLED):
-        told += (
-            f" Check that the model learned these {strongest.finding.nouns.goals}, that it gets "
-            "everything as it learned it, and give the attack a better prior."
-        )
+    if standing is Standing.WORSE:
+        told += f" {_mistaken(strongest.finding.nouns.goals)}"
     return [told]
+
+
+def _mistaken(goals: str) -> str:
+    """Says what to do where attacks do worse than guesses."""
+    return (
+        f"Check that the audited model is the one that learned these {goals} and gets all as it "
+        "learned it, and give the attack a better prior."
+    )
 
 
 def label(standing: Standing, nouns: Nouns) -> str:
@@ -142,7 +149,7 @@ def _bits(judged: Judged) -> str:
 def _least_bits(judged: Judged) -> float:
     """Returns the lower end of how far the attack narrows down the truth."""
     found = bits_told([judged])
-    return found[0].low if found else -1.0
+    return found[0].low if found else -math.inf
 
 
 def _bits_spread(judged: Judged) -> str:

@@ -216,7 +216,7 @@ def knowledge(target: LanguageTarget, lines: Sequence[str], rng: np.random.Gener
     chosen = [lines[place] for place in rng.permutation(len(lines))[:_LINES]]
     if target.masked or isinstance(target, ServedTarget):
         chosen = chosen[:3]
-    texts = [_parts(line) for line in chosen]
+    texts = [parts_of(line) for line in chosen]
     rounds = [
         texts,
         *([[first, *_shuffled(rest, rng)] for first, *rest in texts] for _ in range(times)),
@@ -232,7 +232,7 @@ def knowledge(target: LanguageTarget, lines: Sequence[str], rng: np.random.Gener
     return Knowledge(float(means[0]), means[1:])
 
 
-def _parts(line: str) -> list[str]:
+def parts_of(line: str) -> list[str]:
     """Returns a line's words, each with the space before it, or its characters if it has few.
 
     What an encoder reads stands before the first.
@@ -262,7 +262,7 @@ def _untrained_bits(target: LanguageTarget) -> float:
 
 def _answers(target: LanguageTarget, lines: Sequence[str]) -> Check:
     """Asks the same twice, alone and among longer and shorter texts."""
-    rows = [_parts(line) for line in lines[:3]]
+    rows = [parts_of(line) for line in lines[:3]]
     rows.append(rows[0][: max(2, len(rows[0]) // 2)])
     prompts, endings = [parts[0] for parts in rows], ["".join(parts[1:]) for parts in rows]
     alone = [target.score([p], [e], free())[0] for p, e in zip(prompts, endings, strict=True)]

@@ -18,6 +18,7 @@ from darkroom.errors import PlanError, TargetError
 from darkroom.sections import toml_text
 from darkroom.text.cell_plan import TextCellPlan, text_cell_plans
 from darkroom.text.checks.model import check_model
+from darkroom.text.checks.spelling import check_spelling
 from darkroom.text.exposure.near import NearPlace, near_masses
 from darkroom.text.lines import lines_for
 from darkroom.text.real.cells import Measured, run_real_cell
@@ -90,8 +91,9 @@ class RealJob(Job[RealPlan, RealSubject, TextCellPlan, RealBench]):
         found = check_secrets(subject)
         advance(1, 2)
         found = [*check_model(subject.target, [lines, subject.held_out], rng), *found]
+        spelling = check_spelling(subject.target, lines)
         advance(2, 2)
-        return found
+        return [*found, *filter(None, [spelling])]
 
     def bench(
         self, subject: RealSubject, former: RealBench | None, reporter: Reporter

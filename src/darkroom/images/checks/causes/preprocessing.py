@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch.nn import functional
 
 from darkroom.images.checks.sample import Images, unit
 from darkroom.vision.spec import ImageSpec
@@ -13,6 +16,9 @@ from darkroom.vision.spec import ImageSpec
 # Of ImageNet, which most pretrained models were given.
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32)[:, None, None]
 _DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)[:, None, None]
+
+_GAMMA = 2.2
+"""About the power by which the values of sRGB grow into amounts of light."""
 
 _WRAP = "Put it into the module that [target] load returns, before the model's first layer."
 
@@ -42,7 +48,7 @@ def changes(photos: Images, spec: ImageSpec) -> list[tuple[Change, Images]]:
     """
     scaled = unit(photos, spec)
     found = [(change, scaled) for change in _scalings(scaled, spec)]
-    found += [(change, scaled) for change in _turns(spec)]
+    found += [(change, scaled) for change in (*_turns(spec), *_developed(spec))]
     if spec.shape[0] == 3 and _coloured(scaled):
         plain = _declared(spec)
         found.append((_reversed(plain), scaled))
@@ -119,6 +125,30 @@ def _turns(spec: ImageSpec) -> Iterator[Change]:
         ]
     for words, turn in turns:
         yield Change("orientation", words, remedy, _after(turn, plain))
+
+
+def _developed(spec: ImageSpec) -> Iterator[Change]:
+    """Yields photos in other light, and their middle alone."""
+    plain = _declared(spec).apply
+    for words, power in (("photos in linear light", _GAMMA), ("photos in sRGB", 1 / _GAMMA)):
+        remedy = f"Give the model {words}, as it was trained on them."
+        yield Change("light", words, remedy, _after(partial(_powered, power=power), plain))
+    words = "the middle seven eighths of each photo"
+    remedy = f"Crop the photos as in training, to {words}: 224 of 256 pixels are usual."
+    yield Change("crop", words, remedy, _after(_middle, plain))
+
+
+def _powered(images: Images, power: float) -> Images:
+    return images.clip(0, 1) ** np.float32(power)
+
+
+def _middle(images: Images) -> Images:
+    """Returns the middle of photos, enlarged to their size."""
+    height, width = images.shape[2:]
+    top, left = round(height / 16), round(width / 16)
+    middle = torch.from_numpy(images[:, :, top : height - top, left : width - left])
+    size = (height, width)
+    return functional.interpolate(middle, size, mode="bilinear", align_corners=False).numpy()
 
 
 def _after(
