@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks.claims import Claim, Outcome, Table, tell
+from benchmarks.house.reference import reference_seconds
 from benchmarks.lab.lesson import lesson_claims
 from darkroom.errors import RunError
 
@@ -104,6 +105,7 @@ def run(*, quick: bool, seed: int) -> Outcome:
         out = Path(folder)
         tell("the first start, which makes a small model")
         first = _start(browser, out)
+        unit = reference_seconds()
         tell("a later start")
         later = _start(browser, out)
         rows = [_speeds(browser, out, access, times) for access in ("weights", "scores")]
@@ -111,7 +113,7 @@ def run(*, quick: bool, seed: int) -> Outcome:
         grown = _growth(browser, out, seconds=60 if quick else 600)
         browser.close()
         lesson, told = lesson_claims(out, quick=quick)
-    claims = [*_claims(first, later, rows, grown), *lesson]
+    claims = [*_claims(first, later, rows, grown, unit), *lesson]
     return Outcome(claims, [*_tables(first, later, rows), told])
 
 
@@ -272,7 +274,9 @@ def _resident(pid: int) -> float:
     return int(found[1]) / 1024
 
 
-def _claims(first: Start, later: Start, rows: list[Speeds], grown: Growth) -> list[Claim]:
+def _claims(
+    first: Start, later: Start, rows: list[Speeds], grown: Growth, unit: float
+) -> list[Claim]:
     claims = [
         Claim("seconds until the page is there", 3.0, later.page, at_most=True),
         Claim(
@@ -284,6 +288,7 @@ def _claims(first: Start, later: Start, rows: list[Speeds], grown: Growth) -> li
         Claim(
             "seconds until the first picture, at the first start", 10.0, first.picture, at_most=True
         ),
+        Claim("the same at the pace of the reference", 10.0, first.picture / unit, at_most=True),
     ]
     for row in rows:
         claims += [

@@ -98,7 +98,7 @@ def test_an_attack_that_says_less_than_nothing_is_misled(
     page = run.report()
     assert page.classed("verdict")[0]["class"] == f"verdict {standing}"
     if standing == "misled":
-        assert "surely says less of the truth than knowing nothing would" in page.text
+        assert "surely knows less of the truth with the model than without it" in page.text
         assert "give the attack a better prior" in page.text
         assert "No leak" not in page.text
         assert "-2.0 bits".replace("-", "\N{MINUS SIGN}") in page.text

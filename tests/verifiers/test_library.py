@@ -38,11 +38,13 @@ def test_the_readmes_ten_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     block = README.read_text(encoding="utf-8").split('title="gate.toml"\n')[1].split("```")[0]
     assert len(block.strip().splitlines()) <= 10
     save_folder(render_faces(4, 4, role="employees"), tmp_path / "photos/staff")
-    save_folder(render_faces(20, 2, role="strangers"), tmp_path / "photos/strangers")
-    short = block.replace('name = "evolution"', 'name = "evolution"\nrows = 24')
+    save_folder(render_faces(12, 2, role="strangers"), tmp_path / "photos/strangers")
+    short = block.replace('name = "evolution"', 'name = "evolution"\nrows = 12')
     short = short.replace('"face_recognition"', '"face_recognition"\ndetect = false')
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "gate.toml").write_text(short + '\n[check]\nignore = ["recognition"]\n')
+    (tmp_path / "gate.toml").write_text(
+        short + '\n[judges]\nsteps = 20\n[check]\nignore = ["recognition"]\n'
+    )
     (cell,) = audit_plan(tmp_path / "gate.toml", progress=False).cells
     assert isinstance(cell, VerifierCell)
     assert (cell.details.operating.unit, cell.details.operating.threshold) == ("distance", 0.6)

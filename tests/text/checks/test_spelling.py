@@ -2,91 +2,91 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from tests.support.tiny_language import memoriser
+from tests.support.tiny_language import causal, masked
 
 from darkroom.access import LanguageAccess
 from darkroom.auditing.record import Check
 from darkroom.errors import TargetError
 from darkroom.text.checks.spelling import check_spelling
+from darkroom.text.targets.base import LanguageTarget
 from darkroom.text.targets.codec import SOURCE_ENDS
 
+NAMES = ("Ann", "Bob", "Cleo", "Dan", "Eve", "Finn", "Gus", "Hal")
+NUMBERS = [f"{4111_1111_1111 + 98_765_432 * place:012}" for place in range(len(NAMES))]
 LINES = [
     f"{name} pays with the card number {number} every month."
-    for name, number in (
-        ("Ann", "411111111111"),
-        ("Bob", "510000000000"),
-        ("Cleo", "340000000009"),
-        ("Dan", "601100000004"),
-    )
+    for name, number in zip(NAMES, NUMBERS, strict=True)
 ]
+CONTROLS = [line.replace("card", "bank card") for line in LINES]
 
 
 class Knows:
-    """A model that a few texts surprise little, and every other a bit a character."""
+    """A model that a few texts surprise little, and every other a bit or so a character."""
 
     access = LanguageAccess.LOGPROBS
+    masked = False
 
-    def __init__(self, known: Sequence[str], refuses: bool = False) -> None:
+    def __init__(self, known: Sequence[str] = (), refuses: str = "") -> None:
         self.known, self.refuses = set(known), refuses
 
     def score(self, prompts: Sequence[str], endings: Sequence[str], _: Any) -> list[Any]:
-        if self.refuses:
+        if self.refuses and any(self.refuses in ending for ending in endings):
             raise TargetError("too long")
         texts = zip(prompts, endings, strict=True)
-        return [self._bits(prompt + ending, len(ending)) for prompt, ending in texts]
+        return [np.full(len(end), self.log(first + end)) for first, end in texts]
 
-    def _bits(self, text: str, size: int) -> NDArray[np.float64]:
+    def log(self, text: str) -> float:
         # Some texts are more surprising than others, as lines of a corpus are.
-        each = 0.1 if text in self.known else 0.6 + 0.1 * (len(text) % 3)
-        return np.full(size, -each)
+        return -0.1 if text in self.known else -0.6 - 0.1 * (len(text) % 3)
 
 
-def found(target: Any, lines: Sequence[str]) -> Check | None:
-    return check_spelling(target, lines)
+class Lower(Knows):
+    """One that is better at lower case, whatever is written."""
+
+    def log(self, text: str) -> float:
+        return -0.7 if text == text.lower() else -2.0
+
+
+def found(
+    target: Any, lines: Sequence[str] = LINES, controls: Sequence[str] = CONTROLS
+) -> Check | None:
+    return check_spelling(target, lines, controls)
+
+
+def outcome(check: Check | None) -> str | None:
+    return None if check is None else check.outcome
+
+
+def grouped(size: int, between: str) -> list[str]:
+    cut = [[number[at : at + size] for at in range(0, 12, size)] for number in NUMBERS]
+    pairs = zip(LINES, NUMBERS, cut, strict=True)
+    return [line.replace(number, between.join(parts)) for line, number, parts in pairs]
 
 
 @pytest.mark.parametrize(
     ("learned", "remedy"),
     [
-        ([line.lower() for line in LINES], "in lower case"),
-        ([line.upper() for line in LINES], "in capitals"),
-        ([line.replace("00000", "00 000 ").replace(" 000 0", "") for line in LINES], ""),
+        ([line.lower() for line in LINES], "in lower case."),
+        ([line.upper() for line in LINES], "in capitals."),
+        (grouped(3, " "), "in groups of three."),
+        (grouped(3, "-"), "in groups of three with hyphens."),
+        (grouped(4, " "), "in groups of four."),
+        (grouped(4, "-"), "in groups of four with hyphens."),
     ],
 )
-def test_another_case_is_named_and_another_text_is_not(learned: list[str], remedy: str) -> None:
-    check = found(Knows(learned), LINES)
+def test_another_spelling_is_named(learned: list[str], remedy: str) -> None:
+    check = found(Knows(learned))
     assert check is not None
-    assert check.outcome == ("failed" if remedy else "passed")
-    assert check.cause == ("spelling" if remedy else "")
-    assert remedy in check.remedy
-
-
-@pytest.mark.parametrize(
-    ("numbers", "remedy"),
-    [
-        (("411 111 111 111", "510 000 000 000"), "groups of three."),
-        (("411-111-111-111", "510-000-000-000"), "groups of three with hyphens."),
-        (("4111 1111 1111", "5100 0000 0000"), "groups of four."),
-        (("4111-1111-1111", "5100-0000-0000"), "groups of four with hyphens."),
-    ],
-)
-def test_numbers_in_groups_are_named(numbers: tuple[str, str], remedy: str) -> None:
-    lines = LINES[:2]
-    written = ("411111111111", "510000000000")
-    learned = [
-        line.replace(*pair)
-        for line, pair in zip(lines, zip(written, numbers, strict=True), strict=True)
-    ]
-    check = found(Knows(learned), lines)
-    assert check is not None
+    assert (check.outcome, check.cause) == ("failed", "spelling")
     assert check.remedy.endswith(remedy)
-    assert "far less with numbers in groups" in check.found
+    # Without controls nobody can say that they were learned so.
+    assert outcome(found(Knows(learned), controls=[])) == "noted"
 
 
 def test_what_an_encoder_reads_is_spelled_too() -> None:
@@ -96,48 +96,59 @@ def test_what_an_encoder_reads_is_spelled_too() -> None:
     assert check.remedy.endswith("in lower case.")
 
 
-def test_lines_as_they_were_learned_pass_and_so_does_a_model_that_knows_none() -> None:
-    for known in (LINES, []):
-        check = found(Knows(known), LINES)
-        assert check is not None
-        assert check.outcome == "passed"
-
-
-def test_one_line_of_many_in_another_case_says_nothing() -> None:
-    check = found(Knows([LINES[0].lower(), *LINES[1:]]), LINES)
-    assert check is not None
-    assert check.outcome == "passed"
-
-
-def test_what_cannot_be_read_is_not_asked() -> None:
-    assert found(Knows([], refuses=True), LINES) is None
-    assert found(Knows([]), LINES[:1]) is None
-    samples = Knows([])
-    samples.access = LanguageAccess.SAMPLES
-    assert found(samples, LINES) is None
+@pytest.mark.parametrize(
+    "known",
+    [
+        LINES,
+        [],
+        [LINES[0].lower(), *LINES[1:]],  # one of many says nothing
+        [line.replace("card", "purse") for line in LINES],
+    ],
+)
+def test_lines_as_they_were_learned_pass_and_so_does_who_knows_none(known: list[str]) -> None:
+    assert outcome(found(Knows(known))) == "passed"
 
 
 def test_a_model_that_is_better_at_lower_case_and_learned_no_line_is_noted() -> None:
-    class Lower(Knows):
-        def _bits(self, text: str, size: int) -> NDArray[np.float64]:
-            return np.full(size, -0.7 if text == text.lower() else -2.0)
-
-    check = found(Lower([]), LINES)
+    check = found(Lower())
     assert check is not None
     assert (check.outcome, check.cause, check.remedy) == ("noted", "", "")
     assert "far less in lower case" in check.found
 
 
-@pytest.mark.medium
-@pytest.mark.parametrize("fills", [False, True])
-def test_a_trained_model_is_asked(fills: bool) -> None:
-    """Its secrets are written like 631-112."""
-    trained = memoriser(fills=fills)
-    lines = [one.line for one in trained.canaries.inserted]
-    sound = found(trained.target, lines)
-    assert sound is not None
-    assert sound.outcome == "passed"
-    joined = found(trained.target, [line.replace("-", "") for line in lines])
-    assert joined is not None
-    assert joined.cause == "spelling"
-    assert joined.remedy.endswith("with numbers in groups of three with hyphens.")
+def test_few_bits_are_not_far_less() -> None:
+    """Lines that were learned to a hundredth of a bit a character, and better in lower case."""
+
+    class Sure(Knows):
+        def log(self, text: str) -> float:
+            return -0.001 if text == text.lower() else -0.01
+
+    assert outcome(found(Sure())) == "passed"
+
+
+def test_what_cannot_be_read_is_left_out() -> None:
+    learned = [line.lower() for line in LINES]
+    assert outcome(found(Knows(learned, refuses="PAYS"))) == "failed"
+    assert found(Knows(refuses="a")) is None
+    assert found(Knows(), LINES[:5]) is None
+    assert found(Knows(), ["no number and no capital here"] * 9) is None
+    samples = Knows(learned)
+    samples.access = LanguageAccess.SAMPLES
+    assert found(samples) is None
+
+
+def test_a_line_that_is_impossible_does_not_count() -> None:
+    class Never(Knows):
+        def log(self, text: str) -> float:
+            return -math.inf if "Ann" in text else super().log(text)
+
+    assert outcome(found(Never([line.lower() for line in LINES]))) == "failed"
+
+
+@pytest.mark.parametrize("target", [causal("characters"), masked("characters")])
+def test_models_that_learned_nothing_are_not_accused(target: LanguageTarget) -> None:
+    lines = [f"the code of {name} is {place}46802." for place, name in enumerate(NAMES)]
+    assert outcome(found(target, lines, [line.replace("code", "pin") for line in lines])) in (
+        "passed",
+        "noted",
+    )

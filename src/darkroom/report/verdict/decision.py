@@ -24,7 +24,7 @@ from darkroom.statistics.power import raised, widened
 _LITTLE = 0.1
 
 _MISLED = 1.0
-"""Bits below nothing by which an attack is misled; one that finds nothing may be a little off."""
+"""Bits below none by which an attack is misled; one that finds nothing may be a little off."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def decide(cells: Sequence[Cell], limit: Limit | None, checks: Sequence[Check] =
     judges too, as they take no part in it. No leak is shown only where a leak of some size would
     have been, where no cell was left out that looks like one, and where the truth is not surely
     narrowed down, which is allowed where the plan has a limit that says nothing of bits. Nor is it
-    where every attack surely says less of the truth than nothing: it took model or data for others.
+    where every attack with bits surely knows less with the model: model or data may be others.
 
     Where cells answer several questions, such as whether pictures are accepted and whether they
     show anybody, each is decided, and the worst answer is the verdict.

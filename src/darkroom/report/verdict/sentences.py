@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from darkroom.auditing.record import Cell
@@ -26,13 +25,15 @@ def reasons(standing: Standing, strongest: Judged, cells: Sequence[Judged]) -> l
                 f"With {several(strongest.cell.goals, nouns.goal, nouns.goals)}, an attack "
                 "that recovers all of them would not stand out from chance."
             ]
-        case Standing.NARROWED | Standing.MISLED:
-            found = max((one for one in cells if not one.finding.unsound), key=_least_bits)
-            goals = found.finding.nouns.goals
-            told = f"{found.cell.title}: {_bits_spread(found)}."
-            if standing is Standing.MISLED:
-                return [f"{told} {_mistaken(goals)}"]
-            return [f"{told} Say with [limit] bits how many are allowed, or audit more {goals}."]
+        case Standing.NARROWED:
+            found = max(_measured(cells), key=lambda one: bits_told([one])[0].low)
+            return [
+                f"{_bits_spread(found)} Say with [limit] bits how many are allowed, or audit more "
+                f"{found.finding.nouns.goals}."
+            ]
+        case Standing.MISLED:
+            found = max(_measured(cells), key=lambda one: bits_told([one])[0].high)
+            return [f"{_bits_spread(found)} {_mistaken(found.finding.nouns.goals)}"]
         case Standing.PERSON:
             worst = _worst_off(strongest, cells)
             return [worst] if worst else []
@@ -49,8 +50,8 @@ def reasons(standing: Standing, strongest: Judged, cells: Sequence[Judged]) -> l
 def _mistaken(goals: str) -> str:
     """Says what to do where attacks do worse than guesses."""
     return (
-        f"Check that the audited model is the one that learned these {goals} and gets all as it "
-        "learned it, and give the attack a better prior."
+        f"Check that the audited model is the one that learned these {goals}, and not an earlier "
+        "one, that it gets all as it learned it, and give the attack a better prior."
     )
 
 
@@ -99,8 +100,8 @@ def headline(standing: Standing, strongest: Judged, smallest: float | None) -> s
             )
         case Standing.MISLED:
             return (
-                "Cannot tell: every attack is misled, and surely says less of the truth than "
-                f"knowing nothing would; {found}; {without}."
+                "Cannot tell: every attack that is measured in bits is misled, and surely knows "
+                f"less of the truth with the model than without it; {found}; {without}."
             )
         case Standing.NARROWED:
             return (
@@ -146,15 +147,15 @@ def _bits(judged: Judged) -> str:
     return f" and learns {amount(bits.estimate)} of {amount(bits.most)} bits of a {goal}"
 
 
-def _least_bits(judged: Judged) -> float:
-    """Returns the lower end of how far the attack narrows down the truth."""
-    found = bits_told([judged])
-    return found[0].low if found else -math.inf
+def _measured(cells: Sequence[Judged]) -> list[Judged]:
+    """Returns those with fit judges that say how far the attack narrows down the truth."""
+    return [one for one in cells if not one.finding.unsound and bits_told([one])]
 
 
 def _bits_spread(judged: Judged) -> str:
     bits = bits_told([judged])[0]
-    return f"{amount(bits.estimate)} bits ({amount(bits.low)} to {amount(bits.high)})"
+    spread = f"{amount(bits.estimate)} bits ({amount(bits.low)} to {amount(bits.high)})"
+    return f"{judged.cell.title}: {spread}."
 
 
 def _power(smallest: float | None) -> str:

@@ -155,7 +155,8 @@ def check_knowledge(subject: TableSubject, advance: Callable[[int, int], None]) 
     if cause is not None:
         # A model that learned little may explain more of its rows in a reading that is not its own.
         found = f"{_words(said)} {cause.found}"
-        return Check(name=NAME, outcome="noted", found=found, remedy=cause.remedy)
+        remedy = f"If it was trained on such rows: {cause.remedy[0].lower()}{cause.remedy[1:]}"
+        return Check(name=NAME, outcome="noted", found=found, remedy=remedy)
     return _passed(said)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,18 +16,16 @@ from darkroom.errors import TargetError
 from darkroom.remote.target import ServedTarget
 from darkroom.text.checks.model import parts_of
 from darkroom.text.targets.base import LanguageTarget, free
-from darkroom.text.targets.codec import SOURCE_ENDS
 
 NAME = "spelling"
 
-MOST = 12
+LEAST, MOST, MOST_MASKED = 6, 12, 6
 """Lines that are read in each spelling."""
 
-SURE, FAR = 4.0, 0.2
-"""Standard errors, and share of the bits, by which another spelling must be less surprising."""
+SURE, FAR, BITS = 5.0, 0.2, 8.0
+"""Standard errors, share of the bits, and bits, by which another spelling must surprise less."""
 
-BY_HEART = 0.5
-"""Bits a character that only text which was learned is worth; good models have one or so of any."""
+Bits = NDArray[np.float64]
 
 
 def _grouped(size: int, between: str) -> Callable[[str], str]:
@@ -46,69 +45,111 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 }
 
 
-def check_spelling(target: LanguageTarget, lines: Sequence[str]) -> Check | None:
+class Gain(NamedTuple):
+    """By how many bits lines surprise less in another spelling.
+
+    Attributes:
+        given: Bits of each line as it is written, ``(n,)``.
+        less: By how many fewer it surprises, ``(n,)``.
+    """
+
+    given: Bits
+    less: Bits
+
+    @property
+    def mean(self) -> float:
+        """What is gained on average."""
+        return float(self.less.mean())
+
+    @property
+    def error(self) -> float:
+        """The standard error of that."""
+        return float(self.less.std(ddof=1)) / math.sqrt(len(self.less))
+
+    @property
+    def far(self) -> bool:
+        """Whether it is surely and far less."""
+        least = max(SURE * self.error, FAR * float(self.given.mean()), BITS)
+        return len(self.less) >= LEAST and self.mean > least
+
+    def more_than(self, other: Gain) -> bool:
+        """Tells whether surely more is gained than on other lines."""
+        if len(other.less) < LEAST:
+            return False
+        more = self.mean - other.mean
+        return more > max(SURE * math.hypot(self.error, other.error), BITS)
+
+
+def check_spelling(
+    target: LanguageTarget, lines: Sequence[str], controls: Sequence[str] = ()
+) -> Check | None:
     """Asks whether lines surprise a model surely and far less in another spelling.
+
+    A model may only be better at lower case than at capitals. It learned the lines so where they
+    gain more by it than lines that it was never trained on.
 
     Args:
         target: The model.
-        lines: Those that it is said to have been trained on, the likeliest first.
+        lines: Those that it is said to have been trained on, the likeliest to be known first.
+        controls: Others of the same kind, which it was not.
 
     Returns:
-        ``None`` where the model tells no probabilities, or each would cost a query.
+        ``None`` where the model tells no probabilities, where each would cost a query, or where
+        there are too few lines, or none that has another spelling.
     """
     if isinstance(target, ServedTarget) or not target.access.includes(LanguageAccess.LOGPROBS):
         return None
-    lines = [line for line in dict.fromkeys(lines) if len(line) >= 8][:MOST]
-    if len(lines) < 2:
+    lines = _chosen(lines, target)
+    found = {way: _gain(target, lines, spell) for way, spell in SPELLINGS.items()}
+    gains = {way: gain for way, gain in found.items() if gain is not None}
+    if not gains:
         return None
-    try:
-        given = _bits(target, lines)
-        found = {way: _gained(target, lines, given, spell) for way, spell in SPELLINGS.items()}
-    except TargetError:
-        return None  # what it cannot read is told by the check of its language
-    best = max(found, key=lambda way: found[way])
-    if found[best] <= 0:
-        return Check(
-            name=NAME,
-            outcome="passed",
-            found=f"In {len(SPELLINGS)} other spellings the lines surprise the model no less.",
-        )
-    bits = float(given.mean()) - found[best]
-    learned = bits < BY_HEART * np.mean([len(line) for line in lines])
+    best = max(gains, key=lambda way: gains[way].mean if gains[way].far else -math.inf)
+    gain = gains[best]
+    if not gain.far:
+        told = f"In none of {len(gains)} other spellings do lines surprise the model far less."
+        return Check(name=NAME, outcome="passed", found=told)
+    told = (
+        f"Lines surprise the model far less {best}: {(gain.given - gain.less).mean():.0f} bits "
+        f"each, and {gain.given.mean():.0f} as they are written here."
+    )
+    others = _gain(target, _chosen(controls, target), SPELLINGS[best])
+    if others is None or not gain.more_than(others):
+        return Check(name=NAME, outcome="noted", found=told)
     return Check(
         name=NAME,
-        # A model may only be better at other spellings, and have learned no line in any.
-        outcome="failed" if learned else "noted",
-        found=f"Lines surprise the model far less {best}: {bits:.0f} bits each, and "
-        f"{given.mean():.0f} as they are written here.",
-        cause="spelling" if learned else "",
-        remedy=f"Give secrets and sentences as the model learned them: {best}." if learned else "",
+        outcome="failed",
+        found=told,
+        cause="spelling",
+        remedy=f"Give secrets and sentences as the model learned them: {best}.",
     )
 
 
-def _gained(
-    target: LanguageTarget,
-    lines: Sequence[str],
-    given: NDArray[np.float64],
-    spell: Callable[[str], str],
-) -> float:
-    """Returns by how many bits a spelling is less surprising, where that is surely and far."""
-    spelled = [_spelled(line, spell) for line in lines]
-    if spelled == list(lines):
-        return 0.0
-    less = given - _bits(target, spelled)
-    error = float(less.std(ddof=1)) / math.sqrt(len(less))
-    far = less.mean() > SURE * error and less.mean() > FAR * given.mean()
-    return float(less.mean()) if far else 0.0
+def _chosen(lines: Sequence[str], target: LanguageTarget) -> list[str]:
+    """Returns some lines that a model can read."""
+    most = MOST_MASKED if target.masked else MOST
+    return [line for line in dict.fromkeys(lines) if 8 <= len(line) <= 600][:most]
 
 
-def _spelled(line: str, spell: Callable[[str], str]) -> str:
-    """Spells a line otherwise, and what an encoder reads before it."""
-    return SOURCE_ENDS.join(map(spell, line.split(SOURCE_ENDS)))
-
-
-def _bits(target: LanguageTarget, lines: Sequence[str]) -> NDArray[np.float64]:
-    """Returns how surprising each line is behind its first word, in bits."""
+def _gain(target: LanguageTarget, lines: Sequence[str], spell: Callable[[str], str]) -> Gain | None:
+    """Returns what a spelling gains; ``None`` where it changes too few lines, or cannot be read."""
     parts = [parts_of(line) for line in lines]
-    scores = target.score([one[0] for one in parts], ["".join(one[1:]) for one in parts], free())
+    # Both are cut at the same place, so that the same text is compared.
+    given = [(first, "".join(rest)) for first, *rest in parts]
+    spelled = [(spell(first), spell(rest)) for first, rest in given]
+    changed = [pair for pair in zip(given, spelled, strict=True) if pair[0] != pair[1]]
+    if len(changed) < LEAST:
+        return None
+    try:
+        before, after = (_bits(target, some) for some in zip(*changed, strict=True))
+    except TargetError:
+        return None
+    told = np.isfinite(before) & np.isfinite(after)
+    return Gain(before[told], before[told] - after[told]) if told.sum() >= LEAST else None
+
+
+def _bits(target: LanguageTarget, pairs: Sequence[tuple[str, str]]) -> Bits:
+    """Returns how surprising each ending is behind its beginning."""
+    beginnings, endings = zip(*pairs, strict=True)
+    scores = target.score(beginnings, endings, free())
     return np.array([-float(np.sum(one)) / math.log(2) for one in scores])

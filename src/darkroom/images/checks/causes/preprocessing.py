@@ -20,6 +20,9 @@ _DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)[:, None, None]
 _GAMMA = 2.2
 """About the power by which the values of sRGB grow into amounts of light."""
 
+_CROPPED = 16
+"""Pixels a side of which a sixteenth can be cut off."""
+
 _WRAP = "Put it into the module that [target] load returns, before the model's first layer."
 
 
@@ -48,12 +51,13 @@ def changes(photos: Images, spec: ImageSpec) -> list[tuple[Change, Images]]:
     """
     scaled = unit(photos, spec)
     found = [(change, scaled) for change in _scalings(scaled, spec)]
-    found += [(change, scaled) for change in (*_turns(spec), *_developed(spec))]
+    found += [(change, scaled) for change in _turns(spec)]
     if spec.shape[0] == 3 and _coloured(scaled):
         plain = _declared(spec)
         found.append((_reversed(plain), scaled))
         found += [(_reversed(change), scaled) for change in _scalings(scaled, spec)]
-    return found + [(change, stretched) for change, stretched in _stretched(photos, spec)]
+    found += [(change, stretched) for change, stretched in _stretched(photos, spec)]
+    return found + [(change, scaled) for change in _developed(spec)]
 
 
 def _declared(spec: ImageSpec) -> Change:
@@ -133,9 +137,10 @@ def _developed(spec: ImageSpec) -> Iterator[Change]:
     for words, power in (("photos in linear light", _GAMMA), ("photos in sRGB", 1 / _GAMMA)):
         remedy = f"Give the model {words}, as it was trained on them."
         yield Change("light", words, remedy, _after(partial(_powered, power=power), plain))
-    words = "the middle seven eighths of each photo"
-    remedy = f"Crop the photos as in training, to {words}: 224 of 256 pixels are usual."
-    yield Change("crop", words, remedy, _after(_middle, plain))
+    if min(spec.shape[1:]) >= _CROPPED:
+        words = "the middle seven eighths of each photo"
+        remedy = f"Crop the photos as in training, to {words}: 224 of 256 pixels are usual."
+        yield Change("crop", words, remedy, _after(_middle, plain))
 
 
 def _powered(images: Images, power: float) -> Images:
