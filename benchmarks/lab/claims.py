@@ -20,6 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import httpx
+
 from benchmarks.claims import Claim, Outcome, Table, tell
 from benchmarks.house.reference import reference_seconds
 from benchmarks.lab.lesson import lesson_claims
@@ -150,15 +152,19 @@ class Speeds(NamedTuple):
         access: What the attacker sees.
         updates: A second, on the page.
         watched: Queries a second with the page.
+        read: Queries a second where the same updates are read and drawn nowhere.
         alone: Queries a second without.
-        ratio: Of the two.
+        ratio: Of those with the page and without.
+        drawn_nowhere: Of those read and without.
     """
 
     access: str
     updates: float
     watched: float
+    read: float
     alone: float
     ratio: float
+    drawn_nowhere: float
 
 
 @contextmanager
@@ -216,7 +222,7 @@ def _speeds(browser: Browser, out: Path, access: str, times: int) -> Speeds:
     """Runs the same attack with a page and without, in turn."""
     plan = out / "lab-inputs" / "plan.toml"
     command = [sys.executable, "-c", ALONE, str(plan), json.dumps(PEOPLE), access]
-    watched, updates, alone = [], [], []
+    watched, updates, read, alone = [], [], [], []
     with _lab(out) as lab, _page(browser, lab) as page:
         page.locator("#loading").wait_for(state="hidden")
         for number in range(times):
@@ -230,11 +236,28 @@ def _speeds(browser: Browser, out: Path, access: str, times: int) -> Speeds:
                 page.evaluate("document.getElementById('sitters').replaceChildren()")
             watched.append(float(told["rows"]) / float(told["seconds"]))
             updates.append(float(told["frames"]) / float(told["seconds"]))
+            read.append(_read(lab.address, access))
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             alone.append(float(done.stdout))
-    ratios = [one / other for one, other in zip(watched, alone, strict=True)]
-    medians = [statistics.median(one) for one in (updates, watched, alone, ratios)]
-    return Speeds(access, *medians)
+    ratios = [
+        [one / other for one, other in zip(some, alone, strict=True)] for some in (watched, read)
+    ]
+    return Speeds(access, *map(statistics.median, (updates, watched, read, alone, *ratios)))
+
+
+def _read(address: str, access: str) -> float:
+    """Runs the same attack for a client that draws nothing, and returns its queries a second."""
+    asked = {"people": PEOPLE, "access": access, "pace": "full"}
+    last = ""
+    with httpx.Client(follow_redirects=True, timeout=120) as client:
+        client.get(address)  # gives the cookie
+        where = httpx.URL(address).copy_with(path="/develop/attacks", query=None)
+        with client.stream("POST", where, json=asked) as answer:
+            answer.raise_for_status()
+            for line in answer.iter_lines():
+                last = line or last
+    ended = json.loads(last)
+    return float(ended["rows"]) / float(ended["seconds"])
 
 
 def _growth(browser: Browser, out: Path, seconds: float) -> Growth:
@@ -294,6 +317,9 @@ def _claims(
         claims += [
             Claim(f"updates a second, {row.access}", 5.0, row.updates),
             Claim(f"speed with a page, of that without, {row.access}", 0.9, row.ratio),
+            Claim(
+                f"the same where updates are drawn nowhere, {row.access}", 0.9, row.drawn_nowhere
+            ),
         ]
     return [
         *claims,
