@@ -82,6 +82,7 @@ def test_whom_nobody_recognises_may_be_narrowed_down(
         assert "No leak" not in page.text
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("limit", [None, {"advantage": 0.05}])
 @pytest.mark.parametrize(
     ("high", "standing"), [(-1.5, "misled"), (-1.05, "clear"), (-0.9, "clear"), (0.4, "clear")]

@@ -153,6 +153,7 @@ def test_wrong_figures_are_refused(
         reconstruction_bound(baseline, mechanism, records=records)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("noise", [0.3, 0.05, 1e-3, 1e-6])
 @pytest.mark.parametrize("records", [1, 3, 20])
 def test_next_to_no_noise_shows_the_secret_whenever_a_step_meets_it(
@@ -165,6 +166,7 @@ def test_next_to_no_noise_shows_the_secret_whenever_a_step_meets_it(
         assert bound >= meets + (1 - meets) * 0.1
 
 
+@pytest.mark.medium
 def test_twenty_photos_and_little_noise() -> None:
     assert reconstruction_bound(0.01, Mechanism(0.3, 0.2, 50), records=20) == 1.0
 

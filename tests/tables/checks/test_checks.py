@@ -311,6 +311,7 @@ def test_a_model_that_says_the_same_of_all_is_noted() -> None:
     assert (found.outcome, found.cause) == ("noted", "")
 
 
+@pytest.mark.medium
 def test_a_function_that_learned_little_and_wants_scaled_numbers_is_noted() -> None:
     """Another reading explains more, but not so much that it must be the right one."""
     numbers, frame = ["age", "weight", "visits"], ill()

@@ -84,5 +84,6 @@ def test_more_rows_find_more_and_never_too_much(after: str) -> None:
     assert masses[-1] <= enumerated(target, place, 1) * (1 + 1e-9)
 
 
+@pytest.mark.medium
 def test_no_secret_is_no_mass() -> None:
     assert near_masses(memoriser().target, []) == []

@@ -178,6 +178,7 @@ def test_a_secret_found_in_process_is_found_through_every_form(form: str) -> Non
     target.close()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("scoring", ["echo", "prompt_logprobs"])
 def test_scores_equal_those_in_process(scoring: str) -> None:
     target = connect(Server(), scoring=scoring)

@@ -268,6 +268,7 @@ def test_any_bytes(name: str, content: bytes, rows: int) -> None:
     refused_or_sound(wire, content, min(rows, wire.largest_batch or rows))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", FORMATS)
 @given(value=JSON, rows=st.integers(1, 3))
 @few
