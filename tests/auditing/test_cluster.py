@@ -225,6 +225,7 @@ def test_a_cluster_that_does_not_start_is_said_on_one_line(
         audit_plan(plan, progress=False)
 
 
+@pytest.mark.medium
 def test_without_ray_its_extra_is_named(plan_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     plan = plan_folder / "plan.toml"

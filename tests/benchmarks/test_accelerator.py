@@ -68,6 +68,7 @@ def test_judges_are_trained_on_faces_that_differ() -> None:
     assert judges_seconds(8, 16, 3, CPU, 0) > 0
 
 
+@pytest.mark.medium
 def test_a_gpu_is_measured_where_there_is_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -23,6 +23,7 @@ def test_nothing_is_shown_without_the_token(lab: Lab) -> None:
     assert _get(lab, "/develop?token=another").status_code == 403
 
 
+@pytest.mark.medium
 def test_the_token_opens_a_page_and_leaves_its_address(lab: Lab) -> None:
     answer = httpx.get(f"{lab.address}/develop?a=1&token={TOKEN}")
     assert (answer.status_code, answer.headers["location"]) == (303, "/develop?a=1")

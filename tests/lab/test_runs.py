@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 
+@pytest.mark.medium
 def test_runs_are_listed_and_shown_with_what_they_came_to(lab: Lab, finished_folder: Path) -> None:
     verdict = collect(finished_folder / "runs" / "tiny").verdict
     with httpx.Client(base_url=lab.address, follow_redirects=True) as client:

@@ -19,6 +19,7 @@ from darkroom.statistics.reconstruction_bound import (
 )
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("steps", [1, 7])
 @pytest.mark.parametrize("records", [1, 3])
 def test_almost_full_batches_agree_with_the_closed_form(steps: int, records: int) -> None:

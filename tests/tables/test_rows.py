@@ -68,6 +68,7 @@ def test_only_what_there_is_can_be_chosen() -> None:
     assert possible_values(schema_of(table, "y", ["a"]), table) == ()
 
 
+@pytest.mark.medium
 def test_as_many_columns_as_one_likes() -> None:
     many = 90
     kind = np.arange(3 * many) % many

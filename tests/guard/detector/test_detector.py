@@ -356,6 +356,7 @@ def test_rows_without_numbers_or_scores_are_taken_for_what_they_are(detector: De
     assert without.watch(climbing(rng, 100)._replace(inputs=None)).alarmed
 
 
+@pytest.mark.medium
 def test_what_was_fitted_is_saved_and_read_again(fitted: Detector, tmp_path: Path) -> None:
     path = tmp_path / "detector.npz"
     fitted.save(path)

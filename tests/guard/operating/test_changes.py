@@ -185,6 +185,7 @@ def test_a_reset_forgives_tokens_of_requests_on_their_way_once(
     assert live.lefts()["daily"] == 990
 
 
+@pytest.mark.medium
 def test_a_reset_of_a_sliding_window_opens_no_further_later(
     stores: Stores, model: str, hand: Hand, tmp_path: Path
 ) -> None:

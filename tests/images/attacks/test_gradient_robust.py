@@ -49,6 +49,7 @@ def linear(weights: Floats | Tensor) -> nn.Module:
     return nn.Sequential(nn.Flatten(), layer)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("seed", range(4))
 def test_a_rival_who_looks_alike_does_not_take_over_a_soft_margin(seed: int) -> None:
     """What parts two who are alike shows neither of them; what parts one from all shows them."""

@@ -106,6 +106,7 @@ def test_no_record_is_named_unless_asked(leak: Run) -> None:
     assert open_run(leak.folder).report.read_text() == without
 
 
+@pytest.mark.medium
 def test_small_groups_are_never_shown(leak: Run) -> None:
     for cell in cells_of(leak, TableCell):
         assert cell.details.members.groups

@@ -117,6 +117,7 @@ def test_a_sound_model_is_never_accused(noise: bool, wrapped: bool) -> None:
             assert found.outcome in ("passed", "noted"), (model, found)
 
 
+@pytest.mark.medium
 def test_a_sound_model_that_was_fitted_before_is_not_accused() -> None:
     known = FrozenEstimator(fitted(DecisionTreeClassifier(max_depth=2, random_state=0), ill()))
     assert knowledge(subject_of(known, ill())).outcome == "passed"

@@ -193,6 +193,7 @@ def test_a_model_that_knows_nothing_shows_nothing(folder: Path) -> None:
     assert "was not given" in run.report.read_text()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("key", "said"),
     [

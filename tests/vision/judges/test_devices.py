@@ -80,6 +80,7 @@ def test_judges_elsewhere_say_what_judges_here_say() -> None:
     np.testing.assert_array_equal(expected.measures, found.measures)
 
 
+@pytest.mark.medium
 def test_nothing_comes_back_while_they_learn() -> None:
     images, people = photos_of(PEOPLE, 4, 1)
     for judge in (ConvolutionalNet(3), NearestNeighbour()):
