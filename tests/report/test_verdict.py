@@ -99,7 +99,7 @@ def test_an_attack_that_says_less_than_nothing_is_misled(
     page = run.report()
     assert page.classed("verdict")[0]["class"] == f"verdict {standing}"
     if standing == "misled":
-        assert "surely knows less of the truth with the model than without it" in page.text
+        assert "the truth is surely less likely to it than what it is compared with" in page.text
         assert "give the attack a better prior" in page.text
         assert "No leak" not in page.text
         assert "-2.0 bits".replace("-", "\N{MINUS SIGN}") in page.text

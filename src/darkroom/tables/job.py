@@ -136,7 +136,7 @@ class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
             *mixed_up,
             check_public(subject.data),
             check_others(subject.data),
-            check_units(subject.data),
+            check_units(subject),
             check_given_away(subject),
             check_use(subject),
         ]

@@ -23,7 +23,7 @@ LINES = [
     f"{name} pays with the card number {number} every month."
     for name, number in zip(NAMES, NUMBERS, strict=True)
 ]
-CONTROLS = [line.replace("card", "bank card") for line in LINES]
+CONTROLS = [line.replace("card", "pin") for line in LINES]
 
 
 class Knows:
@@ -116,6 +116,42 @@ def test_a_model_that_is_better_at_lower_case_and_learned_no_line_is_noted() -> 
     assert "far less in lower case" in check.found
 
 
+class Gains(Knows):
+    """One whose lines gain so many bits in lower case, each its own; none learned."""
+
+    def __init__(self, gains: Sequence[float], usual: float) -> None:
+        super().__init__()
+        texts = [*LINES, *CONTROLS]
+        less = dict(zip(texts, gains, strict=True))
+        self.bits = dict.fromkeys(texts, usual)
+        self.bits |= {text.lower(): usual - less[text] for text in texts}
+        self.usual = usual
+
+    def score(self, prompts: Sequence[str], endings: Sequence[str], _: Any) -> list[Any]:
+        texts = [first + end for first, end in zip(prompts, endings, strict=True)]
+        return [np.array([-self.bits.get(one, self.usual) * math.log(2)]) for one in texts]
+
+
+@pytest.mark.parametrize(
+    ("lines", "controls", "usual", "wanted"),
+    [
+        ([50, 55, 52, 47, 51, 49, 50, 53], [10, 12, 9, 11, 10, 8, 12, 10], 200, "failed"),
+        # More than controls, and not by the bits that tell.
+        ([50, 55, 52, 47, 51, 49, 50, 53], [44, 46, 45, 43, 44, 47, 45, 44], 200, "noted"),
+        # Controls differ so much among themselves that it is not sure.
+        ([60, 95, 72, 57, 81, 49, 50, 93], [5, 90, 20, 70, 10, 80, 60, 40], 200, "noted"),
+        # A few lines alone gain.
+        ([160, 0, 0, 150, 0, 0, 0, 170], [0] * 8, 200, "passed"),
+        # Sure, and yet a small part of many bits.
+        ([20, 21, 20, 19, 20, 21, 20, 19], [0] * 8, 300, "passed"),
+    ],
+)
+def test_how_much_must_be_gained(
+    lines: list[float], controls: list[float], usual: float, wanted: str
+) -> None:
+    assert outcome(found(Gains([*lines, *controls], usual))) == wanted
+
+
 def test_few_bits_are_not_far_less() -> None:
     """Lines that were learned to a hundredth of a bit a character, and better in lower case."""
 
@@ -131,7 +167,8 @@ def test_what_cannot_be_read_is_left_out() -> None:
     assert outcome(found(Knows(learned, refuses="PAYS"))) == "failed"
     assert found(Knows(refuses="a")) is None
     assert found(Knows(), LINES[:5]) is None
-    assert found(Knows(), ["no number and no capital here"] * 9) is None
+    figures = [f"{number} 55555" for number in range(10_000, 10_009)]
+    assert found(Knows(), figures) is None  # has no other spelling
     samples = Knows(learned)
     samples.access = LanguageAccess.SAMPLES
     assert found(samples) is None

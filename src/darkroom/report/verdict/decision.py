@@ -83,7 +83,7 @@ def decide(cells: Sequence[Cell], limit: Limit | None, checks: Sequence[Check] =
     judges too, as they take no part in it. No leak is shown only where a leak of some size would
     have been, where no cell was left out that looks like one, and where the truth is not surely
     narrowed down, which is allowed where the plan has a limit that says nothing of bits. Nor is it
-    where every attack with bits surely knows less with the model: model or data may be others.
+    where the truth is surely less likely to every attack than what it is compared with.
 
     Where cells answer several questions, such as whether pictures are accepted and whether they
     show anybody, each is decided, and the worst answer is the verdict.

@@ -100,8 +100,8 @@ def headline(standing: Standing, strongest: Judged, smallest: float | None) -> s
             )
         case Standing.MISLED:
             return (
-                "Cannot tell: every attack that is measured in bits is misled, and surely knows "
-                f"less of the truth with the model than without it; {found}; {without}."
+                "Cannot tell: every attack that is measured in bits is misled, as the truth is "
+                f"surely less likely to it than what it is compared with; {found}; {without}."
             )
         case Standing.NARROWED:
             return (

@@ -238,7 +238,7 @@ def _gain(target: TableTarget, reading: Reading, members: Encoded, said: Said) -
         other = Said.of(read_as(target, reading.schema), reading.rows, members.response)
     except (TargetError, ValueError, TypeError):
         return None
-    return other.explained if _surely_better(other, said) else None
+    return other.explained if surely_better(other, said) else None
 
 
 def _response_of(said: Said) -> Cause | None:
@@ -248,7 +248,7 @@ def _response_of(said: Said) -> Cause | None:
         means = np.stack([said.answers[truth == one].sum(axis=0) for one in range(said.classes)])
         order = linear_sum_assignment(means, maximize=True)[1]
         other = said._replace(answers=said.answers[:, order])
-        if not _surely_better(other, said):
+        if not surely_better(other, said):
             return None
         words = f"With its classes in another order it spares {other.explained:.0%}."
         remedy = "Give classes in the order of the sorted values of the response."
@@ -266,7 +266,7 @@ def _response_of(said: Said) -> Cause | None:
             "as square roots": np.sqrt(answers),
         }
     tried = {way: _as(said, found) for way, found in ways.items() if _sensible(found)}
-    better = {way: other for way, other in tried.items() if _surely_better(other, said)}
+    better = {way: other for way, other in tried.items() if surely_better(other, said)}
     if not better:
         return None
     way = max(better, key=lambda one: better[one].explained)
@@ -283,7 +283,7 @@ def _as(said: Said, answers: Values) -> Said:
     return said._replace(answers=answers[:, None])
 
 
-def _surely_better(other: Said, said: Said) -> bool:
+def surely_better(other: Said, said: Said) -> bool:
     """Tells whether other answers explain surely and far more."""
     better = said.losses - other.losses
     error = better.std(ddof=1) / np.sqrt(len(better))

@@ -7,19 +7,17 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import ks_2samp
 
 from darkroom.auditing.record import Check
+from darkroom.tables.checks.knowledge import SURE, Said, some, surely_better
 from darkroom.tables.checks.readings import UNITS
-from darkroom.tables.data import TableData
+from darkroom.tables.data import Encoded, TableData
+from darkroom.tables.subject import TableSubject
 
 NAME = "public numbers"
 
-LEAST, VARIED = 20, 10
-"""So many rows of both tables, with so many different numbers, can be compared."""
-
-ALIKE = 0.01
-"""The p-value of a Kolmogorov-Smirnov test from which two samples may be of one distribution."""
+LEAST = 20
+"""So many rows of both tables can be compared."""
 
 CHANGES = tuple(
     (f"{done} by {unit:g}", factor)
@@ -31,44 +29,62 @@ CHANGES = tuple(
 Values = NDArray[np.float64]
 
 
-class Apart(NamedTuple):
-    """A number of which public and private rows have little in common.
+class Number(NamedTuple):
+    """A number of the tables, where it is known.
 
     Attributes:
-        words: Its name, and where its middle halves lie.
-        unit: What makes public rows like private ones; empty where no unit does.
+        name: Of its column.
+        place: Of its column; ``None`` for the response.
+        public: What it is in public rows, ``(m,)``.
+        private: What it is in private rows, ``(n,)``.
     """
 
-    words: str
-    unit: str
+    name: str
+    place: int | None
+    public: Values
+    private: Values
+
+    def meets(self, factor: float = 1.0) -> bool:
+        """Tells whether the middle halves have values in common, once public ones are changed."""
+        halves = (np.quantile(some, (0.25, 0.75)) for some in (self.public * factor, self.private))
+        (low, high), (from_, to) = halves
+        return bool(low <= to and from_ <= high)
+
+    def __str__(self) -> str:
+        """Says where the middle halves lie."""
+        public, private = _half(self.public), _half(self.private)
+        return f"{self.name!r}: {public} in public rows, {private} in private ones"
 
 
-def check_units(data: TableData) -> Check | None:
+def check_units(subject: TableSubject) -> Check | None:
     """Asks of each number whether the middle halves of public and private rows meet.
 
-    Where they do not, other units are tried. Baselines learn nothing from such public rows, so that
-    an attack would seem to be better than it is. Rows of other people differ so too, mostly in
-    several numbers and not by a unit, which is noted.
+    Where they do not, baselines learn little from public rows, so that an attack would seem to be
+    better than it is. Other people differ so too, which is noted. It is a mistake where another
+    unit makes the halves meet and the model surely explains the public rows far better in it.
 
     Args:
-        data: All rows.
+        subject: The model and its rows.
 
     Returns:
         ``None`` where there are no numbers, or too few rows, to compare.
     """
-    compared = [one for one in _numbers(data) if _comparable(one[1]) and _comparable(one[2])]
-    if not compared:
+    numbers = [
+        one for one in _numbers(subject.data) if min(len(one.public), len(one.private)) >= LEAST
+    ]
+    if not numbers:
         return None
-    found = [_apart(*one) for one in compared if not _meet(*one[1:])]
-    if not found:
+    apart = [one for one in numbers if not one.meets()]
+    if not apart:
         told = "The numbers of public rows lie where those of private rows do."
         return Check(name=NAME, outcome="passed", found=told)
-    told = f"Middle halves lie apart, of column {'; of '.join(one.words for one in found)}."
-    if all(one.unit for one in found) and (len(found) < len(compared) or len(compared) == 1):
+    told = f"Middle halves lie apart, of column {'; of '.join(map(str, apart))}."
+    mended = [f"{one.name!r} {unit}" for one in apart if (unit := _unit(subject, one))]
+    if mended:
         return Check(
             name=NAME,
             outcome="failed",
-            found=told,
+            found=f"{told} The model explains public rows far better with {' or '.join(mended)}.",
             cause="scaling",
             remedy="Give the public rows in the units of the private ones.",
         )
@@ -76,41 +92,57 @@ def check_units(data: TableData) -> Check | None:
     return Check(name=NAME, outcome="noted", found=told)
 
 
-def _numbers(data: TableData) -> Iterator[tuple[str, Values, Values]]:
-    """Yields each number by name, as it is in public and in private rows where it is known."""
+def _numbers(data: TableData) -> Iterator[Number]:
+    """Yields the numbers among the inputs, then the response where it is one."""
     schema, tables = data.schema, (data.members, data.others)
     for place, column in enumerate(schema.columns):
         if column.kind == "numeric":
             private = np.concatenate([one.rows[:, place] for one in tables])
-            yield column.name, _known(data.public.rows[:, place]), _known(private)
+            yield Number(column.name, place, _known(data.public.rows[:, place]), _known(private))
     if schema.response.kind == "numeric":
         private = np.concatenate([one.response for one in tables])
-        yield schema.response.name, _known(data.public.response), _known(private)
+        yield Number(schema.response.name, None, _known(data.public.response), _known(private))
 
 
 def _known(values: Values) -> Values:
     return values[np.isfinite(values)]
 
 
-def _comparable(values: Values) -> bool:
-    """Tells whether there are enough numbers that differ, and not the numbers of rows."""
-    if len(values) < LEAST or len(np.unique(values)) < VARIED:
-        return False
-    return not (np.diff(values) > 0).all()
+def _unit(subject: TableSubject, number: Number) -> str:
+    """Returns the unit in which the model explains public rows best; empty where none helps."""
+    target = subject.target
+    if target.served:
+        return ""
+    public = some(subject.data.public)
+    said, drawn = Said.of(target, public.rows, public.response), None
+    ways = [(way, factor) for way, factor in CHANGES if number.meets(factor)]
+    if number.place is None:
+        # Answers are in the unit of private rows.
+        tried = {way: said._replace(answers=said.answers / by) for way, by in ways}
+    else:
+        column = public.rows[:, number.place]
+        # Where it helps only to be among private numbers, any of these does as well.
+        any_of_them = np.random.default_rng(0).choice(number.private, len(column))
+        drawn = _with(subject, public, number.place, any_of_them)
+        tried = {way: _with(subject, public, number.place, column * by) for way, by in ways}
+    better = {
+        way: other
+        for way, other in tried.items()
+        if surely_better(other, said) and (drawn is None or _surely(drawn.losses - other.losses))
+    }
+    return max(better, key=lambda way: better[way].explained) if better else ""
 
 
-def _apart(name: str, public: Values, private: Values) -> Apart:
-    words = f"{name!r}: {_half(public)} in public rows, {_half(private)} in private ones"
-    alike = {said: float(ks_2samp(public * by, private).pvalue) for said, by in CHANGES}
-    best = max(alike, key=lambda said: alike[said])
-    if alike[best] < ALIKE:
-        return Apart(words, "")
-    return Apart(f"{words} (which public rows {best} are like)", best)
+def _surely(gains: Values) -> bool:
+    """Tells whether gains are surely above none on average."""
+    return bool(gains.mean() > SURE * gains.std(ddof=1) / np.sqrt(len(gains)))
 
 
-def _meet(one: Values, other: Values) -> bool:
-    (low, high), (from_, to) = (np.quantile(values, (0.25, 0.75)) for values in (one, other))
-    return bool(low <= to and from_ <= high)
+def _with(subject: TableSubject, public: Encoded, place: int, column: Values) -> Said:
+    """Returns what the model says of public rows with another column."""
+    rows = public.rows.copy()
+    rows[:, place] = column
+    return Said.of(subject.target, rows, public.response)
 
 
 def _half(values: Values) -> str:

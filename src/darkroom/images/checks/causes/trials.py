@@ -95,8 +95,10 @@ def find_fix(
         return None
     if served:
         return _confirmed(subject, asked, chosen, trials[int(np.argmax(shares))])
-    kept = [trial for trial, share in zip(trials, shares, strict=True) if share >= best - _AS_GOOD]
-    winner = _compared(subject, asked, kept[:_KEPT])
+    # The best ones first, and likely ones first among those that are as good.
+    ranked = sorted(range(len(trials)), key=lambda place: -shares[place])
+    kept = [trials[place] for place in ranked[:_KEPT] if shares[place] >= best - _AS_GOOD]
+    winner = _compared(subject, asked, kept)
     if winner is None:
         return None
     return _confirmed(subject, asked, np.ones(len(chosen), np.bool_), winner)
