@@ -125,9 +125,8 @@ class TextJob(Job[TextPlan, TextSubject, TextCellPlan, TextBench]):
         advance(1, 2)
         found = [*check_model(subject.target, lines, rng), *found]
         often = sorted(canaries.inserted, key=lambda one: -one.repetitions)
-        spelling = check_spelling(
-            subject.target, *([one.line for one in some] for some in (often, canaries.controls))
-        )
+        controls = [one.line for one in canaries.controls]
+        spelling = check_spelling(subject.target, [one.line for one in often], controls)
         advance(2, 2)
         return [*found, *filter(None, [spelling])]
 

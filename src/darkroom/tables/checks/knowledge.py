@@ -285,11 +285,13 @@ def _as(said: Said, answers: Values) -> Said:
 
 def surely_better(other: Said, said: Said) -> bool:
     """Tells whether other answers explain surely and far more."""
-    better = said.losses - other.losses
-    error = better.std(ddof=1) / np.sqrt(len(better))
-    return bool(
-        better.mean() > SURE * error and other.explained > max(said.explained, 0) + FAR_MORE
-    )
+    far = other.explained > max(said.explained, 0) + FAR_MORE
+    return far and surely(said.losses - other.losses)
+
+
+def surely(gains: Values) -> bool:
+    """Tells whether gains ``(n,)`` are surely above none on average."""
+    return bool(gains.mean() > SURE * gains.std(ddof=1) / np.sqrt(len(gains)))
 
 
 def _order_of(subject: TableSubject) -> Cause | None:

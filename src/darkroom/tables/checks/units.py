@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.auditing.record import Check
-from darkroom.tables.checks.knowledge import SURE, Said, some, surely_better
+from darkroom.tables.checks.knowledge import Said, some, surely, surely_better
 from darkroom.tables.checks.readings import UNITS
 from darkroom.tables.data import Encoded, TableData
 from darkroom.tables.subject import TableSubject
@@ -128,14 +128,9 @@ def _unit(subject: TableSubject, number: Number) -> str:
     better = {
         way: other
         for way, other in tried.items()
-        if surely_better(other, said) and (drawn is None or _surely(drawn.losses - other.losses))
+        if surely_better(other, said) and (drawn is None or surely(drawn.losses - other.losses))
     }
     return max(better, key=lambda way: better[way].explained) if better else ""
-
-
-def _surely(gains: Values) -> bool:
-    """Tells whether gains are surely above none on average."""
-    return bool(gains.mean() > SURE * gains.std(ddof=1) / np.sqrt(len(gains)))
 
 
 def _with(subject: TableSubject, public: Encoded, place: int, column: Values) -> Said:

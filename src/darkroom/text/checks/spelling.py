@@ -99,8 +99,8 @@ def check_spelling(
     """
     if isinstance(target, ServedTarget) or not target.access.includes(LanguageAccess.LOGPROBS):
         return None
-    lines = _chosen(lines, target)
-    found = {way: _gain(target, lines, spell) for way, spell in SPELLINGS.items()}
+    given = _read(target, lines)
+    found = {way: _gain(target, given, spell) for way, spell in SPELLINGS.items()}
     gains = {way: gain for way, gain in found.items() if gain is not None}
     if not gains:
         return None
@@ -113,7 +113,7 @@ def check_spelling(
         f"Lines surprise the model far less {best}: {(gain.given - gain.less).mean():.0f} bits "
         f"each, and {gain.given.mean():.0f} as they are written here."
     )
-    others = _gain(target, _chosen(controls, target), SPELLINGS[best])
+    others = _gain(target, _read(target, controls), SPELLINGS[best])
     if others is None or not gain.more_than(others):
         return Check(name=NAME, outcome="noted", found=told)
     return Check(
@@ -125,31 +125,36 @@ def check_spelling(
     )
 
 
-def _chosen(lines: Sequence[str], target: LanguageTarget) -> list[str]:
-    """Returns some lines that a model can read."""
+def _read(target: LanguageTarget, lines: Sequence[str]) -> dict[tuple[str, str], float]:
+    """Returns the bits of some lines as they are written, by where they are cut."""
     most = MOST_MASKED if target.masked else MOST
-    return [line for line in dict.fromkeys(lines) if 8 <= len(line) <= 600][:most]
+    chosen = [line for line in dict.fromkeys(lines) if 8 <= len(line) <= 600][:most]
+    pairs = [(first, "".join(rest)) for first, *rest in map(parts_of, chosen)]
+    return dict(zip(pairs, _bits(target, pairs), strict=True))
 
 
-def _gain(target: LanguageTarget, lines: Sequence[str], spell: Callable[[str], str]) -> Gain | None:
+def _gain(
+    target: LanguageTarget, given: dict[tuple[str, str], float], spell: Callable[[str], str]
+) -> Gain | None:
     """Returns what a spelling gains; ``None`` where it changes too few lines, or cannot be read."""
-    parts = [parts_of(line) for line in lines]
     # Both are cut at the same place, so that the same text is compared.
-    given = [(first, "".join(rest)) for first, *rest in parts]
-    spelled = [(spell(first), spell(rest)) for first, rest in given]
-    changed = [pair for pair in zip(given, spelled, strict=True) if pair[0] != pair[1]]
+    spelled = {(first, rest): (spell(first), spell(rest)) for first, rest in given}
+    changed = {pair: other for pair, other in spelled.items() if pair != other}
     if len(changed) < LEAST:
         return None
-    try:
-        before, after = (_bits(target, some) for some in zip(*changed, strict=True))
-    except TargetError:
-        return None
+    before = np.array([given[pair] for pair in changed])
+    after = _bits(target, list(changed.values()))
     told = np.isfinite(before) & np.isfinite(after)
     return Gain(before[told], before[told] - after[told]) if told.sum() >= LEAST else None
 
 
 def _bits(target: LanguageTarget, pairs: Sequence[tuple[str, str]]) -> Bits:
-    """Returns how surprising each ending is behind its beginning."""
+    """Returns how surprising each ending is behind its beginning; infinite if it cannot be read."""
+    if not pairs:
+        return np.empty(0)
     beginnings, endings = zip(*pairs, strict=True)
-    scores = target.score(beginnings, endings, free())
+    try:
+        scores = target.score(beginnings, endings, free())
+    except TargetError:
+        return np.full(len(pairs), math.inf)
     return np.array([-float(np.sum(one)) / math.log(2) for one in scores])
