@@ -1,4 +1,4 @@
-"""What is timed on a GPU, and what is said where there is none."""
+"""What is timed on a processor and on a GPU, and what is said where there is none."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ def test_without_a_gpu_nothing_is_measured(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(accelerator, "gradient_pace", lambda *_, **__: (110.0, 100.0))
     claims, tables = accelerator_claims(tmp_path, quick=False, seed=0)
-    assert [claim.measured for claim in claims] == [None, None]
-    assert not any(claim.holds for claim in claims)
+    assert [claim.measured for claim in claims] == [1.1, None, None]
+    assert [claim.holds for claim in claims] == [True, False, False]
     assert show("scale", Outcome(claims, tables), quick=False, bare=False) == 1
     *_, speed, seconds, _ = capsys.readouterr().out.splitlines()
     assert "not measured" in speed
@@ -78,6 +79,6 @@ def test_a_gpu_is_measured_where_there_is_one(
     monkeypatch.setattr(accelerator, "gradient_pace", lambda *_, **__: (100.0, 85.0))
     monkeypatch.setattr(accelerator, "judges_seconds", lambda *_: 12.0)
     claims, tables = accelerator_claims(tmp_path, quick=True, seed=0)
-    assert [claim.measured for claim in claims] == [0.85, 12.0]
-    assert all(claim.holds for claim in claims)
+    assert [claim.measured for claim in claims] == [100 / 85, 0.85, 12.0]
+    assert [claim.holds for claim in claims] == [False, True, True]
     assert tables[0].title == "GPU: a GPU"

@@ -69,10 +69,12 @@ class RandomAffine:
 
 def move(images: Tensor, matrices: Tensor) -> Tensor:
     """Applies one drawn move to each image, ``(n, channels, height, width)``."""
-    # The same grid as functional.affine_grid's, whose matrix product takes twice as long.
+    # The same grid as functional.affine_grid's, whose matrix product takes twice as long. What is
+    # across and what is down are kept apart, which is added in half the time.
     down, across = (_centres(side, images.device) for side in images.shape[2:])
-    lines = matrices[:, None, :, 1] * down[:, None] + matrices[:, None, :, 2]
-    grid = lines[:, :, None] + matrices[:, None, None, :, 0] * across[:, None]
+    lines = matrices[:, :, 1:2] * down + matrices[:, :, 2:]
+    grid = lines[:, :, :, None] + (matrices[:, :, :1] * across)[:, :, None]
+    grid = grid.permute(0, 2, 3, 1)
     return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 
