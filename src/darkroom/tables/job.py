@@ -21,10 +21,12 @@ from darkroom.imports import call_import
 from darkroom.named import identity, is_ours
 from darkroom.tables.cell_plan import TableCellPlan, table_cell_plans
 from darkroom.tables.cells import run_table_cell
-from darkroom.tables.checks.answers import check_answers, check_use
+from darkroom.tables.checks.answers import MOST_FITTED, check_answers, check_use
+from darkroom.tables.checks.by_heart import check_by_heart
 from darkroom.tables.checks.given_away import check_given_away
-from darkroom.tables.checks.knowledge import check_knowledge, not_asked
+from darkroom.tables.checks.knowledge import check_knowledge, not_asked, refitted, some
 from darkroom.tables.checks.mixed_up import check_trained_on, check_values
+from darkroom.tables.checks.own_values import check_own_values
 from darkroom.tables.checks.shared_rows import check_others, check_public
 from darkroom.tables.checks.units import check_units
 from darkroom.tables.course import block, is_cut, records_of
@@ -124,23 +126,28 @@ class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
     def check(self, subject: TableSubject, advance: Advance) -> Sequence[Check]:
         """Asks whether model and rows are what their owner thinks; see :meth:`Job.check`."""
         mixed_up = [check_trained_on(subject), check_values(subject)]
-        ignored = self.plan.check.ignore
-        if any(one.outcome == "failed" and one.name not in ignored for one in mixed_up):
-            # Where rows or values are other ones, no reading of the table says why.
-            knowledge = not_asked()
-        else:
-            knowledge = check_knowledge(subject, advance)
+        # Where rows or values are other ones, no reading of the table says why.
+        known = not_asked() if self._failed(mixed_up) else check_knowledge(subject, advance)
+        again = refitted(subject.target, some(subject.data.members, MOST_FITTED))
         checks = [
             check_answers(subject),
-            knowledge,
+            known,
             *mixed_up,
             check_public(subject.data),
             check_others(subject.data),
             check_units(subject),
             check_given_away(subject),
             check_use(subject),
+            check_own_values(subject, again),
         ]
-        return [check for check in checks if check is not None]
+        found = [check for check in checks if check is not None]
+        # Any of these may be why rows are not known by heart.
+        return found if self._failed(found) else [*found, check_by_heart(subject, again)]
+
+    def _failed(self, checks: Sequence[Check]) -> bool:
+        """Tells whether one has failed that counts."""
+        ignored = self.plan.check.ignore
+        return any(one.outcome == "failed" and one.name not in ignored for one in checks)
 
     def bench(
         self, subject: TableSubject, former: TableBench | None, reporter: Reporter

@@ -59,7 +59,7 @@ def check_trained_on(subject: TableSubject) -> Check:
         return _not_asked(ROWS, "too few rows, or too few responses but the commonest, to compare")
     truth = np.concatenate([own.response, held.response])
     known, other = (
-        _losses(said(target, one.rows), one.response, truth, target) for one in (own, held)
+        losses_of(said(target, one.rows), one.response, truth, target) for one in (own, held)
     )
     error = np.sqrt(sum(one.each.var(ddof=1) / len(one.each) for one in (known, other)))
     told = [max(0.0, 1 - float(one.each.mean()) / one.chance) for one in (known, other)]
@@ -89,9 +89,9 @@ def check_values(subject: TableSubject) -> Check:
     n = len(members.rows)
     truth = candidates.place(members.rows)
     answers = said(target, candidates.fill(members.rows)).reshape(n, len(candidates), -1)
-    usual = _losses(answers[np.arange(n), truth], members.response, members.response, target)
+    usual = losses_of(answers[np.arange(n), truth], members.response, members.response, target)
     tried = {
-        tuple(order.tolist()): _losses(
+        tuple(order.tolist()): losses_of(
             answers[np.arange(n), order[truth]], members.response, members.response, target
         )
         for order in _orders(len(candidates))
@@ -125,7 +125,7 @@ def _as_good(subject: TableSubject, rows: Encoded, known: Losses, truth: Values)
     again = refitted(subject.target, rows)
     if again is None:
         return False
-    fitted = _losses(said(again, rows.rows), rows.response, truth, again)
+    fitted = losses_of(said(again, rows.rows), rows.response, truth, again)
     return bool(fitted.each.mean() > HALF * known.each.mean())
 
 
@@ -138,7 +138,7 @@ def _varied(rows: Encoded, target: TableTarget) -> int:
     return len(rows.rows) - int(np.bincount(rows.response.astype(int)).max())
 
 
-def _losses(answers: Values, response: Values, truth: Values, target: TableTarget) -> Losses:
+def losses_of(answers: Values, response: Values, truth: Values, target: TableTarget) -> Losses:
     """Returns how far off answers ``(n, outputs)`` are; chance is that of all of ``truth``."""
     if target.classes is None:
         return Losses((answers[:, 0] - response) ** 2, float(truth.var()))
