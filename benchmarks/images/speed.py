@@ -23,8 +23,8 @@ from benchmarks.claims import Claim, Table, tell
 from benchmarks.images.att_faces import PIXELS, SPEC
 from darkroom.access import Access
 from darkroom.errors import MissingExtraError
-from darkroom.images.attacks.base import Attack
-from darkroom.images.attacks.gradient import GradientAttack, milestones
+from darkroom.images.attacks.base import Attack, milestones
+from darkroom.images.attacks.gradient import GradientAttack
 from darkroom.images.attacks.mi_face import MIFaceAttack
 from darkroom.images.targets.torch import TorchTarget
 from darkroom.images.targets.view import View

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from darkroom.access import Access
 from darkroom.errors import PlanError
-from darkroom.images.attacks.base import Progress
-from darkroom.images.attacks.gradient import GradientAttack, Loss, milestones
+from darkroom.images.attacks.base import Progress, milestones
+from darkroom.images.attacks.gradient import GradientAttack
+from darkroom.images.attacks.search.losses import Loss
 from darkroom.images.targets.torch import TorchTarget
 from darkroom.images.targets.view import View
 from darkroom.ledger import Limit, QueryLedger
@@ -155,6 +156,18 @@ def test_a_reconstruction_is_like_its_own_weights_and_not_like_others(loss: Loss
     assert likeness.diagonal().min() > 0.5
 
 
+@pytest.mark.parametrize("restarts", [1, 2])
+def test_the_prior_does_not_outweigh_a_model_whose_logits_are_tiny(restarts: int) -> None:
+    weights = rows(classes=6, pixels=64)
+    prior = gray(spec=ImageSpec((1, 8, 8)))
+    attack = GradientAttack(60, restarts=restarts, **STILL)
+    for scale in (1e-4, 1e-5):
+        answer = attack_all(attack, Linear(weights * scale), prior, list(range(6)))[-1]
+        likeness = np.corrcoef(answer.reconstructions.reshape(6, -1), weights)[:6, 6:]
+        assert likeness.diagonal().min() > 0.5
+        assert np.abs(answer.reconstructions - 0.5).max() > 0.3
+
+
 @pytest.mark.parametrize("ends", [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)])
 def test_against_one_other_class_the_best_image_is_a_vertex(ends: tuple[float, float]) -> None:
     spec = ImageSpec(SPEC.shape, *ends)
@@ -167,12 +180,18 @@ def test_against_one_other_class_the_best_image_is_a_vertex(ends: tuple[float, f
         np.testing.assert_allclose(answer.reconstructions[goal].ravel(), vertex, atol=1e-4)
 
 
+MUCH = 1e4
+"""Times so much, margin and energy end at the same place, and logits are not too small."""
+
+
 @pytest.mark.medium
 @pytest.mark.parametrize("weight", [0.5, 2.0])
 def test_the_energy_of_free_pixels_ends_where_algebra_says(weight: float) -> None:
     weights = np.stack([np.zeros(12), 0.02 * np.linspace(-1, 1, 12)])
-    attack = GradientAttack(400, prior_weight=weight, learning_rate=0.02, confidence=1, **UNMOVED)
-    answer = attack_all(attack, Linear(weights), gray(), [1])[-1]
+    attack = GradientAttack(
+        400, prior_weight=MUCH * weight, learning_rate=0.02, confidence=1, **UNMOVED
+    )
+    answer = attack_all(attack, Linear(MUCH * weights), gray(), [1])[-1]
     # -d'z + weight / 2 * mean((z / 0.2)^2) is least at z = 0.2^2 * 12 * d / weight.
     expected = 0.5 + 0.2**2 * 12 * weights[1] / weight
     np.testing.assert_allclose(answer.reconstructions[0].ravel(), expected, atol=1e-3)
@@ -183,8 +202,10 @@ def test_the_energy_of_eigenfaces_ends_where_algebra_says() -> None:
     components = 0.1 * np.linalg.qr(np.random.default_rng(0).standard_normal((12, 3)))[0].T
     prior = EigenfacePrior(torch.full(SPEC.shape, 0.5), torch.from_numpy(components).float(), SPEC)
     weights = np.stack([np.zeros(12), np.linspace(-1, 1, 12)])
-    attack = GradientAttack(400, prior_weight=2.0, learning_rate=0.02, confidence=1, **UNMOVED)
-    answer = attack_all(attack, Linear(weights), prior, [1])[-1]
+    attack = GradientAttack(
+        400, prior_weight=2.0 * MUCH, learning_rate=0.02, confidence=1, **UNMOVED
+    )
+    answer = attack_all(attack, Linear(MUCH * weights), prior, [1])[-1]
     # -d'Cz + 2 / 2 * mean(z^2) is least at z = 3 / 2 * C'd.
     expected = 0.5 + 1.5 * weights[1] @ components.T @ components
     np.testing.assert_allclose(answer.reconstructions[0].ravel(), expected, atol=2e-3)

@@ -122,3 +122,15 @@ class Attack(ABC):
         self, view: View, prior: ImagePrior, goals: NDArray[np.int64], rng: np.random.Generator
     ) -> Iterator[Progress]:
         """Does the work of :meth:`run`, whose contract holds."""
+
+
+def milestones(steps: int) -> list[int]:
+    """Returns the steps at which the best is looked for: 0, 1, 2, 3, 4, 6, 8, 11, 16, ... .
+
+    >>> milestones(12)
+    [0, 1, 2, 3, 4, 6, 8, 11]
+    """
+    marks = [0]
+    while (following := max(marks[-1] + 1, round(marks[-1] * 1.41))) < steps:
+        marks.append(following)
+    return marks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -13,15 +13,14 @@ from torch import Tensor
 
 from darkroom.access import Access
 from darkroom.errors import PlanError
-from darkroom.images.attacks.base import Attack, Progress
+from darkroom.images.attacks.base import Attack, Progress, milestones
+from darkroom.images.attacks.search.losses import Loss, objective, sharpness
 from darkroom.images.targets.view import View
 from darkroom.ledger import BudgetExhausted
 from darkroom.vision.memory import RowBudget
 from darkroom.vision.networks.precision import FUSED
 from darkroom.vision.priors.base import ImagePrior
 from darkroom.vision.transforms import NUMBERS, RandomAffine, move, move_alike
-
-Loss = Literal["margin", "cross-entropy"]
 
 AHEAD = 32
 """Steps for which moves and noise are drawn at a time."""
@@ -45,6 +44,9 @@ class GradientAttack(Attack):
     of a posterior is and its mode need not be. With cross-entropy and the prior's full density, the
     loss would be the bound of Kingma & Welling 2014 for a normal posterior of fixed spread.
 
+    Log-confidences that differ too little for the prior, as of logits divided by a high
+    temperature, are multiplied (:func:`.sharpness`).
+
     What is returned is the path's average, in which late steps count most (Polyak & Juditsky 1992;
     the weights are those of Shamir & Zhang 2013). Restart 0 begins at the prior's most typical
     image, the others near it; each has an optimiser state of its own, begun at zero, and the best
@@ -59,7 +61,8 @@ class GradientAttack(Attack):
       one rival need not look like the goal;
     - Adam replaces plain gradient descent, and a fixed number of steps the patience rule;
     - the search is in a prior's latent space and has its density as a term;
-    - random transformations, noise, averaging, restarts, and a total-variation term are added;
+    - random transformations, noise, averaging, restarts, and a total-variation term are added,
+      and log-confidences that hardly differ are multiplied;
     - PROCESS (denoise and sharpen) is left out: the prior keeps images clean.
 
     Attributes:
@@ -172,18 +175,6 @@ class GradientAttack(Attack):
         yield search.progress()
 
 
-def milestones(steps: int) -> list[int]:
-    """Returns the steps at which the best is looked for: 0, 1, 2, 3, 4, 6, 8, 11, 16, ... .
-
-    >>> milestones(12)
-    [0, 1, 2, 3, 4, 6, 8, 11]
-    """
-    marks = [0]
-    while (following := max(marks[-1] + 1, round(marks[-1] * 1.41))) < steps:
-        marks.append(following)
-    return marks
-
-
 class _Search:
     """The state of one search: every goal times every restart is a row of one tensor.
 
@@ -224,6 +215,7 @@ class _Search:
         rows = len(self.positions)
         self.active = torch.ones(rows, dtype=torch.bool)
         self._follow()
+        self.sharper: Tensor | None = None
         self.settled_at = torch.full((len(goals),), -1)
         self.best = self.latents.clone()
         self.best_objective = torch.full((rows,), torch.inf)
@@ -253,16 +245,10 @@ class _Search:
         """Whether every goal has reached the confidence asked for."""
         return not bool(self.active.any())
 
-    def _objective(self, log_scores: Tensor, classes: Tensor) -> Tensor:
-        """Returns the loss of each row, ``(n,)``."""
-        goal = log_scores.gather(1, classes[:, None])[:, 0]
-        if self.attack.loss == "cross-entropy":
-            return -goal
-        others = log_scores.scatter(1, classes[:, None], -torch.inf)
-        softness = self.attack.softness
-        if softness == 0:
-            return others.amax(dim=1) - goal
-        return softness * (others / softness).logsumexp(dim=1) - goal
+    def _objective(self, log_scores: Tensor, rows: Tensor) -> Tensor:
+        """Returns the loss of some rows, ``(n,)``."""
+        attack, sharper = self.attack, None if self.sharper is None else self.sharper[rows]
+        return objective(log_scores, self.classes[rows], attack.loss, attack.softness, sharper)
 
     def _regularizer(self, latents: Tensor, images: Tensor) -> Tensor:
         """Returns the prior's and the smoothness terms of each row, ``(n,)``."""
@@ -288,13 +274,28 @@ class _Search:
                 images = self.prior.decode(near)
                 seen = images if matrices is None else move(images, matrices[part])
                 log_scores = self.view.log_scores(seen, self.positions[self.rows[part].numpy()])
-                loss = self._objective(log_scores, self.classes[chosen])
+                loss = self._objective(log_scores, chosen)
                 total = (loss + self._regularizer(latents, images)).sum()
             gradient = torch.autograd.grad(total, latents)[0]
             if every:
                 self.latents.grad = gradient
             else:
                 self.latents.grad[chosen] = gradient
+        # The slope of cross-entropy is small too where the goal is what the model says.
+        if not self.taken and self.attack.loss == "margin":
+            self._sharpen(self.latents.grad)
+
+    def _sharpen(self, gradients: Tensor) -> None:
+        """Multiplies log-confidences, and their gradients, of goals that hardly have any.
+
+        Restart 0 begins where the prior's energy has no gradient, and speaks for all of its goal.
+        """
+        first = slice(None, None, self.attack.restarts)
+        starts = self.latents.detach()[first]
+        found = sharpness(self.prior, starts, gradients[first], self.attack.prior_weight)
+        if found is not None:
+            self.sharper = found.repeat_interleave(self.attack.restarts)
+            gradients *= self.sharper.view(-1, *[1] * (gradients.ndim - 1))
 
     def _of(self, noise: Tensor, rows: Tensor) -> Tensor:
         """Returns the noise of some rows: that of their restart."""
@@ -344,14 +345,14 @@ class _Search:
         self._follow()
 
     def _compare_rows(self, rows: Tensor, there: Tensor) -> None:
-        latents, classes = self.average[there], self.classes[there]
+        latents = self.average[there]
         images = self.prior.decode(latents)
         objective = torch.zeros(len(rows), device=self.device)
         confidences = []
         for seen in self._looks(latents, images, there):
             log_scores = self.view.log_scores(seen, self.positions[rows.numpy()])
-            objective += self._objective(log_scores, classes) / (1 + len(self.probes))
-            goal = log_scores.gather(1, classes[:, None])[:, 0]
+            objective += self._objective(log_scores, there) / (1 + len(self.probes))
+            goal = log_scores.gather(1, self.classes[there, None])[:, 0]
             confidences.append(goal.cpu().double().exp())
         objective += self._regularizer(latents, images)
         found = objective.cpu()

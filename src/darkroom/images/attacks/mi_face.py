@@ -13,8 +13,7 @@ from torch import Tensor
 
 from darkroom.access import Access
 from darkroom.errors import PlanError
-from darkroom.images.attacks.base import Attack, Progress
-from darkroom.images.attacks.gradient import milestones
+from darkroom.images.attacks.base import Attack, Progress, milestones
 from darkroom.images.attacks.process import denoise, sharpen
 from darkroom.images.targets.view import View
 from darkroom.ledger import BudgetExhausted

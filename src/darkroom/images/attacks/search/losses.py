@@ -1,0 +1,59 @@
+"""What a search lowers, and by how much to multiply it where a prior would outweigh it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from darkroom.vision.priors.base import ImagePrior
+
+Loss = Literal["margin", "cross-entropy"]
+
+ENOUGH = 1.0
+"""By how much the margin shall be able to grow before the prior stops the search."""
+
+
+def objective(
+    log_scores: Tensor, classes: Tensor, loss: Loss, softness: float, sharper: Tensor | None = None
+) -> Tensor:
+    """Returns the loss of each row, ``(n,)``.
+
+    Args:
+        log_scores: Log-confidences, ``(n, classes)``.
+        classes: The goal of each row, ``(n,)``.
+        loss: ``margin`` or ``cross-entropy``.
+        softness: The temperature of the maximum over other classes.
+        sharper: What log-confidences are multiplied by, ``(n,)``.
+    """
+    if sharper is not None:
+        log_scores = (log_scores * sharper[:, None]).log_softmax(dim=1)
+    goal = log_scores.gather(1, classes[:, None])[:, 0]
+    if loss == "cross-entropy":
+        return -goal
+    others = log_scores.scatter(1, classes[:, None], -torch.inf)
+    if softness == 0:
+        return others.amax(dim=1) - goal
+    return softness * (others / softness).logsumexp(dim=1) - goal
+
+
+def sharpness(prior: ImagePrior, starts: Tensor, gradients: Tensor, weight: float) -> Tensor | None:
+    """Returns the factor of each search, ``(n,)``; ``None`` where all are one.
+
+    Of a slope g and an energy of c times the square of the way, the most gained is g² / 4c.
+
+    Args:
+        prior: Whose energy stops the search.
+        starts: Where it is least, ``(n, *latent_shape)``.
+        gradients: Of the loss there, of the same shape.
+        weight: Of the energy.
+    """
+    one = (-1, *[1] * (gradients.ndim - 1))
+    slopes = gradients.flatten(1).norm(dim=1)
+    along = gradients / slopes.clamp(min=1e-30).view(one)
+    way = prior.spread
+    price = weight * (prior.energy(starts + way * along) - prior.energy(starts)) / way**2
+    wanted = (4 * ENOUGH * price.clamp(min=0)).sqrt()
+    faint = (slopes > 0) & (slopes < wanted)
+    return torch.where(faint, wanted / slopes, 1) if bool(faint.any()) else None
