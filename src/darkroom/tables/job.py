@@ -21,10 +21,11 @@ from darkroom.imports import call_import
 from darkroom.named import identity, is_ours
 from darkroom.tables.cell_plan import TableCellPlan, table_cell_plans
 from darkroom.tables.cells import run_table_cell
-from darkroom.tables.checks.answers import MOST_FITTED, check_answers, check_use
+from darkroom.tables.checks.answers import check_answers, check_use
 from darkroom.tables.checks.by_heart import check_by_heart
+from darkroom.tables.checks.fitting import Again
 from darkroom.tables.checks.given_away import check_given_away
-from darkroom.tables.checks.knowledge import check_knowledge, not_asked, refitted, some
+from darkroom.tables.checks.knowledge import check_knowledge, not_asked
 from darkroom.tables.checks.mixed_up import check_trained_on, check_values
 from darkroom.tables.checks.own_values import check_own_values
 from darkroom.tables.checks.shared_rows import check_others, check_public
@@ -128,7 +129,7 @@ class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
         mixed_up = [check_trained_on(subject), check_values(subject)]
         # Where rows or values are other ones, no reading of the table says why.
         known = not_asked() if self._failed(mixed_up) else check_knowledge(subject, advance)
-        again = refitted(subject.target, some(subject.data.members, MOST_FITTED))
+        again = Again.of(subject.target, subject.data.members)
         checks = [
             check_answers(subject),
             known,

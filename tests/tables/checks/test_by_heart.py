@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.compose import make_column_transformer
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -14,6 +15,9 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+from sklearn.svm import SVR
 from tests.tables.checks.test_checks import (
     INPUTS,
     MEMBERS,
@@ -27,7 +31,8 @@ from tests.tables.checks.test_checks import (
 
 from darkroom.auditing.record import Check
 from darkroom.tables.checks.by_heart import check_by_heart
-from darkroom.tables.checks.knowledge import refitted
+from darkroom.tables.checks.fitting import Again, some
+from darkroom.tables.data import Encoded
 
 TREES = ExtraTreesRegressor(20, random_state=0)
 CLASSES = ExtraTreesClassifier(20, random_state=0)
@@ -35,7 +40,7 @@ CLASSES = ExtraTreesClassifier(20, random_state=0)
 
 def checked(model: Any, frame: pd.DataFrame, **options: Any) -> Check:
     subject = subject_of(model, frame, **options)
-    return check_by_heart(subject, refitted(subject.target, subject.data.members))
+    return check_by_heart(subject, Again.of(subject.target, subject.data.members))
 
 
 def half_strange(frame: pd.DataFrame) -> pd.DataFrame:
@@ -95,6 +100,49 @@ def test_models_of_more_rows_and_of_rounded_ones_pass() -> None:
         assert checked(known, few).outcome == "passed", model
     rounded = few.assign(dose=few["dose"].round(), age=few["age"].round())
     assert checked(fitted(TREES, few), rounded).outcome == "passed"
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize(
+    "model",
+    [
+        GradientBoostingRegressor(n_estimators=300, max_depth=4, random_state=0),
+        ExtraTreesRegressor(20, max_leaf_nodes=500, random_state=0),
+        SVR(C=1000, gamma=1),
+    ],
+)
+def test_those_that_know_few_rows_by_heart_may_have_learned_from_more(model: Any) -> None:
+    frame = people(0, 3000)
+    few = frame[:330]
+    known = fitted(model, few).fit(frame[INPUTS], frame["dose"])
+    assert checked(known, few).outcome == "passed"
+
+
+def test_more_rows_than_are_fitted_again_are_told_as_few_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("darkroom.tables.checks.fitting.MOST_FITTED", 50)
+    assert checked(fitted(TREES, people(4)), people()).outcome == "failed"
+
+
+def test_rows_are_drawn_by_lot_and_stay_in_order() -> None:
+    """Evenly spaced, rows of every other person might all be of one kind."""
+    numbers = np.arange(600)
+    rows = Encoded(numbers[:, None].astype(float), numbers.astype(float), numbers, 0)
+    chosen = some(rows, 300).numbers
+    assert len(chosen) == 300
+    assert (np.diff(chosen) > 0).all()
+    assert 100 < (chosen % 2).sum() < 200
+
+
+def test_a_category_that_was_not_among_rows_fitted_again_is_no_fault() -> None:
+    frame = people()
+    frame.loc[MEMBERS + 5, "gene"] = "TT"
+    coded = make_column_transformer(
+        (OneHotEncoder(sparse_output=False), ["gene"]), remainder="passthrough"
+    )
+    known = make_pipeline(coded, TREES).fit(frame[INPUTS], frame["dose"])
+    assert "does not take other rows" in checked(known, frame).found
 
 
 def test_what_does_not_learn_by_heart_or_cannot_be_fitted_is_not_asked() -> None:

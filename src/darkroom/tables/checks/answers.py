@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.auditing.record import Check
+from darkroom.tables.checks.fitting import MOST_FITTED, said, some
 from darkroom.tables.schema import Rows
 from darkroom.tables.subject import TableSubject
 from darkroom.tables.targets.base import TableTarget
@@ -13,7 +14,6 @@ from darkroom.tables.targets.base import TableTarget
 ALONE = 8
 TOGETHER = 64
 MOST_ASKED = 2000
-MOST_FITTED = 2000
 
 OFTEN = 0.2
 """The share of rows for which a model that ignores a column would look at it, fitted again."""
@@ -55,7 +55,8 @@ def check_use(subject: TableSubject) -> Check:
     found = f"Of {len(rows):,} rows, {changed:,} get another answer where {columns} is another."
     if changed:
         return Check(name=name, outcome="passed", found=found)
-    if (again := _fitted_again(subject)) is not None:
+    members = some(subject.data.members, MOST_FITTED)
+    if (again := subject.target.refitted(members.rows, members.response)) is not None:
         share = float(_changes(subject, again, rows).mean())
         if share >= OFTEN:
             return Check(
@@ -75,15 +76,3 @@ def _changes(subject: TableSubject, target: TableTarget, rows: Rows) -> NDArray[
     candidates = subject.candidates
     answers = said(target, candidates.fill(rows)).reshape(len(rows), len(candidates), -1)
     return np.asarray(np.ptp(answers, axis=1).max(axis=1) > 1e-9)
-
-
-def _fitted_again(subject: TableSubject) -> TableTarget | None:
-    """Returns the same estimator fitted to the model's own rows, else ``None``."""
-    members = subject.data.members
-    step = max(1, -(-len(members.rows) // MOST_FITTED))
-    return subject.target.refitted(members.rows[::step], members.response[::step])
-
-
-def said(target: TableTarget, rows: Rows) -> NDArray[np.float64]:
-    """Returns all that a model answers to rows, ``(n, answers)``."""
-    return target.scores(rows) if target.has_scores else target.predict(rows)[:, None]

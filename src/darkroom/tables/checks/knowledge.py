@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 
 from darkroom.auditing.record import Check
 from darkroom.errors import TargetError
-from darkroom.tables.checks.answers import said as said_of
+from darkroom.tables.checks.fitting import MOST_ROWS, refitted, some
 from darkroom.tables.checks.readings import Reading, readings
 from darkroom.tables.data import Encoded
 from darkroom.tables.schema import Rows, Schema
@@ -22,7 +22,6 @@ from darkroom.tables.targets.base import TableTarget
 Values = NDArray[np.float64]
 
 NAME = "knowledge"
-MOST_ROWS = 300
 SHUFFLES = 200
 FIT = 0.8
 """A model that explains this much of its rows is read rightly; nothing else is tried."""
@@ -312,25 +311,6 @@ def _order_of(subject: TableSubject) -> Cause | None:
     return None
 
 
-def refitted(target: TableTarget, rows: Encoded) -> TableTarget | None:
-    """Returns the same estimator fitted to rows.
-
-    ``None`` where nothing can be fitted, and where fitting learns nothing from the rows: what
-    only holds a model that was fitted before (scikit-learn's ``FrozenEstimator``) says nothing
-    about how they are read.
-    """
-    again = target.refitted(rows.rows, rows.response)
-    if again is None:
-        return None
-    answers = said_of(target, rows.rows)
-    if np.array_equal(said_of(again, rows.rows), answers):
-        shuffled = np.random.default_rng(0).permutation(rows.response)
-        other = target.refitted(rows.rows, shuffled)
-        if other is None or np.array_equal(said_of(other, rows.rows), answers):
-            return None
-    return again
-
-
 def _learned(target: TableTarget, members: Encoded) -> float | None:
     """Returns what the same estimator explains after it is fitted to these very rows."""
     again = refitted(target, members)
@@ -342,14 +322,6 @@ def read_as(target: TableTarget, schema: Schema) -> TableTarget:
     other = copy.copy(target)
     other.schema = schema
     return other
-
-
-def some(encoded: Encoded, most: int = MOST_ROWS) -> Encoded:
-    """Returns as many rows as are needed, evenly spaced."""
-    step = max(1, -(-len(encoded.rows) // most))
-    return Encoded(
-        encoded.rows[::step], encoded.response[::step], encoded.numbers[::step], encoded.dropped
-    )
 
 
 def _words(said: Said) -> str:

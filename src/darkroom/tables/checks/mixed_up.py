@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.auditing.record import Check
-from darkroom.tables.checks.answers import MOST_ASKED, said
-from darkroom.tables.checks.knowledge import FAR_MORE, SURE, VARIED, refitted, some
+from darkroom.tables.checks.answers import MOST_ASKED
+from darkroom.tables.checks.fitting import refitted, said, some
+from darkroom.tables.checks.knowledge import FAR_MORE, SURE, VARIED
 from darkroom.tables.data import Encoded
 from darkroom.tables.subject import TableSubject
 from darkroom.tables.targets.base import TableTarget

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.auditing.record import Check
-from darkroom.tables.checks.knowledge import Said, some, surely, surely_better
+from darkroom.tables.checks.fitting import some
+from darkroom.tables.checks.knowledge import Said, surely, surely_better
 from darkroom.tables.checks.readings import UNITS
 from darkroom.tables.data import Encoded, TableData
 from darkroom.tables.subject import TableSubject

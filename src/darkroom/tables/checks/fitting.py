@@ -1,0 +1,80 @@
+"""What a model says of rows, and what the same estimator says that is fitted again."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkroom.tables.data import Encoded, take
+from darkroom.tables.schema import Rows
+from darkroom.tables.targets.base import TableTarget
+
+MOST_ROWS, MOST_FITTED = 300, 2000
+"""Rows of which checks ask a model, and to which an estimator is fitted again."""
+
+NOISE = 10
+"""Rows that say nothing for each row, beside which an estimator is fitted again."""
+
+
+def said(target: TableTarget, rows: Rows) -> NDArray[np.float64]:
+    """Returns all that a model answers to rows, ``(n, answers)``."""
+    return target.scores(rows) if target.has_scores else target.predict(rows)[:, None]
+
+
+def some(encoded: Encoded, most: int = MOST_ROWS) -> Encoded:
+    """Returns as many rows as are needed, by lot, in their order."""
+    count = len(encoded.rows)
+    if count <= most:
+        return encoded
+    return take(encoded, np.sort(np.random.default_rng(0).permutation(count)[:most]))
+
+
+def refitted(target: TableTarget, rows: Encoded) -> TableTarget | None:
+    """Returns the same estimator fitted to rows.
+
+    ``None`` where nothing can be fitted, and where fitting learns nothing from the rows: what
+    only holds a model that was fitted before (scikit-learn's ``FrozenEstimator``) says nothing
+    about how they are read.
+    """
+    again = target.refitted(rows.rows, rows.response)
+    if again is None:
+        return None
+    answers = said(target, rows.rows)
+    if np.array_equal(said(again, rows.rows), answers):
+        shuffled = np.random.default_rng(0).permutation(rows.response)
+        other = target.refitted(rows.rows, shuffled)
+        if other is None or np.array_equal(said(other, rows.rows), answers):
+            return None
+    return again
+
+
+class Again(NamedTuple):
+    """The same estimator as a model's, fitted again to rows that the model was trained on.
+
+    Attributes:
+        model: What was fitted; ``None`` where nothing can be.
+        rows: Some of the rows, which it was fitted to.
+    """
+
+    model: TableTarget | None
+    rows: Encoded
+
+    @classmethod
+    def of(cls, target: TableTarget, members: Encoded) -> Again:
+        """Fits it to no more rows than take a moment."""
+        fitted = some(members, MOST_FITTED)
+        return cls(refitted(target, fitted), some(fitted))
+
+    def beside_noise(self, target: TableTarget) -> TableTarget | None:
+        """Returns the estimator fitted to its rows and to many more that say nothing.
+
+        What it still knows of its rows, it knows whatever else it learned.
+        """
+        rng, count = np.random.default_rng(0), NOISE * len(self.rows.rows)
+        drawn = np.column_stack([rng.choice(column, count) for column in self.rows.rows.T])
+        response = rng.choice(self.rows.response, count)
+        return target.refitted(
+            np.concatenate([self.rows.rows, drawn]), np.concatenate([self.rows.response, response])
+        )
