@@ -13,6 +13,9 @@ from darkroom.report.wording import amount, percent, points, several, spread
 from darkroom.statistics.intervals import Interval
 from darkroom.statistics.power import widened
 
+_CONVINCED = 0.5
+"""The confidence from which a model takes a picture for somebody."""
+
 
 def reasons(standing: Standing, strongest: Judged, cells: Sequence[Judged]) -> list[str]:
     """Says what decides, beside the headline."""
@@ -189,10 +192,23 @@ def sentences(
     if worst:
         said.append(f"Worst-off {strongest.finding.nouns.group}: {worst}")
     if standing in (Standing.CLEAR, Standing.PERSON):
+        said += _unconvinced(sound)
         said.append(
             "This speaks for the attacks, access and query budgets listed here, not for others."
         )
     return said
+
+
+def _unconvinced(sound: Sequence[Judged]) -> list[str]:
+    """Says that the model itself does not take what was found for anybody, if it does not."""
+    found = [one.cell.confidence.median for one in sound]
+    known = [median for median in found if median is not None]
+    if not known or len(known) < len(found) or max(known) >= _CONVINCED:
+        return []
+    return [
+        f"No attack convinced the model: its median confidence in what they found is at most "
+        f"{percent(max(known))}. With more steps or rows, or a better prior, they may find more."
+    ]
 
 
 def _worst_off(strongest: Judged, cells: Sequence[Judged]) -> str | None:
