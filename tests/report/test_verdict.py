@@ -45,11 +45,11 @@ def test_zero_hits_are_an_upper_bound(run: RunFolder) -> None:
 def test_attacks_that_did_not_convince_the_model_are_no_evidence(run: RunFolder) -> None:
     """One step is an attack too, and finds nothing anywhere."""
     run.cells = [run.image_cell(name, hits=0) for name in ("one", "two")]
-    for cell, median in zip(run.cells, (0.04, 0.02), strict=True):
+    for cell, low in zip(run.cells, (0.04, 0.02), strict=True):
         cell["success"] = run.interval(0.0, 0.0, 0.602)
         cell["advantage"] = run.interval(-0.02, -0.04, 0.59)
         cell["bits"] = None
-        cell["confidence"] = {"median": median, "reached": 0.0}
+        cell["confidence"] = {"median": low, "reached": 0.0}
     said = "No attack convinced the model: its median confidence in what they found is at most 4%."
     assert said in run.report().text
     for median in (0.97, None):  # one has, or one cannot be known
