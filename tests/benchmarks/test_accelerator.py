@@ -27,7 +27,7 @@ def test_it_is_resnet_50() -> None:
     assert net(torch.empty(2, 3, 112, 112, device="meta")).shape == (2, 1000)
 
 
-def test_without_a_gpu_nothing_is_measured(
+def test_without_a_gpu_the_processor_alone_is_measured(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -81,4 +81,4 @@ def test_a_gpu_is_measured_where_there_is_one(
     claims, tables = accelerator_claims(tmp_path, quick=True, seed=0)
     assert [claim.measured for claim in claims] == [100 / 85, 0.85, 12.0]
     assert [claim.holds for claim in claims] == [False, True, True]
-    assert tables[0].title == "GPU: a GPU"
+    assert tables[0].title == "Passes of a ResNet-50, GPU: a GPU"

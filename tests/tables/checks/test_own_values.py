@@ -184,12 +184,12 @@ def test_values_that_a_model_refuses_are_left_out() -> None:
 
     found = checked(strict, frame)
     assert found.outcome == "passed"
-    assert "Of 2 columns" in found.found
+    assert "None of 2 columns" in found.found
 
 
 def test_a_server_and_few_rows_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     subject = subject_of(fitted(TREES, people()), people())
-    again = Again(None, subject.data.members)
+    again = Again(None, subject.data.members, MEMBERS)
     monkeypatch.setattr("darkroom.tables.checks.own_values.LEAST", MEMBERS + 1)
     assert "too few rows" in check_own_values(subject, again).found
     monkeypatch.setattr("darkroom.tables.checks.own_values.LEAST", LEAST)

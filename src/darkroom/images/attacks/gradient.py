@@ -44,8 +44,8 @@ class GradientAttack(Attack):
     of a posterior is and its mode need not be. With cross-entropy and the prior's full density, the
     loss would be the bound of Kingma & Welling 2014 for a normal posterior of fixed spread.
 
-    Log-confidences that differ too little for the prior, as of logits divided by a high
-    temperature, are multiplied (:func:`.sharpness`).
+    Log-confidences of which the margin could not grow by one before the prior stops the search, as
+    of logits divided by a high temperature, are multiplied until it could (:func:`.sharpness`).
 
     What is returned is the path's average, in which late steps count most (Polyak & Juditsky 1992;
     the weights are those of Shamir & Zhang 2013). Restart 0 begins at the prior's most typical
@@ -73,7 +73,7 @@ class GradientAttack(Attack):
             log-confidence: 0 for the best other class alone, more for more of them alike.
         restarts: Searches a goal, all in one tensor.
         jitter: Standard deviation of the start of restarts 1 and up, in units of the spread.
-        prior_weight: Weight of the prior's energy.
+        prior_weight: Weight of the prior's energy. It never outweighs a margin altogether.
         total_variation: Weight of the mean absolute difference of neighbouring pixels.
         noise: Standard deviation of the noise on latents, in units of the spread.
         average: Whether the path's average is returned instead of one of its points.
@@ -215,7 +215,7 @@ class _Search:
         rows = len(self.positions)
         self.active = torch.ones(rows, dtype=torch.bool)
         self._follow()
-        self.sharper: Tensor | None = None
+        self.sharper: Tensor | None = None  # (rows,)
         self.settled_at = torch.full((len(goals),), -1)
         self.best = self.latents.clone()
         self.best_objective = torch.full((rows,), torch.inf)
@@ -264,6 +264,9 @@ class _Search:
         matrices = None if self.moves.is_identity else self._draw_moves()[self.rows_there]
         noise = next(self.noises) if self.attack.noise else None
         self.latents.grad = torch.zeros_like(self.latents)
+        # The slope of cross-entropy is small too where the goal is what the model says.
+        faint = not self.taken and self.attack.loss == "margin"
+        slopes = torch.zeros_like(self.latents) if faint else None
         for part in self.budget.chunks(len(self.rows)):
             chosen = self.rows_there[part]
             every = len(chosen) == len(self.latents)  # to copy none takes a tenth of the time away
@@ -276,26 +279,29 @@ class _Search:
                 log_scores = self.view.log_scores(seen, self.positions[self.rows[part].numpy()])
                 loss = self._objective(log_scores, chosen)
                 total = (loss + self._regularizer(latents, images)).sum()
+            if slopes is not None:
+                slopes[chosen] = torch.autograd.grad(loss.sum(), latents, retain_graph=True)[0]
             gradient = torch.autograd.grad(total, latents)[0]
             if every:
                 self.latents.grad = gradient
             else:
                 self.latents.grad[chosen] = gradient
-        # The slope of cross-entropy is small too where the goal is what the model says.
-        if not self.taken and self.attack.loss == "margin":
-            self._sharpen(self.latents.grad)
+        if slopes is not None:
+            self._sharpen(slopes)
 
-    def _sharpen(self, gradients: Tensor) -> None:
-        """Multiplies log-confidences, and their gradients, of goals that hardly have any.
+    def _sharpen(self, slopes: Tensor) -> None:
+        """Multiplies, from now on, margins that are faint beside the prior.
 
-        Restart 0 begins where the prior's energy has no gradient, and speaks for all of its goal.
+        Restart 0 begins at the prior's most typical image, and speaks for all of its goal. Slopes
+        are the gradients of the margins alone, ``(rows, *latent_shape)``.
         """
         first = slice(None, None, self.attack.restarts)
         starts = self.latents.detach()[first]
-        found = sharpness(self.prior, starts, gradients[first], self.attack.prior_weight)
+        found = sharpness(self.prior, starts, slopes[first], self.attack.prior_weight)
         if found is not None:
             self.sharper = found.repeat_interleave(self.attack.restarts)
-            gradients *= self.sharper.view(-1, *[1] * (gradients.ndim - 1))
+            assert self.latents.grad is not None
+            self.latents.grad += slopes * (self.sharper - 1).view(-1, *[1] * (slopes.ndim - 1))
 
     def _of(self, noise: Tensor, rows: Tensor) -> Tensor:
         """Returns the noise of some rows: that of their restart."""
@@ -347,15 +353,15 @@ class _Search:
     def _compare_rows(self, rows: Tensor, there: Tensor) -> None:
         latents = self.average[there]
         images = self.prior.decode(latents)
-        objective = torch.zeros(len(rows), device=self.device)
+        worth = torch.zeros(len(rows), device=self.device)
         confidences = []
         for seen in self._looks(latents, images, there):
             log_scores = self.view.log_scores(seen, self.positions[rows.numpy()])
-            objective += self._objective(log_scores, there) / (1 + len(self.probes))
+            worth += self._objective(log_scores, there) / (1 + len(self.probes))
             goal = log_scores.gather(1, self.classes[there, None])[:, 0]
             confidences.append(goal.cpu().double().exp())
-        objective += self._regularizer(latents, images)
-        found = objective.cpu()
+        worth += self._regularizer(latents, images)
+        found = worth.cpu()
         better = found < self.best_objective[rows]
         kept = better.to(self.device).view(-1, *[1] * (latents.ndim - 1))
         self.best[there] = torch.where(kept, latents, self.best[there])

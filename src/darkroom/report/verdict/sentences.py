@@ -207,7 +207,8 @@ def _unconvinced(sound: Sequence[Judged]) -> list[str]:
         return []
     return [
         f"No attack convinced the model: its median confidence in what they found is at most "
-        f"{percent(max(known))}. With more steps or rows, or a better prior, they may find more."
+        f"{percent(max(known))}. If it is surer of its own photos, more steps or rows, or a better "
+        "prior, may find more."
     ]
 
 

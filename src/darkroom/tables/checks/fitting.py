@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from darkroom.errors import TargetError
 from darkroom.tables.data import Encoded, take
 from darkroom.tables.schema import Rows
 from darkroom.tables.targets.base import TableTarget
@@ -38,16 +39,22 @@ def refitted(target: TableTarget, rows: Encoded) -> TableTarget | None:
     only holds a model that was fitted before (scikit-learn's ``FrozenEstimator``) says nothing
     about how they are read.
     """
-    again = target.refitted(rows.rows, rows.response)
-    if again is None:
-        return None
     answers = said(target, rows.rows)
-    if np.array_equal(said(again, rows.rows), answers):
-        shuffled = np.random.default_rng(0).permutation(rows.response)
-        other = target.refitted(rows.rows, shuffled)
-        if other is None or np.array_equal(said(other, rows.rows), answers):
-            return None
-    return again
+    again = target.refitted(rows.rows, rows.response)
+    found = _said(again, rows.rows)
+    if found is None or not np.array_equal(found, answers):
+        return None if found is None else again
+    shuffled = np.random.default_rng(0).permutation(rows.response)
+    other = _said(target.refitted(rows.rows, shuffled), rows.rows)
+    return None if other is None or np.array_equal(other, answers) else again
+
+
+def _said(model: TableTarget | None, rows: Rows) -> NDArray[np.float64] | None:
+    """Returns what a model answers; ``None`` where it was fitted to too few rows to answer."""
+    try:
+        return None if model is None else said(model, rows)
+    except TargetError:
+        return None
 
 
 class Again(NamedTuple):
@@ -56,25 +63,33 @@ class Again(NamedTuple):
     Attributes:
         model: What was fitted; ``None`` where nothing can be.
         rows: Some of the rows, which it was fitted to.
+        members: How many rows the model was trained on.
     """
 
     model: TableTarget | None
     rows: Encoded
+    members: int
 
     @classmethod
     def of(cls, target: TableTarget, members: Encoded) -> Again:
         """Fits it to no more rows than take a moment."""
         fitted = some(members, MOST_FITTED)
-        return cls(refitted(target, fitted), some(fitted))
+        return cls(refitted(target, fitted), some(fitted), len(members.rows))
 
     def beside_noise(self, target: TableTarget) -> TableTarget | None:
         """Returns the estimator fitted to its rows and to many more that say nothing.
 
-        What it still knows of its rows, it knows whatever else it learned.
+        What it still knows of its rows, it knows whatever else it learned, up to as many rows.
+
+        Returns:
+            ``None`` where nothing can be fitted, or the model was trained on more rows.
         """
         rng, count = np.random.default_rng(0), NOISE * len(self.rows.rows)
+        if self.members > len(self.rows.rows) + count:
+            return None
         drawn = np.column_stack([rng.choice(column, count) for column in self.rows.rows.T])
         response = rng.choice(self.rows.response, count)
-        return target.refitted(
+        more = target.refitted(
             np.concatenate([self.rows.rows, drawn]), np.concatenate([self.rows.response, response])
         )
+        return None if _said(more, self.rows.rows) is None else more

@@ -114,8 +114,11 @@ def check_own_values(subject: TableSubject, again: Again) -> Check:
             kept.append((part, gained))
         elif gained.fewer(gained.implied) or gained.fewer(_expected(again.model, own, part)):
             less.append((part, gained))
+    if not tried:
+        return _passed("Not asked: the model refuses rows with the values of others.")
     if not less:
-        return _passed(f"Of {tried} columns, none tells the model less of its rows than it should.")
+        told = f"None of {tried} columns tried tells the model less of its rows than it should."
+        return _passed(told)
     wrong = _learned_otherwise(target, again, less) if _by_heart(subject, again, kept) else []
     if not wrong:
         found = f"{_no_better(less)} It may have learned from many more rows, or from other values."

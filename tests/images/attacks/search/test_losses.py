@@ -48,3 +48,13 @@ def test_sharper_is_as_with_larger_logits(softness: float, loss: str) -> None:
         objective(faint, classes, loss, softness, torch.full((5,), 100.0)),  # type: ignore[arg-type]
     )
     torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_beside_a_faint_goal_another_has_the_same_loss_to_the_last_bit() -> None:
+    logits = torch.randn(500, 7, generator=torch.Generator().manual_seed(2)).log_softmax(dim=1)
+    classes = torch.arange(500) % 7
+    factors = torch.where(torch.arange(500) % 2 == 0, 1.0, 30.0)
+    alone = objective(logits, classes, "margin", 1.5)
+    beside = objective(logits, classes, "margin", 1.5, factors)
+    assert torch.equal(alone[::2], beside[::2])
+    assert not torch.equal(alone, beside)

@@ -15,6 +15,10 @@ ENOUGH = 1.0
 """By how much the margin shall be able to grow before the prior stops the search."""
 
 
+MOST = 1e5
+"""The largest factor: log-confidences are rounded, and would be little else beyond."""
+
+
 def objective(
     log_scores: Tensor, classes: Tensor, loss: Loss, softness: float, sharper: Tensor | None = None
 ) -> Tensor:
@@ -28,7 +32,9 @@ def objective(
         sharper: What log-confidences are multiplied by, ``(n,)``.
     """
     if sharper is not None:
-        log_scores = (log_scores * sharper[:, None]).log_softmax(dim=1)
+        factors = sharper[:, None]
+        sharp = (log_scores * factors).log_softmax(dim=1)
+        log_scores = torch.where(factors == 1, log_scores, sharp)  # to the last bit as they were
     goal = log_scores.gather(1, classes[:, None])[:, 0]
     if loss == "cross-entropy":
         return -goal
@@ -41,12 +47,13 @@ def objective(
 def sharpness(prior: ImagePrior, starts: Tensor, gradients: Tensor, weight: float) -> Tensor | None:
     """Returns the factor of each search, ``(n,)``; ``None`` where all are one.
 
-    Of a slope g and an energy of c times the square of the way, the most gained is g² / 4c.
+    Of a margin with the slope g and an energy of c times the square of the way, the most gained is
+    g² / 4c. The energy is taken to be even.
 
     Args:
         prior: Whose energy stops the search.
         starts: Where it is least, ``(n, *latent_shape)``.
-        gradients: Of the loss there, of the same shape.
+        gradients: Of the margin there, of the same shape.
         weight: Of the energy.
     """
     one = (-1, *[1] * (gradients.ndim - 1))
@@ -54,6 +61,7 @@ def sharpness(prior: ImagePrior, starts: Tensor, gradients: Tensor, weight: floa
     along = gradients / slopes.clamp(min=1e-30).view(one)
     way = prior.spread
     price = weight * (prior.energy(starts + way * along) - prior.energy(starts)) / way**2
+    # The price is the c above.
     wanted = (4 * ENOUGH * price.clamp(min=0)).sqrt()
     faint = (slopes > 0) & (slopes < wanted)
-    return torch.where(faint, wanted / slopes, 1) if bool(faint.any()) else None
+    return torch.where(faint, (wanted / slopes).clamp(max=MOST), 1) if bool(faint.any()) else None
