@@ -298,9 +298,8 @@ class _Search:
         first = slice(None, None, self.attack.restarts)
         starts = self.latents.detach()[first]
         found = sharpness(self.prior, starts, slopes[first], self.attack.prior_weight)
-        if found is not None:
+        if found is not None and self.latents.grad is not None:
             self.sharper = found.repeat_interleave(self.attack.restarts)
-            assert self.latents.grad is not None
             self.latents.grad += slopes * (self.sharper - 1).view(-1, *[1] * (slopes.ndim - 1))
 
     def _of(self, noise: Tensor, rows: Tensor) -> Tensor:
