@@ -138,7 +138,7 @@ class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
             check_others(subject.data),
             check_units(subject),
             check_given_away(subject),
-            check_use(subject),
+            check_use(subject, again.model),
             check_own_values(subject, again),
         ]
         found = [check for check in checks if check is not None]

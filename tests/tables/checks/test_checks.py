@@ -24,6 +24,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from darkroom.auditing.record import Check
 from darkroom.tables.checks.answers import check_answers, check_use
+from darkroom.tables.checks.fitting import Again
 from darkroom.tables.checks.given_away import check_given_away
 from darkroom.tables.checks.knowledge import check_knowledge
 from darkroom.tables.checks.shared_rows import check_others, check_public
@@ -83,6 +84,10 @@ def fitted(model: Any, frame: pd.DataFrame, **changes: Callable[[Any], Any]) -> 
         remainder="passthrough",
     )
     return make_pipeline(coded, model).fit(members[INPUTS], members["dose"])
+
+
+def used(subject: TableSubject) -> Check:
+    return check_use(subject, Again.of(subject.target, subject.data.members).model)
 
 
 def knowledge(subject: TableSubject) -> Check:
@@ -464,8 +469,8 @@ def test_answers_that_hang_on_chance_or_on_each_other() -> None:
 
 
 def test_a_model_that_never_looks_is_noted() -> None:
-    looks = check_use(subject_of(lambda table: (table["gene"] == "GG") * 1.0, people()))
+    looks = used(subject_of(lambda table: (table["gene"] == "GG") * 1.0, people()))
     assert looks.outcome == "passed"
-    ignores = check_use(subject_of(lambda table: table["age"], people()))
+    ignores = used(subject_of(lambda table: table["age"], people()))
     assert ignores.outcome == "noted"
     assert "0 get another answer where gene is another" in ignores.found

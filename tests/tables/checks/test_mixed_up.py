@@ -18,9 +18,9 @@ from tests.tables.checks.test_checks import (
     ill,
     people,
     subject_of,
+    used,
 )
 
-from darkroom.tables.checks.answers import check_use
 from darkroom.tables.checks.mixed_up import check_trained_on, check_values
 
 TREES = ExtraTreesRegressor(20, random_state=0)
@@ -56,18 +56,18 @@ def test_rows_held_out_that_the_model_was_trained_on() -> None:
 
 def test_values_that_the_model_does_not_know() -> None:
     written = people().assign(gene=people()["gene"].map(str.lower))
-    found = check_use(subject_of(fitted(TREES, people()), written))
+    found = used(subject_of(fitted(TREES, people()), written))
     assert (found.outcome, found.cause) == ("failed", "unknown values")
     # Of a function, nobody knows what it would learn.
     known = fitted(TREES, people())
-    found = check_use(subject_of(known.predict, written))
+    found = used(subject_of(known.predict, written))
     assert found.outcome == "noted"
 
 
 def test_a_model_that_leaves_the_column_out_is_noted() -> None:
     frame = people()
     known = LinearRegression().fit(frame[:MEMBERS][["age", "weight"]], frame["dose"][:MEMBERS])
-    found = check_use(subject_of(lambda table: known.predict(table[["age", "weight"]]), frame))
+    found = used(subject_of(lambda table: known.predict(table[["age", "weight"]]), frame))
     assert found.outcome == "noted"
 
 
@@ -81,7 +81,7 @@ def test_sound_models_are_never_accused(seed: int, noise: bool) -> None:
             frame = frame.assign(dose=rng.permutation(frame["dose"].to_numpy()))
         for model in models:
             subject = subject_of(fitted(model, frame), frame)
-            for found in (check_trained_on(subject), check_values(subject), check_use(subject)):
+            for found in (check_trained_on(subject), check_values(subject), used(subject)):
                 assert found.outcome in ("passed", "noted"), (model, found)
 
 

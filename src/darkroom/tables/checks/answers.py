@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.auditing.record import Check
-from darkroom.tables.checks.fitting import MOST_FITTED, said, some
+from darkroom.tables.checks.fitting import said
 from darkroom.tables.schema import Rows
 from darkroom.tables.subject import TableSubject
 from darkroom.tables.targets.base import TableTarget
@@ -46,8 +46,13 @@ def check_answers(subject: TableSubject) -> Check:
     return Check(name=name, outcome="passed", found=found)
 
 
-def check_use(subject: TableSubject) -> Check:
-    """Asks whether answers change with the sensitive value, and whether they should."""
+def check_use(subject: TableSubject, again: TableTarget | None) -> Check:
+    """Asks whether answers change with the sensitive value, and whether they should.
+
+    Args:
+        subject: The model and its rows.
+        again: The same estimator, fitted to these rows; ``None`` where it cannot be.
+    """
     candidates, name = subject.candidates, "sensitive use"
     rows = subject.data.members.rows[: max(2, MOST_ASKED // len(candidates))]
     changed = int(_changes(subject, subject.target, rows).sum())
@@ -55,8 +60,7 @@ def check_use(subject: TableSubject) -> Check:
     found = f"Of {len(rows):,} rows, {changed:,} get another answer where {columns} is another."
     if changed:
         return Check(name=name, outcome="passed", found=found)
-    members = some(subject.data.members, MOST_FITTED)
-    if (again := subject.target.refitted(members.rows, members.response)) is not None:
+    if again is not None:
         share = float(_changes(subject, again, rows).mean())
         if share >= OFTEN:
             return Check(

@@ -288,9 +288,9 @@ def surely_better(other: Said, said: Said) -> bool:
     return far and surely(said.losses - other.losses)
 
 
-def surely(gains: Values) -> bool:
-    """Tells whether gains ``(n,)`` are surely above none on average."""
-    return bool(gains.mean() > SURE * gains.std(ddof=1) / np.sqrt(len(gains)))
+def surely(gains: Values, errors: float = SURE) -> bool:
+    """Tells whether gains ``(n,)`` are above none by so many standard errors of their mean."""
+    return bool(gains.mean() > errors * gains.std(ddof=1) / np.sqrt(len(gains)))
 
 
 def _order_of(subject: TableSubject) -> Cause | None:

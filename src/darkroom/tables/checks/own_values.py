@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from darkroom.auditing.record import Check
 from darkroom.errors import TargetError
 from darkroom.tables.checks.fitting import Again, said, some
-from darkroom.tables.checks.knowledge import SURE
+from darkroom.tables.checks.knowledge import SURE, surely
 from darkroom.tables.checks.mixed_up import HALF, losses_of
 from darkroom.tables.data import Encoded
 from darkroom.tables.schema import Schema
@@ -75,13 +75,13 @@ class Gains(NamedTuple):
     @property
     def sure(self) -> bool:
         """Whether there are gains."""
-        return _surely_above(self.each, SURE)
+        return surely(self.each)
 
     def fewer(self, expected: Values) -> bool:
         """Tells whether there may be none, where surely far more are expected, ``(n,)``."""
-        doubtful = not _surely_above(self.each, MAYBE)
+        doubtful = not surely(self.each, MAYBE)
         far = self.mean < FAR_LESS * float(expected.mean())
-        return doubtful and far and _surely_above(expected - self.each, SURE)
+        return doubtful and far and surely(expected - self.each)
 
 
 def check_own_values(subject: TableSubject, again: Again) -> Check:
@@ -225,8 +225,3 @@ def _by_heart(subject: TableSubject, again: Again, kept: list[tuple[Part, Gains]
     gap = float(other.mean() - known.mean())
     error = np.sqrt(known.var(ddof=1) / len(known) + other.var(ddof=1) / len(other))
     return bool(gap > SURE * error and gap > HALF * fitted)
-
-
-def _surely_above(values: Values, errors: float) -> bool:
-    """Tells whether values are above zero by so many standard errors of their mean."""
-    return bool(values.mean() > errors * values.std(ddof=1) / np.sqrt(len(values)))
