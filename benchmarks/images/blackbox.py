@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from benchmarks.claims import Claim, Outcome, Table, tell
-from benchmarks.images.halves import halves
+from benchmarks.images.halves import TRAININGS, halves
 from benchmarks.images.stages import (
     BUDGETS,
     WAYS,
@@ -64,7 +64,7 @@ def run(*, quick: bool, seed: int) -> Outcome:
     )
     http, timings = http_claims(quick=quick, seed=seed)
     speed, ratios = overhead_claims(stages, seed)
-    halved, pairs = halves([*stages, employees], courses, seed)
+    halved, pairs = halves(seed, trainings=1 if quick else TRAININGS)
     claims = [*near_claims(courses), *halved, *above_claims(courses), *speed, *http]
     return Outcome(claims, [table, pairs, ratios, *timings])
 

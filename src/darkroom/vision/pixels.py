@@ -25,6 +25,12 @@ def probe_images(spec: ImageSpec) -> NDArray[np.float32]:
     return np.tile(levels[:, None, None, None], (1, *spec.shape))
 
 
+def noise_images(spec: ImageSpec) -> NDArray[np.float32]:
+    """Returns four images of noise, always the same, ``(4, channels, height, width)``."""
+    noise = np.random.default_rng(0).random((4, *spec.shape), np.float32)
+    return spec.low + np.float32(spec.width_of_range) * noise
+
+
 def in_batches(
     images: NDArray[np.float32], batch: int, ask: Callable[[NDArray[np.float32]], _Answer]
 ) -> list[_Answer]:

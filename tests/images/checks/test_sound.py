@@ -130,6 +130,9 @@ def test_a_model_without_gradients_is_audited_with_scores(world: World) -> None:
     assert subject.target.access is Access.SCORES
     found = checked(subject)["gradient"]
     assert (found.outcome, found.cause) == ("noted", "no gradient")
+    masked = world.subject(Before(world.net, lambda x: (255 * x).round() / 255 + 1e-6 * x))
+    found = checked(masked)["gradient"]
+    assert (found.outcome, found.cause) == ("noted", "no gradient")
     in_place = world.subject(nn.Sequential(nn.ReLU(inplace=True), world.net))
     assert in_place.target.access is Access.WEIGHTS
     before = subject.private.images.copy()

@@ -9,10 +9,11 @@ from darkroom.auditing.record import Check
 from darkroom.images.checks.sample import Images
 from darkroom.images.targets.base import Target
 from darkroom.images.targets.torch import TorchTarget
+from darkroom.vision.networks.slopes import slopes_tell
 
 NAME = "gradient"
 
-_ROWS = 8
+_ROWS = 8  # photos
 
 
 def check_gradient(target: Target, images: Images) -> Check:
@@ -27,7 +28,10 @@ def check_gradient(target: Target, images: Images) -> Check:
             return Check(
                 name=NAME, outcome="passed", found=f"The model shows {target.access}, no weights."
             )
-        return _missing("No gradient reaches the image: it is audited with scores.")
+        return _missing(
+            "No gradient reaches the image that tells how answers change: it is audited with "
+            "scores."
+        )
     rows = torch.from_numpy(images[:_ROWS].copy()).requires_grad_()
     told = target.log_scores(rows)
     weights = torch.linspace(-1, 1, told.shape[1], dtype=told.dtype)
@@ -37,6 +41,8 @@ def check_gradient(target: Target, images: Images) -> Check:
     moved = gradient.flatten(1).abs().amax(dim=1) > 0
     if not bool(moved.any()):
         return _missing("The gradient in all photos tried is zero.")
+    if not slopes_tell(target.log_scores, rows.detach()[: len(rows) // 2 * 2]):
+        return _missing("Gradients do not account for how answers change from photo to photo.")
     return Check(name=NAME, outcome="passed", found="Gradients reach the image.")
 
 

@@ -20,11 +20,10 @@ from darkroom.vision.networks.checkpoints import bare
 from darkroom.vision.networks.fingerprints import fingerprint
 from darkroom.vision.networks.fitting import Room, fitted
 from darkroom.vision.networks.precision import Precision, half_type, passed
-from darkroom.vision.pixels import probe_images
+from darkroom.vision.networks.slopes import slopes_tell
+from darkroom.vision.pixels import noise_images, probe_images
 from darkroom.vision.spec import ImageSpec
 from darkroom.wire.answers import Outputs as Outputs
-
-_NOISE = 4  # images
 
 
 class TorchTarget(Target):
@@ -32,7 +31,8 @@ class TorchTarget(Target):
 
     The module is put into evaluation mode and its parameters are frozen: an audit never changes
     the model, and gradients are taken with respect to images alone. A module through which no
-    gradient goes, as under ``no_grad``, shows scores alone.
+    gradient goes, as under ``no_grad``, shows scores alone, and so does one whose gradients do not
+    tell how its answers change, as where it rounds its input.
     """
 
     def __init__(
@@ -138,9 +138,7 @@ class TorchTarget(Target):
 
     def _noise(self) -> Tensor:
         """Returns a few images of noise, always the same."""
-        generator = torch.Generator().manual_seed(0)
-        noise = torch.rand(_NOISE, *self.spec.shape, generator=generator)
-        return (self.spec.low + self.spec.width_of_range * noise).to(self.device)
+        return torch.from_numpy(noise_images(self.spec)).to(self.device)
 
     def _sum_to_one(self) -> bool:
         """Tells whether answers to noise are probabilities too: sigmoids may be so by chance."""
@@ -148,15 +146,8 @@ class TorchTarget(Target):
             return self._are_probabilities(self.answers(self._noise()))
 
     def _differentiable(self) -> bool:
-        """Tells whether a gradient can be taken in images; whether it is zero, a check asks."""
-        images = self._noise().requires_grad_()
-        try:
-            answers = self.answers(images.clone())
-            weights = torch.linspace(1, 2, answers.shape[1], device=self.device)
-            torch.autograd.grad((answers * weights).sum(), images)
-        except RuntimeError:
-            return False
-        return True
+        """Tells whether gradients can be taken in images, and tell how answers change there."""
+        return slopes_tell(lambda images: self._logs(self.answers(images)), self._noise())
 
     def _check(self, answers: Tensor) -> None:
         """Refuses answers that are not finite or not what ``outputs`` declares.
@@ -196,11 +187,19 @@ class TorchTarget(Target):
         # A layer that works in place must change neither a caller's images nor a leaf.
         answers = self.answers(images.to(self.device).clone()).to(images.device)
         self._check(answers.detach())
-        if self.outputs == "logits":
-            return answers.log_softmax(dim=1)
-        logs = answers.clamp_min(torch.finfo(answers.dtype).tiny).log()
+        logs = self._logs(answers)
         # Probabilities of 16 bits sum to one but roughly.
-        return logs if self.half is None else logs.log_softmax(dim=1)
+        return (
+            logs
+            if self.outputs == "probabilities" and self.half is None
+            else logs.log_softmax(dim=1)
+        )
+
+    def _logs(self, answers: Tensor) -> Tensor:
+        """Returns logits, or the logarithms of probabilities."""
+        if self.outputs == "logits":
+            return answers
+        return answers.clamp_min(torch.finfo(answers.dtype).tiny).log()
 
     def scores(self, images: NDArray[np.float32]) -> NDArray[np.float64]:
         """Returns the confidence of every class; see :meth:`Target.scores`."""

@@ -20,7 +20,8 @@ from darkroom.vision.networks.checkpoints import bare
 from darkroom.vision.networks.fingerprints import fingerprint
 from darkroom.vision.networks.fitting import Room, fitted
 from darkroom.vision.networks.precision import Precision, half_type, passed
-from darkroom.vision.pixels import in_batches, probe_images
+from darkroom.vision.networks.slopes import slopes_tell
+from darkroom.vision.pixels import in_batches, noise_images, probe_images
 from darkroom.vision.spec import ImageSpec
 
 FEWEST = 2
@@ -80,7 +81,8 @@ class TorchEncoder(Encoder):
                 f"({one_line(error)}): set [target] shape to what it takes"
             ) from error
         self.size = _size(answers, name)
-        self.differentiable = self._differentiable(probe)
+        noise = torch.from_numpy(noise_images(spec)).to(self.device)
+        self.differentiable = slopes_tell(self.answers, noise)
         self.batch = min(batch, most_rows(self.answers, probe, memory))
 
     def answers(self, images: Tensor) -> Tensor:
@@ -90,14 +92,6 @@ class TorchEncoder(Encoder):
             images: Float32 ``(n, channels, height, width)`` on the module's device.
         """
         return fitted(partial(passed, self.model, half=self.half), images, self.room)
-
-    def _differentiable(self, probe: Tensor) -> bool:
-        images = probe.clone().requires_grad_()
-        try:
-            torch.autograd.grad(self.answers(images.clone()).sum(), images)
-        except RuntimeError:
-            return False
-        return True
 
     def templates(self, images: Images) -> Floats:
         """Runs the module; see :meth:`Encoder.templates`."""
