@@ -50,11 +50,11 @@ def _explained(run: Callable[[Tensor], Tensor], pairs: Tensor, places: int) -> f
     told = changed = least = 0.0
     for one, other in pairs:
         with torch.no_grad():
-            ends = run(torch.stack([one, other])).double()
+            ends = run(torch.stack([one, other])).float()
         change = ends[1] - ends[0]
         for part in torch.split(along, FEW):
             points = (one + part[:, None, None, None] * (other - one)).requires_grad_()
-            answers = run(points.clone()).double()
+            answers = run(points.clone()).float()
             (gradients,) = torch.autograd.grad((answers * change).sum(), points)
             told += float((gradients * (other - one)).sum()) / places
         changed += float(change.square().sum())
