@@ -20,7 +20,7 @@ from darkroom.defenses.rounding import Rounding
 from darkroom.defenses.top_k import LabelOnly, TopK
 from darkroom.errors import PlanError
 from darkroom.images.attacks.base import Progress
-from darkroom.images.attacks.evolution import EvolutionAttack
+from darkroom.images.attacks.evolution import EvolutionAttack, EvolutionSearch
 from darkroom.images.attacks.finite_difference import FiniteDifferenceAttack
 from darkroom.images.attacks.mi_face import MIFaceAttack
 from darkroom.images.attacks.search.scores import ScoreAttack
@@ -54,10 +54,10 @@ DEFENSES: dict[str, tuple[OutputDefense, ...]] = {
 class Linear(nn.Module):
     """Softmax regression with known weights."""
 
-    def __init__(self) -> None:
+    def __init__(self, scale: float = 1.0) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(3)
-        self.weights = nn.Parameter(torch.randn(CLASSES, 16, generator=generator))
+        self.weights = nn.Parameter(scale * torch.randn(CLASSES, 16, generator=generator))
 
     def forward(self, images: Tensor) -> Tensor:
         return images.flatten(1) @ self.weights.T
@@ -70,8 +70,8 @@ def prior() -> EigenfacePrior:
     return EigenfacePrior(torch.zeros(SPEC.shape), rows.contiguous(), SPEC)
 
 
-def target() -> TorchTarget:
-    return TorchTarget(Linear(), SPEC.shape, value_range=(SPEC.low, SPEC.high))
+def target(scale: float = 1.0) -> TorchTarget:
+    return TorchTarget(Linear(scale), SPEC.shape, value_range=(SPEC.low, SPEC.high))
 
 
 def attack_all(
@@ -80,10 +80,11 @@ def attack_all(
     access: Access = Access.SCORES,
     limit: Limit | None = None,
     seed: int = 0,
+    scale: float = 1.0,
 ) -> tuple[list[Progress], QueryLedger]:
     ledger = QueryLedger(CLASSES, limit)
     noise = np.random.default_rng(9)
-    view = View(target(), access, ledger, defense=Pipeline(defenses), noise=noise, k=3)
+    view = View(target(scale), access, ledger, defense=Pipeline(defenses), noise=noise, k=3)
     return list(attack.run(view, prior(), GOALS, rng=np.random.default_rng(seed))), ledger
 
 
@@ -264,3 +265,36 @@ def test_a_goal_whose_score_rounds_to_nothing_is_sought_until_it_is_told() -> No
     attack = EvolutionAttack(rows=300, population=10)
     *_, end = attack.run(view, flat, np.array([1]), rng=np.random.default_rng(0))
     assert end.confidence[0] > 0.99
+
+
+@pytest.mark.parametrize("scale", [1e-2, 1e-4])
+@pytest.mark.parametrize("regression", [True, False])
+def test_the_prior_does_not_outweigh_faint_scores(scale: float, regression: bool) -> None:
+    attack = changed(ATTACKS["evolution"], regression=regression)
+    plain = true_confidence(attack_all(attack)[0][-1])
+    faint = true_confidence(attack_all(attack, scale=scale)[0][-1])
+    assert np.median(faint) > np.median(plain) - 0.05
+
+
+def searched(scale: float, *defenses: OutputDefense) -> tuple[float, ...]:
+    attack = changed(ATTACKS["evolution"], prior_weight=0.3)
+    assert isinstance(attack, EvolutionAttack)
+    view = View(
+        target(scale),
+        Access.SCORES,
+        QueryLedger(CLASSES),
+        defense=Pipeline(defenses),
+        noise=np.random.default_rng(9),
+    )
+    search = EvolutionSearch(attack, view, prior(), GOALS, np.random.default_rng(0))
+    search.generation(10)
+    assert search.prior_weights is not None
+    return tuple(search.prior_weights.tolist())
+
+
+def test_the_prior_keeps_its_weight_where_scores_are_plain_or_hidden() -> None:
+    asked = pytest.approx((0.3,) * CLASSES)
+    assert searched(1.0) == asked
+    assert searched(1e-4, Rounding(2)) == asked
+    assert searched(1e-4, Noise(0.02)) == asked
+    assert max(searched(1e-4)) < 0.03

@@ -65,6 +65,10 @@ class EvolutionAttack(ScoreAttack):
     model (:class:`.LogisticRegression`), and a population of which most
     rounds to one, which tells nothing apart, is widened until some of it falls out of the class.
 
+    Where margins are too faint to grow by ten against the prior, as those of logits divided by a
+    high temperature, the prior's weight is lowered until they could (:func:`.lightening`). That is
+    told from the first population, where nothing hides scores or makes them noisy.
+
     The idea of evolving a generator's latents against scores alone is that of Mirror (An et al.
     2022, NDSS); differences from it:
 
@@ -235,9 +239,11 @@ class EvolutionSearch(ScoreSearch):
         slopes = self.regression.slopes(rows)
         if self.seeks:
             points = (1 - DECAY) * points
+        assert self.prior_weights is not None  # a population was asked about
+        weights = self.prior_weights[rows, None]
         length = self.attack.step * math.sqrt(points.shape[1]) * asked.points.shape[1] / 20 / INNER
         for _ in range(INNER):
-            pull = self.attack.prior_weight * points / points.shape[1]
+            pull = weights * points / points.shape[1]
             way = (slopes.uphill(points) + pull) * self.precondition
             size = torch.linalg.vector_norm(way, dim=1, keepdim=True).clamp_min(1e-12)
             points = self.coordinates.bounded(points - length * way / size)

@@ -64,6 +64,11 @@ class Channel:
         return self.named < self.classes or self.effect.step > 0
 
     @property
+    def exact(self) -> bool:
+        """Whether every score is told, and the same each time."""
+        return not (self.hides or self.noisy or self.sticks)
+
+    @property
     def sticks(self) -> bool:
         """Whether near-duplicates mostly share their draws.
 

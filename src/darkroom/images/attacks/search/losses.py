@@ -14,6 +14,8 @@ Loss = Literal["margin", "cross-entropy"]
 ENOUGH = 1.0
 """By how much the margin shall be able to grow before the prior stops the search."""
 
+FAR_ENOUGH = 10.0
+"""The same of a search by scores, which is stopped sooner: it knows slopes but roughly."""
 
 MOST = 1e5
 """The largest factor: log-confidences are rounded, and would be little else beyond."""
@@ -65,3 +67,22 @@ def sharpness(prior: ImagePrior, starts: Tensor, gradients: Tensor, weight: floa
     wanted = (4 * ENOUGH * price.clamp(min=0)).sqrt()
     faint = (slopes > 0) & (slopes < wanted)
     return torch.where(faint, (wanted / slopes).clamp(max=MOST), 1) if bool(faint.any()) else None
+
+
+def lightening(margin: Tensor, price: Tensor, dimensions: int) -> Tensor:
+    """Returns what a prior's weight is multiplied by in each search, ``(n,)``; mostly 1.
+
+    The counterpart of :func:`sharpness` where no gradient is known. A population that spreads by s
+    along each of d coordinates has margins of the variance g² s² and costs c d s² on average. So
+    the most gained, g² / 4c, is d times the variance over four times the cost.
+
+    Args:
+        margin: Of a population around a point, ``(n, size)``.
+        price: By how much the weighted energy of its members is above the point's, ``(n,)``.
+        dimensions: The coordinates.
+    """
+    if margin.shape[1] < 2:
+        return torch.ones(len(margin))
+    gain = dimensions * margin.var(dim=1) / (4 * price)
+    faint = (gain > 0) & (gain < FAR_ENOUGH)
+    return torch.where(faint, (gain / FAR_ENOUGH).sqrt().clamp(min=1 / MOST), 1).float()

@@ -18,6 +18,7 @@ from darkroom.images.attacks.base import Attack, Progress
 from darkroom.images.attacks.search.channel import Channel
 from darkroom.images.attacks.search.coordinates import Coordinates
 from darkroom.images.attacks.search.feedback import Answers, Feedback, affordable
+from darkroom.images.attacks.search.losses import lightening
 from darkroom.images.targets.view import View
 from darkroom.vision.priors.base import ImagePrior
 
@@ -165,6 +166,7 @@ class ScoreSearch(ABC):
         self._confidence = torch.full((searches,), torch.nan, dtype=torch.float64)
         self._settled_at = torch.full((len(goals),), -1)
         self._compared_at, self._known = 0, False
+        self.prior_weights: Tensor | None = None
 
     def _starts(self) -> Tensor:
         """Returns the first points: the prior's own for restart 0, near it for the others."""
@@ -270,9 +272,12 @@ class ScoreSearch(ABC):
         latents = self.coordinates.latents(points.flatten(0, 1))
         answers = self._answers(latents, rows.repeat_interleave(size))
         margin = torch.from_numpy(answers.objective)
+        energy = self.prior.energy(latents).view(searches, size)
+        if self.prior_weights is None:
+            self.prior_weights = self._weigh(rows, margin.view(searches, size), energy)
         asked = Asked(
             self.coordinates.points(latents).view(searches, size, -1),
-            (margin + self.attack.prior_weight * self.prior.energy(latents)).view(searches, size),
+            margin.view(searches, size) + self.prior_weights[rows, None] * energy,
             margin.view(searches, size),
             torch.from_numpy(answers.confidence).view(searches, size),
             torch.from_numpy(answers.logs).float().view(searches, size, -1),
@@ -288,6 +293,16 @@ class ScoreSearch(ABC):
                 ties=False,
             )
         return asked
+
+    def _weigh(self, rows: Tensor, margin: Tensor, energy: Tensor) -> Tensor:
+        """Returns the prior's weight in each search, ``(searches,)``, by the first population."""
+        weight = self.attack.prior_weight
+        weights = torch.full((len(self.active),), weight)
+        if self.feedback.channel.exact and weight:
+            before = self.prior.energy(self.coordinates.latents(self.challenger[rows]))
+            price = weight * (energy.mean(dim=1) - before)
+            weights[rows] *= lightening(margin, price, self.coordinates.dimensions)
+        return weights
 
     def _answers(self, latents: Tensor, rows: Tensor, repeats: int | None = None) -> Answers:
         """Returns what is answered about latents, asked in turns where memory is short.
