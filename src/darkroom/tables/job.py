@@ -139,7 +139,7 @@ class TableJob(Job[TablePlan, TableSubject, TableCellPlan, TableBench]):
             check_units(subject),
             check_given_away(subject),
             check_use(subject, again.model),
-            check_own_values(subject, again),
+            check_own_values(subject, again, advance),
         ]
         found = [check for check in checks if check is not None]
         # Any of these may be why rows are not known by heart.

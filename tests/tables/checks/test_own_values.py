@@ -42,9 +42,17 @@ def shuffled(frame: pd.DataFrame, column: str) -> pd.DataFrame:
     return frame.assign(**{column: drawn})
 
 
+def unheard(done: int, steps: int) -> None:
+    """Nobody is told."""
+
+
 def checked(model: Any, frame: pd.DataFrame, **options: Any) -> Check:
     subject = subject_of(model, frame, **options)
-    return check_own_values(subject, Again.of(subject.target, subject.data.members))
+    again = Again.of(subject.target, subject.data.members)
+    tried: list[tuple[int, ...]] = []
+    found = check_own_values(subject, again, lambda *place: tried.append(place))
+    assert tried == [(number, len(tried)) for number in range(len(tried))]
+    return found
 
 
 @pytest.mark.parametrize("column", ["gene", "visits"])
@@ -191,10 +199,10 @@ def test_a_server_and_few_rows_are_not_asked(monkeypatch: pytest.MonkeyPatch) ->
     subject = subject_of(fitted(TREES, people()), people())
     again = Again(None, subject.data.members, MEMBERS)
     monkeypatch.setattr("darkroom.tables.checks.own_values.LEAST", MEMBERS + 1)
-    assert "too few rows" in check_own_values(subject, again).found
+    assert "too few rows" in check_own_values(subject, again, unheard).found
     monkeypatch.setattr("darkroom.tables.checks.own_values.LEAST", LEAST)
     monkeypatch.setattr(type(subject.target), "served", True)
-    assert "server" in check_own_values(subject, again).found
+    assert "server" in check_own_values(subject, again, unheard).found
 
 
 def test_gains_are_fewer_only_where_surely_more_are_expected() -> None:

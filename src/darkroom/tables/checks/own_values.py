@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -84,7 +84,9 @@ class Gains(NamedTuple):
         return doubtful and far and surely(expected - self.each)
 
 
-def check_own_values(subject: TableSubject, again: Again) -> Check:
+def check_own_values(
+    subject: TableSubject, again: Again, advance: Callable[[int, int], None]
+) -> Check:
     """Asks of each column whether its own values tell the model more than those of other rows.
 
     What a model learned of a row by heart it knows by every column that it looks at. A column that
@@ -96,6 +98,7 @@ def check_own_values(subject: TableSubject, again: Again) -> Check:
     Args:
         subject: The model and its rows.
         again: The same estimator, fitted to these rows.
+        advance: Told how many columns were tried.
     """
     target, own = subject.target, again.rows
     if target.served:
@@ -104,8 +107,9 @@ def check_own_values(subject: TableSubject, again: Again) -> Check:
         return _passed("Not asked: too few rows to compare.")
     less: list[tuple[Part, Gains]] = []
     kept: list[tuple[Part, Gains]] = []
-    tried = 0
-    for part in _parts(subject.data.schema):
+    tried, parts = 0, list(_parts(subject.data.schema))
+    for number, part in enumerate(parts):
+        advance(number, len(parts))
         gained = _gains(target, own, part)
         tried += gained is not None
         if gained is None:
